@@ -1,0 +1,104 @@
+"""What an answer is: a ranked list of places, a radius that can be trusted, and the evidence."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal
+
+SCHEMA_VERSION = 1
+
+Confidence = Literal["city", "region", "country", "not sure"]
+"""The finest statement the calibration stands behind; see `geoloc.calibration`."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A coordinate in words."""
+
+    country_code: str
+    """ISO 3166-1 alpha-2, or "" on the open sea."""
+    country: str
+    region: str
+    town: str
+    town_distance_km: float
+
+    def __str__(self) -> str:
+        return ", ".join(part for part in (self.town, self.region, self.country) if part) or "at sea"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One possible answer."""
+
+    lat: float
+    """Degrees."""
+    lon: float
+    """Degrees, -180 <= lon < 180."""
+    probability: float
+    """Belief that the photo lies in this candidate's geocell; sums to at most 1 over candidates."""
+    cell_id: str
+    place: Place
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A known photo that speaks for the answer."""
+
+    lat: float
+    lon: float
+    similarity: float
+    """Cosine similarity of the embeddings, -1..1."""
+    source: str
+    licence: str
+    author: str
+
+
+@dataclass(frozen=True)
+class RegionCell:
+    """One geocell of the credible region."""
+
+    cell_id: str
+    probability: float
+    level: float
+    """The smallest credible level (0.5, 0.8 or 0.95) whose region contains the cell."""
+
+
+@dataclass(frozen=True)
+class Exif:
+    """What the file itself says; shown beside the guess, never used for it."""
+
+    lat: float | None = None
+    lon: float | None = None
+    taken_at: str | None = None
+    """ISO 8601 local time without zone, as cameras write it."""
+
+
+@dataclass(frozen=True)
+class Guess:
+    """Where a photo was taken, how sure we are, and why."""
+
+    photo: str
+    """Name of the photo as the caller gave it."""
+    lat: float
+    lon: float
+    radius_km: float
+    """The truth lies within this distance of (lat, lon) for 80 % of photos like this one."""
+    radii_km: dict[str, float]
+    """Radius by coverage: keys "50", "80", "95"."""
+    confidence: Confidence
+    place: Place
+    candidates: tuple[Candidate, ...]
+    """Best first; the first one is the answer."""
+    region: tuple[RegionCell, ...]
+    """Cells of the 95 % credible region, most probable first."""
+    neighbours: tuple[Neighbour, ...]
+    exif: Exif
+    exif_distance_km: float | None
+    """Distance between the answer and the file's own GPS position, if it has one."""
+    bundle: str
+    schema_version: int = SCHEMA_VERSION
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dicts, lists, strings and numbers, ready for JSON."""
+        return dataclasses.asdict(self)
