@@ -1,0 +1,157 @@
+"""Which polygon covers a coordinate, and which one is nearest on the sphere.
+
+Polygons are shapely geometries in lon/lat degrees whose edges are straight in those degrees, as in
+GeoJSON; those that cross the antimeridian are split there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+from scipy.spatial import KDTree
+
+from geocells.sphere import FloatArray, check_latlon, haversine_km, unit_vectors, wrap_lon
+
+IntArray = npt.NDArray[np.int32]
+GeometryArray = npt.NDArray[np.object_]
+
+_STEP_DEG = 0.05
+"""Longest gap between shore points, 5.6 km: distances to the shore are too long by half at most."""
+_WINDOW_DEG = 1.0
+_WINDOW_KM = 110.0
+_FEW = 64
+
+
+def repair(polygons: GeometryArray) -> GeometryArray:
+    """Make geometries valid and keep only their areas; empty ones stay empty polygons.
+
+    Args:
+        polygons: (N,) shapely geometries, possibly invalid or None.
+
+    Returns:
+        (N,) valid Polygon or MultiPolygon.
+    """
+    valid: GeometryArray = shapely.make_valid(shapely.force_2d(polygons), method="structure")
+    collections = np.flatnonzero(~np.isin(shapely.get_type_id(valid), (3, 6)))
+    for i in collections:
+        parts = shapely.get_parts(shapely.get_parts(valid[i]))  # a collection may hold multis
+        valid[i] = shapely.multipolygons(parts[shapely.get_type_id(parts) == 3])
+    return valid
+
+
+def dissolve(polygons: GeometryArray, groups: npt.NDArray[Any], n_groups: int) -> GeometryArray:
+    """Union of the polygons of each group; (N,) and (N,) integers -> (n_groups,)."""
+    order = np.argsort(groups, kind="stable")
+    edges = np.searchsorted(groups[order], np.arange(n_groups + 1))
+    united = np.empty(n_groups, dtype=object)
+    for group in range(n_groups):
+        members = polygons[order[edges[group] : edges[group + 1]]]
+        united[group] = members[0] if len(members) == 1 else shapely.union_all(members)
+    return united
+
+
+@dataclass(frozen=True)
+class _Shore:
+    """Points along the outlines of polygons, ready for nearest-neighbour search."""
+
+    tree: KDTree
+    latlon: FloatArray
+    owner: IntArray
+
+    @classmethod
+    def of(cls, parts: GeometryArray, owner: IntArray) -> _Shore:
+        lonlat, part = shapely.get_coordinates(
+            shapely.segmentize(parts, _STEP_DEG), return_index=True
+        )
+        latlon = lonlat[:, ::-1]
+        # an unbalanced tree is built in half the time and queried as fast
+        tree = KDTree(unit_vectors(latlon), balanced_tree=False, compact_nodes=False)
+        return cls(tree, latlon, owner[part])
+
+    def nearest(self, latlon: FloatArray) -> tuple[IntArray, FloatArray, FloatArray]:
+        _, nearest = self.tree.query(unit_vectors(latlon))
+        points = self.latlon[nearest]
+        return self.owner[nearest], haversine_km(latlon, points), points
+
+
+class PolygonIndex:
+    """Spatial index over polygons; built once, asked many times."""
+
+    def __init__(self, polygons: GeometryArray) -> None:
+        """Index (N,) shapely Polygon or MultiPolygon, lon/lat degrees, valid."""
+        self._parts, owner = shapely.get_parts(polygons, return_index=True)
+        self._owner: IntArray = owner.astype(np.int32)
+        self._tree = shapely.STRtree(self._parts)
+        shapely.prepare(self._parts)
+
+    def locate(self, latlon: npt.ArrayLike, max_km: float = np.inf) -> IntArray:
+        """Index of the polygon of each coordinate.
+
+        Args:
+            latlon: (N, 2) degrees.
+            max_km: how far outside every polygon a coordinate may lie.
+
+        Returns:
+            (N,) int32: the covering polygon (the first one on a shared border), else the nearest
+            one, else -1 beyond `max_km`.
+        """
+        points = check_latlon(latlon)
+        found = self.covering(points)
+        outside = np.flatnonzero(found < 0)
+        if max_km > 0 and len(outside) and len(self._parts):
+            nearest, distance_km, _ = self.nearest(points[outside])
+            found[outside] = np.where(distance_km <= max_km, nearest, -1)
+        return found
+
+    def covering(self, latlon: FloatArray) -> IntArray:
+        """Index of the first polygon that covers each coordinate (N, 2), -1 where none does."""
+        lat, lon = latlon[:, 0], wrap_lon(latlon[:, 1])
+        point, part = self._tree.query(shapely.points(lon, lat))
+        order = np.argsort(part, kind="stable")  # one prepared polygon after the other
+        point, part = point[order], part[order]
+        inside = shapely.intersects_xy(self._parts[part], lon[point], lat[point])
+        found = np.full(len(latlon), len(self._parts), np.int32)
+        np.minimum.at(found, point[inside], self._owner[part[inside]])
+        found[found == len(self._parts)] = -1
+        return found
+
+    def nearest(self, latlon: FloatArray) -> tuple[IntArray, FloatArray, FloatArray]:
+        """The nearest polygon outline on the sphere.
+
+        Args:
+            latlon: (N, 2) degrees.
+
+        Returns:
+            (N,) polygon index, (N,) distance in km, and the (N, 2) outline point it is measured to.
+            Outlines are sampled every 5 km at least, so the distance is at most 3 km too long.
+        """
+        if len(latlon) <= _FEW and "_shore" not in self.__dict__:
+            parts = self._parts_around(latlon)
+            if len(parts):
+                found = _Shore.of(self._parts[parts], self._owner[parts]).nearest(latlon)
+                if found[1].max() <= _WINDOW_KM:
+                    return found
+        return self._shore.nearest(latlon)
+
+    @cached_property
+    def _shore(self) -> _Shore:
+        return _Shore.of(self._parts, self._owner)
+
+    def _parts_around(self, latlon: FloatArray) -> npt.NDArray[np.intp]:
+        """Parts with any outline within `_WINDOW_KM`, so that a few points need not the whole shore."""
+        lat, lon = latlon[:, 0], latlon[:, 1]
+        highest = np.minimum(np.abs(lat) + _WINDOW_DEG, 89.5)
+        half_width = _WINDOW_DEG / np.cos(np.radians(highest))
+        turns = np.array([[-360.0], [0.0], [360.0]])  # boxes may reach over the antimeridian
+        boxes = shapely.box(
+            lon - half_width + turns,
+            lat - _WINDOW_DEG,
+            lon + half_width + turns,
+            lat + _WINDOW_DEG,
+        )
+        return np.unique(self._tree.query(boxes.ravel())[1])

@@ -1,0 +1,154 @@
+"""The geocell table: what a model's classes are, and which class a coordinate belongs to."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+import shapely
+
+from geocells.polygons import GeometryArray, IntArray, PolygonIndex
+from geocells.sphere import FloatArray
+
+StrArray = npt.NDArray[np.str_]
+
+_BOX = ("xmin", "ymin", "xmax", "ymax")
+
+
+@dataclass(frozen=True, eq=False)
+class CellTable:
+    """Geocells in class order: row i is class i of every model trained on the table."""
+
+    cell_id: StrArray
+    """(C,) unique, the same in every run that makes the same cell."""
+    country: StrArray
+    """(C,) ISO 3166-1 alpha-2 codes; a cell never crosses a border."""
+    region: StrArray
+    """(C,) name of the first-level region that holds most of the cell's photos."""
+    centroids: FloatArray
+    """(C, 2) degrees: spherical mean of the cell's photos, or a point inside an empty cell."""
+    polygon: GeometryArray
+    """(C,) valid shapely polygons in lon/lat, without overlaps, split at the antimeridian."""
+    count: npt.NDArray[np.int64]
+    """(C,) number of photos the cell was made from."""
+
+    def __post_init__(self) -> None:
+        lengths = {field.name: len(getattr(self, field.name)) for field in fields(self)}
+        if len(set(lengths.values())) != 1:
+            raise ValueError(f"cell table: columns have different lengths {lengths}")
+        if len(np.unique(self.cell_id)) != len(self.cell_id):
+            raise ValueError("cell table: cell_id is not unique")
+
+    def __len__(self) -> int:
+        return len(self.cell_id)
+
+    def locate(self, latlon: npt.ArrayLike) -> IntArray:
+        """Cell of each coordinate.
+
+        Args:
+            latlon: (N, 2) degrees.
+
+        Returns:
+            (N,) int32 row numbers: the cell whose polygon covers the coordinate, else (at sea) the
+            cell whose outline is nearest on the sphere.
+        """
+        return self._index.locate(latlon)
+
+    @cached_property
+    def _index(self) -> PolygonIndex:
+        return PolygonIndex(self.polygon)
+
+    def take(self, rows: npt.ArrayLike) -> CellTable:
+        """The table of some rows, in their order."""
+        index = np.asarray(rows)
+        return CellTable(*(getattr(self, field.name)[index] for field in fields(self)))
+
+    def to_geojson(self) -> dict[str, Any]:
+        """A GeoJSON FeatureCollection with one feature per cell (RFC 7946: lon, lat)."""
+        features = [
+            {
+                "type": "Feature",
+                "id": str(self.cell_id[i]),
+                "properties": {
+                    "country": str(self.country[i]),
+                    "region": str(self.region[i]),
+                    "count": int(self.count[i]),
+                    "lat": float(self.centroids[i, 0]),
+                    "lon": float(self.centroids[i, 1]),
+                },
+                "geometry": json.loads(shape),
+            }
+            for i, shape in enumerate(shapely.to_geojson(self.polygon))
+        ]
+        return {"type": "FeatureCollection", "features": features}
+
+    def write(self, path: str | os.PathLike[str]) -> Path:
+        """Write GeoParquet 1.1 (WKB, bounding boxes); the file appears whole or not at all."""
+        target = Path(path)
+        bounds = shapely.bounds(self.polygon)
+        columns = {
+            "cell_id": pa.array(self.cell_id.tolist(), pa.string()),
+            "country": pa.array(self.country.tolist(), pa.string()),
+            "region": pa.array(self.region.tolist(), pa.string()),
+            "lat": pa.array(self.centroids[:, 0]),
+            "lon": pa.array(self.centroids[:, 1]),
+            "count": pa.array(self.count),
+            "geometry": pa.array(shapely.to_wkb(self.polygon), pa.binary()),
+            "bbox": pa.StructArray.from_arrays([pa.array(side) for side in bounds.T], list(_BOX)),
+        }
+        table = pa.table(columns).replace_schema_metadata({"geo": json.dumps(_geo(bounds))})
+        partial = target.with_name(target.name + ".part")
+        try:
+            pq.write_table(table, partial, compression="zstd")
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+        return target
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> CellTable:
+        """Read what `write` wrote.
+
+        Raises:
+            ValueError: the file is missing, damaged or not a cell table.
+        """
+        try:
+            table = pq.read_table(path)
+            columns: Mapping[str, Any] = {name: table[name].to_numpy() for name in _COLUMNS}
+            return cls(
+                cell_id=columns["cell_id"].astype(np.str_),
+                country=columns["country"].astype(np.str_),
+                region=columns["region"].astype(np.str_),
+                centroids=np.stack([columns["lat"], columns["lon"]], axis=-1),
+                polygon=shapely.from_wkb(columns["geometry"]),
+                count=columns["count"].astype(np.int64),
+            )
+        except (OSError, KeyError, pa.ArrowException, shapely.errors.GEOSException) as error:
+            reason = str(error).splitlines()[0]
+            raise ValueError(
+                f"{path}: not a readable geocell table ({reason}); build the cells again"
+            ) from error
+
+
+_COLUMNS = ("cell_id", "country", "region", "lat", "lon", "count", "geometry")
+
+
+def _geo(bounds: FloatArray) -> dict[str, Any]:
+    """The GeoParquet 1.1 file metadata; coordinates are OGC:CRS84 by default."""
+    low, high = bounds[:, :2].min(axis=0), bounds[:, 2:].max(axis=0)
+    geometry = {
+        "encoding": "WKB",
+        "geometry_types": ["MultiPolygon", "Polygon"],
+        "bbox": [*low.tolist(), *high.tolist()],
+        "covering": {"bbox": {side: ["bbox", side] for side in _BOX}},
+    }
+    return {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": geometry}}

@@ -1,0 +1,82 @@
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import shapely
+
+from geocells.table import CellTable
+
+
+@pytest.fixture
+def table():
+    return CellTable(
+        cell_id=np.array(["FJ-1", "FJ-2", "NZ-1"]),
+        country=np.array(["FJ", "FJ", "NZ"]),
+        region=np.array(["Northern", "Lau", "Otago"]),
+        centroids=np.array([[-17, 179.0], [-17, -179], [-45, 170]]),
+        polygon=np.array(
+            [
+                shapely.MultiPolygon([shapely.box(178, -18, 180, -16)]),
+                shapely.box(-180, -18, -178, -16),
+                shapely.box(169, -46, 171, -44),
+            ]
+        ),
+        count=np.array([3, 4, 0]),
+    )
+
+
+def test_round_trip(table, tmp_path):
+    path = table.write(tmp_path / "cells.parquet")
+    back = CellTable.read(path)
+    for column in ("cell_id", "country", "region", "centroids", "count"):
+        np.testing.assert_array_equal(getattr(back, column), getattr(table, column))
+    assert shapely.equals(back.polygon, table.polygon).all()
+    assert [p.name for p in tmp_path.iterdir()] == ["cells.parquet"]
+
+
+def test_file_is_geoparquet(table, tmp_path):
+    path = table.write(tmp_path / "cells.parquet")
+    geo = json.loads(pq.read_schema(path).metadata[b"geo"])
+    assert geo["version"] == "1.1.0"
+    assert geo["columns"]["geometry"]["bbox"] == [-180, -46, 180, -16]
+    geopandas = pytest.importorskip("geopandas")
+    frame = geopandas.read_parquet(path)
+    assert frame.crs == "OGC:CRS84"
+    assert len(geopandas.read_parquet(path, bbox=(168, -47, 172, -43))) == 1
+
+
+def test_locate(table):
+    assert len(table) == 3
+    assert table.locate([(-17, 179), (-17, 180), (-17, -179), (-47, 170)]).tolist() == [0, 1, 1, 2]
+
+
+def test_locate_rejects_nan(table):
+    with pytest.raises(ValueError, match="row 1"):
+        table.locate([(0, 0), (np.nan, 0)])
+
+
+def test_geojson(table):
+    feature = table.take([2]).to_geojson()["features"][0]
+    assert feature["properties"] == {
+        "country": "NZ", "region": "Otago", "count": 0, "lat": -45.0, "lon": 170.0,
+    }  # fmt: skip
+    assert feature["geometry"]["coordinates"][0][0] == [171.0, -46.0]
+
+
+def test_damaged_files_are_named(table, tmp_path):
+    path = table.write(tmp_path / "cells.parquet")
+    path.write_bytes(path.read_bytes()[:200])
+    for bad in (path, tmp_path / "missing.parquet"):
+        with pytest.raises(ValueError, match=rf"{bad.name}: not a readable geocell table"):
+            CellTable.read(bad)
+
+
+def test_duplicate_ids_and_uneven_columns_are_refused(table):
+    with pytest.raises(ValueError, match="unique"):
+        table.take([0, 0])
+    with pytest.raises(ValueError, match="lengths"):
+        CellTable(
+            table.cell_id[:2],
+            *(getattr(table, c) for c in ("country", "region", "centroids", "polygon", "count")),
+        )
