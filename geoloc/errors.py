@@ -19,6 +19,4 @@ class MissingExtraError(GeolocError):
     """An optional dependency is not installed."""
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(
-            f"{package} is not installed: run  pip install 'planet-geoloc[{extra}]'"
-        )
+        super().__init__(f"{package} is not installed: run  pip install 'planet-geoloc[{extra}]'")

@@ -24,7 +24,9 @@ class Place:
     town_distance_km: float
 
     def __str__(self) -> str:
-        return ", ".join(part for part in (self.town, self.region, self.country) if part) or "at sea"
+        return (
+            ", ".join(part for part in (self.town, self.region, self.country) if part) or "at sea"
+        )
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,79 @@
+"""What is computed from an embedding: retrieval features and a first belief over geocells."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from geoloc.encoder import FloatArray, normalise
+from geoloc.errors import BundleError
+
+
+@dataclass(frozen=True, eq=False)
+class Heads:
+    """Linear heads on a frozen encoder, in numpy; `training.fit_heads` makes them.
+
+    D is the encoder's dimension, K the length of a feature, A the number of active cells: those
+    that any training photo speaks for. The other cells are reached through the prior alone.
+    """
+
+    mean: FloatArray
+    """(D,) of the training embeddings."""
+    projection: FloatArray
+    """(D, K) principal components, partly whitened."""
+    weight: FloatArray
+    """(K, A) of the geocell classifier."""
+    bias: FloatArray
+    """(A,)"""
+    active: npt.NDArray[np.int32]
+    """(A,) rows of the cell table."""
+    prior: FloatArray
+    """(C,) how likely a photo is in each cell before it is seen; sums to 1."""
+
+    def features(self, embeddings: FloatArray) -> FloatArray:
+        """Unit vectors (N, K) whose dot product is the similarity used for retrieval."""
+        return normalise((embeddings - self.mean) @ self.projection)
+
+    def classify(self, features: FloatArray) -> FloatArray:
+        """Belief over all cells (N, C) from features (N, K); zero for cells that are not active."""
+        logits = features @ self.weight + self.bias
+        belief = np.zeros((len(features), len(self.prior)), np.float32)
+        belief[:, self.active] = softmax(logits)
+        return belief
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write safetensors."""
+        from safetensors.numpy import save_file
+
+        tensors = {
+            field.name: np.ascontiguousarray(getattr(self, field.name)) for field in fields(self)
+        }
+        save_file(tensors, path)
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Heads:
+        """Read what `write` wrote.
+
+        Raises:
+            BundleError: the file is missing, damaged or of another shape.
+        """
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        try:
+            tensors = load_file(Path(path))
+            return cls(**{field.name: tensors[field.name] for field in fields(cls)})
+        except (OSError, KeyError, SafetensorError) as error:
+            raise BundleError(
+                f"{path}: no readable heads ({error}); fetch or make the bundle again"
+            ) from error
+
+
+def softmax(logits: npt.NDArray[np.floating]) -> FloatArray:
+    """Softmax over the last axis."""
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True), np.float32)

@@ -1,0 +1,159 @@
+"""The public way to ask: photos in, `Guess` out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from geocells import places
+from geocells.columns import objects
+from geocells.sphere import haversine_km
+from geocells.table import CellTable
+from geoloc import bundle as bundles
+from geoloc.calibration import LEVELS
+from geoloc.encoder import FloatArray, ImageEncoder
+from geoloc.errors import PhotoError
+from geoloc.guess import Candidate, Exif, Guess, Neighbour, Place, RegionCell
+from geoloc.photo import Photo
+from geoloc.posterior import credible_region
+from geoloc.ranker import Ranking
+from geoloc.stream import Source, encode
+
+SHOWN_NEIGHBOURS = 5
+
+
+class Geolocator:
+    """Answers where photos were taken.
+
+    Example:
+        >>> geolocator = Geolocator.from_bundle("starter")  # doctest: +SKIP
+        >>> guess = geolocator.locate("photo.jpg")  # doctest: +SKIP
+        >>> print(guess.place, guess.radius_km)  # doctest: +SKIP
+    """
+
+    def __init__(self, bundle: bundles.Bundle, encoder: ImageEncoder | None = None) -> None:
+        """Use a loaded bundle; its own encoder is loaded when first needed."""
+        self.bundle = bundle
+        self._given_encoder = encoder
+
+    @classmethod
+    def from_bundle(cls, name_or_path: str | os.PathLike[str] = "starter") -> Geolocator:
+        """Load a bundle by path, or an embedded one by name.
+
+        Raises:
+            BundleError: it is missing or damaged.
+            MissingExtraError: a library it needs is not installed.
+        """
+        return cls(bundles.load(name_or_path))
+
+    @property
+    def cells(self) -> CellTable:
+        """The geocells of the bundle."""
+        return self.bundle.cells
+
+    @cached_property
+    def encoder(self) -> ImageEncoder:
+        """The image encoder."""
+        return self._given_encoder or self.bundle.build_encoder()
+
+    def locate(self, source: Source) -> Guess:
+        """Answer one photo: a path, bytes, an open binary file or a PIL image.
+
+        Raises:
+            PhotoError: the photo cannot be read.
+        """
+        answer = next(self.locate_many([source]))
+        if isinstance(answer, PhotoError):
+            raise answer
+        return answer
+
+    def locate_many(self, sources: Iterable[Source]) -> Iterator[Guess | PhotoError]:
+        """Answer photos in order, as they are encoded; an unreadable one yields its error."""
+        for encoded in encode(self.encoder, sources):
+            readable = [item for item in encoded.photos if isinstance(item, Photo)]
+            guesses = iter(self.guess(encoded.embeddings, readable))
+            for item in encoded.photos:
+                yield item if isinstance(item, PhotoError) else next(guesses)
+
+    def guess(self, embeddings: FloatArray, photos: list[Photo]) -> list[Guess]:
+        """Answer from embeddings (N, D), for callers that keep them."""
+        if not photos:
+            return []
+        ranking = self.bundle.ranker.rank(embeddings)
+        words = _describe(ranking.latlon.reshape(-1, 2))
+        confidence = self.bundle.ranker.calibration.confidence(ranking.claims)
+        per_photo = ranking.cell.shape[1]
+        return [
+            self._one(ranking, i, photo, words[i * per_photo :][:per_photo], confidence[i])
+            for i, photo in enumerate(photos)
+        ]
+
+    def _one(
+        self,
+        ranking: Ranking,
+        i: int,
+        photo: Photo,
+        words: list[Place],
+        confidence: Any,  # noqa: ANN401
+    ) -> Guess:
+        lat, lon = map(float, ranking.latlon[i, 0])
+        radii = {name: float(km) for name, km in zip(LEVELS, ranking.radii_km[i], strict=True)}
+        return Guess(
+            photo=photo.name,
+            lat=lat,
+            lon=lon,
+            radius_km=radii["80"],
+            radii_km=radii,
+            confidence=confidence,
+            place=words[0],
+            candidates=tuple(
+                Candidate(
+                    *map(float, ranking.latlon[i, rank]),
+                    probability=float(ranking.belief[i, cell]),
+                    cell_id=str(self.cells.cell_id[cell]),
+                    place=words[rank],
+                )
+                for rank, cell in enumerate(ranking.cell[i])
+            ),
+            region=tuple(
+                RegionCell(str(self.cells.cell_id[cell]), probability, level)
+                for cell, probability, level in credible_region(ranking.belief[i])
+            ),
+            neighbours=self._neighbours(ranking, i),
+            exif=photo.exif,
+            exif_distance_km=_exif_distance_km(photo.exif, lat, lon),
+            bundle=self.bundle.name,
+        )
+
+    def _neighbours(self, ranking: Ranking, i: int) -> tuple[Neighbour, ...]:
+        members = self.bundle.ranker.gallery.members
+        rows = ranking.sources.neighbour[i, :SHOWN_NEIGHBOURS]
+        return tuple(
+            Neighbour(
+                *map(float, members.latlon[row]),
+                similarity=float(similarity),
+                source=str(members.source[row]),
+                licence=str(members.licence[row]),
+                author=str(members.author[row]),
+            )
+            for similarity, row in zip(ranking.sources.similarity[i], rows, strict=False)
+        )
+
+
+def _describe(latlon: np.ndarray[Any, Any]) -> list[Place]:
+    """Name coordinates (N, 2), each distinct one once."""
+    distinct, back = np.unique(latlon, axis=0, return_inverse=True)
+    table = places.describe(distinct)
+    columns = [objects(table[name]) for name in table.column_names]
+    named = [Place(*row) for row in zip(*columns, strict=True)]
+    return [named[row] for row in back.ravel()]
+
+
+def _exif_distance_km(exif: Exif, lat: float, lon: float) -> float | None:
+    if exif.lat is None or exif.lon is None:
+        return None
+    return float(haversine_km([lat, lon], [exif.lat, exif.lon]))

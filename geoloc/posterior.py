@@ -1,0 +1,130 @@
+"""Belief over geocells: how evidence is pooled, added up and read.
+
+A belief is a row of C probabilities, one for each row of the bundle's cell table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from geocells.sphere import EARTH_RADIUS_KM, unit_vectors
+from geocells.sphere import FloatArray as Float64Array
+from geoloc.encoder import FloatArray
+from geoloc.heads import softmax
+
+UTILITY_SCALES_KM = (5.0, 25.0, 200.0, 750.0, 2500.0)
+"""Being within street, city, region, country or continent is worth the same each."""
+
+CREDIBLE_LEVELS = (0.5, 0.8, 0.95)
+
+_FLOOR = 1e-12
+
+
+def pool(sources: Sequence[FloatArray], weights: FloatArray) -> FloatArray:
+    """Linear opinion pool: a mixture of beliefs, weighted photo by photo.
+
+    A product of experts would let one confident mistake veto the truth; the mixture keeps it
+    possible, which the calibrated radius depends on.
+
+    Args:
+        sources: S beliefs (N, C).
+        weights: (N, S), rows sum to 1.
+
+    Returns:
+        (N, C) belief.
+    """
+    pooled = weights[:, :1] * sources[0]
+    for index, source in enumerate(sources[1:], start=1):
+        pooled = pooled + weights[:, index : index + 1] * source
+    return np.asarray(pooled, np.float32)
+
+
+def log_evidence(belief: FloatArray, prior: FloatArray) -> FloatArray:
+    """What a photo adds to the prior: log-likelihoods (..., C) of the cells, up to a constant."""
+    return np.log(belief + _FLOOR) - np.log(prior + _FLOOR)
+
+
+def add_evidence(evidence: Sequence[FloatArray], prior: FloatArray) -> FloatArray:
+    """Belief (..., C) from independent log-likelihoods over cells and the prior (C,).
+
+    Several photos of one place, views of a panorama, or "it is in Portugal" (0 inside, -inf
+    outside) each are one item of `evidence`.
+    """
+    total = np.log(prior + _FLOOR)
+    for item in evidence:
+        total = total + item
+    return softmax(total)
+
+
+class CellSpace:
+    """Distances between cells, and what they make of a belief."""
+
+    def __init__(self, centroids: npt.ArrayLike) -> None:
+        """Index cells by their centroids, (C, 2) degrees."""
+        self._vectors = unit_vectors(centroids)
+
+    def distances_km(self, latlon: npt.ArrayLike) -> FloatArray:
+        """Distance (N, C) of coordinates (N, 2) to every centroid."""
+        return self._arc_km(unit_vectors(latlon))
+
+    def _arc_km(self, vectors: Float64Array) -> FloatArray:
+        chord = np.sqrt(np.maximum(2.0 - 2.0 * (vectors @ self._vectors.T), 0.0))
+        arc = 2.0 * EARTH_RADIUS_KM * np.arcsin(np.minimum(chord / 2.0, 1.0))
+        return np.asarray(arc, np.float32)
+
+    @cached_property
+    def _worth(self) -> FloatArray:
+        """(C, C) worth of answering one cell when the other is true."""
+        worth = np.zeros((len(self._vectors), len(self._vectors)), np.float32)
+        distance = self._arc_km(self._vectors)
+        for scale in UTILITY_SCALES_KM:
+            worth += np.exp(distance / np.float32(-scale))
+        return worth / np.float32(len(UTILITY_SCALES_KM))
+
+    def expected_utility(self, belief: FloatArray) -> FloatArray:
+        """How good an answer each cell is on average over the belief, (N, C) -> (N, C) in 0..1.
+
+        The most probable cell is a poor answer when many neighbours of another one are nearly as
+        probable; the cell of the highest expected utility hedges between them.
+        """
+        return np.asarray(belief @ self._worth, np.float32)
+
+
+def spread_km(belief: FloatArray, distances_km: FloatArray, levels: Sequence[float]) -> FloatArray:
+    """Radius around a point that holds given shares of the belief.
+
+    Args:
+        belief: (N, C).
+        distances_km: (N, C) from each answer to the cells.
+        levels: shares in 0..1.
+
+    Returns:
+        (N, len(levels)) km, uncalibrated.
+    """
+    order = np.argsort(distances_km, axis=1)
+    mass = np.cumsum(np.take_along_axis(belief, order, axis=1), axis=1)
+    sorted_km = np.take_along_axis(distances_km, order, axis=1)
+    columns = []
+    for level in levels:
+        reached = np.minimum((mass < level * mass[:, -1:]).sum(axis=1), mass.shape[1] - 1)
+        columns.append(np.take_along_axis(sorted_km, reached[:, None], axis=1)[:, 0])
+    return np.stack(columns, axis=1)
+
+
+def credible_region(belief: FloatArray) -> list[tuple[int, float, float]]:
+    """Cells of the 95 % credible region of one belief (C,).
+
+    Returns:
+        (cell, probability, smallest credible level that contains it), most probable first.
+    """
+    order = np.argsort(-belief)
+    mass_before = np.concatenate([[0.0], np.cumsum(belief[order])[:-1]])
+    region = []
+    for level_from, level in zip((0.0, *CREDIBLE_LEVELS), CREDIBLE_LEVELS, strict=False):
+        inside = (mass_before < level) & ((mass_before >= level_from) | (level_from == 0.0))
+        region += [(int(cell), float(belief[cell]), level) for cell in order[inside]]
+    return region

@@ -1,0 +1,68 @@
+"""Photos in, embeddings out, in order: decoding overlaps encoding, memory stays bounded."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image
+
+from geoloc import photo
+from geoloc.encoder import FloatArray, ImageEncoder
+from geoloc.errors import PhotoError
+
+Source = str | os.PathLike[str] | bytes | BinaryIO | Image.Image
+"""What a photo may be given as; see `geoloc.photo.load`."""
+
+BATCH = 16
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """A batch of photos that could be read, and those that could not."""
+
+    photos: list[photo.Photo | PhotoError]
+    """In the order they came; pixels are released, only what the file says is kept."""
+    embeddings: FloatArray
+    """(number of readable photos, D), in their order."""
+
+
+def encode(
+    encoder: ImageEncoder, sources: Iterable[Source], batch: int = BATCH
+) -> Iterator[Encoded]:
+    """Decode on threads and encode batch by batch, while the next batches are being decoded."""
+    pixels = encoder.spec.preprocessing
+
+    def prepare(source: Source) -> tuple[photo.Photo | PhotoError, FloatArray | None]:
+        try:
+            loaded = photo.load(source, min_side=pixels.min_side)
+        except PhotoError as error:
+            return error, None
+        return replace(loaded, image=_NO_PIXELS), pixels(loaded.image)
+
+    remaining = iter(sources)
+    workers = os.cpu_count() or 1
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque[Future[tuple[photo.Photo | PhotoError, FloatArray | None]]] = deque()
+        while True:
+            for source in islice(remaining, 3 * batch - len(waiting)):
+                waiting.append(pool.submit(prepare, source))
+            if not waiting:
+                return
+            done = [waiting.popleft().result() for _ in range(min(batch, len(waiting)))]
+            ready = [prepared for _, prepared in done if prepared is not None]
+            embeddings = (
+                encoder.embed(np.stack(ready))
+                if ready
+                else np.empty((0, encoder.spec.dim), np.float32)
+            )
+            yield Encoded([loaded for loaded, _ in done], embeddings)
+
+
+_NO_PIXELS = Image.new("RGB", (1, 1))

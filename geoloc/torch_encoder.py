@@ -1,0 +1,131 @@
+"""Encoders that run in torch: every open_clip and every timm model, in bf16 on a GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from geoloc.encoder import EncoderSpec, FloatArray, Preprocessing, normalise
+from geoloc.errors import BundleError, MissingExtraError
+
+
+class _TorchEncoder:
+    """A torch image network behind the `ImageEncoder` protocol."""
+
+    def __init__(self, spec: EncoderSpec, network: Callable[[Any], Any], module: Any) -> None:  # noqa: ANN401
+        import torch
+
+        self.spec = spec
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.module = module.eval().to(self.device)
+        self._network = network
+
+    def embed(self, pixels: FloatArray) -> FloatArray:
+        """See `ImageEncoder.embed`."""
+        import torch
+
+        batch = torch.from_numpy(pixels).to(self.device, non_blocking=True)
+        on_gpu = self.device.type == "cuda"
+        with torch.inference_mode(), torch.autocast("cuda", torch.bfloat16, enabled=on_gpu):
+            vectors = self._network(batch)
+        return normalise(np.asarray(vectors.float().cpu()))
+
+
+class OpenClipEncoder(_TorchEncoder):
+    """An open_clip image tower: `model` is its architecture, `weights` its pretrained tag."""
+
+    def __init__(self, spec: EncoderSpec) -> None:
+        model = _open_clip_model(spec.model, spec.weights)
+        super().__init__(spec, model.encode_image, model)
+
+
+class TimmEncoder(_TorchEncoder):
+    """A timm backbone with global pooling; empty `weights` means random ones (for tests)."""
+
+    def __init__(self, spec: EncoderSpec) -> None:
+        model = _timm_model(spec.model, spec.weights)
+        super().__init__(spec, model, model)
+
+
+def describe(name: str) -> EncoderSpec:
+    """The spec of a named model, with the preprocessing its weights were trained with.
+
+    Args:
+        name: "open_clip:ARCHITECTURE/PRETRAINED" (for example open_clip:ViT-B-32/laion2b_s34b_b79k)
+            or "timm:MODEL.TAG" (for example timm:convnext_tiny.fb_in22k).
+
+    Raises:
+        BundleError: the name is not of this form or the model cannot be loaded.
+        MissingExtraError: the library is not installed.
+    """
+    kind, _, model_name = name.partition(":")
+    if kind == "open_clip" and model_name:
+        architecture, _, tag = model_name.partition("/")
+        return _describe_open_clip(architecture, tag)
+    if kind == "timm" and model_name:
+        architecture, _, tag = model_name.partition(".")
+        return _describe_timm(architecture, tag)
+    raise BundleError(
+        f"encoder {name!r} is unknown: write open_clip:ARCHITECTURE/PRETRAINED, timm:MODEL.TAG,"
+        " or the path of a bundle whose encoder to use"
+    )
+
+
+def _describe_open_clip(architecture: str, tag: str) -> EncoderSpec:
+    model = _open_clip_model(architecture, tag)
+    size = model.visual.image_size
+    pixels = Preprocessing(
+        size=int(size[0] if isinstance(size, tuple) else size),
+        mean=tuple(model.visual.image_mean),
+        std=tuple(model.visual.image_std),
+        resize="crop",
+    )
+    return EncoderSpec("open_clip", architecture, tag, int(model.visual.output_dim), pixels)
+
+
+def _describe_timm(architecture: str, tag: str) -> EncoderSpec:
+    import timm
+
+    model = _timm_model(architecture, tag)
+    config = timm.data.resolve_model_data_config(model)
+    pixels = Preprocessing(
+        size=int(config["input_size"][-1]),
+        mean=tuple(config["mean"]),
+        std=tuple(config["std"]),
+        resize="crop",
+        interpolation="bilinear" if config["interpolation"] == "bilinear" else "bicubic",
+    )
+    return EncoderSpec("timm", architecture, tag, int(model.num_features), pixels)
+
+
+def _open_clip_model(architecture: str, tag: str) -> Any:  # noqa: ANN401
+    try:
+        import open_clip
+    except ImportError as error:
+        raise MissingExtraError("open-clip-torch", "gpu") from error
+    try:
+        return open_clip.create_model(architecture, pretrained=tag or None)
+    except Exception as error:
+        raise _unavailable(f"open_clip:{architecture}/{tag}", error) from error
+
+
+def _timm_model(architecture: str, tag: str) -> Any:  # noqa: ANN401
+    try:
+        import timm
+    except ImportError as error:
+        raise MissingExtraError("timm", "gpu") from error
+    name = f"{architecture}.{tag}" if tag else architecture
+    try:
+        return timm.create_model(name, pretrained=bool(tag), num_classes=0)
+    except Exception as error:
+        raise _unavailable(f"timm:{name}", error) from error
+
+
+def _unavailable(name: str, error: Exception) -> BundleError:
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    return BundleError(
+        f"{name}: the weights cannot be loaded ({reason}); connect to the internet once, or copy"
+        " the Hugging Face cache of another machine and set HF_HUB_OFFLINE=1"
+    )

@@ -1,0 +1,1 @@
+"""Making bundles: photos with known places in, a model that answers out."""
