@@ -11,8 +11,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from geocells.sphere import EARTH_RADIUS_KM, unit_vectors
 from geocells.sphere import FloatArray as Float64Array
+from geocells.sphere import pairwise_km
 from geoloc.encoder import FloatArray
 from geoloc.heads import softmax
 
@@ -63,24 +63,19 @@ def add_evidence(evidence: Sequence[FloatArray], prior: FloatArray) -> FloatArra
 class CellSpace:
     """Distances between cells, and what they make of a belief."""
 
-    def __init__(self, centroids: npt.ArrayLike) -> None:
+    def __init__(self, centroids: Float64Array) -> None:
         """Index cells by their centroids, (C, 2) degrees."""
-        self._vectors = unit_vectors(centroids)
+        self._centroids = centroids
 
     def distances_km(self, latlon: npt.ArrayLike) -> FloatArray:
         """Distance (N, C) of coordinates (N, 2) to every centroid."""
-        return self._arc_km(unit_vectors(latlon))
-
-    def _arc_km(self, vectors: Float64Array) -> FloatArray:
-        chord = np.sqrt(np.maximum(2.0 - 2.0 * (vectors @ self._vectors.T), 0.0))
-        arc = 2.0 * EARTH_RADIUS_KM * np.arcsin(np.minimum(chord / 2.0, 1.0))
-        return np.asarray(arc, np.float32)
+        return pairwise_km(latlon, self._centroids, np.float32)
 
     @cached_property
     def _worth(self) -> FloatArray:
         """(C, C) worth of answering one cell when the other is true."""
-        worth = np.zeros((len(self._vectors), len(self._vectors)), np.float32)
-        distance = self._arc_km(self._vectors)
+        distance = self.distances_km(self._centroids)
+        worth = np.zeros_like(distance)
         for scale in UTILITY_SCALES_KM:
             worth += np.exp(distance / np.float32(-scale))
         return worth / np.float32(len(UTILITY_SCALES_KM))

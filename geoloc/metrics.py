@@ -1,0 +1,76 @@
+"""How good answers are: accuracy within distances, country accuracy, coverage, score."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from geocells.boundaries import load_boundaries
+from geocells.sphere import haversine_km
+
+THRESHOLDS_KM = (1.0, 5.0, 25.0, 200.0, 750.0, 2500.0)
+"""Street (two widths), city, region, country, continent."""
+
+GEOGUESSR_SCALE_KM = 1492.7
+"""World map: 5000 * exp(-d / 1492.7) points for a guess d km off (PIGEON, section 6.1)."""
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """One row of a results table."""
+
+    photos: int
+    median_km: float
+    within: dict[str, float]
+    """Share of photos closer than each threshold, by its km as text. Only photos whose own
+    coordinates are at least that precise count; NaN if there are none."""
+    country: float
+    """Share whose answer lies in the country of the truth."""
+    geoscore: float
+    """Mean GeoGuessr points, 0..5000."""
+
+
+def score(
+    answer: npt.ArrayLike,
+    truth: npt.ArrayLike,
+    precision_km: npt.ArrayLike | None = None,
+) -> Accuracy:
+    """Score answers.
+
+    Args:
+        answer: (N, 2) degrees.
+        truth: (N, 2) degrees.
+        precision_km: (N,) how far off each truth may be; all exact if left out.
+    """
+    guess, true = np.asarray(answer, np.float64), np.asarray(truth, np.float64)
+    if len(guess) == 0:
+        nothing = {f"{km:g}": float("nan") for km in THRESHOLDS_KM}
+        return Accuracy(0, float("nan"), nothing, float("nan"), float("nan"))
+    distance = haversine_km(guess, true)
+    precision = np.zeros(len(guess)) if precision_km is None else np.asarray(precision_km)
+    points = np.round(5000.0 * np.exp(-distance / GEOGUESSR_SCALE_KM))
+    return Accuracy(
+        photos=len(guess),
+        median_km=float(np.median(distance)),
+        within={f"{km:g}": _share(distance[precision <= km] < km) for km in THRESHOLDS_KM},
+        country=_share(same_country(guess, true)),
+        geoscore=float(points.mean()),
+    )
+
+
+def same_country(a: npt.ArrayLike, b: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+    """Whether coordinates (N, 2) and (N, 2) lie in the same country (N,), by its polygon."""
+    country = load_boundaries().country
+    same: npt.NDArray[np.bool_] = country.locate(a) == country.locate(b)
+    return same
+
+
+def coverage(answer: npt.ArrayLike, truth: npt.ArrayLike, radius_km: npt.ArrayLike) -> float:
+    """Share of photos whose truth lies within the radius (N,) around the answer (N, 2)."""
+    return _share(haversine_km(answer, truth) <= np.asarray(radius_km))
+
+
+def _share(right: npt.NDArray[np.bool_]) -> float:
+    return float(right.mean()) if len(right) else float("nan")
