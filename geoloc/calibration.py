@@ -6,12 +6,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from geoloc.encoder import FloatArray
 from geoloc.errors import BundleError
@@ -27,7 +26,10 @@ CLAIMS: tuple[Confidence, ...] = ("city", "region", "country")
 CLAIM_KM = {"city": 25.0, "region": 200.0}
 
 SIGNALS = 7
-"""Number of signals a photo is judged by; see `signals`."""
+"""Length of what `signals` returns for a photo."""
+
+EVIDENCE = SIGNALS + 9
+"""Length of what `evidence` returns for a photo."""
 
 
 def signals(classifier: FloatArray, votes: FloatArray, similarity: FloatArray) -> FloatArray:
@@ -60,19 +62,21 @@ def _entropy(belief: FloatArray) -> FloatArray:
 
 
 @dataclass(frozen=True)
-class RadiusTable:
-    """Calibrated radius as a function of the spread of the belief: a monotone line in logs."""
+class Radius:
+    """Calibrated radius of one level: a regression of the distance's quantile, then conformal."""
 
-    spread_km: tuple[float, ...]
-    """Knots: uncalibrated radii, ascending."""
+    weights: tuple[float, ...]
+    """Of the linear quantile regression of log km on the evidence."""
+    predicted_km: tuple[float, ...]
+    """Knots: what the regression said, ascending."""
     radius_km: tuple[float, ...]
-    """Radius at each knot that held the truth for the wanted share of held-out photos."""
+    """The radius that held the truth of the wanted share of held-out photos near each knot."""
 
-    def __call__(self, spread_km: npt.ArrayLike) -> FloatArray:
-        """Calibrated radii in km for uncalibrated ones; constant beyond the outer knots."""
-        knots, values = np.log(self.spread_km), np.log(self.radius_km)
-        spread = np.maximum(np.asarray(spread_km, np.float64), 1e-3)
-        return np.asarray(np.exp(np.interp(np.log(spread), knots, values)), np.float32)
+    def __call__(self, evidence: FloatArray) -> FloatArray:
+        """Radii (N,) in km from evidence (N, EVIDENCE); a line in logs between the knots."""
+        predicted = evidence @ np.asarray(self.weights, np.float64)
+        knots, values = np.log(self.predicted_km), np.log(self.radius_km)
+        return np.asarray(np.exp(np.interp(predicted, knots, values)), np.float32)
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ class Claim:
     """When a statement about a photo may be made."""
 
     weights: tuple[float, ...]
-    """Of a logistic regression on the claim features; see `claim_features`."""
+    """Of a logistic regression on the evidence."""
     threshold: float
     """Least probability at which held-out photos were right often enough; over 1: never."""
 
@@ -93,7 +97,7 @@ class Calibration:
     """Votes of neighbours weigh exp(sharpness * similarity)."""
     gate: tuple[tuple[float, ...], ...]
     """(SIGNALS, 3): logits of the weights of prior, classifier and votes."""
-    radius: dict[str, RadiusTable]
+    radius: dict[str, Radius]
     """By level."""
     claims: dict[str, Claim]
     """By claim."""
@@ -102,28 +106,20 @@ class Calibration:
         """(N, SIGNALS) -> (N, 3), rows sum to 1."""
         return softmax(signal @ np.asarray(self.gate, np.float32))
 
-    def radii_km(self, spread_km: FloatArray) -> FloatArray:
-        """Calibrated radii of LEVELS.
-
-        Args:
-            spread_km: (N, len(LEVELS)) uncalibrated.
-
-        Returns:
-            (N, len(LEVELS)), not decreasing along a row.
-        """
-        columns = [self.radius[name](spread_km[:, i]) for i, name in enumerate(LEVELS)]
+    def radii_km(self, evidence: FloatArray) -> FloatArray:
+        """Radii (N, len(LEVELS)) from evidence (N, EVIDENCE); not decreasing along a row."""
+        columns = [self.radius[name](evidence) for name in LEVELS]
         return np.maximum.accumulate(np.stack(columns, axis=1), axis=1)
 
-    def chances(self, features: FloatArray) -> FloatArray:
-        """Probability (N, len(CLAIMS)) that each claim would be right, from `claim_features`."""
+    def confidence(self, evidence: FloatArray) -> list[Confidence]:
+        """The finest claim that evidence (N, EVIDENCE) allows for each photo."""
         weights = np.asarray([self.claims[name].weights for name in CLAIMS], np.float64)
-        return np.asarray(1.0 / (1.0 + np.exp(-features @ weights.T)), np.float32)
-
-    def confidence(self, features: FloatArray) -> list[Confidence]:
-        """The finest claim each photo allows."""
-        thresholds = np.array([self.claims[name].threshold for name in CLAIMS])
-        allowed = self.chances(features) >= thresholds
-        return [CLAIMS[int(np.argmax(row))] if row.any() else "not sure" for row in allowed]
+        thresholds = np.asarray([self.claims[name].threshold for name in CLAIMS])
+        chance = 1.0 / (1.0 + np.exp(-evidence @ weights.T))
+        return [
+            CLAIMS[int(np.argmax(allowed))] if allowed.any() else "not sure"
+            for allowed in chance >= thresholds
+        ]
 
     def write(self, path: Path) -> None:
         """Write JSON."""
@@ -146,8 +142,8 @@ class Calibration:
             sharpness=float(values["sharpness"]),
             gate=tuple(tuple(row) for row in values["gate"]),
             radius={
-                name: RadiusTable(tuple(table["spread_km"]), tuple(table["radius_km"]))
-                for name, table in values["radius"].items()
+                name: Radius(*(tuple(radius[field.name]) for field in fields(Radius)))
+                for name, radius in values["radius"].items()
             },
             claims={
                 name: Claim(tuple(claim["weights"]), float(claim["threshold"]))
@@ -156,20 +152,20 @@ class Calibration:
         )
 
 
-def claim_features(
-    signal: FloatArray, weights: FloatArray, mass: FloatArray, country_mass: FloatArray
+def evidence(
+    signal: FloatArray, weights: FloatArray, mass: FloatArray, spread_km: FloatArray
 ) -> FloatArray:
-    """What the claims are judged by.
+    """All that radius and claims are judged by.
 
     Args:
         signal: (N, SIGNALS).
         weights: (N, 3) trust in prior, classifier and votes.
-        mass: (N, 2) belief within the distances of CLAIM_KM of the answer.
-        country_mass: (N,) belief in the cells of the answer's country.
+        mass: (N, 3) belief within the two distances of CLAIM_KM of the answer and in its country.
+        spread_km: (N, len(LEVELS)) radii that hold these shares of the belief.
 
     Returns:
-        (N, SIGNALS + 6).
+        (N, EVIDENCE) float32 of order 1; masses as logits, spreads as logarithms.
     """
-    shares = np.column_stack([mass, country_mass])
-    logits = np.log(shares + 1e-3) - np.log1p(1e-3 - np.minimum(shares, 1.0))
-    return np.column_stack([signal, weights, logits]).astype(np.float32)
+    share = np.clip(mass, 0.0, 1.0)
+    logits = np.log(share + 1e-3) - np.log1p(1e-3 - share)
+    return np.column_stack([signal, weights, logits, np.log(spread_km + 1.0)]).astype(np.float32)

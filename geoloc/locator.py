@@ -85,7 +85,7 @@ class Geolocator:
             return []
         ranking = self.bundle.ranker.rank(embeddings)
         words = _describe(ranking.latlon.reshape(-1, 2))
-        confidence = self.bundle.ranker.calibration.confidence(ranking.claims)
+        confidence = self.bundle.ranker.calibration.confidence(ranking.evidence)
         per_photo = ranking.cell.shape[1]
         return [
             self._one(ranking, i, photo, words[i * per_photo :][:per_photo], confidence[i])

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from geocells.sphere import FloatArray as Float64Array
 from geocells.table import CellTable
-from geoloc.calibration import CLAIM_KM, LEVELS, Calibration, claim_features, signals
+from geoloc.calibration import CLAIM_KM, LEVELS, Calibration, evidence, signals
 from geoloc.encoder import FloatArray
 from geoloc.heads import Heads
 from geoloc.posterior import CellSpace, pool, spread_km
@@ -56,10 +56,8 @@ class Ranking:
     """(N, P, 2) degrees: the point inside each candidate cell."""
     radii_km: FloatArray
     """(N, len(LEVELS)) calibrated."""
-    spread_km: FloatArray
-    """(N, len(LEVELS)) before calibration."""
-    claims: FloatArray
-    """(N, F) what the confidence is judged by."""
+    evidence: FloatArray
+    """(N, EVIDENCE) what radius and confidence are judged by."""
     sources: Sources
 
 
@@ -92,18 +90,10 @@ class Ranker:
         cell, latlon = self._points(self.heads.features(embeddings), belief)
         distances = self.space.distances_km(latlon[:, 0])
         spread = spread_km(belief, distances, [int(level) / 100 for level in LEVELS])
-        mass = np.stack([(belief * (distances <= km)).sum(axis=1) for km in CLAIM_KM.values()], 1)
-        return Ranking(
-            belief=belief,
-            cell=cell,
-            latlon=latlon,
-            radii_km=self.calibration.radii_km(spread),
-            spread_km=spread,
-            claims=claim_features(
-                sources.signal, weights, mass, self._country_mass(belief, cell[:, 0])
-            ),
-            sources=sources,
-        )
+        near = [(belief * (distances <= km)).sum(axis=1) for km in CLAIM_KM.values()]
+        mass = np.column_stack([*near, self._country_mass(belief, cell[:, 0])])
+        judged = evidence(sources.signal, weights, mass, spread)
+        return Ranking(belief, cell, latlon, self.calibration.radii_km(judged), judged, sources)
 
     def _points(self, features: FloatArray, belief: FloatArray) -> tuple[IntArray, Float64Array]:
         """Candidate cells (N, P), best first, and the point (N, P, 2) inside each.

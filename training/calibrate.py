@@ -9,11 +9,12 @@ from scipy.special import expit, logsumexp
 
 from geoloc.calibration import (
     CLAIMS,
+    EVIDENCE,
     LEVELS,
     SIGNALS,
     Calibration,
     Claim,
-    RadiusTable,
+    Radius,
 )
 from geoloc.encoder import FloatArray
 
@@ -28,14 +29,18 @@ RIGHT = 0.8
 SURE_Z = 1.64
 """... as the lower end of the 95 % one-sided Wilson interval."""
 
+NEVER = 2.0
+"""Threshold of a claim that is not made: no chance reaches it."""
+
 _RIDGE = 1e-3
+_ROUNDING = 0.1
 _SMALLEST_KM = 0.05
 
 UNFITTED = Calibration(
     sharpness=20.0,
-    gate=tuple((0.0, 0.0, 0.0) for _ in range(SIGNALS)),
-    radius={name: RadiusTable((1.0, 2.0), (FARTHEST_KM, FARTHEST_KM)) for name in LEVELS},
-    claims={name: Claim((0.0,) * (SIGNALS + 6), 2.0) for name in CLAIMS},
+    gate=((0.0, 0.0, 0.0),) * SIGNALS,
+    radius={name: Radius((0.0,) * EVIDENCE, (1.0,), (FARTHEST_KM,)) for name in LEVELS},
+    claims={name: Claim((0.0,) * EVIDENCE, NEVER) for name in CLAIMS},
 )
 """Equal trust, no claims: what the first pass over held-out photos runs with."""
 
@@ -70,31 +75,47 @@ def fit_gate(
         return float(value), gradient.ravel() + 2.0 * _RIDGE * flat
 
     fitted = minimize(loss, np.zeros(shape[0] * shape[1]), jac=True, method="L-BFGS-B")
-    return tuple(tuple(map(float, row)) for row in fitted.x.reshape(shape))
+    return tuple(_floats(row) for row in fitted.x.reshape(shape))
 
 
-def fit_radius(
-    spread_km: FloatArray, distance_km: npt.NDArray[np.float64], level: float
-) -> RadiusTable:
-    """Radius that holds the truth for `level` of photos of like spread.
+def fit_radius(evidence: FloatArray, distance_km: npt.NDArray[np.float64], level: float) -> Radius:
+    """Radius that holds the truth for `level` of the photos with like evidence.
 
-    Split conformal prediction in bins of the spread (Mondrian; Vovk et al. 2005), made monotone.
-    With too few photos for the level the radius is the whole Earth.
+    Conformalised quantile regression (Romano et al. 2019) in bins of the regression (Mondrian),
+    made monotone. With too few photos for the level the radius is the whole Earth.
 
     Args:
-        spread_km: (N,) uncalibrated radii.
+        evidence: (N, EVIDENCE).
         distance_km: (N,) from answer to truth.
         level: 0..1.
     """
-    order = np.argsort(spread_km, kind="stable")
+    weights = _quantile_regression(evidence, np.log(distance_km + _SMALLEST_KM), level)
+    predicted = np.clip(evidence @ weights, np.log(_SMALLEST_KM), np.log(FARTHEST_KM))
+    order = np.argsort(predicted, kind="stable")
     bins = np.array_split(order, np.clip(len(order) // PHOTOS_PER_BIN, 1, MOST_BINS))
-    knots = [float(np.median(spread_km[rows])) for rows in bins]
+    knots = np.array([np.median(predicted[rows]) for rows in bins])
     radii = [_conformal_quantile(distance_km[rows], level) for rows in bins]
-    sizes = [len(rows) for rows in bins]
-    monotone = isotonic_regression(np.log(radii), weights=sizes).x
-    knot = np.maximum.accumulate(np.maximum(knots, _SMALLEST_KM))
-    knot = knot + np.arange(len(knot)) * 1e-6  # strictly ascending, for the interpolation
-    return RadiusTable(tuple(map(float, knot)), tuple(map(float, np.exp(monotone))))
+    monotone = isotonic_regression(np.log(radii), weights=[len(rows) for rows in bins]).x
+    ascending = knots + np.arange(len(knots)) * 1e-6  # strictly, for the interpolation
+    return Radius(_floats(weights), _floats(np.exp(ascending)), _floats(np.exp(monotone)))
+
+
+def _quantile_regression(
+    evidence: FloatArray, target: npt.NDArray[np.float64], level: float
+) -> npt.NDArray[np.float64]:
+    """Weights (F,) that predict the `level` quantile of the target: pinball loss, rounded."""
+
+    def loss(w: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+        rest = target - evidence @ w
+        value = level * rest + _ROUNDING * np.logaddexp(0.0, -rest / _ROUNDING)
+        slope = level - expit(-rest / _ROUNDING)
+        ridge = 0.1 * _RIDGE
+        gradient = -evidence.T @ slope / len(target) + 2.0 * ridge * w
+        return float(value.mean() + ridge * (w**2).sum()), gradient
+
+    start = np.zeros(evidence.shape[1])
+    fitted: npt.NDArray[np.float64] = minimize(loss, start, jac=True, method="L-BFGS-B").x
+    return fitted
 
 
 def _conformal_quantile(distance_km: npt.NDArray[np.float64], level: float) -> float:
@@ -105,41 +126,34 @@ def _conformal_quantile(distance_km: npt.NDArray[np.float64], level: float) -> f
     return float(max(np.sort(distance_km)[rank - 1], _SMALLEST_KM))
 
 
-def fit_claim(features: FloatArray, right: npt.NDArray[np.bool_], weights: FloatArray) -> Claim:
+def fit_claim(evidence: FloatArray, right: npt.NDArray[np.bool_], weights: FloatArray) -> Claim:
     """When a statement is safe to make.
 
     Args:
-        features: (N, F) claim features.
+        evidence: (N, EVIDENCE).
         right: (N,) whether the statement would have been true.
-        weights: (N,) of the photos.
+        weights: (N,) of the photos. Every group should weigh the same: many photos of one walk must
+            not lend their certainty to photos of other places.
     """
-    if right.all() or not right.any():
-        return Claim((0.0,) * features.shape[1], 2.0 if not right.any() else _if_always(right))
     share = weights / weights.sum()
     target = right.astype(np.float64)
 
     def loss(w: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
-        logits = features @ w
+        logits = evidence @ w
         value = (share * (np.logaddexp(0.0, logits) - target * logits)).sum()
-        gradient = features.T @ (share * (expit(logits) - target))
+        gradient = evidence.T @ (share * (expit(logits) - target))
         return float(value + _RIDGE * (w**2).sum()), gradient + 2.0 * _RIDGE * w
 
-    fitted = minimize(loss, np.zeros(features.shape[1]), jac=True, method="L-BFGS-B").x
-    chance = expit(features @ fitted)
-    return Claim(tuple(map(float, fitted)), _threshold(chance, right))
-
-
-def _if_always(right: npt.NDArray[np.bool_]) -> float:
-    """Threshold for a statement that was never wrong: with few photos that proves nothing."""
-    return 0.5 if _wilson_lower(np.array([len(right)]), np.array([len(right)]))[0] >= RIGHT else 2.0
+    fitted = minimize(loss, np.zeros(evidence.shape[1]), jac=True, method="L-BFGS-B").x
+    return Claim(_floats(fitted), _threshold(expit(evidence @ fitted), right))
 
 
 def _threshold(chance: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> float:
-    """Least chance above which photos were right often enough; 2 (never) if there is none."""
+    """Least chance, RIGHT at least, above which held-out photos were right often enough."""
     order = np.argsort(-chance, kind="stable")
-    answered = np.arange(1, len(order) + 1)
-    enough = _wilson_lower(np.cumsum(right[order]), answered) >= RIGHT
-    return float(chance[order[np.flatnonzero(enough)[-1]]]) if enough.any() else 2.0
+    enough = _wilson_lower(np.cumsum(right[order]), np.arange(1, len(order) + 1)) >= RIGHT
+    safe = np.flatnonzero(enough & (chance[order] >= RIGHT))
+    return float(chance[order[safe[-1]]]) if len(safe) else NEVER
 
 
 def _wilson_lower(
@@ -151,3 +165,7 @@ def _wilson_lower(
     margin = np.sqrt(share * (1.0 - share) * z2 + z2**2 / 4.0)
     lower: npt.NDArray[np.float64] = (centre - margin) / (1.0 + z2)
     return lower
+
+
+def _floats(values: npt.NDArray[np.floating]) -> tuple[float, ...]:
+    return tuple(map(float, values))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ import numpy.typing as npt
 from geocells.neighbours import NearestPoints
 from geocells.sphere import haversine_km
 from geocells.table import CellTable
-from geoloc.calibration import CLAIM_KM, CLAIMS, LEVELS, Calibration
+from geoloc.calibration import CLAIM_KM, CLAIMS, EVIDENCE, LEVELS, Calibration
 from geoloc.encoder import FloatArray
 from geoloc.metrics import same_country
 from geoloc.ranker import Ranker
@@ -96,31 +97,23 @@ def cross_validate(
     progress("calibration")
     first = _ask(rankers, manifest, embeddings, fold)
 
-    answer = first.answers["full"]
-    spread = np.empty((len(fold), len(LEVELS)), np.float32)
     for number, ranker in enumerate(rankers):
         gate = fit_gate(*(a[fold != number] for a in (first.signal, first.near, weights)))
         ranker.calibration = replace(UNFITTED, gate=gate)
-    claims = _rank(rankers, embeddings, fold, answer, spread)
-    distance = haversine_km(answer, manifest.latlon)
-    right = _right(answer, manifest.latlon, distance)
+    evidence = _answer(rankers, embeddings, fold, first.answers["full"])
+    judge = partial(
+        _fit_judgement, evidence, manifest.latlon, first.answers["full"], weights.astype(float) ** 2
+    )
 
-    radii = np.empty_like(spread)
+    radii = np.empty((len(fold), len(LEVELS)), np.float32)
     confidence = np.empty(len(fold), dtype=object)
     for number in np.unique(fold):
-        rows, others = fold == number, fold != number
-        judge = _calibrate(
-            UNFITTED.gate,
-            spread[others],
-            distance[others],
-            claims[others],
-            right[others],
-            weights[others],
-        )
-        radii[rows] = judge.radii_km(spread[rows])
-        confidence[rows] = judge.confidence(claims[rows])
-    gate = fit_gate(first.signal, first.near, weights)
-    calibration = _calibrate(gate, spread, distance, claims, right, weights)
+        rows = np.flatnonzero(fold == number)
+        calibration = judge(UNFITTED, np.flatnonzero(fold != number))
+        radii[rows] = calibration.radii_km(evidence[rows])
+        confidence[rows] = calibration.confidence(evidence[rows])
+    gated = replace(UNFITTED, gate=fit_gate(first.signal, first.near, weights))
+    calibration = judge(gated, np.arange(len(fold)))
     return calibration, HeldOut(first.answers, radii, confidence, first.nearest_km)
 
 
@@ -153,51 +146,33 @@ def _ask(
     return result
 
 
-def _rank(
-    rankers: list[Ranker],
-    embeddings: FloatArray,
-    fold: npt.NDArray[np.intp],
-    answer: LatLon,
-    spread: FloatArray,
+def _answer(
+    rankers: list[Ranker], embeddings: FloatArray, fold: npt.NDArray[np.intp], answer: LatLon
 ) -> FloatArray:
-    """Fill in the full answers and their spreads; returns the claim features (N, F)."""
-    claims = np.empty((len(fold), SIGNALS_AND_MORE), np.float32)
+    """Fill in the full pipeline's answers (N, 2); returns the evidence (N, EVIDENCE)."""
+    evidence = np.empty((len(fold), EVIDENCE), np.float32)
     for ranker, rows in _batches(rankers, fold):
         ranking = ranker.rank(embeddings[rows])
         answer[rows] = ranking.latlon[:, 0]
-        spread[rows] = ranking.spread_km
-        claims[rows] = ranking.claims
-    return claims
+        evidence[rows] = ranking.evidence
+    return evidence
 
 
-SIGNALS_AND_MORE = len(UNFITTED.claims["city"].weights)
-
-
-def _right(
-    answer: LatLon, truth: LatLon, distance_km: npt.NDArray[np.float64]
-) -> npt.NDArray[np.bool_]:
-    """Whether each claim would be true, (N, len(CLAIMS))."""
-    columns = [distance_km <= km for km in CLAIM_KM.values()]
-    return np.stack([*columns, same_country(answer, truth)], axis=1)
-
-
-def _calibrate(
-    gate: tuple[tuple[float, ...], ...],
-    spread: FloatArray,
-    distance: npt.NDArray[np.float64],
-    claims: FloatArray,
-    right: npt.NDArray[np.bool_],
-    weights: FloatArray,
+def _fit_judgement(
+    evidence: FloatArray,
+    truth: LatLon,
+    answer: LatLon,
+    weights: npt.NDArray[np.float64],
+    start: Calibration,
+    rows: npt.NDArray[np.intp],
 ) -> Calibration:
-    return Calibration(
-        sharpness=UNFITTED.sharpness,
-        gate=gate,
-        radius={
-            name: fit_radius(spread[:, i], distance, int(name) / 100)
-            for i, name in enumerate(LEVELS)
-        },
-        claims={name: fit_claim(claims, right[:, i], weights) for i, name in enumerate(CLAIMS)},
-    )
+    """`start` with radii and claims fitted on some photos."""
+    distance = haversine_km(answer[rows], truth[rows])
+    right = {name: distance <= km for name, km in CLAIM_KM.items()}
+    right["country"] = same_country(answer[rows], truth[rows])
+    radius = {name: fit_radius(evidence[rows], distance, int(name) / 100) for name in LEVELS}
+    claims = {name: fit_claim(evidence[rows], right[name], weights[rows]) for name in CLAIMS}
+    return replace(start, radius=radius, claims=claims)
 
 
 def _batches(
