@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import shapely
-from scipy.spatial import KDTree
 
-from geocells.sphere import FloatArray, check_latlon, haversine_km, unit_vectors, wrap_lon
+from geocells.neighbours import NearestPoints
+from geocells.sphere import FloatArray, check_latlon, wrap_lon
 
 IntArray = npt.NDArray[np.int32]
 GeometryArray = npt.NDArray[np.object_]
@@ -59,8 +59,7 @@ def dissolve(polygons: GeometryArray, groups: npt.NDArray[Any], n_groups: int) -
 class _Shore:
     """Points along the outlines of polygons, ready for nearest-neighbour search."""
 
-    tree: KDTree
-    latlon: FloatArray
+    points: NearestPoints
     owner: IntArray
 
     @classmethod
@@ -68,15 +67,12 @@ class _Shore:
         lonlat, part = shapely.get_coordinates(
             shapely.segmentize(parts, _STEP_DEG), return_index=True
         )
-        latlon = lonlat[:, ::-1]
-        # an unbalanced tree is built in half the time and queried as fast
-        tree = KDTree(unit_vectors(latlon), balanced_tree=False, compact_nodes=False)
-        return cls(tree, latlon, owner[part])
+        return cls(NearestPoints(lonlat[:, ::-1]), owner[part])
 
     def nearest(self, latlon: FloatArray) -> tuple[IntArray, FloatArray, FloatArray]:
-        _, nearest = self.tree.query(unit_vectors(latlon))
-        points = self.latlon[nearest]
-        return self.owner[nearest], haversine_km(latlon, points), points
+        distance_km, index = self.points.query(latlon)
+        nearest = index[:, 0]
+        return self.owner[nearest], distance_km[:, 0], self.points.latlon[nearest]
 
 
 class PolygonIndex:
@@ -143,7 +139,7 @@ class PolygonIndex:
         return _Shore.of(self._parts, self._owner)
 
     def _parts_around(self, latlon: FloatArray) -> npt.NDArray[np.intp]:
-        """Parts with any outline within `_WINDOW_KM`, so that a few points need not the whole shore."""
+        """Parts with any outline within `_WINDOW_KM`: a few points need not the whole shore."""
         lat, lon = latlon[:, 0], latlon[:, 1]
         highest = np.minimum(np.abs(lat) + _WINDOW_DEG, 89.5)
         half_width = _WINDOW_DEG / np.cos(np.radians(highest))
@@ -155,3 +151,45 @@ class PolygonIndex:
             lat + _WINDOW_DEG,
         )
         return np.unique(self._tree.query(boxes.ravel())[1])
+
+
+def split_antimeridian(polygons: GeometryArray) -> GeometryArray:
+    """Cut polygons that run over the antimeridian into parts within -180..180.
+
+    Two ways of writing them are understood: longitudes beyond 180 degrees, and rings that jump
+    from one side to the other. Edges along the poles or the antimeridian itself are no jumps.
+
+    Args:
+        polygons: (N,) valid shapely polygons.
+
+    Returns:
+        (N,) valid polygons; those that need no cut are unchanged.
+    """
+    parts, owner = shapely.get_parts(polygons, return_index=True)
+    parts = parts.copy()
+    for i in np.flatnonzero(_jumps(parts)):
+        parts[i] = shapely.transform(parts[i], lambda xy: xy + [360.0, 0.0] * (xy[:, :1] < 0))
+    over = (np.abs(shapely.bounds(parts)[:, [0, 2]]) > 180.0 + 1e-9).any(axis=1)
+    result = polygons.copy()
+    for i in np.unique(owner[over]):
+        mine = parts[owner == i]
+        strips = [
+            shapely.transform(
+                shapely.intersection(mine, shapely.box(turn - 180, -90, turn + 180, 90)),
+                lambda xy, turn=turn: xy - [turn, 0.0],
+            )
+            for turn in (-360.0, 0.0, 360.0)
+        ]
+        result[i] = repair(np.array([shapely.union_all(np.concatenate(strips))]))[0]
+    return result
+
+
+def _jumps(parts: GeometryArray) -> npt.NDArray[np.bool_]:
+    """Whether a polygon has an edge of more than 180 degrees of longitude that is not a frame."""
+    xy, part = shapely.get_coordinates(parts, return_index=True)
+    frame = (np.abs(xy[:, 0]) >= 180.0 - 1e-6) | (np.abs(xy[:, 1]) >= 89.9)
+    jump = (np.abs(np.diff(xy[:, 0])) > 180.0) & (part[1:] == part[:-1])
+    jump &= ~(frame[1:] & frame[:-1])
+    found = np.zeros(len(parts), np.bool_)
+    found[part[1:][jump]] = True
+    return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import shapely
 
+from geocells.columns import numbers, objects, read_parquet
 from geocells.polygons import GeometryArray, IntArray, PolygonIndex
 from geocells.sphere import FloatArray
 
@@ -122,24 +122,20 @@ class CellTable:
             ValueError: the file is missing, damaged or not a cell table.
         """
         try:
-            table = pq.read_table(path)
-            columns: Mapping[str, Any] = {name: table[name].to_numpy() for name in _COLUMNS}
+            table = read_parquet(path)
             return cls(
-                cell_id=columns["cell_id"].astype(np.str_),
-                country=columns["country"].astype(np.str_),
-                region=columns["region"].astype(np.str_),
-                centroids=np.stack([columns["lat"], columns["lon"]], axis=-1),
-                polygon=shapely.from_wkb(columns["geometry"]),
-                count=columns["count"].astype(np.int64),
+                cell_id=objects(table["cell_id"]).astype(np.str_),
+                country=objects(table["country"]).astype(np.str_),
+                region=objects(table["region"]).astype(np.str_),
+                centroids=np.stack([numbers(table["lat"]), numbers(table["lon"])], axis=-1),
+                polygon=shapely.from_wkb(objects(table["geometry"])),
+                count=numbers(table["count"]),
             )
         except (OSError, KeyError, pa.ArrowException, shapely.errors.GEOSException) as error:
             reason = str(error).splitlines()[0]
             raise ValueError(
                 f"{path}: not a readable geocell table ({reason}); build the cells again"
             ) from error
-
-
-_COLUMNS = ("cell_id", "country", "region", "lat", "lon", "count", "geometry")
 
 
 def _geo(bounds: FloatArray) -> dict[str, Any]:

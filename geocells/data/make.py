@@ -1,0 +1,178 @@
+"""Make geocells/data/{countries.csv,regions.parquet,towns.parquet} from Natural Earth and GeoNames.
+
+    PYTHONPATH=. python geocells/data/make.py SOURCE_FOLDER
+
+SOURCE_FOLDER holds the files that geocells/data/README.md names. Needs the `train` extra.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import shapely
+
+from geocells import sphere
+from geocells.polygons import PolygonIndex, repair
+
+DATA = Path(__file__).parent
+
+NOT_ISO = ["AC", "CP", "CQ", "DG", "EA", "EU", "FX", "IC", "TA", "UN"]
+NAMES = {
+    "BS": "Bahamas", "CN": "China", "CY": "Cyprus", "DK": "Denmark", "GG": "Guernsey",
+    "GM": "Gambia", "IE": "Ireland", "JE": "Jersey", "KN": "Saint Kitts and Nevis",
+    "LC": "Saint Lucia", "MF": "Saint Martin", "NL": "Netherlands", "TL": "Timor-Leste",
+    "US": "United States", "VC": "Saint Vincent and the Grenadines",
+    "BL": "Saint Barthélemy", "FM": "Micronesia",
+}  # fmt: skip
+
+# Natural Earth files these under the sovereign state; ISO 3166-1 and GeoNames give them a code
+OWN_CODE = {
+    "FR-GP": "GP", "FR-GF": "GF", "FR-MQ": "MQ", "FR-RE": "RE", "FR-YT": "YT",
+    "NL-BQ1": "BQ", "NL-BQ2": "BQ", "NL-BQ3": "BQ", "NO-21": "SJ", "NO-X01~": "BV",
+    "UA-43": "UA", "UA-40": "UA",
+}  # fmt: skip
+OWN_CODE_BY_NAME = {"Cocos (Keeling) Islands": "CC", "Christmas Island": "CX"}
+NOBODYS = ["PGA"]  # the Spratly reefs: six claimants, no code
+
+GROUP_RATIO = 1.3
+ISLET_KM = 5.0
+ISLET_RADIUS_KM = 2.0
+DECIMALS = 4
+QUARTERED_FROM = 300_000
+QUARTER_KM = 20.0
+
+
+def countries(source: Path) -> pd.DataFrame:
+    table = pd.read_csv(source / "drive_side_iso.csv", keep_default_na=False)
+    table = table[~table.iso2.isin(NOT_ISO)].drop(columns="country").reset_index(drop=True)
+    table["name"] = [NAMES.get(code, name) for code, name in zip(table.iso2, table.name)]
+    return table
+
+
+def districts(source: Path, country_names: dict[str, str]) -> pd.DataFrame:
+    """Natural Earth admin-1 units, each with its ISO country code."""
+    table = pd.read_parquet(source / "ne_10m_admin1_slim.parquet")
+    table = table[~table.adm0_a3.isin(NOBODYS)].reset_index(drop=True)
+    table["polygon"] = repair(shapely.from_wkb(table.geometry.to_numpy()))
+    code = table.iso_3166_2.map(OWN_CODE).fillna(table.name.map(OWN_CODE_BY_NAME))
+    table["country"] = code.fillna(table.iso_a2)
+    table["iso_3166_2"] = [
+        text.replace("-99", country) for text, country in zip(table.iso_3166_2, table.country)
+    ]
+    table["name"] = table.name_en.fillna(table.name).fillna(table.country.map(country_names))
+    table = table[["iso_3166_2", "country", "name", "polygon"]]
+    return pd.concat([table, cut_jan_mayen(table)], ignore_index=True)
+
+
+def cut_jan_mayen(table: pd.DataFrame) -> pd.DataFrame:
+    """Take Jan Mayen out of Nordland; it belongs to SJ."""
+    row = table.index[table.iso_3166_2 == "NO-18"][0]
+    parts = shapely.get_parts(table.polygon[row])
+    there = shapely.get_x(shapely.centroid(parts)) < 0
+    table.at[row, "polygon"] = shapely.multipolygons(parts[~there])
+    island = shapely.multipolygons(parts[there])
+    return pd.DataFrame([{"iso_3166_2": "NO-22", "country": "SJ", "name": "Jan Mayen",
+                          "polygon": island}])  # fmt: skip
+
+
+def group_by_geonames(
+    table: pd.DataFrame, towns: pd.DataFrame, divisions: pd.DataFrame
+) -> tuple[pd.Series, pd.Series]:
+    """Region code and name: GeoNames admin-1 by majority of people, where it is the coarser one.
+
+    In Great Britain, France, Italy, Latvia ... Natural Earth's admin-1 are districts.
+    """
+    inside = towns[(towns.unit >= 0) & (towns.adm1 >= 0)]
+    inside = inside[inside.cc.to_numpy() == table.country.to_numpy()[inside.unit]]
+    people = inside.assign(people=inside["pop"] + 100).groupby(["unit", "adm1"]).people.sum()
+    major = people.reset_index().sort_values("people").groupby("unit").adm1.last()
+    major = major.reindex(range(len(table)))
+    code, name = unique(table.iso_3166_2), table.name.copy()
+    centres = shapely.get_coordinates(shapely.point_on_surface(table.polygon.to_numpy()))[:, ::-1]
+    for _, rows in table.groupby("country").groups.items():
+        known = [row for row in rows if major[row] == major[row]]
+        if len(rows) <= GROUP_RATIO * max(1, len(set(major[known]))) or len(known) < 5:
+            continue
+        nearest = sphere.pairwise_km(centres[rows], centres[known]).argmin(axis=1)
+        for row, other in zip(rows, nearest):
+            division = divisions.iloc[int(major[row if row in known else known[other]])]
+            code[row] = division.gn or division.iso or f"{division.cc}.{division.gid}"
+            name[row] = " ".join(reversed(division["name"].split(", ")))
+    return code, name
+
+
+def unique(codes: pd.Series) -> pd.Series:
+    """Number the repeats of a code."""
+    repeat = codes.groupby(codes).cumcount()
+    return codes.where(repeat == 0, codes + "-" + repeat.astype(str))
+
+
+def add_islets(table: pd.DataFrame, towns: pd.DataFrame) -> None:
+    """Draw a small octagon for each town that lies off every polygon, in its country's nearest."""
+    latlon = towns[["lat", "lon"]].to_numpy(float)
+    index = PolygonIndex(table.polygon.to_numpy())
+    lost = towns.index[index.locate(latlon, max_km=ISLET_KM) < 0]
+    octagon = np.arange(0, 360, 45.0)
+    for town in lost:
+        rows = table.index[table.country == towns.cc[town]]
+        if not len(rows):
+            continue
+        nearest = PolygonIndex(table.polygon[rows].to_numpy()).locate(latlon[[town]])[0]
+        ring = sphere.destination(latlon[town], octagon, ISLET_RADIUS_KM)[:, ::-1]
+        islet = shapely.polygons(ring)
+        row = rows[nearest]
+        table.at[row, "polygon"] = shapely.union(table.polygon[row], islet)
+    print(f"{len(lost)} towns drawn as islets")
+
+
+def main(source: Path) -> None:
+    nations = countries(source)
+    nations.to_csv(DATA / "countries.csv", index=False)
+    towns = pd.read_parquet(source / "geonames_cities500.parquet")
+    divisions = pd.read_parquet(source / "geonames_subdivisions.parquet")
+    table = districts(source, dict(zip(nations.iso2, nations.name)))
+    add_islets(table, towns)
+    index = PolygonIndex(table.polygon.to_numpy())
+    towns["unit"] = index.locate(towns[["lat", "lon"]].to_numpy(float), max_km=30)
+    table["region_code"], table["region"] = group_by_geonames(table, towns, divisions)
+    table["code"] = unique(table.iso_3166_2)
+    rounded = repair(shapely.set_precision(table.polygon.to_numpy(), 10.0**-DECIMALS))
+    columns = ["code", "name", "region_code", "region", "country"]
+    out = pa.table({name: pa.array(table[name].tolist(), pa.string()) for name in columns})
+    out = out.append_column("geometry", pa.array(shapely.to_wkb(rounded), pa.binary()))
+    pq.write_table(out, DATA / "regions.parquet", compression="zstd", compression_level=19)
+    write_towns(towns)
+
+
+def quarters(towns: pd.DataFrame) -> np.ndarray:
+    """Which entries are quarters that bear their city's name, such as "Paris 16 Passy"."""
+    cities = towns[towns["pop"] > QUARTERED_FROM]
+    found = np.zeros(len(towns), bool)
+    for city in cities.itertuples():
+        named = (towns.cc == city.cc) & towns.name.str.startswith(f"{city.name} ")
+        rows = np.flatnonzero(named.to_numpy())
+        latlon = towns[["lat", "lon"]].to_numpy(float)[rows]
+        near = sphere.haversine_km(latlon, [city.lat, city.lon]) < QUARTER_KM
+        found[rows[near & (towns["pop"].to_numpy()[rows] < city.pop)]] = True
+    print(f"{found.sum()} quarters left out")
+    return found
+
+
+def write_towns(towns: pd.DataFrame) -> None:
+    keep = towns[~quarters(towns)]
+    keep = keep.sort_values(["cc", "pop"], ascending=[True, False], kind="stable")
+    out = pa.table({
+        "name": pa.array(keep.name.tolist(), pa.string()),
+        "country": pa.array(keep.cc.tolist(), pa.string()),
+        "population": pa.array(keep["pop"], pa.int32()),
+        "lat": pa.array(np.round(keep.lat, 4), pa.float32()),
+        "lon": pa.array(np.round(keep.lon, 4), pa.float32()),
+    })  # fmt: skip
+    pq.write_table(out, DATA / "towns.parquet", compression="zstd", compression_level=19)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
