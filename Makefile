@@ -1,0 +1,65 @@
+# Each target prepares what it needs on a machine with nothing but Python and make, and is quick
+# the second time. `make constraints` after a change of dependencies in pyproject.toml.
+
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo $$python && break; done)
+UV := uv==0.13.9
+SAMPLE := .cache/china.jpg
+PHOTO ?= $(SAMPLE)
+export PHOTO
+
+.PHONY: help locate demo setup test lint constraints clean
+.DELETE_ON_ERROR:
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+locate: .venv-cpu/.ready $(filter $(SAMPLE),$(PHOTO)) ## say where PHOTO=… was taken (runtime only, no torch)
+	@.venv-cpu/bin/geoloc locate "$$PHOTO"
+
+demo: .venv-demo/.ready ## serve the web page
+	@.venv-demo/bin/geoloc-demo
+
+setup: .venv/.ready ## prepare .venv with everything on CPU
+
+test: .venv/.ready ## run all tests
+	.venv/bin/python -m pytest
+
+lint: .venv/.ready ## check style, types and the direction of imports
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+constraints: .venv/.ready ## pin what pyproject.toml asks for; remove a line first to renew it
+	.venv/bin/uv pip compile pyproject.toml --extra all --python-version 3.11 --no-annotate \
+		--quiet --custom-compile-command "make constraints" --output-file constraints.txt
+
+clean: ## remove environments and caches
+	rm -rf .venv .venv-* .cache .*_cache .hypothesis dist build
+
+# One environment per extra, and .venv for all of them; the stamp says that it is whole.
+.venv/.ready: pyproject.toml constraints.txt
+	$(call install,all)
+
+.venv-%/.ready: pyproject.toml constraints.txt
+	$(call install,$*)
+
+define install
+	$(if $(PYTHON),,$(error Python 3.11 or newer is needed: install it or give PYTHON=path))
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check $(UV)
+	$(@D)/bin/uv pip install --python $(@D)/bin/python \
+		--constraints constraints.txt --build-constraints constraints.txt --editable ".[$(1)]"
+	@touch $@
+endef
+
+# A real photograph that nobody here had to pick: it ships inside scikit-learn.
+$(SAMPLE): | .venv-cpu/.ready
+	@mkdir -p $(@D)
+	.venv-cpu/bin/python -m pip download --quiet --disable-pip-version-check --no-deps \
+		--only-binary :all: --constraint constraints.txt --dest $(@D)/sample scikit-learn
+	@.venv-cpu/bin/python -c "import sys, zipfile; sys.stdout.buffer.write(zipfile.ZipFile( \
+		sys.argv[1]).read('sklearn/datasets/images/china.jpg'))" $(@D)/sample/*.whl > $@
+	@rm -r $(@D)/sample
