@@ -58,7 +58,7 @@ def build_cells(
     wanted = config or CellConfig()
     borders = load_boundaries() if boundaries is None else boundaries
     unit = borders.finest.locate(points).astype(np.intp)
-    group = _merged_units(borders, unit, points, wanted.min_count)
+    group = _merged_units(borders, unit, points, wanted)
     owner = group[unit]
     polygon = dissolve(borders.finest.polygons, group, int(group.max()) + 1)
     cell_id, cell_group, cell_polygon = _cut_units(
@@ -73,7 +73,7 @@ def build_cells(
 
 
 def _merged_units(
-    borders: Boundaries, unit: IntArray, points: FloatArray, min_count: int
+    borders: Boundaries, unit: IntArray, points: FloatArray, wanted: CellConfig
 ) -> IntArray:
     """Group (U,) of each finest unit after uniting the small ones."""
     units = len(borders.finest)
@@ -87,7 +87,9 @@ def _merged_units(
         first = np.unique(group, return_index=True)[1]
         totals = np.bincount(group, count).astype(np.int64)
         centres = group_means(centre, group, len(first), count + 1e-3)
-        group = merge_small(totals, centres, ancestors[first, level], min_count)[group]
+        parent = ancestors[first, level]
+        merged = merge_small(totals, centres, parent, wanted.min_count, wanted.max_count)
+        group = merged[group]
     return group
 
 

@@ -16,49 +16,60 @@ Box = tuple[float, float, float, float]
 
 
 def merge_small(
-    count: npt.NDArray[np.int64], centroid: FloatArray, parent: IntArray, min_count: int
+    count: npt.NDArray[np.int64],
+    centroid: FloatArray,
+    parent: IntArray,
+    min_count: int,
+    max_count: int,
 ) -> IntArray:
     """Unite units that have too few photos with the nearest unit of the same parent.
 
-    The smallest unit goes first, until every one has enough or is alone in its parent.
+    The smallest unit goes first, until every one has enough or no unit can take it. A unit with
+    more than `max_count` takes no other: it will be cut, and its parts should not reach far beyond.
 
     Args:
         count: (U,) photos.
         centroid: (U, 2) degrees.
         parent: (U,) units are united only if these are equal.
         min_count: enough photos.
+        max_count: too many photos.
 
     Returns:
-        (U,) group numbers, 0..G-1, ascending with the first unit of each group.
+        (U,) group numbers, 0..G-1.
     """
     group = np.arange(len(count))
     vectors = unit_vectors(centroid)
     order = np.argsort(parent, kind="stable")
     for members in np.split(order, np.flatnonzero(np.diff(parent[order])) + 1):
-        group[members] = members[_merge(count[members], vectors[members], min_count)]
-    first, compact = np.unique(group, return_inverse=True)
-    del first
-    return compact
+        merged = _merge(count[members], vectors[members], min_count, max_count)
+        group[members] = members[merged]
+    return np.unique(group, return_inverse=True)[1]
 
 
-def _merge(count: npt.NDArray[np.int64], vectors: FloatArray, min_count: int) -> IntArray:
+def _merge(
+    count: npt.NDArray[np.int64], vectors: FloatArray, min_count: int, max_count: int
+) -> IntArray:
     """Group of each unit of one parent, named by one of its units."""
     group = np.arange(len(count))
     total = count.astype(np.float64)
     weighted = vectors * (total + 1e-3)[:, None]
-    alive = np.ones(len(count), np.bool_)
-    while alive.sum() > 1:
-        smallest = int(np.argmin(np.where(alive, total, np.inf)))
-        if total[smallest] >= min_count:
-            break
+    waiting = total < min_count
+    takes = total <= max_count
+    while waiting.any():
+        smallest = int(np.argmin(np.where(waiting, total, np.inf)))
+        waiting[smallest] = False
         centre = weighted / np.linalg.norm(weighted, axis=1, keepdims=True).clip(1e-12)
-        nearness = np.where(alive, centre @ centre[smallest], -np.inf)
+        nearness = np.where(takes, centre @ centre[smallest], -np.inf)
         nearness[smallest] = -np.inf
         host = int(np.argmax(nearness))
+        if nearness[host] == -np.inf:
+            continue
         group[group == smallest] = host
         total[host] += total[smallest]
         weighted[host] += weighted[smallest]
-        alive[smallest] = False
+        takes[smallest] = False
+        takes[host] = total[host] <= max_count
+        waiting[host] = waiting[host] and total[host] < min_count
     return group
 
 

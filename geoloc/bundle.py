@@ -36,7 +36,7 @@ FILES = (
     "calibration.json",
     "MODEL_CARD.md",
 )
-"""Files of every bundle beside bundle.json; an onnx encoder adds encoder.onnx."""
+"""Files of every bundle beside bundle.json; an encoder of kind onnx adds encoder.onnx."""
 
 EMBEDDED = Path(__file__).parent / "bundles"
 
@@ -134,6 +134,12 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def check_target(target: Path) -> None:
+    """Raise BundleError if something other than a bundle is where one is to be written."""
+    if target.exists() and not (target / "bundle.json").is_file() and not _is_empty(target):
+        raise BundleError(f"{target}: exists and is not a bundle; choose another name for -o")
+
+
 @contextmanager
 def writing(target: Path) -> Iterator[Path]:
     """A folder to fill, which becomes the bundle `target` when everything went well.
@@ -144,8 +150,7 @@ def writing(target: Path) -> Iterator[Path]:
     Raises:
         BundleError: the disk is full or not writable, or `target` exists and is no bundle.
     """
-    if target.exists() and not (target / "bundle.json").is_file() and not _is_empty(target):
-        raise BundleError(f"{target}: exists and is not a bundle; choose another name for -o")
+    check_target(target)
     folder: Path | None = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -163,7 +168,7 @@ def writing(target: Path) -> Iterator[Path]:
 
 
 def seal(
-    folder: Path, name: str, spec: EncoderSpec, metrics: dict[str, Any], licences: dict[str, str]
+    folder: Path, name: str, spec: EncoderSpec, metrics: dict[str, Any], licences: dict[str, int]
 ) -> None:
     """Write bundle.json over the finished files of a folder."""
     manifest = {

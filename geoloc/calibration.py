@@ -28,7 +28,7 @@ CLAIM_KM = {"city": 25.0, "region": 200.0}
 SIGNALS = 7
 """Length of what `signals` returns for a photo."""
 
-EVIDENCE = SIGNALS + 9
+EVIDENCE = SIGNALS + 11
 """Length of what `evidence` returns for a photo."""
 
 
@@ -160,7 +160,8 @@ def evidence(
     Args:
         signal: (N, SIGNALS).
         weights: (N, 3) trust in prior, classifier and votes.
-        mass: (N, 3) belief within the two distances of CLAIM_KM of the answer and in its country.
+        mass: (N, 5) belief within the two distances of CLAIM_KM of the answer and in its country,
+            and the share of the neighbours' votes within these distances.
         spread_km: (N, len(LEVELS)) radii that hold these shares of the belief.
 
     Returns:

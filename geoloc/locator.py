@@ -18,10 +18,10 @@ from geoloc.calibration import LEVELS
 from geoloc.encoder import FloatArray, ImageEncoder
 from geoloc.errors import PhotoError
 from geoloc.guess import Candidate, Exif, Guess, Neighbour, Place, RegionCell
-from geoloc.photo import Photo
+from geoloc.photo import Photo, Source
 from geoloc.posterior import credible_region
 from geoloc.ranker import Ranking
-from geoloc.stream import Source, encode
+from geoloc.stream import encode
 
 SHOWN_NEIGHBOURS = 5
 

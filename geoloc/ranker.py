@@ -12,20 +12,21 @@ import numpy as np
 import numpy.typing as npt
 
 from geocells.sphere import FloatArray as Float64Array
+from geocells.sphere import haversine_km
 from geocells.table import CellTable
 from geoloc.calibration import CLAIM_KM, LEVELS, Calibration, evidence, signals
 from geoloc.encoder import FloatArray
-from geoloc.heads import Heads
+from geoloc.heads import Heads, softmax
 from geoloc.posterior import CellSpace, pool, spread_km
 from geoloc.retrieval import Gallery, IntArray
 
 NEIGHBOURS = 128
 """Known photos that vote."""
 
-CANDIDATES = 5
-"""Cells that are refined to a point (K = 5 in PIGEON)."""
+CANDIDATES = 40
+"""Cells that are refined to a point (K = 40 in PIGEOTTO)."""
 
-PULL = 5.0
+PULL = 10.0
 """How strongly similarity re-ranks the candidate cells: weight of the similarity beside the
 logarithm of the expected utility."""
 
@@ -42,6 +43,8 @@ class Sources:
     """(N, k) of the nearest members, descending."""
     neighbour: IntArray
     """(N, k) member rows."""
+    share: FloatArray
+    """(N, k) of the votes that each neighbour has."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,10 +80,11 @@ class Ranker:
         features = self.heads.features(embeddings)
         classifier = self.heads.classify(features)
         similarity, row = self.gallery.nearest(features, NEIGHBOURS)
-        votes = self.gallery.votes(similarity, row, self.calibration.sharpness, len(self.cells))
+        share = softmax(similarity * self.calibration.sharpness)
+        votes = self.gallery.votes(share, row, len(self.cells))
         prior = np.broadcast_to(self.heads.prior, classifier.shape)
         signal = signals(classifier, votes, similarity)
-        return Sources((prior, classifier, votes), signal, similarity, row)
+        return Sources((prior, classifier, votes), signal, similarity, row, share)
 
     def rank(self, embeddings: FloatArray) -> Ranking:
         """Answer embeddings (N, D)."""
@@ -89,9 +93,13 @@ class Ranker:
         belief = pool(sources.beliefs, weights)
         cell, latlon = self._points(self.heads.features(embeddings), belief)
         distances = self.space.distances_km(latlon[:, 0])
+        # belief in the cell of the answer is belief in the answer: large cells know few places
+        np.put_along_axis(distances, cell[:, :1], 0.0, axis=1)
         spread = spread_km(belief, distances, [int(level) / 100 for level in LEVELS])
         near = [(belief * (distances <= km)).sum(axis=1) for km in CLAIM_KM.values()]
-        mass = np.column_stack([*near, self._country_mass(belief, cell[:, 0])])
+        voters_km = haversine_km(latlon[:, :1], self.gallery.members.latlon[sources.neighbour])
+        voting = [(sources.share * (voters_km <= km)).sum(axis=1) for km in CLAIM_KM.values()]
+        mass = np.column_stack([*near, self._country_mass(belief, cell[:, 0]), *voting])
         judged = evidence(sources.signal, weights, mass, spread)
         return Ranking(belief, cell, latlon, self.calibration.radii_km(judged), judged, sources)
 

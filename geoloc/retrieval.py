@@ -17,7 +17,6 @@ from geocells.columns import numbers, objects, read_parquet, to_numbers, to_stri
 from geocells.sphere import FloatArray as Float64Array
 from geoloc.encoder import FloatArray, normalise
 from geoloc.errors import BundleError, MissingExtraError
-from geoloc.heads import softmax
 
 IntArray = npt.NDArray[np.int64]
 
@@ -175,11 +174,8 @@ class Gallery:
         similarity, row = self.index.search(features, min(k, len(self.members)), params=params)
         return similarity, row
 
-    def votes(
-        self, similarity: FloatArray, row: IntArray, sharpness: float, n_cells: int
-    ) -> FloatArray:
-        """Belief (N, n_cells) in which each neighbour votes with exp(sharpness * similarity)."""
-        share = softmax(similarity * sharpness)
+    def votes(self, share: FloatArray, row: IntArray, n_cells: int) -> FloatArray:
+        """Belief (N, n_cells) in which each neighbour (N, k) votes with its share for its cell."""
         votes = np.zeros((len(row), n_cells), np.float32)
         np.add.at(votes, (np.arange(len(row))[:, None], self.member_cell[row]), share)
         return votes

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -16,9 +15,7 @@ from PIL import Image
 from geoloc import photo
 from geoloc.encoder import FloatArray, ImageEncoder
 from geoloc.errors import PhotoError
-
-Source = str | os.PathLike[str] | bytes | BinaryIO | Image.Image
-"""What a photo may be given as; see `geoloc.photo.load`."""
+from geoloc.photo import Source
 
 BATCH = 16
 

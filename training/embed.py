@@ -23,7 +23,7 @@ SHARD = 1024
 def default_cache() -> Path:
     """The user's cache folder, by the XDG convention."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "planet-geoloc" / "embeddings"
+    return Path(base) / "planet-geoloc"
 
 
 class EmbeddingCache:
@@ -31,7 +31,7 @@ class EmbeddingCache:
 
     def __init__(self, folder: Path, encoder: ImageEncoder) -> None:
         """Open or start the cache of an encoder below `folder`."""
-        self._folder = folder / encoder.spec.fingerprint
+        self._folder = folder / "embeddings" / encoder.spec.fingerprint
         self._folder.mkdir(parents=True, exist_ok=True)
         self._rows: dict[bytes, tuple[int, int]] = {}
         self._vectors: list[npt.NDArray[np.float16]] = []
@@ -65,7 +65,7 @@ class EmbeddingCache:
 def embed_files(
     files: Sequence[str],
     encoder: ImageEncoder,
-    cache: EmbeddingCache,
+    cache_folder: Path,
     progress: Callable[[int], None] = lambda done: None,
 ) -> tuple[FloatArray, npt.NDArray[np.intp], list[str]]:
     """Embed photos, reading from the cache what it has.
@@ -73,15 +73,16 @@ def embed_files(
     Args:
         files: N paths.
         encoder: the network.
-        cache: of the same encoder.
+        cache_folder: where embeddings are kept between runs.
         progress: called with how many more photos are done.
 
     Returns:
         (M, D) vectors, (M,) which of the files they belong to, and a line for each unreadable file.
     """
+    cache = EmbeddingCache(cache_folder, encoder)
     digest: list[bytes | None] = [_digest(file) for file in files]
-    missing = {d: i for i, d in enumerate(digest) if d is None or d not in cache}
-    unknown = sorted({*missing.values(), *(i for i, d in enumerate(digest) if d is None)})
+    missing = {d: i for i, d in enumerate(digest) if d is not None and d not in cache}
+    unknown = sorted([*missing.values(), *(i for i, d in enumerate(digest) if d is None)])
     progress(len(files) - len(unknown))
     problems: list[str] = []
     for hashes, vectors in _shards(encoder, [files[i] for i in unknown], problems, progress):

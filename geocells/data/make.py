@@ -1,10 +1,13 @@
-"""Make geocells/data/{countries.csv,regions.parquet,towns.parquet} from Natural Earth and GeoNames.
+"""Make the files of this folder from those of the public packages that README.md names.
 
     PYTHONPATH=. python geocells/data/make.py SOURCE_FOLDER
 
-SOURCE_FOLDER holds the files that geocells/data/README.md names. Needs the `train` extra.
+SOURCE_FOLDER holds the source files under the names in README.md. Needs the `train` extra.
 """
 
+import json
+import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -145,6 +148,28 @@ def main(source: Path) -> None:
     out = out.append_column("geometry", pa.array(shapely.to_wkb(rounded), pa.binary()))
     pq.write_table(out, DATA / "regions.parquet", compression="zstd", compression_level=19)
     write_towns(towns)
+    write_rasters(source)
+    write_time_zones(source)
+
+
+def write_rasters(source: Path) -> None:
+    """Copy the small rasters, and pack the land mask: one bit for each square of 30 seconds."""
+    shutil.copyfile(source / "koppen_rubel2017_100arcsec.png", DATA / "koppen.png")
+    shutil.copyfile(source / "era5_clim_2000_2025_025deg.npz", DATA / "climate.npz")
+    shutil.copyfile(source / "etopo5_5min_land.npz", DATA / "elevation.npz")
+    with np.load(source / "globe_combined_mask_compressed.npz") as stored:
+        sea = stored["mask"]
+    np.savez_compressed(DATA / "land.npz", land=np.packbits(~sea, axis=1))
+
+
+def write_time_zones(source: Path) -> None:
+    """Take the quad-tree and the names of its zones out of the JavaScript."""
+    script = (source / "tz_lookup_cc0.js").read_text(encoding="utf-8")
+    tree = re.search(r'X="([^"]*)"', script)
+    zones = re.search(r"T=(\[[^\]]*\])", script)
+    assert tree is not None and zones is not None
+    stored = {"tree": tree[1], "zones": json.loads(zones[1])}
+    (DATA / "time_zones.json").write_text(json.dumps(stored) + "\n", encoding="utf-8")
 
 
 def quarters(towns: pd.DataFrame) -> np.ndarray:

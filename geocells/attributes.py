@@ -1,0 +1,196 @@
+"""What is true at a coordinate: climate, height, people, traffic, time.
+
+All functions take (N, 2) degrees of latitude and longitude and answer (N,) values. Rasters are
+read once, on first use, and answer with the value of the square that covers the coordinate.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from geocells.boundaries import DATA, StrArray, country_table, load_boundaries
+from geocells.columns import to_numbers, to_strings
+from geocells.places import OPEN_SEA_KM, towns
+from geocells.sphere import FloatArray, check_latlon
+
+POPULATION_RADIUS_KM = 10.0
+_TOWNS_AROUND = 64
+
+KOPPEN_CLASSES = (
+    "Af Am As Aw BSh BSk BWh BWk Cfa Cfb Cfc Csa Csb Csc Cwa Cwb Cwc Dfa Dfb Dfc Dfd Dsa Dsb Dsc"
+    " Dsd Dwa Dwb Dwc Dwd EF ET"
+).split()
+"""Classes of the Köppen-Geiger map, in the order of its values from 1."""
+
+
+def describe_earth(latlon: npt.ArrayLike) -> pa.Table:
+    """All attributes of coordinates.
+
+    Args:
+        latlon: (N, 2) degrees.
+
+    Returns:
+        N rows: koppen, temperature_c, coldest_month_c, warmest_month_c, rain_mm, driest_month_mm,
+        wettest_month_mm, elevation_m, land, population_per_km2, driving_side, time_zone.
+
+    Raises:
+        ValueError: a coordinate is not finite or out of range.
+    """
+    points = check_latlon(latlon)
+    climate = {
+        name: to_numbers(values, pa.float64()) for name, values in climatology(points).items()
+    }
+    return pa.table(
+        {
+            "koppen": to_strings(koppen(points)),
+            **climate,
+            "elevation_m": to_numbers(elevation_m(points), pa.float64()),
+            "land": pa.array(is_land(points).tolist(), pa.bool_()),
+            "population_per_km2": to_numbers(population_per_km2(points), pa.float64()),
+            "driving_side": to_strings(driving_side(points)),
+            "time_zone": to_strings(time_zone(points)),
+        }
+    )
+
+
+def koppen(latlon: npt.ArrayLike) -> StrArray:
+    """Köppen-Geiger class such as "Cfb" (Rubel et al. 2017, 1986-2010); "" at sea."""
+    value = _square(_koppen_map(), check_latlon(latlon))
+    return np.array(["", *KOPPEN_CLASSES, ""], dtype=object)[value]
+
+
+def climatology(latlon: npt.ArrayLike) -> dict[str, FloatArray]:
+    """Temperature and rain of ERA5, mean of 2000-2025, at 0.25 degrees, on land and sea.
+
+    Returns:
+        (N,) each: temperature_c, coldest_month_c, warmest_month_c (degrees Celsius), rain_mm
+        (per year), driest_month_mm and wettest_month_mm (per month).
+    """
+    points = check_latlon(latlon)
+    grid = _grids("climate.npz")
+    names = {
+        "temperature_c": ("t_ann", 0.1),
+        "coldest_month_c": ("t_min_month", 0.1),
+        "warmest_month_c": ("t_max_month", 0.1),
+        "rain_mm": ("p_ann", 1.0),
+        "driest_month_mm": ("p_min_month", 1.0),
+        "wettest_month_mm": ("p_max_month", 1.0),
+    }
+    return {name: _node(grid[key], points) * unit for name, (key, unit) in names.items()}
+
+
+def elevation_m(latlon: npt.ArrayLike) -> FloatArray:
+    """Metres above the sea by ETOPO5 (5 minutes); the sea floor counts down to -450."""
+    return _node(_grids("elevation.npz")["z"], check_latlon(latlon))
+
+
+def is_land(latlon: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+    """Whether a coordinate is on land or inland water rather than sea (GLOBE, 30 seconds)."""
+    points = check_latlon(latlon)
+    packed = _grids("land.npz")["land"]
+    row, column = _cell(points, packed.shape[0], packed.shape[1] * 8)
+    bits: npt.NDArray[np.bool_] = (packed[row, column // 8] >> (7 - column % 8)) & 1 == 1
+    return bits
+
+
+def population_per_km2(latlon: npt.ArrayLike) -> FloatArray:
+    """People of the towns within 10 km (GeoNames), per square kilometre.
+
+    A measure of how urban a place is rather than a census: GeoNames counts some quarters again
+    beside their city.
+    """
+    points = check_latlon(latlon)
+    known = towns()
+    distance_km, index = known.points.query(points, _TOWNS_AROUND)
+    people = np.where(distance_km <= POPULATION_RADIUS_KM, known.population[index], 0).sum(axis=1)
+    return np.asarray(people / (np.pi * POPULATION_RADIUS_KM**2), np.float64)
+
+
+def driving_side(latlon: npt.ArrayLike) -> StrArray:
+    """ "left" or "right"; "" on the open sea and where nobody drives."""
+    country = load_boundaries().country
+    row = country.locate(latlon, max_km=OPEN_SEA_KM)
+    table = country_table()
+    side = [table[code][2] if code in table else "" for code in country.codes]
+    return np.array([*side, ""], dtype=object)[row]
+
+
+def time_zone(latlon: npt.ArrayLike) -> StrArray:
+    """IANA time zone such as "Europe/Paris", also at sea.
+
+    The quad-tree of tz-lookup: squares of 7.5 degrees are quartered until one zone fills them.
+    """
+    points = check_latlon(latlon)
+    text, zones = _time_zones()
+    x = 48.0 * (180.0 + points[:, 1]) / 360.00000000000006
+    y = 24.0 * (90.0 - points[:, 0]) / 180.00000000000003
+    column, row = np.floor(x), np.floor(y)
+    value = _symbol(text, (96 * row + 2 * column).astype(np.int64))
+    node = np.full(len(points), -1)
+    inner = np.flatnonzero(value + len(zones) < _SYMBOLS)
+    while len(inner):
+        node[inner] += value[inner] + 1
+        x[inner], y[inner] = 2 * (x - column)[inner] % 2, 2 * (y - row)[inner] % 2
+        column[inner], row[inner] = np.floor(x[inner]), np.floor(y[inner])
+        position = 8 * node + 4 * row.astype(np.int64) + 2 * column.astype(np.int64) + 2304
+        value[inner] = _symbol(text, position[inner])
+        inner = inner[value[inner] + len(zones) < _SYMBOLS]
+    return zones[value + len(zones) - _SYMBOLS]
+
+
+_SYMBOLS = 56 * 56
+
+
+def _symbol(text: npt.NDArray[np.uint8], position: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Two characters of base 56 as a number."""
+    first = text[position].astype(np.int64)
+    return 56 * first + text[position + 1].astype(np.int64) - 1995
+
+
+@cache
+def _time_zones() -> tuple[npt.NDArray[np.uint8], StrArray]:
+    stored = json.loads((DATA / "time_zones.json").read_text(encoding="utf-8"))
+    tree = np.frombuffer(stored["tree"].encode("ascii"), np.uint8)
+    return tree, np.array(stored["zones"], dtype=object)
+
+
+@cache
+def _koppen_map() -> npt.NDArray[np.uint8]:
+    from PIL import Image
+
+    with Image.open(DATA / "koppen.png") as picture:
+        return np.asarray(picture)
+
+
+@cache
+def _grids(name: str) -> dict[str, npt.NDArray[np.generic]]:
+    with np.load(DATA / name, allow_pickle=False) as stored:
+        return {key: stored[key] for key in stored.files}
+
+
+def _cell(
+    points: FloatArray, rows: int, columns: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Row and column of the square around each point; rows from the north, columns from -180."""
+    row = np.clip((90.0 - points[:, 0]) / 180.0 * rows, 0, rows - 1)
+    column = np.floor((points[:, 1] + 180.0) / 360.0 * columns) % columns
+    return row.astype(np.int64), column.astype(np.int64)
+
+
+def _square(raster: npt.NDArray[np.uint8], points: FloatArray) -> npt.NDArray[np.uint8]:
+    """Value of the square that covers each point."""
+    row, column = _cell(points, *raster.shape)
+    return raster[row, column]
+
+
+def _node(raster: npt.NDArray[np.generic], points: FloatArray) -> FloatArray:
+    """Value at the nearest node of a grid with nodes on both poles."""
+    rows, columns = raster.shape
+    row = np.rint((90.0 - points[:, 0]) / 180.0 * (rows - 1)).astype(np.int64)
+    column = np.rint((points[:, 1] + 180.0) / 360.0 * columns).astype(np.int64) % columns
+    return raster[row, column].astype(np.float64)

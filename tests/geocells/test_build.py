@@ -1,0 +1,110 @@
+import numpy as np
+import pytest
+import shapely
+from geocells.boundaries import load_boundaries
+from geocells.build import CellConfig, build_cells
+from geocells.partition import WHOLE_MAP, merge_small, split_dense
+from geocells.table import CellTable
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+
+def world_photos(count: int, seed: int = 0) -> np.ndarray:
+    """Coordinates crowded around some cities, among them both sides of the antimeridian."""
+    rng = np.random.default_rng(seed)
+    cities = np.array(
+        [(48.86, 2.35), (-33.87, 151.2), (35.7, 139.7), (-17.8, 178.0), (-16.8, -179.9),
+         (64.7, 177.5), (40.7, -74.0), (-1.3, 36.8), (-54.8, -68.3)]
+    )  # fmt: skip
+    near = cities[rng.integers(0, len(cities), count)] + rng.normal(0, 0.3, (count, 2))
+    near[:, 1] = (near[:, 1] + 180) % 360 - 180
+    return near
+
+
+@pytest.fixture(scope="module")
+def photos() -> np.ndarray:
+    return world_photos(3000)
+
+
+@pytest.fixture(scope="module")
+def cells(photos) -> CellTable:
+    return build_cells(photos, CellConfig(min_count=20, max_count=100))
+
+
+def test_cells_hold_every_photo_once(cells, photos):
+    assert cells.count.sum() == len(photos)
+    assert np.bincount(cells.locate(photos), minlength=len(cells)).tolist() == cells.count.tolist()
+
+
+def test_cells_are_neither_too_large_nor_overlapping(cells):
+    assert shapely.is_valid(cells.polygon).all()
+    assert not shapely.is_empty(cells.polygon).any()
+    assert np.median(cells.count[cells.count > 0]) <= 100
+    assert cells.count.max() <= 2 * 100  # photos at sea go to the nearest shore
+    tree = shapely.STRtree(cells.polygon)
+    a, b = tree.query(cells.polygon, predicate="overlaps")
+    shared = shapely.area(shapely.intersection(cells.polygon[a], cells.polygon[b]))
+    # the embedded borders themselves overlap in slivers, where islets were drawn
+    assert shared.sum() / 2 < 1e-6 * shapely.area(cells.polygon).sum()
+
+
+def test_cells_cover_the_land_and_keep_to_borders(cells):
+    borders = load_boundaries()
+    assert set(cells.country) == set(borders.country.codes)
+    area = shapely.area(borders.finest.polygons).sum()
+    assert shapely.area(cells.polygon).sum() == pytest.approx(area, rel=1e-4)  # slivers
+    inside = shapely.get_coordinates(shapely.point_on_surface(cells.polygon))[:, ::-1]
+    codes = borders.country.codes[borders.country.locate(inside)]
+    assert (codes == cells.country).mean() > 0.999
+    assert (cells.locate(inside) == np.arange(len(cells))).mean() > 0.999
+
+
+def test_dense_places_have_small_cells(cells, photos):
+    area = shapely.area(cells.polygon)
+    crowded = cells.locate([(48.86, 2.35), (-33.87, 151.2)])
+    assert (area[crowded] < area.mean()).all()
+
+
+def test_the_same_coordinates_give_the_same_cells(cells, photos):
+    shuffled = photos[np.random.default_rng(1).permutation(len(photos))]
+    again = build_cells(shuffled, CellConfig(min_count=20, max_count=100))
+    assert again.cell_id.tolist() == cells.cell_id.tolist()
+    assert again.count.tolist() == cells.count.tolist()
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_hardly_any_photo_gives_one_cell_for_each_country(count):
+    cells = build_cells(world_photos(count).reshape(-1, 2))
+    assert cells.count.sum() == count
+    assert len(cells) == len(load_boundaries().country)  # one photo is too few to cut
+
+
+def test_bad_arguments():
+    with pytest.raises(ValueError, match="min_count"):
+        CellConfig(min_count=5, max_count=4)
+    with pytest.raises(ValueError, match="latitude"):
+        build_cells([(91.0, 0.0)])
+
+
+def test_small_units_join_the_nearest_of_their_parent():
+    centroid = np.array([(0.0, 0.0), (0.0, 1.0), (0.0, 9.0), (0.0, 2.0)])
+    group = merge_small(np.array([5, 50, 50, 1]), centroid, np.array([0, 0, 0, 1]), 10, 1000)
+    assert group[0] == group[1]
+    assert len({group[1], group[2], group[3]}) == 3
+    crowded = merge_small(np.array([5, 50, 30, 1]), centroid, np.array([0, 0, 0, 1]), 10, 40)
+    assert crowded[0] == crowded[2] != crowded[1]
+
+
+@settings(max_examples=50, deadline=None)
+@given(arrays(np.float64, st.tuples(st.integers(0, 200), st.just(2)),
+              elements=st.floats(-80, 80, width=32)))  # fmt: skip
+def test_cuts_tile_the_map_and_bound_the_parts(latlon):
+    parts = split_dense(latlon, 10)
+    boxes = shapely.box(*np.array([box for _, box in parts]).T)
+    assert shapely.area(boxes).sum() == pytest.approx(shapely.area(shapely.box(*WHOLE_MAP)))
+    assert len({path for path, _ in parts}) == len(parts)
+    inside = shapely.contains_xy(boxes[:, None], latlon[:, 1], latlon[:, 0])
+    spots, count = np.unique(latlon, axis=0, return_counts=True)
+    most = max(10, count.max(initial=0)) if len(spots) else 10
+    assert inside.sum(axis=1).max(initial=0) <= most

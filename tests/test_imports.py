@@ -1,0 +1,47 @@
+"""What importing costs, and in which direction imports point."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+HEAVY = {"torch", "onnxruntime", "faiss", "pandas", "gradio", "plotly", "shapely", "sklearn", "ray"}
+TRAINING = {"torch", "sklearn", "pandas", "geopandas", "gradio", "plotly"}
+
+
+def run(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
+def test_imports_point_right_only():
+    contracts = run("from importlinter.cli import lint_imports; raise SystemExit(lint_imports())")
+    assert contracts.returncode == 0, contracts.stdout
+    assert " 0 broken" in contracts.stdout
+
+
+@pytest.mark.parametrize(
+    ("module", "unwanted"),
+    [
+        ("geoloc", HEAVY | {"numpy", "PIL"}),
+        ("geoloc.guess", HEAVY | {"numpy", "PIL"}),
+        ("geoloc.errors", HEAVY | {"numpy", "PIL"}),
+        ("geoloc.photo", HEAVY),
+        ("geocells", HEAVY | {"numpy"}),
+        ("geoloc.locator", TRAINING | {"faiss", "onnxruntime"}),
+        ("demo.view", TRAINING - {"plotly"}),
+        ("demo.app", TRAINING),
+    ],
+)
+def test_importing_loads_only_what_is_needed(module, unwanted):
+    loaded = run(f"import sys, {module}; print(*sys.modules)")
+    assert loaded.returncode == 0, loaded.stderr
+    assert not unwanted & set(loaded.stdout.split())
+
+
+def test_public_names_are_importable():
+    shown = run("import geoloc; print(*(getattr(geoloc, name) for name in geoloc.__all__))")
+    assert shown.returncode == 0, shown.stderr

@@ -1,0 +1,140 @@
+"""What a bundle can do, in numbers and in words: metrics for bundle.json, and the model card."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from geocells.sphere import haversine_km
+from geoloc.calibration import CLAIM_KM, LEVELS
+from geoloc.encoder import EncoderSpec
+from geoloc.metrics import Accuracy, coverage, same_country, score
+from training.crossval import METHODS, HeldOut
+from training.manifest import Manifest
+
+KNOWN_PLACE_KM = 1.0
+"""A photo nearer than this to a training photo shows a place the model knows."""
+
+ANSWERED = "full, answered"
+"""The rows of photos with any claim but "not sure"."""
+
+
+def measure(manifest: Manifest, held_out: HeldOut) -> dict[str, Any]:
+    """Results by collection, ready for JSON.
+
+    Returns:
+        Per collection (and "all", if there are several): accuracy by method, coverage and median
+        of the radii, how often each claim was made and right, accuracy at unknown places.
+    """
+    names = sorted(set(manifest.collection))
+    parts = {name or "photos": np.flatnonzero(manifest.collection == name) for name in names}
+    if len(parts) > 1:
+        parts["all"] = np.arange(len(manifest))
+    return {name: _measure_part(manifest, held_out, rows) for name, rows in parts.items()}
+
+
+def _measure_part(
+    manifest: Manifest, held_out: HeldOut, rows: npt.NDArray[np.intp]
+) -> dict[str, Any]:
+    def accuracy(method: str, chosen: npt.NDArray[np.intp]) -> Accuracy:
+        answer = held_out.answers[method][chosen]
+        return score(answer, manifest.latlon[chosen], manifest.precision_km[chosen])
+
+    answered = rows[held_out.confidence[rows] != "not sure"]
+    unknown = rows[held_out.nearest_km[rows] >= KNOWN_PLACE_KM]
+    table = {method: asdict(accuracy(method, rows)) for method in METHODS}
+    table[ANSWERED] = asdict(accuracy("full", answered))
+    table["full, places not seen"] = asdict(accuracy("full", unknown))
+    answer, truth = held_out.answers["full"][rows], manifest.latlon[rows]
+    return {
+        "accuracy": table,
+        "coverage": {
+            name: coverage(answer, truth, held_out.radii_km[rows, i])
+            for i, name in enumerate(LEVELS)
+        },
+        "median_radius_km": {
+            name: float(np.median(held_out.radii_km[rows, i])) for i, name in enumerate(LEVELS)
+        },
+        "claims": _claims(held_out.confidence[rows], answer, truth),
+    }
+
+
+def _claims(
+    confidence: npt.NDArray[np.object_],
+    answer: npt.NDArray[np.float64],
+    truth: npt.NDArray[np.float64],
+) -> dict[str, dict[str, float]]:
+    """How many photos each claim was made for, and for which share it was right."""
+    distance = haversine_km(answer, truth)
+    right = {name: distance <= km for name, km in CLAIM_KM.items()}
+    right["country"] = same_country(answer, truth)
+    result = {}
+    for name, truths in right.items():
+        made = confidence == name
+        share = float(truths[made].mean()) if made.any() else float("nan")
+        result[name] = {"photos": int(made.sum()), "right": share}
+    return result
+
+
+def markdown_table(part: dict[str, Any]) -> str:
+    """The accuracy of one collection as a Markdown table."""
+    first = next(iter(part["accuracy"].values()))
+    thresholds = list(first["within"])
+    head = ["answer by", "photos", "median km", *(f"{km} km" for km in thresholds), "country"]
+    lines = [_row(head), _row(["---"] + ["---:"] * (len(head) - 1))]
+    for method, row in part["accuracy"].items():
+        shares = [row["within"][km] for km in thresholds] + [row["country"]]
+        numbers = [_percent(share) for share in shares]
+        lines.append(_row([method, str(row["photos"]), _km(row["median_km"]), *numbers]))
+    return "\n".join(lines)
+
+
+def _row(cells: list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _percent(share: float) -> str:
+    return "–" if np.isnan(share) else f"{100 * share:.1f} %"
+
+
+def _km(value: float) -> str:
+    return "–" if np.isnan(value) else f"{value:,.0f}"
+
+
+def model_card(
+    name: str, manifest: Manifest, spec: EncoderSpec, n_cells: int, metrics: dict[str, Any]
+) -> str:
+    """MODEL_CARD.md."""
+    lines = [
+        f"# {name}",
+        "",
+        f"Learned from {len(manifest)} photos in {len(set(manifest.group))} groups, over {n_cells}"
+        f" geocells. Encoder: {spec.model} ({spec.kind}), frozen. Made by `geoloc-train learn`.",
+        "",
+        "The results below are of photos whose group the answering model never saw (five-fold"
+        " cross-validation; groups that share near-duplicates are held out together). Cells were"
+        " drawn with all coordinates, pixels and labels of held-out photos were not used. No photo"
+        " counts at a threshold finer than the precision of its own coordinates.",
+    ]
+    for part_name, part in metrics.items():
+        lines += ["", f"## {part_name}", "", markdown_table(part), "", *_honesty(part)]
+    return "\n".join(lines) + "\n"
+
+
+def _honesty(part: dict[str, Any]) -> list[str]:
+    def sentence(level: str) -> str:
+        held, radius = part["coverage"][level], part["median_radius_km"][level]
+        return (
+            f"- The {level} % radius (median {_km(radius)} km) held the truth of {_percent(held)}."
+        )
+
+    claims = [
+        f"- “Sure of the {name}” was said of {claim['photos']} photos and right for"
+        f" {_percent(claim['right'])}."
+        for name, claim in part["claims"].items()
+        if claim["photos"]
+    ]
+    return [*map(sentence, LEVELS), *claims]
