@@ -83,9 +83,9 @@ def environment(folder: Path, wheel: Path, extra: str) -> Path:
         pytest.skip("uv is not beside this Python: run  make test")
     subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, folder], check=True)
     python = folder / "bin" / "python"
+    pins = ["--constraints", ROOT / "constraints.txt"]
     installed = subprocess.run(
-        [uv, "pip", "install", "--quiet", "--python", python]
-        + ["--constraints", ROOT / "constraints.txt", f"{wheel}{extra}"],
+        [uv, "pip", "install", "--quiet", "--python", python, *pins, f"{wheel}{extra}"],
         capture_output=True,
         text=True,
         check=False,

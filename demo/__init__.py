@@ -1,0 +1,1 @@
+"""Showing answers: a web page around `geoloc`."""

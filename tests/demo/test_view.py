@@ -1,0 +1,97 @@
+import json
+
+import numpy as np
+import pytest
+import shapely
+from conftest import make_guess
+
+from demo import basemap, view
+from geocells.sphere import haversine_km
+from geoloc.guess import Exif
+
+
+@pytest.mark.parametrize(
+    ("confidence", "said"),
+    [
+        ("city", "### Sydney, New South Wales, Australia\nSure of the city"),
+        ("region", "### New South Wales, Australia\nSure of the region"),
+        ("country", "### Australia\nSure of the country"),
+        ("not sure", "### Not sure\nThe best guess is Sydney"),
+    ],
+)
+def test_the_sentence_claims_no_more_than_the_calibration(confidence, said):
+    sentence = view.sentence(make_guess(confidence=confidence, radius_km=1234.4))
+    assert sentence.startswith(said)
+    assert "within 1,234 km" in sentence
+
+
+def test_the_file_is_compared_and_not_believed():
+    hobart = make_guess(exif=Exif(-42.88, 147.33, "2024-07-14T09:30:00"))
+    note = view.exif_note(hobart.exif, hobart.exif_distance_km)
+    assert "-42.88000, 147.33000" in note
+    assert "1,057 km" in note
+    assert "not used" in note
+    assert "2024-07-14 09:30:00" in note
+    assert view.exif_note(Exif(), None) == "The file holds no position."
+
+
+def test_rows_are_ranked_and_link_to_maps():
+    first, second = view.rows(make_guess())
+    assert len(first) == len(view.HEADERS)
+    assert first[:5] == ["1", "Sydney, New South Wales, Australia", "-33.8700", "151.2100", "62.0%"]
+    assert second[0] == "2"
+    assert "https://www.openstreetmap.org/?mlat=-33.87000&mlon=151.21000" in first[5]
+    assert "query=-42.88000,147.33000" in second[5]
+
+
+def test_the_map_shows_region_circle_pins_and_the_files_own_position(cells):
+    guess = make_guess(exif=Exif(-42.88, 147.33))
+    region, circle, pins, file = view.map_figure(guess, cells).data
+    assert list(region.locations) == ["AU-1", "AU-2"]
+    assert list(region.z) == [0.62, 0.21]
+    ring = np.stack([circle.lat, circle.lon], axis=-1)
+    assert haversine_km(ring, [guess.lat, guess.lon]) == pytest.approx(guess.radius_km)
+    assert (pins.lat[-1], pins.lon[-1]) == (guess.lat, guess.lon)
+    assert pins.marker.size[-1] > pins.marker.size[0]
+    assert (file.lat[0], file.lon[0]) == (-42.88, 147.33)
+    assert len(view.map_figure(make_guess(), cells).data) == 3
+
+
+@pytest.mark.parametrize("radius_km", [0.3, 12.0, 800.0, 9000.0])
+@pytest.mark.parametrize(("lat", "lon"), [(-33.87, 151.21), (-16.8, 179.97), (78.2, -179.9)])
+def test_the_map_opens_on_the_answer_anywhere_on_earth(cells, lat, lon, radius_km):
+    guess = make_guess(lat=lat, lon=lon, radius_km=radius_km)
+    south, west, north, east = view.window(guess)
+    assert -85 <= south < lat < north <= 85
+    assert west < lon < east <= west + 360
+    figure = view.map_figure(guess, cells)
+    assert np.abs(np.diff(figure.data[1].lon)).max() < 180  # no line across the whole map
+    assert figure.layout.map.zoom > -1
+
+
+def test_the_map_needs_no_network(cells):
+    drawn = view.map_figure(make_guess(), cells).to_json()
+    assert "http" not in drawn
+    assert "token" not in drawn
+    assert len(drawn) < 6_000_000
+
+
+def land(style: dict, source: str) -> shapely.Geometry:
+    shapes = style["sources"][source]["data"]["features"]
+    parts = shapely.from_geojson([json.dumps(shape["geometry"]) for shape in shapes])
+    return shapely.union_all(shapely.make_valid(parts))
+
+
+def test_the_basemap_is_finer_where_the_map_opens():
+    style = basemap.style((-34.2, 150.7, -33.5, 151.6))
+    assert {layer["source"] for layer in style["layers"][1:]} == set(style["sources"])
+    inland, harbour_bridge_water = shapely.Point(151.0, -33.8), shapely.Point(151.35, -33.9)
+    for source in ("world", "detail"):
+        assert shapely.covers(land(style, source), inland)
+    assert not shapely.covers(land(style, "detail"), harbour_bridge_water)
+    assert shapely.covers(land(style, "sea"), land(style, "detail").buffer(-1e-3))
+
+
+def test_wide_maps_draw_the_world_once():
+    assert list(basemap.style((-80, -180, 80, 180))["sources"]) == ["world"]
+    assert list(basemap.style((-17, 179.5, -16, 180.5))["sources"]) == ["world"]
