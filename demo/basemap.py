@@ -18,9 +18,9 @@ Window = tuple[float, float, float, float]
 
 SEA, LAND, BORDER = "#d3e4ec", "#f6f3ea", "#b9b4a8"
 WORLD_TOLERANCE_DEG = 0.15
-WIDEST_DETAIL_DEG = 30.0
+WIDEST_DETAIL_DEG = 20.0
 DETAIL_STEPS = 800
-"""A detail is as fine as this fraction of the window, about one pixel."""
+"""A detail is as fine as this part of the window, about one pixel."""
 
 
 def style(window: Window) -> dict[str, Any]:
@@ -30,20 +30,27 @@ def style(window: Window) -> dict[str, Any]:
         window: what the map shows first.
     """
     south, west, north, east = window
-    sheets = [("world", LAND, _world())]
-    if max(north - south, east - west) < WIDEST_DETAIL_DEG and -180.0 <= west < east <= 180.0:
-        sheets.append(("sea", SEA, _geojson([shapely.box(west, south, east, north)])))
-        sheets.append(("detail", LAND, _detail(window)))
-    layers = [{"id": "background", "type": "background", "paint": {"background-color": SEA}}]
-    for name, colour, _ in sheets:
-        line = BORDER if colour == LAND else colour
-        layers.append(_layer(name, "fill", {"fill-color": colour}))
-        layers.append(_layer(name, "line", {"line-color": line, "line-width": 0.8}))
-    sources = {name: {"type": "geojson", "data": data} for name, _, data in sheets}
-    return {"version": 8, "sources": sources, "layers": layers}
+    side = max(north - south, east - west)
+    # one window of room on each side to look around
+    south, west, north, east = south - side, west - side, north + side, east + side
+    sources = {"world": _world()}
+    layers = [_layer("world", "fill", LAND), _layer("world", "line", BORDER)]
+    if side < WIDEST_DETAIL_DEG and -180.0 <= west < east <= 180.0:
+        box = shapely.box(west, south, east, north)
+        land, borders = _detail(box, side / DETAIL_STEPS)
+        sources |= {"sea": _geojson([box]), "land": land, "borders": borders}
+        layers += [_layer("sea", "fill", SEA), _layer("land", "fill", LAND)]
+        layers += [_layer("borders", "line", BORDER)]
+    background = {"id": "background", "type": "background", "paint": {"background-color": SEA}}
+    return {
+        "version": 8,
+        "sources": {name: {"type": "geojson", "data": data} for name, data in sources.items()},
+        "layers": [background, *layers],
+    }
 
 
-def _layer(source: str, kind: str, paint: dict[str, Any]) -> dict[str, Any]:
+def _layer(source: str, kind: str, colour: str) -> dict[str, Any]:
+    paint = {f"{kind}-color": colour}
     return {"id": f"{source}-{kind}", "source": source, "type": kind, "paint": paint}
 
 
@@ -56,13 +63,16 @@ def _world() -> dict[str, Any]:
     return _geojson(dissolve(coarse, country, len(borders.country)))
 
 
-def _detail(window: Window) -> dict[str, Any]:
-    """The parts of districts inside the window."""
-    south, west, north, east = window
+def _detail(box: shapely.Polygon, tolerance_deg: float) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The parts of districts inside the box, and their borders without the box's own."""
     units = load_boundaries().finest.polygons
-    near = units[shapely.intersects(units, shapely.box(west, south, east, north))]
-    clipped = shapely.clip_by_rect(near, west, south, east, north)
-    return _geojson(shapely.simplify(clipped, max(north - south, east - west) / DETAIL_STEPS))
+    near = units[shapely.intersects(units, box)]
+    drawn = shapely.simplify(near, tolerance_deg)
+    land, borders = (
+        _geojson(shapely.clip_by_rect(shapes, *box.bounds))
+        for shapes in (drawn, shapely.boundary(drawn))
+    )
+    return land, borders
 
 
 def _geojson(shapes: Iterable[shapely.Geometry]) -> dict[str, Any]:

@@ -20,7 +20,8 @@ ANSWER, OTHER, FILE = "#c2410c", "#1d4ed8", "#15803d"
 KM_PER_DEG = 111.2
 NARROWEST_KM = 2.0
 """The map never opens on less than this around the answer."""
-MAP_PX = 700
+MAP_PX = 480
+"""The smaller side of the map as most screens show it."""
 TILE_PX = 512
 """Width of the whole world at zoom 0, in MapLibre."""
 
@@ -142,7 +143,8 @@ def _region(guess: Guess, cells: CellTable, shown: basemap.Window) -> go.Choropl
         hovertemplate="%{text}: %{z:.1%}<extra></extra>",
         colorscale="Oranges",
         showscale=False,
-        marker={"opacity": 0.45, "line": {"width": 0}},
+        zmin=0.0,
+        marker={"opacity": 0.3, "line": {"width": 0}},
     )
 
 

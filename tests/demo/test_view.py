@@ -76,7 +76,7 @@ def test_the_map_needs_no_network(cells):
     assert len(drawn) < 6_000_000
 
 
-def land(style: dict, source: str) -> shapely.Geometry:
+def shape_of(style: dict, source: str) -> shapely.Geometry:
     shapes = style["sources"][source]["data"]["features"]
     parts = shapely.from_geojson([json.dumps(shape["geometry"]) for shape in shapes])
     return shapely.union_all(shapely.make_valid(parts))
@@ -85,11 +85,13 @@ def land(style: dict, source: str) -> shapely.Geometry:
 def test_the_basemap_is_finer_where_the_map_opens():
     style = basemap.style((-34.2, 150.7, -33.5, 151.6))
     assert {layer["source"] for layer in style["layers"][1:]} == set(style["sources"])
-    inland, harbour_bridge_water = shapely.Point(151.0, -33.8), shapely.Point(151.35, -33.9)
-    for source in ("world", "detail"):
-        assert shapely.covers(land(style, source), inland)
-    assert not shapely.covers(land(style, "detail"), harbour_bridge_water)
-    assert shapely.covers(land(style, "sea"), land(style, "detail").buffer(-1e-3))
+    inland, ocean = shapely.Point(151.0, -33.8), shapely.Point(151.35, -33.9)
+    for source in ("world", "land"):
+        assert shapely.covers(shape_of(style, source), inland)
+    assert not shapely.covers(shape_of(style, "land"), ocean)
+    assert shapely.covers(shape_of(style, "sea").buffer(1e-3), shape_of(style, "land"))
+    edge = shapely.LineString([(149.8, -35.1), (149.8, -32.6)])
+    assert shape_of(style, "borders").intersection(edge.buffer(1e-3)).length < 0.1
 
 
 def test_wide_maps_draw_the_world_once():
