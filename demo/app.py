@@ -1,7 +1,9 @@
 """The web page: a photo in, the answer on a map. Wiring only; what is shown comes from `view`."""
 
 import io
+import os
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,9 +115,11 @@ def serve(*, bundle: str = "starter", host: str = "127.0.0.1", port: int = 7860)
     from geoloc.locator import Geolocator
 
     page = build(Geolocator.from_bundle(bundle))
-    launch(page, host, port)
-    print(f"Open {page.local_url} in a browser; stop with Ctrl-C.")
-    page.block_thread()
+    with tempfile.TemporaryDirectory(prefix="geoloc-demo-") as uploads:
+        os.environ["GRADIO_TEMP_DIR"] = uploads  # readable by this user alone, gone at the end
+        launch(page, host, port)
+        print(f"Open {page.local_url} in a browser; stop with Ctrl-C.")
+        page.block_thread()
 
 
 def launch(page: "gr.Blocks", host: str, port: int | None) -> None:

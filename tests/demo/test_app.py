@@ -14,9 +14,8 @@ WEBGL = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-
 
 
 @pytest.fixture
-def address(geolocator, tmp_path, monkeypatch):
+def address(geolocator):
     """The real server on a free port."""
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
     page = app.build(geolocator)
     app.launch(page, "127.0.0.1", None)
     yield page.local_url
@@ -35,6 +34,17 @@ def test_the_server_answers_an_uploaded_photo(address, photo):
     assert figure["type"] == "plotly"
     assert [row[1].split(",")[0] for row in table["data"]] == ["Sydney", "Hobart"]
     assert "1,057 km" in note  # the original file arrived, with what it says about itself
+
+
+def test_uploads_are_kept_privately_and_deleted(geolocator, photo, tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
+    page = app.build(geolocator)
+    app.launch(page, "127.0.0.1", None)
+    ask(page.local_url, photo)
+    (upload,) = tmp_path.glob("uploads/**/holiday.jpg")
+    page.close()
+    assert not upload.exists()
+    assert page.delete_cache[1] <= 300
 
 
 def test_an_unreadable_upload_is_named_and_the_server_lives_on(address, photo, tmp_path):
