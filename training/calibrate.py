@@ -25,14 +25,15 @@ PHOTOS_PER_BIN = 150
 MOST_BINS = 24
 
 RIGHT = 0.8
-"""A claim is made only where held-out photos were right at least this often, ..."""
+"""A claim is made only where held-out photos were right at least this often."""
 SURE_Z = 1.64
-"""... as the lower end of the 95 % one-sided Wilson interval."""
+"""Of the one-sided 95 % Wilson interval, whose lower end counts."""
 
 NEVER = 2.0
 """Threshold of a claim that is not made: no chance reaches it."""
 
 _RIDGE = 1e-3
+_CLAIM_RIDGE = 1e-4
 _ROUNDING = 0.1
 _SMALLEST_KM = 0.05
 
@@ -132,8 +133,7 @@ def fit_claim(evidence: FloatArray, right: npt.NDArray[np.bool_], weights: Float
     Args:
         evidence: (N, EVIDENCE).
         right: (N,) whether the statement would have been true.
-        weights: (N,) of the photos. Every group should weigh the same: many photos of one walk must
-            not lend their certainty to photos of other places.
+        weights: (N,) of the photos, falling with the size of their group.
     """
     share = weights / weights.sum()
     target = right.astype(np.float64)
@@ -142,18 +142,28 @@ def fit_claim(evidence: FloatArray, right: npt.NDArray[np.bool_], weights: Float
         logits = evidence @ w
         value = (share * (np.logaddexp(0.0, logits) - target * logits)).sum()
         gradient = evidence.T @ (share * (expit(logits) - target))
-        return float(value + _RIDGE * (w**2).sum()), gradient + 2.0 * _RIDGE * w
+        return float(value + _CLAIM_RIDGE * (w**2).sum()), gradient + 2.0 * _CLAIM_RIDGE * w
 
     fitted = minimize(loss, np.zeros(evidence.shape[1]), jac=True, method="L-BFGS-B").x
-    return Claim(_floats(fitted), _threshold(expit(evidence @ fitted), right))
+    return Claim(_floats(fitted), _threshold(expit(evidence @ fitted), right, weights))
 
 
-def _threshold(chance: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> float:
-    """Least chance, RIGHT at least, above which held-out photos were right often enough."""
+def _threshold(
+    chance: npt.NDArray[np.float64], right: npt.NDArray[np.bool_], weights: FloatArray
+) -> float:
+    """Least chance at which the statement is safe, NEVER if there is none.
+
+    Photos like the marginal one must have been right often enough (isotonic regression), whether
+    photos count or groups do: many photos of one walk must not lend their certainty to photos of
+    other places. And all photos above it must have been right often enough for certain.
+    """
     order = np.argsort(-chance, kind="stable")
-    enough = _wilson_lower(np.cumsum(right[order]), np.arange(1, len(order) + 1)) >= RIGHT
-    safe = np.flatnonzero(enough & (chance[order] >= RIGHT))
-    return float(chance[order[safe[-1]]]) if len(safe) else NEVER
+    safe = _wilson_lower(np.cumsum(right[order]), np.arange(1, len(order) + 1)) >= RIGHT
+    for importance in (np.ones(len(order)), np.asarray(weights, np.float64)[order] ** 2):
+        marginal = isotonic_regression(right[order], weights=importance, increasing=False).x
+        safe &= marginal >= RIGHT
+    rows = np.flatnonzero(safe)
+    return float(chance[order[rows[-1]]]) if len(rows) else NEVER
 
 
 def _wilson_lower(

@@ -101,9 +101,7 @@ def cross_validate(
         gate = fit_gate(*(a[fold != number] for a in (first.signal, first.near, weights)))
         ranker.calibration = replace(UNFITTED, gate=gate)
     evidence = _answer(rankers, embeddings, fold, first.answers["full"])
-    judge = partial(
-        _fit_judgement, evidence, manifest.latlon, first.answers["full"], weights.astype(float) ** 2
-    )
+    judge = partial(_fit_judgement, evidence, manifest.latlon, first.answers["full"], weights)
 
     radii = np.empty((len(fold), len(LEVELS)), np.float32)
     confidence = np.empty(len(fold), dtype=object)
@@ -162,7 +160,7 @@ def _fit_judgement(
     evidence: FloatArray,
     truth: LatLon,
     answer: LatLon,
-    weights: npt.NDArray[np.float64],
+    weights: FloatArray,
     start: Calibration,
     rows: npt.NDArray[np.intp],
 ) -> Calibration:

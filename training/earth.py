@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from geocells.build import CellConfig, build_cells
 
+from geocells.build import CellConfig, build_cells
 from geocells.columns import numbers, objects, read_parquet
 from geocells.sphere import check_latlon
 from geocells.table import CellTable
