@@ -153,5 +153,5 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         app(argv)
     except GeolocError as error:
-        print(error, file=sys.stderr)
+        print(f"geoloc-demo: {error}", file=sys.stderr)
         raise SystemExit(2) from None

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from demo import app
+from geoloc.errors import GeolocError
 
 gradio_client = pytest.importorskip("gradio_client", reason="the demo extra is not installed")
 
@@ -82,6 +83,12 @@ def local(url: str, address: str) -> bool:
     return url.startswith((address, "data:", "blob:"))
 
 
+def test_a_taken_port_is_named(address, geolocator):
+    port = int(address.rstrip("/").rsplit(":", 1)[1])
+    with pytest.raises(GeolocError, match=f"port {port} cannot be used; choose another"):
+        app.launch(app.build(geolocator), "127.0.0.1", port)
+
+
 def test_without_gradio_it_says_so_in_one_line():
     code = "import sys; sys.modules['gradio'] = None; from demo.app import main; main([])"
     refused = subprocess.run(
@@ -92,7 +99,9 @@ def test_without_gradio_it_says_so_in_one_line():
         check=False,
     )
     assert refused.returncode == 2
-    assert refused.stderr == "gradio is not installed: run  pip install 'planet-geoloc[demo]'\n"
+    assert refused.stderr == (
+        "geoloc-demo: gradio is not installed: run  pip install 'planet-geoloc[demo]'\n"
+    )
 
 
 @pytest.mark.parametrize("argv", [["--bundle", "no such bundle"], ["--port", "http"], ["--prot"]])
