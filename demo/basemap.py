@@ -10,14 +10,12 @@ from typing import Any
 import numpy as np
 import shapely
 
-from geocells.boundaries import load_boundaries
-from geocells.polygons import dissolve
+from geocells.boundaries import load_boundaries, outline
 
 Window = tuple[float, float, float, float]
 """South, west, north, east in degrees; beyond -180..180 where it crosses the antimeridian."""
 
 SEA, LAND, BORDER = "#d3e4ec", "#f6f3ea", "#b9b4a8"
-WORLD_TOLERANCE_DEG = 0.15
 WIDEST_DETAIL_DEG = 20.0
 DETAIL_STEPS = 800
 """A detail is as fine as this part of the window, about one pixel."""
@@ -56,11 +54,7 @@ def _layer(source: str, kind: str, colour: str) -> dict[str, Any]:
 
 @cache
 def _world() -> dict[str, Any]:
-    """Countries; their districts are simplified together, so that neighbours still touch."""
-    borders = load_boundaries()
-    country = borders.ancestors(np.arange(len(borders.finest), dtype=np.int32))[:, 0]
-    coarse = shapely.coverage_simplify(borders.finest.polygons, WORLD_TOLERANCE_DEG)
-    return _geojson(dissolve(coarse, country, len(borders.country)))
+    return _geojson(outline())
 
 
 def _detail(box: shapely.Polygon, tolerance_deg: float) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -192,6 +192,15 @@ def load_boundaries(
 
 
 @cache
+def outline() -> GeometryArray:
+    """Countries simplified to 0.1 degrees, for drawing the world; (C,) lon/lat polygons."""
+    shapes: GeometryArray = shapely.from_wkb(
+        objects(read_parquet(DATA / "outline.parquet")["geometry"])
+    )
+    return shapes
+
+
+@cache
 def _embedded() -> Boundaries:
     table = read_parquet(DATA / "regions.parquet")
     column = {name: objects(table[name]) for name in table.column_names}

@@ -83,7 +83,6 @@ class PolygonIndex:
         self._parts, owner = shapely.get_parts(polygons, return_index=True)
         self._owner: IntArray = owner.astype(np.int32)
         self._tree = shapely.STRtree(self._parts)
-        shapely.prepare(self._parts)
 
     def locate(self, latlon: npt.ArrayLike, max_km: float = np.inf) -> IntArray:
         """Index of the polygon of each coordinate.
@@ -110,6 +109,8 @@ class PolygonIndex:
         point, part = self._tree.query(shapely.points(lon, lat))
         order = np.argsort(part, kind="stable")  # one prepared polygon after the other
         point, part = point[order], part[order]
+        if len(point) > _FEW:
+            shapely.prepare(self._parts[np.unique(part)])  # pays from the second point in a polygon
         inside = shapely.intersects_xy(self._parts[part], lon[point], lat[point])
         found = np.full(len(latlon), len(self._parts), np.int32)
         np.minimum.at(found, point[inside], self._owner[part[inside]])

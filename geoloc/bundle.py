@@ -111,7 +111,7 @@ def verify(path: Path) -> dict[str, Any]:
         BundleError: a file is missing or differs, or the schema version is another.
     """
     try:
-        manifest = json.loads((path / "bundle.json").read_text(encoding="utf-8"))
+        manifest: dict[str, Any] = json.loads((path / "bundle.json").read_text(encoding="utf-8"))
         version, checksums = manifest["schema_version"], dict(manifest["sha256"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _damaged(path / "bundle.json", f"{type(error).__name__}: {error}") from error

@@ -106,13 +106,28 @@ class Calibration:
         """(N, SIGNALS) -> (N, 3), rows sum to 1."""
         return softmax(signal @ np.asarray(self.gate, np.float32))
 
-    def radii_km(self, evidence: FloatArray) -> FloatArray:
-        """Radii (N, len(LEVELS)) from evidence (N, EVIDENCE); not decreasing along a row."""
-        columns = [self.radius[name](evidence) for name in LEVELS]
-        return np.maximum.accumulate(np.stack(columns, axis=1), axis=1)
+    def judge(self, evidence: FloatArray) -> tuple[FloatArray, list[Confidence]]:
+        """How far off the answers may be, and what may be claimed.
 
-    def confidence(self, evidence: FloatArray) -> list[Confidence]:
-        """The finest claim that evidence (N, EVIDENCE) allows for each photo."""
+        A claim says that at least 8 of 10 such photos are right, so that no radius of 80 % or less
+        is wider than what is claimed.
+
+        Args:
+            evidence: (N, EVIDENCE).
+
+        Returns:
+            Radii (N, len(LEVELS)) in km, not decreasing along a row, and the finest claim that each
+            photo allows.
+        """
+        radii = np.stack([self.radius[name](evidence) for name in LEVELS], axis=1)
+        radii = np.maximum.accumulate(radii, axis=1)
+        claims = self._claims(evidence)
+        limit = np.array([CLAIM_KM.get(claim, np.inf) for claim in claims], np.float32)
+        at_most_80 = [int(name) <= 80 for name in LEVELS]
+        radii[:, at_most_80] = np.minimum(radii[:, at_most_80], limit[:, None])
+        return radii, claims
+
+    def _claims(self, evidence: FloatArray) -> list[Confidence]:
         weights = np.asarray([self.claims[name].weights for name in CLAIMS], np.float64)
         thresholds = np.asarray([self.claims[name].threshold for name in CLAIMS])
         chance = 1.0 / (1.0 + np.exp(-evidence @ weights.T))

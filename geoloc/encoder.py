@@ -57,7 +57,7 @@ class Preprocessing:
         image = image.resize((self.size, self.size), method, reducing_gap=2.0)
         pixels = np.asarray(image, np.float32) / np.float32(255.0)
         normal = (pixels - np.float32(self.mean)) / np.float32(self.std)
-        return np.ascontiguousarray(normal.transpose(2, 0, 1))
+        return np.asarray(normal.transpose(2, 0, 1), np.float32, order="C")
 
 
 def _middle_square(image: Image.Image) -> Image.Image:
@@ -120,10 +120,10 @@ class ImageEncoder(Protocol):
         ...
 
 
-def normalise(vectors: FloatArray) -> FloatArray:
+def normalise(vectors: npt.NDArray[np.floating]) -> FloatArray:
     """Scale rows (N, D) to unit length; zero rows stay zero."""
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return (vectors / np.maximum(length, 1e-12)).astype(np.float32)
+    return np.asarray(vectors / np.maximum(length, 1e-12), np.float32)
 
 
 class OnnxEncoder:

@@ -53,6 +53,7 @@ class Heads:
             field.name: np.ascontiguousarray(getattr(self, field.name)) for field in fields(self)
         }
         save_file(tensors, path)
+        Path(path).chmod(0o644)  # safetensors writes for the owner alone
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Heads:

@@ -23,6 +23,7 @@ from geoloc.posterior import credible_region
 from geoloc.ranker import Ranking
 from geoloc.stream import encode
 
+SHOWN_CANDIDATES = 10
 SHOWN_NEIGHBOURS = 5
 
 
@@ -84,22 +85,15 @@ class Geolocator:
         if not photos:
             return []
         ranking = self.bundle.ranker.rank(embeddings)
-        words = _describe(ranking.latlon.reshape(-1, 2))
-        confidence = self.bundle.ranker.calibration.confidence(ranking.evidence)
-        per_photo = ranking.cell.shape[1]
+        shown = ranking.latlon[:, :SHOWN_CANDIDATES]
+        words = _describe(shown.reshape(-1, 2))
+        per_photo = shown.shape[1]
         return [
-            self._one(ranking, i, photo, words[i * per_photo :][:per_photo], confidence[i])
+            self._one(ranking, i, photo, words[i * per_photo :][:per_photo])
             for i, photo in enumerate(photos)
         ]
 
-    def _one(
-        self,
-        ranking: Ranking,
-        i: int,
-        photo: Photo,
-        words: list[Place],
-        confidence: Any,  # noqa: ANN401
-    ) -> Guess:
+    def _one(self, ranking: Ranking, i: int, photo: Photo, words: list[Place]) -> Guess:
         lat, lon = map(float, ranking.latlon[i, 0])
         radii = {name: float(km) for name, km in zip(LEVELS, ranking.radii_km[i], strict=True)}
         return Guess(
@@ -108,16 +102,17 @@ class Geolocator:
             lon=lon,
             radius_km=radii["80"],
             radii_km=radii,
-            confidence=confidence,
+            confidence=ranking.confidence[i],
             place=words[0],
             candidates=tuple(
                 Candidate(
-                    *map(float, ranking.latlon[i, rank]),
+                    lat=float(ranking.latlon[i, rank, 0]),
+                    lon=float(ranking.latlon[i, rank, 1]),
                     probability=float(ranking.belief[i, cell]),
                     cell_id=str(self.cells.cell_id[cell]),
                     place=words[rank],
                 )
-                for rank, cell in enumerate(ranking.cell[i])
+                for rank, cell in enumerate(ranking.cell[i, :SHOWN_CANDIDATES])
             ),
             region=tuple(
                 RegionCell(str(self.cells.cell_id[cell]), probability, level)
@@ -134,7 +129,8 @@ class Geolocator:
         rows = ranking.sources.neighbour[i, :SHOWN_NEIGHBOURS]
         return tuple(
             Neighbour(
-                *map(float, members.latlon[row]),
+                lat=float(members.latlon[row, 0]),
+                lon=float(members.latlon[row, 1]),
                 similarity=float(similarity),
                 source=str(members.source[row]),
                 licence=str(members.licence[row]),

@@ -45,7 +45,7 @@ def pool(sources: Sequence[FloatArray], weights: FloatArray) -> FloatArray:
 
 def log_evidence(belief: FloatArray, prior: FloatArray) -> FloatArray:
     """What a photo adds to the prior: log-likelihoods (..., C) of the cells, up to a constant."""
-    return np.log(belief + _FLOOR) - np.log(prior + _FLOOR)
+    return np.asarray(np.log(belief + _FLOOR) - np.log(prior + _FLOOR), np.float32)
 
 
 def add_evidence(evidence: Sequence[FloatArray], prior: FloatArray) -> FloatArray:

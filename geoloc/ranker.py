@@ -16,6 +16,7 @@ from geocells.sphere import haversine_km
 from geocells.table import CellTable
 from geoloc.calibration import CLAIM_KM, LEVELS, Calibration, evidence, signals
 from geoloc.encoder import FloatArray
+from geoloc.guess import Confidence
 from geoloc.heads import Heads, softmax
 from geoloc.posterior import CellSpace, pool, spread_km
 from geoloc.retrieval import Gallery, IntArray
@@ -49,7 +50,7 @@ class Sources:
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """Answers for N photos, best candidate first."""
+    """Answers for N photos: the first candidate is the answer, the others follow by belief."""
 
     belief: FloatArray
     """(N, C)"""
@@ -59,6 +60,8 @@ class Ranking:
     """(N, P, 2) degrees: the point inside each candidate cell."""
     radii_km: FloatArray
     """(N, len(LEVELS)) calibrated."""
+    confidence: list[Confidence]
+    """(N,) the finest claim."""
     evidence: FloatArray
     """(N, EVIDENCE) what radius and confidence are judged by."""
     sources: Sources
@@ -101,10 +104,11 @@ class Ranker:
         voting = [(sources.share * (voters_km <= km)).sum(axis=1) for km in CLAIM_KM.values()]
         mass = np.column_stack([*near, self._country_mass(belief, cell[:, 0]), *voting])
         judged = evidence(sources.signal, weights, mass, spread)
-        return Ranking(belief, cell, latlon, self.calibration.radii_km(judged), judged, sources)
+        radii, confidence = self.calibration.judge(judged)
+        return Ranking(belief, cell, latlon, radii, confidence, judged, sources)
 
     def _points(self, features: FloatArray, belief: FloatArray) -> tuple[IntArray, Float64Array]:
-        """Candidate cells (N, P), best first, and the point (N, P, 2) inside each.
+        """Candidate cells (N, P), the answer first, and the point (N, P, 2) inside each.
 
         The cells of highest expected utility are searched for the most similar member (section 5
         of PIGEON, with utility in the place of probability), whose place is the point; a cell
@@ -115,7 +119,9 @@ class Ranker:
         best = np.argpartition(-utility, n_candidates - 1, axis=1)[:, :n_candidates]
         similarity, member = self.gallery.inside(features, best.astype(np.int64))
         score = np.log(np.take_along_axis(utility, best, axis=1) + 1e-12) + PULL * similarity
-        order = np.argsort(-score, axis=1)
+        rank = np.take_along_axis(belief, best, axis=1)
+        np.put_along_axis(rank, score.argmax(axis=1)[:, None], np.inf, axis=1)
+        order = np.argsort(-rank, axis=1, kind="stable")
         cell = np.take_along_axis(best, order, axis=1)
         member = np.take_along_axis(member, order, axis=1)
         known = self.gallery.members.latlon[np.maximum(member, 0)]

@@ -108,8 +108,7 @@ def cross_validate(
     for number in np.unique(fold):
         rows = np.flatnonzero(fold == number)
         calibration = judge(UNFITTED, np.flatnonzero(fold != number))
-        radii[rows] = calibration.radii_km(evidence[rows])
-        confidence[rows] = calibration.confidence(evidence[rows])
+        radii[rows], confidence[rows] = calibration.judge(evidence[rows])
     gated = replace(UNFITTED, gate=fit_gate(first.signal, first.near, weights))
     calibration = judge(gated, np.arange(len(fold)))
     return calibration, HeldOut(first.answers, radii, confidence, first.nearest_km)

@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 import shapely
 
 from geocells import sphere
-from geocells.polygons import PolygonIndex, repair
+from geocells.boundaries import load_boundaries
+from geocells.polygons import PolygonIndex, dissolve, repair
 
 DATA = Path(__file__).parent
 
@@ -44,6 +45,7 @@ GROUP_RATIO = 1.3
 ISLET_KM = 5.0
 ISLET_RADIUS_KM = 2.0
 DECIMALS = 4
+OUTLINE_DEG = 0.1
 QUARTERED_FROM = 300_000
 QUARTER_KM = 20.0
 
@@ -147,9 +149,21 @@ def main(source: Path) -> None:
     out = pa.table({name: pa.array(table[name].tolist(), pa.string()) for name in columns})
     out = out.append_column("geometry", pa.array(shapely.to_wkb(rounded), pa.binary()))
     pq.write_table(out, DATA / "regions.parquet", compression="zstd", compression_level=19)
+    write_outline()
     write_towns(towns)
     write_rasters(source)
     write_time_zones(source)
+
+
+def write_outline() -> None:
+    """Countries for maps of the world: districts simplified together, so that they still touch."""
+    borders = load_boundaries()
+    country = borders.ancestors(np.arange(len(borders.finest), dtype=np.int32))[:, 0]
+    coarse = shapely.coverage_simplify(borders.finest.polygons, OUTLINE_DEG)
+    shapes = repair(shapely.set_precision(dissolve(coarse, country, len(borders.country)), 0.01))
+    codes = pa.array(borders.country.codes.tolist(), pa.string())
+    out = pa.table({"country": codes, "geometry": pa.array(shapely.to_wkb(shapes), pa.binary())})
+    pq.write_table(out, DATA / "outline.parquet", compression="zstd", compression_level=19)
 
 
 def write_rasters(source: Path) -> None:

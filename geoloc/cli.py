@@ -1,0 +1,146 @@
+"""The command line, `geoloc locate`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, CycloptsError, Parameter, validators
+
+from geoloc import __version__
+
+if TYPE_CHECKING:
+    from geoloc.guess import Guess
+    from geoloc.locator import Geolocator
+
+app = App(
+    name="geoloc",
+    version=__version__,
+    help="Where was this photo taken? Answers offline; photos stay on this machine.",
+)
+
+BAD_INPUT = 2
+"""Exit code when a photo, a bundle or an argument is unusable."""
+
+Photos = Annotated[list[str], Parameter(negative=(), help="Photos: JPEG, PNG, WebP, HEIC, TIFF.")]
+Top = Annotated[int, Parameter(name=["--top", "-k"], validator=validators.Number(gte=1, lte=10))]
+
+
+@app.command
+def locate(
+    photos: Photos,
+    /,
+    *,
+    bundle: str = "starter",
+    top: Top = 5,
+    json: Annotated[bool, Parameter(negative=())] = False,
+    geojson: Annotated[bool, Parameter(negative=())] = False,
+    map: Annotated[Path | None, Parameter(name=["--map"])] = None,
+    open: Annotated[bool, Parameter(negative=())] = False,
+) -> int:
+    """Say where photos were taken, how sure that is, and what else is possible.
+
+    Parameters
+    ----------
+    photos
+        Photos: JPEG, PNG, WebP, HEIC, TIFF.
+    bundle
+        Model: the name of an embedded bundle, or the path of one.
+    top
+        How many places to show for each photo.
+    json
+        Print one JSON object per line instead of tables.
+    geojson
+        Print a GeoJSON FeatureCollection instead of tables.
+    map
+        Also write an offline map with pins and cells to this HTML file.
+    open
+        Open that map in the browser.
+    """
+    from geoloc.errors import GeolocError
+    from geoloc.locator import Geolocator
+
+    try:
+        geolocator = Geolocator.from_bundle(bundle)
+        kept, failed = _answer(geolocator, photos, top, quiet=json or geojson, as_json=json)
+        if geojson:
+            import json as writer
+
+            from geoloc.export import to_geojson
+
+            print(writer.dumps(to_geojson(kept), ensure_ascii=False))
+        if map is not None and kept:
+            from geoloc.mapfile import write_map
+
+            write_map(kept, geolocator.cells, map)
+            _say(f"map: {map}")
+            if open:
+                import webbrowser
+
+                webbrowser.open(map.resolve().as_uri())
+    except GeolocError as error:
+        return _fail(error)
+    except OSError as error:
+        return _fail(f"{error.filename or map}: {error.strerror}; choose another place")
+    return BAD_INPUT if failed else 0
+
+
+def _answer(
+    geolocator: Geolocator, photos: Sequence[str], top: int, *, quiet: bool, as_json: bool
+) -> tuple[list[Guess], int]:
+    """Print each answer as it comes; returns the answers and how many photos failed."""
+    from geoloc.errors import PhotoError
+    from geoloc.export import first_candidates, to_json
+
+    show = None if quiet else _printer()
+    kept, failed = [], 0
+    for answer in geolocator.locate_many(photos):
+        if isinstance(answer, PhotoError):
+            _fail(answer)
+            failed += 1
+            continue
+        guess = first_candidates(answer, top)
+        kept.append(guess)
+        if show:
+            show(guess)
+        elif as_json:
+            print(to_json(guess), flush=True)
+    return kept, failed
+
+
+def _printer() -> Any:  # noqa: ANN401
+    """A function that prints a guess as a table."""
+    from rich.console import Console
+
+    from geoloc.report import render
+
+    console = Console(width=None if sys.stdout.isatty() else 110, highlight=False)
+    return lambda guess: console.print(render(guess))
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+def _fail(error: object) -> int:
+    print(f"geoloc: {error}", file=sys.stderr)
+    return BAD_INPUT
+
+
+def main() -> None:
+    """Entry point of the `geoloc` command."""
+    try:
+        sys.exit(app(exit_on_error=False, result_action="return_value") or 0)
+    except CycloptsError:  # already printed
+        sys.exit(BAD_INPUT)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

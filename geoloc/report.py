@@ -1,0 +1,74 @@
+"""Answers in words: for the terminal, and for whoever else writes sentences about a guess."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from geoloc.guess import Exif, Guess
+
+
+def render(guess: Guess) -> RenderableType:
+    """One photo's answer: a sentence, a table of candidates, and what the file says itself."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("#", "place", "lat", "lon", "belief", "80 % radius"):
+        table.add_column(name, justify="left" if name == "place" else "right", no_wrap=True)
+    table.columns[1].overflow = "ellipsis"
+    for rank, candidate in enumerate(guess.candidates, start=1):
+        table.add_row(
+            str(rank),
+            str(candidate.place),
+            f"{candidate.lat:.4f}",
+            f"{candidate.lon:.4f}",
+            percent(candidate.probability),
+            km(guess.radius_km) if rank == 1 else "",
+        )
+    lines = [Text(guess.photo, style="bold"), Text(sentence(guess)), table]
+    note = exif_note(guess.exif, guess.exif_distance_km)
+    return Group(*lines, *([Text(note)] if note else []), Text())
+
+
+def sentence(guess: Guess) -> str:
+    """What is believed, in one honest sentence."""
+    reach = f"8 of 10 photos like this lie within {km(guess.radius_km)} of the first place"
+    place = guess.place
+    match guess.confidence:
+        case "city":
+            return f"Sure of the city: {place}; {reach}."
+        case "region":
+            return f"Sure of the region: {_joined(place.region, place.country)}; {reach}."
+        case "country":
+            return f"Sure of the country: {place.country}; {reach}."
+        case _:
+            return f"Not sure: {reach}."
+
+
+def exif_note(exif: Exif, distance_km: float | None) -> str:
+    """What the file says itself; "" if it says nothing."""
+    when = f"taken {exif.taken_at.replace('T', ' ')}" if exif.taken_at else ""
+    if distance_km is None:
+        return f"file says: {when}" if when else ""
+    where = f"{exif.lat:.5f}, {exif.lon:.5f}, {km(distance_km)} from the first place (not used)"
+    return f"file says: {_joined(where, when)}"
+
+
+def km(distance: float) -> str:
+    """A distance with the two or three figures an estimate deserves."""
+    if distance < 1.0:
+        return f"{distance * 1000:.0f} m"
+    if distance < 10.0:
+        return f"{distance:.1f} km"
+    figures = 10 ** max(len(str(int(distance))) - 2, 0)
+    return f"{round(distance / figures) * figures:,.0f} km"
+
+
+def percent(share: float) -> str:
+    """A probability; never 0 % or 100 %, which nobody can know."""
+    if share < 0.001:
+        return "< 0.1 %"
+    return "> 99 %" if share > 0.99 else f"{100 * share:.1f} %"
+
+
+def _joined(*parts: str) -> str:
+    return ", ".join(part for part in parts if part)
