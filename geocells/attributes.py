@@ -92,9 +92,10 @@ def elevation_m(latlon: npt.ArrayLike) -> FloatArray:
 def is_land(latlon: npt.ArrayLike) -> npt.NDArray[np.bool_]:
     """Whether a coordinate is on land or inland water rather than sea (GLOBE, 30 seconds)."""
     points = check_latlon(latlon)
-    packed = _grids("land.npz")["land"]
+    packed = _grids("land.npz")["land"].astype(np.uint8, copy=False)
     row, column = _cell(points, packed.shape[0], packed.shape[1] * 8)
-    bits: npt.NDArray[np.bool_] = (packed[row, column // 8] >> (7 - column % 8)) & 1 == 1
+    shift = (7 - column % 8).astype(np.uint8)
+    bits: npt.NDArray[np.bool_] = (packed[row, column // 8] >> shift) & 1 == 1
     return bits
 
 
@@ -112,7 +113,7 @@ def population_per_km2(latlon: npt.ArrayLike) -> FloatArray:
 
 
 def driving_side(latlon: npt.ArrayLike) -> StrArray:
-    """ "left" or "right"; "" on the open sea and where nobody drives."""
+    """Side of the road, "left" or "right"; "" on the open sea and where nobody drives."""
     country = load_boundaries().country
     row = country.locate(latlon, max_km=OPEN_SEA_KM)
     table = country_table()
@@ -193,4 +194,4 @@ def _node(raster: npt.NDArray[np.generic], points: FloatArray) -> FloatArray:
     rows, columns = raster.shape
     row = np.rint((90.0 - points[:, 0]) / 180.0 * (rows - 1)).astype(np.int64)
     column = np.rint((points[:, 1] + 180.0) / 360.0 * columns).astype(np.int64) % columns
-    return raster[row, column].astype(np.float64)
+    return np.asarray(raster[row, column], np.float64)

@@ -55,8 +55,8 @@ class Preprocessing:
             reduced = [max(1, round(side * scale)) for side in image.size]
             image = image.resize((reduced[0], reduced[1]), method, reducing_gap=2.0)
         image = image.resize((self.size, self.size), method, reducing_gap=2.0)
-        pixels = np.asarray(image, np.float32) / np.float32(255.0)
-        normal = (pixels - np.float32(self.mean)) / np.float32(self.std)
+        mean, std = np.asarray(self.mean, np.float32), np.asarray(self.std, np.float32)
+        normal = (np.asarray(image, np.float32) / np.float32(255.0) - mean) / std
         return np.asarray(normal.transpose(2, 0, 1), np.float32, order="C")
 
 

@@ -24,9 +24,11 @@ def render(guess: Guess) -> RenderableType:
             percent(candidate.probability),
             km(guess.radius_km) if rank == 1 else "",
         )
-    lines = [Text(guess.photo, style="bold"), Text(sentence(guess)), table]
+    lines: list[RenderableType] = [Text(guess.photo, style="bold"), Text(sentence(guess)), table]
     note = exif_note(guess.exif, guess.exif_distance_km)
-    return Group(*lines, *([Text(note)] if note else []), Text())
+    if note:
+        lines.append(Text(note))
+    return Group(*lines, Text())
 
 
 def sentence(guess: Guess) -> str:

@@ -57,6 +57,7 @@ def learn(
 
     progress = _Progress()
     try:
+        _require("torch", "onnx", "faiss", "onnxruntime")
         from training.recipes import learn as recipe
 
         with progress:
@@ -65,11 +66,20 @@ def learn(
             )
     except GeolocError as error:
         return _fail(error)
-    except ModuleNotFoundError as error:
-        return _fail(f"{error.name} is not installed: run  pip install 'planet-geoloc[train]'")
     print((learned.bundle / "MODEL_CARD.md").read_text(encoding="utf-8"))
     print(f"bundle: {learned.bundle}\ntry it: geoloc locate PHOTO --bundle {learned.bundle}")
     return BAD_INPUT if progress.problems else 0
+
+
+def _require(*packages: str) -> None:
+    """Say at once, rather than after the photos were read, that an extra is missing."""
+    from importlib.util import find_spec
+
+    from geoloc.errors import MissingExtraError
+
+    for package in packages:
+        if find_spec(package) is None:
+            raise MissingExtraError(package, "train")
 
 
 class _Progress:

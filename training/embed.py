@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from geoloc.photo import Photo
 from safetensors.numpy import load_file, save_file
 
 from geoloc.encoder import FloatArray, ImageEncoder
 from geoloc.errors import PhotoError
+from geoloc.photo import Photo
 from geoloc.stream import encode
 
 SHARD = 1024

@@ -51,9 +51,12 @@ QUARTER_KM = 20.0
 
 
 def countries(source: Path) -> pd.DataFrame:
+    """ISO codes with names and driving sides."""
     table = pd.read_csv(source / "drive_side_iso.csv", keep_default_na=False)
     table = table[~table.iso2.isin(NOT_ISO)].drop(columns="country").reset_index(drop=True)
-    table["name"] = [NAMES.get(code, name) for code, name in zip(table.iso2, table.name)]
+    table["name"] = [
+        NAMES.get(code, name) for code, name in zip(table.iso2, table.name, strict=True)
+    ]
     return table
 
 
@@ -65,7 +68,8 @@ def districts(source: Path, country_names: dict[str, str]) -> pd.DataFrame:
     code = table.iso_3166_2.map(OWN_CODE).fillna(table.name.map(OWN_CODE_BY_NAME))
     table["country"] = code.fillna(table.iso_a2)
     table["iso_3166_2"] = [
-        text.replace("-99", country) for text, country in zip(table.iso_3166_2, table.country)
+        text.replace("-99", country)
+        for text, country in zip(table.iso_3166_2, table.country, strict=True)
     ]
     table["name"] = table.name_en.fillna(table.name).fillna(table.country.map(country_names))
     table = table[["iso_3166_2", "country", "name", "polygon"]]
@@ -102,7 +106,7 @@ def group_by_geonames(
         if len(rows) <= GROUP_RATIO * max(1, len(set(major[known]))) or len(known) < 5:
             continue
         nearest = sphere.pairwise_km(centres[rows], centres[known]).argmin(axis=1)
-        for row, other in zip(rows, nearest):
+        for row, other in zip(rows, nearest, strict=True):
             division = divisions.iloc[int(major[row if row in known else known[other]])]
             code[row] = division.gn or division.iso or f"{division.cc}.{division.gid}"
             name[row] = " ".join(reversed(division["name"].split(", ")))
@@ -134,11 +138,12 @@ def add_islets(table: pd.DataFrame, towns: pd.DataFrame) -> None:
 
 
 def main(source: Path) -> None:
+    """Make all files."""
     nations = countries(source)
     nations.to_csv(DATA / "countries.csv", index=False)
     towns = pd.read_parquet(source / "geonames_cities500.parquet")
     divisions = pd.read_parquet(source / "geonames_subdivisions.parquet")
-    table = districts(source, dict(zip(nations.iso2, nations.name)))
+    table = districts(source, dict(zip(nations.iso2, nations.name, strict=True)))
     add_islets(table, towns)
     index = PolygonIndex(table.polygon.to_numpy())
     towns["unit"] = index.locate(towns[["lat", "lon"]].to_numpy(float), max_km=30)
@@ -181,7 +186,8 @@ def write_time_zones(source: Path) -> None:
     script = (source / "tz_lookup_cc0.js").read_text(encoding="utf-8")
     tree = re.search(r'X="([^"]*)"', script)
     zones = re.search(r"T=(\[[^\]]*\])", script)
-    assert tree is not None and zones is not None
+    if tree is None or zones is None:
+        raise ValueError("tz_lookup_cc0.js: another layout than that of version 11.7")
     stored = {"tree": tree[1], "zones": json.loads(zones[1])}
     (DATA / "time_zones.json").write_text(json.dumps(stored) + "\n", encoding="utf-8")
 
@@ -201,6 +207,7 @@ def quarters(towns: pd.DataFrame) -> np.ndarray:
 
 
 def write_towns(towns: pd.DataFrame) -> None:
+    """Towns by country, the largest first."""
     keep = towns[~quarters(towns)]
     keep = keep.sort_values(["cc", "pop"], ascending=[True, False], kind="stable")
     out = pa.table({

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from geocells.attributes import (
     KOPPEN_CLASSES,
     climatology,

@@ -111,7 +111,8 @@ def test_topojson_arcs(tmp_path):
     topology = {
         "type": "Topology",
         "transform": {"scale": [0.5, 0.5], "translate": [0, 0]},
-        "arcs": [[[2, 0], [0, 2]], [[2, 2], [-2, 0], [0, -2], [2, 0]], [[2, 2], [2, 0], [0, -2], [-2, 0]]],
+        "arcs": [[[2, 0], [0, 2]], [[2, 2], [-2, 0], [0, -2], [2, 0]],
+                 [[2, 2], [2, 0], [0, -2], [-2, 0]]],
         "objects": {"a": {"type": "GeometryCollection", "geometries": [
             {"type": "Polygon", "arcs": [[0, 1]], "properties": {"n": "left"}},
             {"type": "MultiPolygon", "arcs": [[[-3, -1]]], "properties": {"n": "right"}},

@@ -1,0 +1,191 @@
+"""Whatever cameras and people produce is decoded, or refused in one line."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import ExifTags, Image
+
+from geoloc import photo
+from geoloc.errors import PhotoError
+
+
+def picture(width: int = 64, height: int = 48) -> Image.Image:
+    """Red on the left, blue on the right, brighter to the bottom."""
+    pixels = np.zeros((height, width, 3), np.uint8)
+    pixels[:, : width // 2, 0] = pixels[:, width // 2 :, 2] = 200
+    pixels[height // 2 :, :, 1] = 90
+    return Image.fromarray(pixels)
+
+
+def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
+    out = io.BytesIO()
+    image.save(out, kind, **options)
+    return out.getvalue()
+
+
+def gps_exif(lat: float, lon: float, taken: str = "2024:05:06 07:08:09") -> Image.Exif:
+    def parts(value: float) -> tuple[float, float, float]:
+        minutes, seconds = divmod(abs(value) * 3600, 60)
+        return (minutes // 60, minutes % 60, seconds)
+
+    exif = Image.Exif()
+    exif[ExifTags.IFD.GPSInfo] = {
+        ExifTags.GPS.GPSLatitudeRef: "S" if lat < 0 else "N",
+        ExifTags.GPS.GPSLatitude: parts(lat),
+        ExifTags.GPS.GPSLongitudeRef: "W" if lon < 0 else "E",
+        ExifTags.GPS.GPSLongitude: parts(lon),
+    }
+    exif[ExifTags.Base.DateTime] = taken
+    return exif
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP"])
+def test_formats(kind):
+    loaded = photo.load(encoded(picture(), kind), name="x")
+    assert loaded.image.mode == "RGB"
+    assert loaded.image.size == (64, 48)
+    left, right = loaded.image.getpixel((8, 8)), loaded.image.getpixel((56, 8))
+    assert left[0] > 150 > left[2]
+    assert right[2] > 150 > right[0]
+
+
+def test_heic(tmp_path):
+    pillow_heif = pytest.importorskip("pillow_heif")
+    path = tmp_path / "phone.heic"
+    pillow_heif.from_pillow(picture(128, 96)).save(path)
+    assert photo.load(path).image.size == (128, 96)
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "P", "CMYK", "LA", "RGBA", "I;16", "F"])
+def test_modes_keep_dark_and_bright_apart(mode):
+    if mode == "I;16":
+        ramp = np.linspace(0, 65535, 64 * 48).reshape(48, 64).astype(np.uint16)
+        image = Image.fromarray(ramp)
+    elif mode == "F":
+        image = Image.fromarray(np.linspace(0, 1, 64 * 48, dtype=np.float32).reshape(48, 64))
+    else:
+        ramp = np.linspace(0, 255, 64 * 48).reshape(48, 64).astype(np.uint8)
+        image = Image.fromarray(ramp).convert("RGB").convert(mode)
+    loaded = photo.load(encoded(image, "TIFF")).image
+    assert loaded.mode == "RGB"
+    grey = np.asarray(loaded.convert("L"), float)
+    assert grey[:8].mean() < 60
+    assert grey[-8:].mean() > 195
+
+
+def test_transparency_is_white():
+    clear = Image.new("RGBA", (32, 32), (0, 0, 0, 0))
+    assert photo.load(encoded(clear, "PNG")).image.getpixel((5, 5)) == (255, 255, 255)
+
+
+def test_an_animation_is_its_first_frame():
+    frames = [Image.new("RGB", (32, 32), colour) for colour in ("red", "blue")]
+    animation = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert photo.load(animation).image.getpixel((5, 5))[0] > 200
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation(orientation):
+    turns = {2: [Image.Transpose.FLIP_LEFT_RIGHT], 3: [Image.Transpose.ROTATE_180],
+             4: [Image.Transpose.FLIP_TOP_BOTTOM], 5: [Image.Transpose.TRANSPOSE],
+             6: [Image.Transpose.ROTATE_90], 7: [Image.Transpose.TRANSVERSE],
+             8: [Image.Transpose.ROTATE_270]}  # fmt: skip
+    stored = picture()
+    for turn in turns.get(orientation, []):
+        stored = stored.transpose(turn)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    loaded = photo.load(encoded(stored, "PNG", exif=exif)).image
+    assert np.array_equal(np.asarray(loaded), np.asarray(picture()))
+
+
+def test_large_jpegs_are_decoded_small_but_not_too_small():
+    content = encoded(picture(1600, 1200), "JPEG")
+    assert min(photo.load(content, min_side=150).image.size) == 300
+    assert min(photo.load(content, min_side=700).image.size) == 1200
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.floats(-90, 90), st.floats(-180, 180))
+def test_gps_round_trip(lat, lon):
+    exif = photo.read_exif(encoded(picture(), "JPEG", exif=gps_exif(lat, lon)))
+    assert exif.lat == pytest.approx(lat, abs=1e-4)
+    assert exif.lon == pytest.approx(lon, abs=1e-4)
+    assert exif.taken_at == "2024-05-06T07:08:09"
+
+
+@pytest.mark.parametrize("lat", [91.0, float("nan")])
+def test_impossible_gps_is_none(lat):
+    exif = Image.Exif()
+    exif[ExifTags.IFD.GPSInfo] = {
+        ExifTags.GPS.GPSLatitude: (lat, 0.0, 0.0), ExifTags.GPS.GPSLongitude: (5.0, 0.0, 0.0),
+    }  # fmt: skip
+    if np.isnan(lat):  # a zero denominator, as broken cameras write
+        read = photo._degrees((float("nan"), 0.0, 0.0), "N", 90.0)
+        assert read is None
+        return
+    read = photo.read_exif(encoded(picture(), "JPEG", exif=exif))
+    assert (read.lat, read.lon) == (None, None)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_strip_leaves_the_picture_and_nothing_else(kind):
+    exif = gps_exif(48.0, 2.0)
+    exif[ExifTags.Base.Orientation] = 6
+    stripped = photo.strip(encoded(picture(), kind, exif=exif))
+    with Image.open(io.BytesIO(stripped)) as image:
+        assert image.format == kind
+        assert image.size == (48, 64)  # upright
+    read = photo.read_exif(stripped)
+    assert (read.lat, read.lon, read.taken_at) == (None, None, None)
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that promises a large picture and holds none."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        checksum = struct.pack(">I", zlib.crc32(kind + content))
+        return struct.pack(">I", len(content)) + kind + content + checksum
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0"))
+
+
+def bad_inputs(folder):
+    jpeg = encoded(picture(640, 480), "JPEG")
+    (folder / "empty.jpg").write_bytes(b"")
+    (folder / "text.jpg").write_text("this is no picture")
+    (folder / "cut.jpg").write_bytes(jpeg[: len(jpeg) // 2])
+    (folder / "bomb.png").write_bytes(png_header(60_000, 60_000))
+    (folder / "dot.png").write_bytes(encoded(Image.new("RGB", (1, 1)), "PNG"))
+    (folder / "folder.jpg").mkdir()
+    return {
+        "missing.jpg": "no such file", "empty.jpg": "empty", "text.jpg": "not a picture",
+        "cut.jpg": "damaged", "bomb.png": "megapixels", "dot.png": "show nothing",
+        "folder.jpg": "is a folder",
+    }  # fmt: skip
+
+
+def test_bad_inputs_are_one_line_with_name_reason_and_remedy(tmp_path):
+    for name, reason in bad_inputs(tmp_path).items():
+        with pytest.raises(PhotoError) as caught:
+            photo.load(tmp_path / name)
+        line = str(caught.value)
+        assert "\n" not in line
+        assert name in line
+        assert reason in line
+        assert ";" in line, "the remedy comes after the reason"
+
+
+def test_bytes_files_and_pictures_are_the_same_photo(tmp_path):
+    content = encoded(picture(), "PNG")
+    (tmp_path / "x.png").write_bytes(content)
+    with (tmp_path / "x.png").open("rb") as file:
+        loaded = [photo.load(content), photo.load(tmp_path / "x.png"), photo.load(file)]
+    assert len({each.sha256 for each in loaded}) == 1
+    assert photo.load(picture()).image.size == (64, 48)
