@@ -47,13 +47,12 @@ class Heads:
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write safetensors."""
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save
 
         tensors = {
             field.name: np.ascontiguousarray(getattr(self, field.name)) for field in fields(self)
         }
-        save_file(tensors, path)
-        Path(path).chmod(0o644)  # safetensors writes for the owner alone
+        Path(path).write_bytes(save(tensors))
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Heads:

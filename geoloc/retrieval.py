@@ -142,7 +142,7 @@ class Gallery:
         """Write clusters.parquet, members.parquet and index.faiss."""
         self.clusters.write(folder / "clusters.parquet")
         self.members.write(folder / "members.parquet")
-        _faiss().write_index(self.index, str(folder / "index.faiss"))
+        (folder / "index.faiss").write_bytes(_faiss().serialize_index(self.index).tobytes())
 
     @classmethod
     def read(cls, folder: Path) -> Gallery:

@@ -66,6 +66,9 @@ def learn(
             )
     except GeolocError as error:
         return _fail(error)
+    except OSError as error:
+        reason = f"{error.filename or cache or out}: {error.strerror or error}"
+        return _fail(f"{reason}; free some space or choose another place")
     print((learned.bundle / "MODEL_CARD.md").read_text(encoding="utf-8"))
     print(f"bundle: {learned.bundle}\ntry it: geoloc locate PHOTO --bundle {learned.bundle}")
     return BAD_INPUT if progress.problems else 0

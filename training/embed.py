@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from geoloc.encoder import FloatArray, ImageEncoder
 from geoloc.errors import PhotoError
@@ -52,7 +52,7 @@ class EmbeddingCache:
         keys = np.frombuffer(b"".join(digests), np.uint8).reshape(len(digests), -1)
         name = hashlib.sha256(keys.tobytes()).hexdigest()[:16]
         partial = self._folder / f"{name}.{os.getpid()}.part"
-        save_file({"sha256": keys, "embedding": np.ascontiguousarray(vectors)}, partial)
+        partial.write_bytes(save({"sha256": keys, "embedding": np.ascontiguousarray(vectors)}))
         partial.replace(self._folder / f"{name}.safetensors")
         self._remember(digests, vectors)
 

@@ -1,0 +1,90 @@
+"""The commands people type, as whole processes."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from test_photo import bad_inputs
+
+from geoloc import bundle
+
+
+def geoloc(*arguments: object, cwd=None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "geoloc.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+
+
+def test_help_and_typos():
+    assert "locate" in geoloc("--help").stdout
+    wrong = geoloc("locat")
+    assert wrong.returncode == 2
+    assert "Traceback" not in wrong.stderr
+
+
+def test_locate_prints_a_table(photo_folder):
+    done = geoloc("locate", photo_folder / "00.jpg", "--top", 3)
+    assert done.returncode == 0, done.stderr
+    assert "8 of 10 photos like this lie within" in done.stdout
+    assert "file says: 48." in done.stdout  # its GPS, shown and not used
+    assert "(not used)" in done.stdout
+    assert len([line for line in done.stdout.splitlines() if line[:2] in ("1 ", "2 ", "3 ")]) == 3
+
+
+def test_json_and_geojson(photo_folder):
+    done = geoloc("locate", photo_folder / "00.jpg", photo_folder / "without.jpg", "--json")
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [len(answer["candidates"]) for answer in answers] == [5, 5]
+    first, second = answers
+    assert first["schema_version"] == 1
+    assert first["exif"]["lat"] == pytest.approx(48.86, abs=0.3)
+    assert second["exif_distance_km"] is None
+    assert 0 < first["radii_km"]["50"] <= first["radii_km"]["80"] <= first["radii_km"]["95"]
+    assert first["candidates"][0]["lat"] == first["lat"]
+    probabilities = [candidate["probability"] for candidate in first["candidates"]]
+    assert sum(probabilities) <= 1
+    done = geoloc("locate", photo_folder / "00.jpg", "--geojson", "--top", 2)
+    collection = json.loads(done.stdout)
+    lon, lat = collection["features"][0]["geometry"]["coordinates"]
+    assert (lat, lon) == (first["lat"], first["lon"])
+    assert len(collection["features"]) == 2
+
+
+def test_bad_photos_are_one_line_each_and_the_others_are_answered(tmp_path, photo_folder):
+    bad = bad_inputs(tmp_path)
+    done = geoloc("locate", *bad, photo_folder / "00.jpg", "--json", cwd=tmp_path)
+    assert done.returncode == 2
+    assert len(done.stdout.splitlines()) == 1
+    lines = done.stderr.splitlines()
+    assert len(lines) == len(bad)
+    for line, (name, reason) in zip(lines, bad.items(), strict=True):
+        assert name in line
+        assert reason in line
+
+
+def test_bad_bundles_are_one_line(tmp_path, photo_folder):
+    half = tmp_path / "half.bundle"
+    half.mkdir()
+    for name in ("bundle.json", "cells.parquet"):
+        (half / name).write_bytes((bundle.EMBEDDED / "starter" / name).read_bytes())
+    (tmp_path / "empty.bundle").mkdir()
+    for name, reason in {
+        "nosuch": "starter",
+        "half.bundle": "missing",
+        "empty.bundle": "no bundle",
+    }.items():
+        done = geoloc("locate", photo_folder / "00.jpg", "--bundle", name, cwd=tmp_path)
+        assert done.returncode == 2
+        assert len(done.stderr.splitlines()) == 1
+        assert name in done.stderr
+        assert reason in done.stderr
+
+
+def test_a_map_is_written_or_the_reason_said(tmp_path, photo_folder):
+    done = geoloc("locate", photo_folder / "00.jpg", "--map", tmp_path / "map.html")
+    assert done.returncode == 0, done.stderr
+    assert "<svg" in (tmp_path / "map.html").read_text(encoding="utf-8")
+    done = geoloc("locate", photo_folder / "00.jpg", "--map", tmp_path / "nowhere" / "map.html")
+    assert done.returncode == 2
+    assert "nowhere" in done.stderr
+    assert "Traceback" not in done.stderr
