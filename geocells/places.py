@@ -34,7 +34,7 @@ class Towns:
 
 @cache
 def towns() -> Towns:
-    """The embedded towns (235,915), loaded once."""
+    """The embedded towns (235,692), loaded once."""
     table = read_parquet(DATA / "towns.parquet")
     latlon = np.stack([numbers(table["lat"]), numbers(table["lon"])], axis=-1)
     return Towns(
@@ -91,6 +91,8 @@ def _town(points: FloatArray, country: StrArray) -> tuple[StrArray, FloatArray]:
     cost = np.where(at_sea[:, None], distance_km, farness + 1e6 * abroad)
     best = np.argmin(cost, axis=1)[:, None]
     chosen = np.take_along_axis(index, best, axis=1)[:, 0]
-    names = objects(known.name.take(to_numbers(chosen, pa.int64())))
+    once, row = np.unique(chosen, return_inverse=True)
+    # `take` would import pyarrow.compute, which costs more than one answer
+    names = np.array([*(known.name[i].as_py() for i in once.tolist()), None], dtype=object)[row]
     names[at_sea] = ""
     return names, np.take_along_axis(distance_km, best, axis=1)[:, 0]

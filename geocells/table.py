@@ -33,7 +33,7 @@ class CellTable:
     country: StrArray
     """(C,) ISO 3166-1 alpha-2 codes; a cell never crosses a border."""
     region: StrArray
-    """(C,) name of the first-level region that holds most of the cell's photos."""
+    """(C,) name of the first-level region that the centroid lies in."""
     centroids: FloatArray
     """(C, 2) degrees: spherical mean of the cell's photos, or a point inside an empty cell."""
     polygon: GeometryArray
@@ -108,7 +108,7 @@ class CellTable:
         table = pa.table(columns).replace_schema_metadata({"geo": json.dumps(_geo(bounds))})
         partial = target.with_name(target.name + ".part")
         try:
-            pq.write_table(table, partial, compression="zstd")
+            pq.write_table(table, partial, compression="zstd", compression_level=9)
             partial.replace(target)
         finally:
             partial.unlink(missing_ok=True)

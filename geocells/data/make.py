@@ -44,7 +44,8 @@ NOBODYS = ["PGA"]  # the Spratly reefs: six claimants, no code
 GROUP_RATIO = 1.3
 ISLET_KM = 5.0
 ISLET_RADIUS_KM = 2.0
-DECIMALS = 4
+ROUND_DEG = 1e-4
+SLIVER_DEG = 0.005
 OUTLINE_DEG = 0.1
 QUARTERED_FROM = 300_000
 QUARTER_KM = 20.0
@@ -137,6 +138,12 @@ def add_islets(table: pd.DataFrame, towns: pd.DataFrame) -> None:
     print(f"{len(lost)} towns drawn as islets")
 
 
+def seamless(polygons: np.ndarray) -> np.ndarray:
+    """Round to 10 m, and share out overlaps and slivers of nobody's land between neighbours."""
+    clean = shapely.coverage_clean(polygons, snapping_distance=ROUND_DEG, gap_width=SLIVER_DEG)
+    return repair(shapely.set_precision(clean, ROUND_DEG))
+
+
 def main(source: Path) -> None:
     """Make all files."""
     nations = countries(source)
@@ -149,7 +156,7 @@ def main(source: Path) -> None:
     towns["unit"] = index.locate(towns[["lat", "lon"]].to_numpy(float), max_km=30)
     table["region_code"], table["region"] = group_by_geonames(table, towns, divisions)
     table["code"] = unique(table.iso_3166_2)
-    rounded = repair(shapely.set_precision(table.polygon.to_numpy(), 10.0**-DECIMALS))
+    rounded = seamless(table.polygon.to_numpy())
     columns = ["code", "name", "region_code", "region", "country"]
     out = pa.table({name: pa.array(table[name].tolist(), pa.string()) for name in columns})
     out = out.append_column("geometry", pa.array(shapely.to_wkb(rounded), pa.binary()))
