@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,13 @@ import shapely
 
 from geocells.boundaries import Boundaries, StrArray, country_table, hierarchy, load_boundaries
 from geocells.columns import objects, read_parquet
-from geocells.polygons import GeometryArray, PolygonIndex, repair, split_antimeridian
+from geocells.polygons import (
+    GeometryArray,
+    PolygonIndex,
+    repair,
+    split_antimeridian,
+    without_overlaps,
+)
 from geocells.sphere import FloatArray
 from geocells.topojson import read_topojson
 
@@ -42,8 +49,15 @@ class _Layer:
     name: StrArray
     code: StrArray
     polygons: GeometryArray
-    inside: FloatArray
-    """(U, 2) a coordinate inside each unit."""
+
+    @cached_property
+    def inside(self) -> FloatArray:
+        """(U, 2) a coordinate inside each unit."""
+        return _inside(self.polygons)
+
+    def take(self, rows: npt.NDArray[Any]) -> _Layer:
+        """Some units."""
+        return _Layer(self.country[rows], self.name[rows], self.code[rows], self.polygons[rows])
 
 
 def read_borders(paths: list[Path]) -> Boundaries:
@@ -51,13 +65,14 @@ def read_borders(paths: list[Path]) -> Boundaries:
 
     The finest file gives the polygons, the others the parents: a unit belongs to the coarser unit
     around its inner point. A file of countries adds no level of its own. Territories that a
-    worldwide file lacks are taken from the embedded borders.
+    worldwide file lacks are taken from the embedded borders. Of units that overlap the smaller one
+    keeps the land.
 
     Raises:
         ValueError: a file is missing, unreadable or holds no polygons.
     """
     layers = [_read_layer(path) for path in paths]
-    finest = _with_missing_territories(layers[-1])
+    finest = _disjoint(_with_missing_territories(layers[-1]))
     names: list[StrArray] = []
     codes: list[StrArray] = []
     for layer in layers:
@@ -80,13 +95,23 @@ def _read_layer(path: Path) -> _Layer:
     if not len(keep):
         raise ValueError(f"{path}: holds no polygons; choose a layer of areas")
     polygons = polygons[keep]
-    inside = shapely.get_coordinates(shapely.point_on_surface(polygons))[:, ::-1]
     rows = np.array([str(i) for i in keep], dtype=object)
     name = _column(properties, _NAME, keep)
     code = _column(properties, _CODE, keep)
-    country = _iso_codes(_column(properties, _COUNTRY, keep), inside)
+    country = _iso_codes(_column(properties, _COUNTRY, keep), polygons)
     return _Layer(country, np.where(name == "", country, name), np.where(code == "", rows, code),
-                  polygons, inside)  # fmt: skip
+                  polygons)  # fmt: skip
+
+
+def _inside(polygons: GeometryArray) -> FloatArray:
+    lonlat: FloatArray = shapely.get_coordinates(shapely.point_on_surface(polygons))
+    return lonlat[:, ::-1]
+
+
+def _disjoint(layer: _Layer) -> _Layer:
+    polygons = without_overlaps(layer.polygons)
+    settled = _Layer(layer.country, layer.name, layer.code, polygons)
+    return settled.take(np.flatnonzero(~shapely.is_empty(polygons)))
 
 
 def _read_file(path: Path) -> tuple[pa.Table, GeometryArray]:
@@ -149,7 +174,7 @@ def _text(value: Any) -> str:  # noqa: ANN401
     return "" if text in ("nan", "None", "-99", "-1") else text
 
 
-def _iso_codes(values: StrArray, inside: FloatArray) -> StrArray:
+def _iso_codes(values: StrArray, polygons: GeometryArray) -> StrArray:
     """ISO alpha-2 from alpha-2, alpha-3 or English names; by place where that fails.
 
     It fails for the -99 of Natural Earth and for disputed areas, which CGAZ numbers 101 and up.
@@ -161,7 +186,7 @@ def _iso_codes(values: StrArray, inside: FloatArray) -> StrArray:
     unknown = np.flatnonzero(codes == "")
     if len(unknown):
         country = load_boundaries().country
-        codes[unknown] = country.codes[country.locate(inside[unknown])]
+        codes[unknown] = country.codes[country.locate(_inside(polygons[unknown]))]
     return codes
 
 
@@ -173,13 +198,11 @@ def _with_missing_territories(layer: _Layer) -> _Layer:
     world = load_boundaries()
     units = world.finest
     country = world.country.codes[world.ancestors(np.arange(len(units), dtype=np.int32))[:, 0]]
-    inside = shapely.get_coordinates(shapely.point_on_surface(units.polygons))[:, ::-1]
-    covered = PolygonIndex(layer.polygons).covering(inside) >= 0
+    covered = PolygonIndex(layer.polygons).covering(_inside(units.polygons)) >= 0
     extra = np.flatnonzero(~covered & ~np.isin(country, list(present)))
     return _Layer(
         np.append(layer.country, country[extra]),
         np.append(layer.name, units.names[extra]),
         np.append(layer.code, units.codes[extra]),
         np.append(layer.polygons, units.polygons[extra]),
-        np.concatenate([layer.inside, inside[extra]]),
     )

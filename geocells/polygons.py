@@ -55,6 +55,30 @@ def dissolve(polygons: GeometryArray, groups: npt.NDArray[Any], n_groups: int) -
     return united
 
 
+def without_overlaps(polygons: GeometryArray) -> GeometryArray:
+    """Give land that several polygons claim to the smallest of them, so that enclaves survive.
+
+    Args:
+        polygons: (N,) valid shapely polygons.
+
+    Returns:
+        (N,) valid polygons; the later of two equal ones is empty.
+    """
+    first, second = shapely.STRtree(polygons).query(polygons)
+    once = first < second
+    first, second = first[once], second[once]
+    share = shapely.relate_pattern(polygons[first], polygons[second], "T********")
+    first, second = first[share], second[share]
+    area = shapely.area(polygons)
+    larger = np.where(area[first] > area[second], first, second)
+    smaller = first + second - larger
+    result = polygons.copy()
+    for i in np.unique(larger):
+        claims = shapely.union_all(polygons[smaller[larger == i]])
+        result[i] = repair(np.array([shapely.difference(polygons[i], claims)]))[0]
+    return result
+
+
 @dataclass(frozen=True)
 class _Shore:
     """Points along the outlines of polygons, ready for nearest-neighbour search."""

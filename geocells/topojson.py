@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import shapely
 
 from geocells.polygons import GeometryArray
 from geocells.sphere import FloatArray
+
+_Edges = npt.NDArray[np.intp]
 
 
 def read_topojson(path: str | os.PathLike[str]) -> tuple[list[dict[str, Any]], GeometryArray]:
@@ -28,21 +31,26 @@ def read_topojson(path: str | os.PathLike[str]) -> tuple[list[dict[str, Any]], G
     raw = Path(path).read_bytes()
     try:
         topology = json.loads(gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw)
-        arcs = _decode_arcs(topology)
+        lonlat, edges = _decode_arcs(topology)
         shapes = [shape for top in topology["objects"].values() for shape in _flatten(top)]
-        polygons = np.array([_polygon(shape, arcs) for shape in shapes] + [None], dtype=object)[:-1]
+        polygons = _polygons(shapes, lonlat, edges)
     except (OSError, EOFError, ValueError, KeyError, TypeError, IndexError) as error:
         raise ValueError(f"{path}: not a TopoJSON file ({error!r}); check the download") from error
     return [shape.get("properties", {}) for shape in shapes], polygons
 
 
-def _decode_arcs(topology: dict[str, Any]) -> list[FloatArray]:
-    """Arcs as (K, 2) lon/lat; quantised ones hold integer steps."""
-    arcs = [np.asarray(arc, dtype=np.float64)[:, :2] for arc in topology["arcs"]]
+def _decode_arcs(topology: dict[str, Any]) -> tuple[FloatArray, _Edges]:
+    """All arcs in a row, (K, 2) lon/lat, and (A + 1,) rows between them."""
+    arcs = topology["arcs"]
+    edges = np.cumsum([0, *map(len, arcs)])
+    lonlat = np.array([point[:2] for arc in arcs for point in arc], np.float64).reshape(-1, 2)
     if "transform" not in topology:
-        return arcs
+        return lonlat, edges
+    # quantised arcs hold integer steps, each arc from the origin
     scale, shift = (np.asarray(topology["transform"][key]) for key in ("scale", "translate"))
-    return [np.cumsum(arc, axis=0) * scale + shift for arc in arcs]
+    steps = np.concatenate([np.zeros((1, 2)), np.cumsum(lonlat, axis=0)])
+    before = np.repeat(steps[edges[:-1]], np.diff(edges), axis=0)
+    return (steps[1:] - before) * scale + shift, edges
 
 
 def _flatten(shape: dict[str, Any]) -> list[dict[str, Any]]:
@@ -52,14 +60,44 @@ def _flatten(shape: dict[str, Any]) -> list[dict[str, Any]]:
     return [shape] if shape["type"] in ("Polygon", "MultiPolygon") else []
 
 
-def _polygon(shape: dict[str, Any], arcs: list[FloatArray]) -> Any:  # noqa: ANN401
-    groups = [shape["arcs"]] if shape["type"] == "Polygon" else shape["arcs"]
-    rings = [[_ring(numbers, arcs) for numbers in group] for group in groups]
-    solid = [[ring for ring in group if len(ring) >= 4] for group in rings]
-    return shapely.multipolygons([shapely.Polygon(g[0], g[1:]) for g in solid if g])
+def _polygons(shapes: list[dict[str, Any]], lonlat: FloatArray, edges: _Edges) -> GeometryArray:
+    """(N,) multipolygons; rings of fewer than four points, left by simplification, are dropped."""
+    groups = [[s["arcs"]] if s["type"] == "Polygon" else s["arcs"] for s in shapes]
+    shape_of_polygon = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
+    polygons = [polygon for group in groups for polygon in group]
+    sizes = np.array([len(polygon) for polygon in polygons], np.intp)
+    polygon_of_ring = np.repeat(np.arange(len(polygons)), sizes)
+    chains = [ring for polygon in polygons for ring in polygon]
+    points, ring_of_point = _follow(chains, lonlat, edges)
+    solid = np.bincount(ring_of_point, minlength=len(chains)) >= 4
+    solid &= solid[(np.cumsum(sizes) - sizes)[polygon_of_ring]]  # no hole without its outline
+    kept = solid[ring_of_point]
+    ring = np.unique(ring_of_point[kept], return_inverse=True)[1]
+    rings = shapely.linearrings(points[kept], indices=ring)
+    polygon, number = np.unique(polygon_of_ring[solid], return_inverse=True)
+    parts = shapely.polygons(rings, indices=number)
+    empty = np.full(len(shapes), shapely.MultiPolygon(), dtype=object)
+    united: GeometryArray = shapely.multipolygons(
+        parts, indices=shape_of_polygon[polygon], out=empty
+    )
+    return united
 
 
-def _ring(numbers: list[int], arcs: list[FloatArray]) -> FloatArray:
-    """Chain arcs; ~n is arc n backwards, and each arc starts where the last one ended."""
-    chain = [arcs[n] if n >= 0 else arcs[~n][::-1] for n in numbers]
-    return np.concatenate([chain[0], *(arc[1:] for arc in chain[1:])])
+def _follow(
+    chains: list[list[int]], lonlat: FloatArray, edges: _Edges
+) -> tuple[FloatArray, _Edges]:
+    """Points of rings given as chains of arcs, and (P,) which ring each belongs to.
+
+    Number ~n is arc n backwards, and each arc starts where the last one ended.
+    """
+    ring = np.repeat(np.arange(len(chains)), [len(chain) for chain in chains])
+    number = np.array([arc for chain in chains for arc in chain], np.intp)
+    backwards = number < 0
+    arc = np.where(backwards, ~number, number)
+    start, end = edges[arc], edges[arc + 1]
+    skipped = (np.diff(ring, prepend=-1) == 0).astype(np.intp)
+    count = end - start - skipped
+    step = np.arange(count.sum()) + np.repeat(skipped + count - np.cumsum(count), count)
+    forth = np.repeat(start, count) + step
+    back = np.repeat(end, count) - 1 - step
+    return lonlat[np.where(np.repeat(backwards, count), back, forth)], np.repeat(ring, count)

@@ -125,6 +125,35 @@ def test_topojson_arcs(tmp_path):
     assert shapely.equals(polygons[1], square(1, 0))
 
 
+def test_topojson_holes_and_degenerate_rings(tmp_path):
+    ring = [[0, 0], [9, 0], [9, 9], [0, 9], [0, 0]]
+    hole = [[3, 3], [4, 3], [4, 4], [3, 3]]
+    speck = [[0, 0], [1, 1], [0, 0]]
+    shapes = [
+        {"type": "MultiPolygon", "arcs": [[[0], [1]], [[2]], [[2], [1]]]},
+        {"type": "Polygon", "arcs": [[2]]},
+        {"type": "Point", "coordinates": [0, 0]},
+    ]
+    objects = {"a": {"type": "GeometryCollection", "geometries": shapes}}
+    path = tmp_path / "plain.topojson"
+    path.write_text(json.dumps({"arcs": [ring, hole, speck], "objects": objects}))
+    _, polygons = read_topojson(path)
+    assert shapely.area(polygons).tolist() == [80.5, 0]
+    assert shapely.is_empty(polygons).tolist() == [False, True]
+
+
+def test_overlapping_units_are_told_apart(tmp_path):
+    gpd = pytest.importorskip("geopandas")
+    around, enclave = shapely.box(22, -34, 33, -22), shapely.box(27, -30.6, 29.4, -28.6)
+    frame = gpd.GeoDataFrame({"country": ["ZA", "LS", "LS"]}, geometry=[around, enclave, enclave])
+    frame.to_parquet(tmp_path / "overlap.parquet")
+    borders = load_boundaries(tmp_path / "overlap.parquet")
+    assert borders.country.codes.tolist() == ["LS", "ZA"]
+    places = [(-29.5, 28.2), (-33.0, 25.0)]
+    assert borders.country.locate(places).tolist() == [0, 1]
+    assert not shapely.covers(borders.country.polygons[1], shapely.Point(28.2, -29.5))
+
+
 @needs_cgaz
 def test_cgaz(world):
     borders = load_boundaries([CGAZ / f"gb_cgaz_adm{level}.topojson.gz" for level in (0, 1)])

@@ -102,6 +102,14 @@ def test_hardly_any_photo_gives_one_cell_for_each_country(count):
     assert len(cells) == len(load_boundaries().country)  # one photo is too few to cut
 
 
+def test_a_thousand_photos_of_one_spot_stay_together():
+    spots = np.array([(90.0, 0.0), (-90.0, 0.0), (-29.5, 28.2), (-17.0, 180.0), (0.0, -150.0)])
+    cells = build_cells(np.repeat(spots, 1000, axis=0), CellConfig(min_count=30, max_count=60))
+    full = cells.locate(spots)
+    assert cells.count[full].tolist() == [1000] * len(spots)
+    assert cells.country[full[1:3]].tolist() == ["AQ", "LS"]
+
+
 def test_bad_arguments():
     with pytest.raises(ValueError, match="min_count"):
         CellConfig(min_count=5, max_count=4)

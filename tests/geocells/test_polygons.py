@@ -1,7 +1,7 @@
 import numpy as np
 import shapely
 
-from geocells.polygons import PolygonIndex, dissolve, repair
+from geocells.polygons import PolygonIndex, dissolve, repair, without_overlaps
 
 
 def test_covering_then_nearest_then_nothing():
@@ -54,3 +54,13 @@ def test_dissolve():
     united = dissolve(boxes, np.array([1, 0, 1]), 2)
     assert shapely.area(united).tolist() == [1, 2]
     assert united[1].geom_type == "Polygon"
+
+
+def test_claimed_land_goes_to_the_smaller_polygon():
+    country, enclave = shapely.box(0, 0, 10, 10), shapely.box(4, 4, 5, 5)
+    neighbour = shapely.box(9, 0, 12, 10)
+    shapes = np.array([country, enclave, neighbour, shapely.box(12, 0, 13, 1), enclave])
+    settled = without_overlaps(shapes)
+    assert shapely.area(settled).tolist() == [100 - 1 - 10, 1, 30, 1, 0]
+    assert shapely.is_valid(settled).all()
+    assert settled[3] is shapes[3]
