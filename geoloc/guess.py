@@ -93,7 +93,7 @@ class Guess:
     candidates: tuple[Candidate, ...]
     """Best first; the first one is the answer."""
     region: tuple[RegionCell, ...]
-    """Cells of the 95 % credible region, most probable first."""
+    """Cells of the 95 % credible region, most probable first; at most 256 of them."""
     neighbours: tuple[Neighbour, ...]
     exif: Exif
     exif_distance_km: float | None

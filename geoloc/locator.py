@@ -25,6 +25,7 @@ from geoloc.stream import encode
 
 SHOWN_CANDIDATES = 10
 SHOWN_NEIGHBOURS = 5
+SHOWN_CELLS = 256
 
 
 class Geolocator:
@@ -114,15 +115,17 @@ class Geolocator:
                 )
                 for rank, cell in enumerate(ranking.cell[i, :SHOWN_CANDIDATES])
             ),
-            region=tuple(
-                RegionCell(str(self.cells.cell_id[cell]), probability, level)
-                for cell, probability, level in credible_region(ranking.belief[i])
-            ),
+            region=self._region(ranking.belief[i]),
             neighbours=self._neighbours(ranking, i),
             exif=photo.exif,
             exif_distance_km=_exif_distance_km(photo.exif, lat, lon),
             bundle=self.bundle.name,
         )
+
+    def _region(self, belief: FloatArray) -> tuple[RegionCell, ...]:
+        cell, level = credible_region(belief, SHOWN_CELLS)
+        columns = (self.cells.cell_id[cell], belief[cell], level)
+        return tuple(map(RegionCell, *(column.tolist() for column in columns)))
 
     def _neighbours(self, ranking: Ranking, i: int) -> tuple[Neighbour, ...]:
         members = self.bundle.ranker.gallery.members

@@ -23,6 +23,8 @@ CREDIBLE_LEVELS = (0.5, 0.8, 0.95)
 
 _FLOOR = 1e-12
 
+IntArray = npt.NDArray[np.int64]
+
 
 def pool(sources: Sequence[FloatArray], weights: FloatArray) -> FloatArray:
     """Linear opinion pool: a mixture of beliefs, weighted photo by photo.
@@ -110,16 +112,18 @@ def spread_km(belief: FloatArray, distances_km: FloatArray, levels: Sequence[flo
     return np.stack(columns, axis=1)
 
 
-def credible_region(belief: FloatArray) -> list[tuple[int, float, float]]:
-    """Cells of the 95 % credible region of one belief (C,).
+def credible_region(belief: FloatArray, most: int) -> tuple[IntArray, Float64Array]:
+    """The most probable cells of the 95 % credible region of one belief (C,).
+
+    Args:
+        belief: (C,).
+        most: how many cells at most; the region of a photo that says nothing is the whole world.
 
     Returns:
-        (cell, probability, smallest credible level that contains it), most probable first.
+        (R,) cells, most probable first, and (R,) the smallest of CREDIBLE_LEVELS that needs each.
     """
-    order = np.argsort(-belief)
-    mass_before = np.concatenate([[0.0], np.cumsum(belief[order])[:-1]])
-    region = []
-    for level_from, level in zip((0.0, *CREDIBLE_LEVELS), CREDIBLE_LEVELS, strict=False):
-        inside = (mass_before < level) & ((mass_before >= level_from) | (level_from == 0.0))
-        region += [(int(cell), float(belief[cell]), level) for cell in order[inside]]
-    return region
+    order = np.argsort(-belief, kind="stable")
+    mass_before = np.cumsum(belief[order]) - belief[order]
+    level = np.searchsorted(CREDIBLE_LEVELS, mass_before, side="right")
+    inside = np.flatnonzero(level < len(CREDIBLE_LEVELS))[:most]
+    return order[inside], np.asarray(CREDIBLE_LEVELS)[level[inside]]

@@ -17,7 +17,7 @@ from geoloc.encoder import FloatArray, ImageEncoder
 from geoloc.errors import PhotoError
 from geoloc.photo import Source
 
-BATCH = 16
+BATCH = 32
 
 
 @dataclass(frozen=True, eq=False)

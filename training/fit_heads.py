@@ -84,10 +84,11 @@ def _principal_components(
     """Weighted mean (D,) and partly whitened components (D, K)."""
     share = (weights / weights.sum())[:, None].astype(np.float64)
     mean = (embeddings * share).sum(axis=0)
-    centred = embeddings - mean
-    variance, vectors = np.linalg.eigh((centred * share).T @ centred)
-    keep = np.flatnonzero(variance > variance.max() * 1e-6)[::-1][:FEATURES]
-    projection = vectors[:, keep] / variance[keep] ** WHITENING
+    triangle = np.linalg.qr((embeddings - mean) * np.sqrt(share), mode="r")
+    deviation, vectors = np.linalg.svd(triangle, full_matrices=False)[1:]
+    variance = deviation**2
+    keep = np.flatnonzero(variance > variance[0] * 1e-6)[:FEATURES]
+    projection = vectors[keep].T / variance[keep] ** WHITENING
     return mean.astype(np.float32), projection.astype(np.float32)
 
 

@@ -46,7 +46,8 @@ def test_spread_is_the_radius_that_holds_the_share():
 
 def test_credible_region_is_ranked_and_nested():
     belief = np.array([0.5, 0.25, 0.15, 0.1], np.float32)
-    region = credible_region(belief)
-    assert [cell for cell, _, _ in region] == [0, 1, 2, 3]
-    assert [level for _, _, level in region] == [0.5, 0.8, 0.8, 0.95]
-    assert sum(p for _, p, level in region if level <= 0.8) >= 0.8
+    cell, level = credible_region(belief, most=10)
+    assert cell.tolist() == [0, 1, 2, 3]
+    assert level.tolist() == pytest.approx([0.5, 0.8, 0.8, 0.95])
+    assert belief[cell[level <= 0.81]].sum() >= 0.8
+    assert credible_region(belief, most=2)[0].tolist() == [0, 1]

@@ -1,0 +1,111 @@
+"""How quick and how good the skeleton is: cold starts, throughput, learning, size, accuracy.
+
+    python tests/benchmarks/skeleton.py [BUNDLE]
+
+Needs the development data beside the repository; BUNDLE keeps what was learned. Prints tables, and
+ends with one line of JSON.
+"""
+
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SHARED = Path(os.environ.get("SHARED", ROOT.parent / "shared")) / "data"
+REPEATS = 5
+PHOTOS = 500
+
+
+def cold_s(*command: object) -> float:
+    """Median wall time of whole processes, after one that warms the disk."""
+    times = []
+    for _ in range(REPEATS + 1):
+        start = time.perf_counter()
+        subprocess.run([*map(str, command)], check=True, stdout=subprocess.DEVNULL)
+        times.append(time.perf_counter() - start)
+    return statistics.median(times[1:])
+
+
+def throughput() -> dict[str, float]:
+    """Photos per second of the network alone, of the encoder from files, and of `locate`."""
+    from geoloc import Geolocator
+    from geoloc.photo import load
+    from geoloc.stream import BATCH, encode
+
+    files = sorted((SHARED / "photos" / "world").iterdir())[:PHOTOS]
+    geolocator = Geolocator.from_bundle("starter")
+    encoder = geolocator.encoder
+    pixels = encoder.spec.preprocessing
+    import numpy as np
+
+    ready = np.stack([pixels(load(file, min_side=pixels.min_side).image) for file in files])
+    ways = {
+        "network": lambda: [encoder.embed(ready[i : i + BATCH]) for i in range(0, PHOTOS, BATCH)],
+        "encoder": lambda: list(encode(encoder, files)),
+        "locate": lambda: list(geolocator.locate_many(files)),
+    }
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(3):  # side by side, so that a busy machine slows all of them
+        for name, way in ways.items():
+            start = time.perf_counter()
+            way()
+            times[name].append(time.perf_counter() - start)
+    return {name: PHOTOS / min(seconds) for name, seconds in times.items()}
+
+
+def learn(bundle: Path, cache: Path) -> tuple[float, float]:
+    """Seconds and peak GB of learning from all photos, nothing cached."""
+    coordinates = [
+        SHARED / "coordinates" / f"{name}.parquet" for name in ("flickr_973k", "streetview_24k")
+    ]
+    command = [sys.executable, "-m", "training.cli", "learn", SHARED / "photos" / "photos.csv"]
+    command += ["-o", bundle, "--encoder", "efficientnet_lite2", "--cache", cache]
+    for path in coordinates:
+        command += ["--coordinates", path]
+    start = time.perf_counter()
+    subprocess.run([*map(str, command)], check=True, stdout=subprocess.DEVNULL, cwd=ROOT)
+    peak_kb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return time.perf_counter() - start, peak_kb / 1e6
+
+
+def runtime_install_mb(folder: Path) -> float:
+    """Size of a fresh environment with the `cpu` extra."""
+    uv = Path(sys.executable).with_name("uv")
+    subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, folder], check=True)
+    command = [uv, "pip", "install", "--quiet", "--python", folder / "bin" / "python"]
+    command += ["--link-mode", "copy", "--constraints", ROOT / "constraints.txt", f"{ROOT}[cpu]"]
+    subprocess.run(command, check=True)
+    return (
+        sum(p.stat().st_size for p in folder.rglob("*") if p.is_file() and not p.is_symlink()) / 1e6
+    )
+
+
+def main() -> None:
+    geoloc = Path(sys.executable).with_name("geoloc")
+    photo = next((SHARED / "photos" / "world").iterdir())
+    results: dict[str, float] = {
+        "help_s": cold_s(geoloc, "--help"),
+        "locate_s": cold_s(geoloc, "locate", photo),
+    }
+    speed = throughput()
+    results["locate_ratio"] = speed["locate"] / speed["encoder"]
+    with tempfile.TemporaryDirectory() as scratch:
+        bundle = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(scratch) / "bundle"
+        results["learn_s"], results["learn_peak_gb"] = learn(bundle, Path(scratch) / "cache")
+        results["runtime_install_mb"] = runtime_install_mb(Path(scratch) / "venv")
+        card = (bundle / "MODEL_CARD.md").read_text(encoding="utf-8")
+    print(card)
+    print("| way | photos/s |\n|---|---:|")
+    for name, rate in speed.items():
+        print(f"| {name} | {rate:.1f} |")
+    print(json.dumps({name: round(value, 3) for name, value in results.items()}))
+
+
+if __name__ == "__main__":
+    main()
