@@ -5,17 +5,20 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import warnings
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 
 from geoloc.errors import PhotoError
+from geoloc.exif import exif_of
 from geoloc.guess import Exif
 
 Source = str | os.PathLike[str] | bytes | BinaryIO | Image.Image
@@ -26,6 +29,9 @@ MOST_MEGAPIXELS = 200
 
 LEAST_SIDE_PX = 16
 
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP")
+"""What Pillow may try, besides HEIC and AVIF: others, like PostScript, start programs."""
+
 _READABLE = "give a JPEG, PNG, WebP, HEIC or TIFF photo"
 
 
@@ -34,16 +40,16 @@ class Photo:
     """One photo, ready to be looked at."""
 
     name: str
-    """What the caller calls it."""
+    """What the caller calls it, in characters that can be printed on one line."""
     image: Image.Image
     """Upright, RGB."""
     exif: Exif
     sha256: str
-    """Of the file's bytes; of the pixels for a picture that never was a file."""
+    """Of the file's bytes; of the upright pixels for a picture that never was a file."""
 
 
 def load(source: Source, *, name: str | None = None, min_side: int | None = None) -> Photo:
-    """Decode a photo.
+    """Decode a photo; of an animation the first frame.
 
     Args:
         source: a path, the bytes of a file, an open binary file, or a PIL image.
@@ -54,125 +60,191 @@ def load(source: Source, *, name: str | None = None, min_side: int | None = None
     Raises:
         PhotoError: it cannot be read; says why and what to do.
     """
-    called = name or _name(source)
+    called = _name(source, name)
     if isinstance(source, Image.Image):
-        digest = hashlib.sha256(source.tobytes()).hexdigest()
-        return Photo(called, _upright_rgb(source, called), _exif(source), digest)
-    content = _read(source, called)
-    with _opened(content, called) as picture:
-        exif = _exif(picture)
-        if min_side and picture.format == "JPEG":
-            picture.draft(None, (2 * min_side, 2 * min_side))
-        image = _upright_rgb(picture, called)
+        _check_size(source, called)
+        image = _rgb_or_error(source, called)
+        pixels = str(image.size).encode() + image.tobytes()
+        return Photo(called, image, exif_of(source), hashlib.sha256(pixels).hexdigest())
+    with _explained(called), _file(source) as file:
+        content = file.read()
+    with _opened(io.BytesIO(content), called) as picture:
+        exif = exif_of(picture)
+        if picture.format in ("JPEG", "MPO"):
+            _check_complete(picture, content, called)
+            if min_side:
+                picture.draft(None, (2 * min_side, 2 * min_side))
+        image = _rgb_or_error(picture, called)
     return Photo(called, image, exif, hashlib.sha256(content).hexdigest())
 
 
 def read_exif(source: Source, *, name: str | None = None) -> Exif:
-    """GPS position and time from a photo's metadata, without decoding its pixels.
+    """GPS position and time from a photo's metadata, reading no more of a file than it must.
 
     Raises:
         PhotoError: it is not a readable picture.
     """
     if isinstance(source, Image.Image):
-        return _exif(source)
-    called = name or _name(source)
-    with _opened(_read(source, called), called) as picture:
-        return _exif(picture)
+        return exif_of(source)
+    called = _name(source, name)
+    with _explained(called), _file(source) as file, _opened(file, called) as picture:
+        return exif_of(picture)
 
 
 def strip(source: Source) -> bytes:
     """The same picture upright in the same format, without any metadata.
 
+    Lossy formats are encoded again at quality 95; of an animation the first frame stays. A colour
+    profile is metadata too (it names devices), so colours are converted to sRGB first.
+
     Raises:
         PhotoError: it cannot be read.
     """
-    called = _name(source)
-    picture = source if isinstance(source, Image.Image) else None
-    if picture is None:
-        picture = _opened(_read(source, called), called)  # type: ignore[arg-type]
-    kind = picture.format or "PNG"
-    image = _upright_rgb(picture, called)
-    clean = Image.frombytes(image.mode, image.size, image.tobytes())
-    out = io.BytesIO()
-    lossy: dict[str, Any] = {"quality": 95} if kind in ("JPEG", "WEBP", "HEIF") else {}
-    clean.save(out, kind if kind != "MPO" else "JPEG", **lossy)
-    return out.getvalue()
+    called = _name(source, None)
+    if isinstance(source, Image.Image):
+        _check_size(source, called)
+        return _encoded_clean(source, called)
+    with _explained(called), _file(source) as file:
+        content = file.read()
+    with _opened(io.BytesIO(content), called) as picture:
+        if picture.format in ("JPEG", "MPO"):
+            _check_complete(picture, content, called)
+        return _encoded_clean(picture, called)
 
 
-def _name(source: Source) -> str:
-    if isinstance(source, str | os.PathLike):
-        return str(source)
-    return str(getattr(source, "name", None) or getattr(source, "filename", None) or "photo")
+def _name(source: Source, given: str | None) -> str:
+    """A name that can be printed: line breaks and bytes that are no text are escaped."""
+    if given is None and isinstance(source, str | os.PathLike):
+        given = os.fspath(source)
+    given = given or str(getattr(source, "name", "") or getattr(source, "filename", "") or "photo")
+    return re.sub(
+        "[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]", lambda c: ascii(c[0])[1:-1], given
+    )
 
 
-def _read(source: str | os.PathLike[str] | bytes | BinaryIO, name: str) -> bytes:
-    """The bytes of a file, or the reason why there are none."""
+@contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """Say in one line why a file cannot be read."""
     try:
-        if isinstance(source, bytes):
-            content = source
-        elif isinstance(source, str | os.PathLike):
-            content = Path(source).read_bytes()
-        else:
-            content = source.read()
+        yield
     except FileNotFoundError as error:
         raise PhotoError(f"{name}: no such file; check the path") from error
     except IsADirectoryError as error:
         raise PhotoError(f"{name}: is a folder; give the photos in it") from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise PhotoError(f"{name}: cannot be opened ({reason}); check its permissions") from error
-    if not content:
-        raise PhotoError(f"{name}: the file is empty; copy it again")
-    return content
+        raise PhotoError(
+            f"{name}: cannot be opened ({reason}); check its path and permissions"
+        ) from error
 
 
-def _opened(content: bytes, name: str) -> Image.Image:
+def _file(source: str | os.PathLike[str] | bytes | BinaryIO) -> BinaryIO:
+    if isinstance(source, bytes):
+        return io.BytesIO(source)
+    if isinstance(source, str | os.PathLike):
+        return Path(source).open("rb")
+    return io.BytesIO(source.read())
+
+
+_PILLOW_LIMIT = threading.Lock()
+
+
+def _opened(file: BinaryIO, name: str) -> ImageFile.ImageFile:
     """A picture whose header is readable and whose size is sane."""
-    if content[4:8] == b"ftyp":
-        _register_heif()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the limit below is ours
-            picture = Image.open(io.BytesIO(content))
-    except Image.DecompressionBombError as error:
-        raise _too_large(name, "an enormous number of") from error
-    except Exception as error:
-        raise PhotoError(f"{name}: not a picture this program can read; {_READABLE}") from error
+    start = file.read(12)
+    file.seek(0)
+    if not start:
+        raise PhotoError(f"{name}: the file is empty; copy it again")
+    formats = _heif_formats() if start[4:8] == b"ftyp" else FORMATS
+    with _PILLOW_LIMIT:  # Pillow's own limit is global, and lower than ours
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            picture = Image.open(file, formats=formats)
+        except Exception as error:  # damaged headers raise whatever they like
+            raise PhotoError(f"{name}: not a picture this program can read; {_READABLE}") from error
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+    _check_size(picture, name)
+    return picture
+
+
+def _check_size(picture: Image.Image, name: str) -> None:
     width, height = picture.size
     if width * height > MOST_MEGAPIXELS * 1_000_000:
-        raise _too_large(name, f"{width} x {height}")
+        raise PhotoError(
+            f"{name}: {width} x {height} pixels are more than {MOST_MEGAPIXELS} megapixels;"
+            " make it smaller first"
+        )
     if min(width, height) < LEAST_SIDE_PX:
         raise PhotoError(
             f"{name}: {width} x {height} pixels show nothing; give at least {LEAST_SIDE_PX} x"
             f" {LEAST_SIDE_PX}"
         )
-    return picture
-
-
-def _too_large(name: str, size: str) -> PhotoError:
-    return PhotoError(
-        f"{name}: {size} pixels, more than {MOST_MEGAPIXELS} megapixels; make it smaller first"
-    )
 
 
 @cache
-def _register_heif() -> None:
-    """Teach Pillow HEIC and AVIF, when the first such file is met."""
+def _heif_formats() -> tuple[str, ...]:
+    """Teach Pillow HEIC when the first such file is met; AVIF where Pillow itself knows it."""
     import pillow_heif
 
     pillow_heif.register_heif_opener()
+    Image.init()
+    return tuple(kind for kind in ("HEIF", "AVIF") if kind in Image.OPEN)
 
 
-def _upright_rgb(picture: Image.Image, name: str) -> Image.Image:
-    """Decode the first frame, turn it upright, and make it RGB."""
+def _check_complete(jpeg: ImageFile.ImageFile, content: bytes, name: str) -> None:
+    """Refuse a JPEG without an end: broken copies are padded with zeros, and decode to grey."""
+    if content.find(b"\xff\xd9", jpeg.tile[0].offset) < 0:
+        raise PhotoError(f"{name}: damaged picture (its end is missing); copy it again")
+
+
+@contextmanager
+def _decoding(name: str) -> Iterator[None]:
+    """Say in one line why pixels cannot be decoded; decoders raise whatever they like."""
     try:
-        picture.seek(0)
-        picture.load()
-        turned = ImageOps.exif_transpose(picture)
-        return _rgb(turned)
+        yield
     except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise PhotoError(f"{name}: damaged picture ({reason}); copy it again") from error
+
+
+def _rgb_or_error(picture: Image.Image, name: str) -> Image.Image:
+    with _decoding(name):
+        return _rgb(_upright(picture))
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """Decode the first frame and turn it upright."""
+    picture.seek(0)
+    picture.load()
+    return ImageOps.exif_transpose(picture)
+
+
+def _encoded_clean(picture: Image.Image, name: str) -> bytes:
+    kind = {None: "PNG", "MPO": "JPEG"}.get(picture.format, picture.format)
+    options: dict[str, Any] = {"quality": 95} if kind in ("JPEG", "WEBP", "HEIF", "AVIF") else {}
+    out = io.BytesIO()
+    with _decoding(name):
+        clean = _in_srgb(_upright(picture)).copy()
+        clean.info = {key: clean.info[key] for key in ("transparency",) if key in clean.info}
+        clean.save(out, kind, **options)
+    return out.getvalue()
+
+
+def _in_srgb(picture: Image.Image) -> Image.Image:
+    """Colours as they look without the profile; a profile that makes no sense is ignored."""
+    profile = picture.info.get("icc_profile")
+    if not profile or picture.mode not in ("RGB", "RGBA", "CMYK"):
+        return picture
+    from PIL import ImageCms
+
+    try:
+        given = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        srgb = ImageCms.createProfile("sRGB")
+        mode = "RGBA" if picture.mode == "RGBA" else "RGB"
+        return ImageCms.profileToProfile(picture, given, srgb, outputMode=mode) or picture
+    except (ImageCms.PyCMSError, OSError):
+        return picture
 
 
 def _rgb(picture: Image.Image) -> Image.Image:
@@ -186,47 +258,14 @@ def _rgb(picture: Image.Image) -> Image.Image:
 
 
 def _from_deep(picture: Image.Image) -> Image.Image:
-    """16-bit and floating-point grey, which Pillow would clip at 255, scaled to 8 bits."""
-    values = np.asarray(picture, np.float32)
-    if picture.mode.startswith("I") and values.max(initial=0.0) > 255.0:
-        values = values / 257.0
-    elif picture.mode == "F" and values.max(initial=0.0) <= 1.0:
-        values = values * 255.0
-    grey = Image.fromarray(np.clip(np.nan_to_num(values), 0.0, 255.0).astype(np.uint8))
-    return grey.convert("RGB")
+    """Deep grey, which Pillow would clip at 255, scaled to 8 bits.
 
-
-def _exif(picture: Image.Image) -> Exif:
-    """What the metadata says; nothing where it is missing or makes no sense."""
-    try:
-        tags = picture.getexif()
-        gps = tags.get_ifd(ExifTags.IFD.GPSInfo)
-        details = tags.get_ifd(ExifTags.IFD.Exif)
-    except Exception:  # damaged metadata is common, and no reason to refuse the picture
-        return Exif()
-    lat = _degrees(gps.get(ExifTags.GPS.GPSLatitude), gps.get(ExifTags.GPS.GPSLatitudeRef), 90.0)
-    lon = _degrees(gps.get(ExifTags.GPS.GPSLongitude), gps.get(ExifTags.GPS.GPSLongitudeRef), 180.0)
-    if lat is None or lon is None:
-        lat = lon = None
-    taken = details.get(ExifTags.Base.DateTimeOriginal) or tags.get(ExifTags.Base.DateTime)
-    return Exif(lat, lon, _iso_time(taken))
-
-
-def _degrees(parts: Any, side: Any, most: float) -> float | None:  # noqa: ANN401
-    """Degrees, minutes, seconds and N, S, E or W as signed degrees."""
-    try:
-        degrees, minutes, seconds = (float(part) for part in (*parts, 0.0, 0.0)[:3])
-    except (TypeError, ValueError, ZeroDivisionError):
-        return None
-    value = degrees + minutes / 60.0 + seconds / 3600.0
-    if not -most <= value <= most:  # False for NaN, which zero denominators give
-        return None
-    letter = side.decode("ascii", "ignore") if isinstance(side, bytes) else str(side or "")
-    return -value if letter.strip("\0 ").upper() in ("S", "W") else value
-
-
-def _iso_time(text: Any) -> str | None:  # noqa: ANN401
-    try:
-        return datetime.strptime(str(text).strip("\0 "), "%Y:%m:%d %H:%M:%S").isoformat()
-    except ValueError:
-        return None
+    16 bits are scaled as such; 32 bits and floating point by the smallest usual white that the
+    brightest pixel does not exceed, for these files do not say what white is.
+    """
+    values = np.nan_to_num(np.asarray(picture, np.float64))
+    whites = (65535.0,) if picture.mode.startswith("I;16") else (1.0, 255.0, 65535.0)
+    brightest = values.max()
+    white = next((white for white in whites if brightest <= white), brightest)
+    grey = np.clip(values * (255.0 / white), 0.0, 255.0).round().astype(np.uint8)
+    return Image.fromarray(grey).convert("RGB")

@@ -1,0 +1,45 @@
+"""What a photo's metadata says about where and when."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from PIL import ExifTags, Image
+
+from geoloc.guess import Exif
+
+
+def exif_of(picture: Image.Image) -> Exif:
+    """What the metadata says; nothing where it is missing or makes no sense."""
+    try:
+        tags = picture.getexif()
+        gps = tags.get_ifd(ExifTags.IFD.GPSInfo)
+        details = tags.get_ifd(ExifTags.IFD.Exif)
+    except Exception:  # damaged metadata is common, and no reason to refuse the picture
+        return Exif()
+    lat = _degrees(gps.get(ExifTags.GPS.GPSLatitude), gps.get(ExifTags.GPS.GPSLatitudeRef), 90.0)
+    lon = _degrees(gps.get(ExifTags.GPS.GPSLongitude), gps.get(ExifTags.GPS.GPSLongitudeRef), 180.0)
+    if lat is None or lon is None:
+        lat = lon = None
+    return Exif(lat, lon, _iso_time(details.get(ExifTags.Base.DateTimeOriginal)))
+
+
+def _degrees(parts: Any, side: Any, most: float) -> float | None:  # noqa: ANN401
+    """Degrees, minutes, seconds and N, S, E or W as signed degrees."""
+    try:
+        degrees, minutes, seconds = (float(part) for part in (*parts, 0.0, 0.0)[:3])
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    value = degrees + minutes / 60.0 + seconds / 3600.0
+    if not -most <= value <= most:  # False for NaN, which zero denominators give
+        return None
+    letter = side.decode("ascii", "ignore") if isinstance(side, bytes) else str(side or "")
+    return -value if letter.strip("\0 ").upper() in ("S", "W") else value
+
+
+def _iso_time(text: Any) -> str | None:  # noqa: ANN401
+    try:
+        return datetime.strptime(str(text).strip("\0 "), "%Y:%m:%d %H:%M:%S").isoformat()
+    except ValueError:
+        return None
