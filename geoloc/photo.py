@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import Image, ImageFile, ImageOps
+from PIL import Image, ImageOps
 
 from geoloc.errors import PhotoError
 from geoloc.exif import exif_of
@@ -71,7 +71,7 @@ def load(source: Source, *, name: str | None = None, min_side: int | None = None
     with _opened(io.BytesIO(content), called) as picture:
         exif = exif_of(picture)
         if picture.format in ("JPEG", "MPO"):
-            _check_complete(picture, content, called)
+            _check_complete(content, called)
             if min_side:
                 picture.draft(None, (2 * min_side, 2 * min_side))
         image = _rgb_or_error(picture, called)
@@ -108,7 +108,7 @@ def strip(source: Source) -> bytes:
         content = file.read()
     with _opened(io.BytesIO(content), called) as picture:
         if picture.format in ("JPEG", "MPO"):
-            _check_complete(picture, content, called)
+            _check_complete(content, called)
         return _encoded_clean(picture, called)
 
 
@@ -149,7 +149,7 @@ def _file(source: str | os.PathLike[str] | bytes | BinaryIO) -> BinaryIO:
 _PILLOW_LIMIT = threading.Lock()
 
 
-def _opened(file: BinaryIO, name: str) -> ImageFile.ImageFile:
+def _opened(file: BinaryIO, name: str) -> Image.Image:
     """A picture whose header is readable and whose size is sane."""
     start = file.read(12)
     file.seek(0)
@@ -192,9 +192,12 @@ def _heif_formats() -> tuple[str, ...]:
     return tuple(kind for kind in ("HEIF", "AVIF") if kind in Image.OPEN)
 
 
-def _check_complete(jpeg: ImageFile.ImageFile, content: bytes, name: str) -> None:
+def _check_complete(jpeg: bytes, name: str) -> None:
     """Refuse a JPEG without an end: broken copies are padded with zeros, and decode to grey."""
-    if content.find(b"\xff\xd9", jpeg.tile[0].offset) < 0:
+    at = 2
+    while jpeg[at : at + 1] == b"\xff" and jpeg[at + 1 : at + 2] != b"\xda":
+        at += 2 + int.from_bytes(jpeg[at + 2 : at + 4])  # metadata may hold pictures with ends
+    if jpeg.find(b"\xff\xd9", at) < 0:
         raise PhotoError(f"{name}: damaged picture (its end is missing); copy it again")
 
 

@@ -1,17 +1,21 @@
 """Whatever cameras and people produce is decoded, or refused in one line."""
 
 import io
+import os
 import struct
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageCms
+from PIL.TiffImagePlugin import IFDRational
 
 from geoloc import photo
 from geoloc.errors import PhotoError
+from geoloc.guess import Exif
 
 
 def picture(width: int = 64, height: int = 48) -> Image.Image:
@@ -40,7 +44,8 @@ def gps_exif(lat: float, lon: float, taken: str = "2024:05:06 07:08:09") -> Imag
         ExifTags.GPS.GPSLongitudeRef: "W" if lon < 0 else "E",
         ExifTags.GPS.GPSLongitude: parts(lon),
     }
-    exif[ExifTags.Base.DateTime] = taken
+    exif[ExifTags.IFD.Exif] = {ExifTags.Base.DateTimeOriginal: taken}
+    exif[ExifTags.Base.DateTime] = "2030:01:01 00:00:00"  # when it was edited
     return exif
 
 
@@ -78,9 +83,19 @@ def test_modes_keep_dark_and_bright_apart(mode):
     assert grey[-8:].mean() > 195
 
 
-def test_transparency_is_white():
-    clear = Image.new("RGBA", (32, 32), (0, 0, 0, 0))
-    assert photo.load(encoded(clear, "PNG")).image.getpixel((5, 5)) == (255, 255, 255)
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+@pytest.mark.parametrize(("deep", "shown"), [(200, 1), (32896, 128), (65535, 255)])
+def test_sixteen_bits_are_scaled_even_in_the_dark(kind, deep, shown):
+    flat = Image.fromarray(np.full((32, 32), deep, np.uint16))
+    assert photo.load(encoded(flat, kind)).image.getpixel((5, 5)) == (shown,) * 3
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_transparency_is_white(mode):
+    clear = Image.new("RGBA", (32, 32), (0, 0, 0, 0)).convert(mode)
+    options = {"transparency": clear.getpixel((0, 0))} if mode == "P" else {}
+    loaded = photo.load(encoded(clear, "PNG", **options))
+    assert loaded.image.getpixel((5, 5)) == (255, 255, 255)
 
 
 def test_an_animation_is_its_first_frame():
@@ -110,6 +125,11 @@ def test_large_jpegs_are_decoded_small_but_not_too_small():
     assert min(photo.load(content, min_side=700).image.size) == 1200
 
 
+def test_pairs_of_pictures_are_decoded_small_too():
+    pair = encoded(picture(1600, 1200), "MPO", save_all=True, append_images=[picture()])
+    assert photo.load(pair, min_side=150).image.size == (400, 300)
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.floats(-90, 90), st.floats(-180, 180))
 def test_gps_round_trip(lat, lon):
@@ -119,18 +139,22 @@ def test_gps_round_trip(lat, lon):
     assert exif.taken_at == "2024-05-06T07:08:09"
 
 
-@pytest.mark.parametrize("lat", [91.0, float("nan")])
+@pytest.mark.parametrize(
+    "lat",
+    [(91.0, 0.0, 0.0), (90.0, 1.0, 0.0), (IFDRational(1, 0),) * 3, (5.0, IFDRational(0, 0), 0.0)],
+    ids=["beyond the pole", "a minute beyond", "infinite", "no number"],
+)
 def test_impossible_gps_is_none(lat):
     exif = Image.Exif()
     exif[ExifTags.IFD.GPSInfo] = {
-        ExifTags.GPS.GPSLatitude: (lat, 0.0, 0.0), ExifTags.GPS.GPSLongitude: (5.0, 0.0, 0.0),
+        ExifTags.GPS.GPSLatitude: lat, ExifTags.GPS.GPSLongitude: (5.0, 0.0, 0.0),
     }  # fmt: skip
-    if np.isnan(lat):  # a zero denominator, as broken cameras write
-        read = photo._degrees((float("nan"), 0.0, 0.0), "N", 90.0)
-        assert read is None
-        return
-    read = photo.read_exif(encoded(picture(), "JPEG", exif=exif))
-    assert (read.lat, read.lon) == (None, None)
+    assert photo.read_exif(encoded(picture(), "JPEG", exif=exif)) == Exif()
+
+
+@pytest.mark.parametrize("taken", ["0000:00:00 00:00:00", "2024:13:01 00:00:00", "yesterday", ""])
+def test_impossible_times_are_none(taken):
+    assert photo.read_exif(encoded(picture(), "JPEG", exif=gps_exif(1, 2, taken))).taken_at is None
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
@@ -143,6 +167,36 @@ def test_strip_leaves_the_picture_and_nothing_else(kind):
         assert image.size == (48, 64)  # upright
     read = photo.read_exif(stripped)
     assert (read.lat, read.lon, read.taken_at) == (None, None, None)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "L", "I;16"])
+def test_strip_keeps_every_pixel(mode):
+    if mode == "I;16":
+        image = Image.fromarray(np.arange(48 * 64, dtype=np.uint16).reshape(48, 64) * 20)
+    else:
+        image = picture().convert("L").convert("RGBA")
+        image.putalpha(picture().getchannel("R"))
+        image = image.convert(mode)
+    content = encoded(image, "PNG", exif=gps_exif(48.0, 2.0))
+    with Image.open(io.BytesIO(photo.strip(content))) as stripped:
+        assert stripped.mode == mode
+        assert np.array_equal(
+            np.asarray(stripped.convert("RGBA")), np.asarray(image.convert("RGBA"))
+        )
+        assert "exif" not in stripped.info
+
+
+@pytest.mark.parametrize("profile", [b"nonsense", "sRGB"])
+def test_strip_removes_colour_profiles_and_comments(profile):
+    if profile == "sRGB":
+        profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    stripped = photo.strip(
+        encoded(picture(), "JPEG", icc_profile=profile, comment=b"secret", quality=95)
+    )
+    assert b"secret" not in stripped
+    with Image.open(io.BytesIO(stripped)) as image:
+        assert "icc_profile" not in image.info
+        assert np.abs(np.asarray(image, int) - np.asarray(picture(), int)).mean() < 3
 
 
 def png_header(width: int, height: int) -> bytes:
@@ -180,6 +234,80 @@ def test_bad_inputs_are_one_line_with_name_reason_and_remedy(tmp_path):
         assert name in line
         assert reason in line
         assert ";" in line, "the remedy comes after the reason"
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "HEIF"])
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
+def test_cut_files_are_refused_not_grey(kind, share):
+    pytest.importorskip("pillow_heif").register_heif_opener()
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (240, 320, 3), np.uint8))
+    content = encoded(noise, kind)
+    for min_side in (None, 30):
+        with pytest.raises(PhotoError):
+            photo.load(content[: int(share * len(content))], min_side=min_side)
+
+
+def test_a_jpeg_padded_with_zeros_is_refused_not_grey():
+    thumbnail = Image.Exif()
+    thumbnail[ExifTags.Base.MakerNote] = b"\xff\xd8\xff\xd9"  # an end of another picture
+    content = encoded(picture(640, 480), "JPEG", exif=thumbnail)
+    half = len(content) // 2
+    with pytest.raises(PhotoError, match="its end is missing"):
+        photo.load(content[:half] + bytes(half))
+    assert photo.load(content + b"a video, as phones append them").image.size == (640, 480)
+
+
+def test_programs_are_not_pictures():
+    script = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\n%%EndComments\n"
+    with pytest.raises(PhotoError, match="not a picture"):
+        photo.load(script)
+
+
+@pytest.mark.parametrize("name", ["a\nb.jpg", "\udcff.jpg", "a\x1b[2Jb.jpg", "a\u2028b.jpg"])
+def test_odd_names_make_one_printable_line(tmp_path, name):
+    with pytest.raises(PhotoError) as caught:
+        photo.load(tmp_path / name)
+    line = str(caught.value)
+    assert len(line.splitlines()) == 1
+    line.encode()
+    assert "\x1b" not in line
+
+
+def test_names_of_other_languages_stay():
+    name = "Снимок экрана 3.45\u202fPM 東京.jpg"
+    assert photo.load(encoded(picture(), "JPEG"), name=name).name == name
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read all")
+def test_no_permission(tmp_path):
+    (tmp_path / "locked.jpg").touch(mode=0)
+    with pytest.raises(PhotoError, match=r"locked\.jpg: cannot be opened \(Permission denied\)"):
+        photo.load(tmp_path / "locked.jpg")
+
+
+def test_exactly_200_megapixels_are_allowed_and_other_peoples_limits_stay(recwarn):
+    def try_header(content: bytes) -> str:
+        try:
+            return str(photo.read_exif(content, name="x"))
+        except PhotoError as error:
+            return str(error)
+
+    limit = Image.MAX_IMAGE_PIXELS
+    headers = [png_header(20_000, 10_000), png_header(20_001, 10_000)] * 50
+    with ThreadPoolExecutor(8) as pool:
+        allowed, refused, *_ = answers = list(pool.map(try_header, headers))
+    assert answers == [allowed, refused] * 50
+    assert "damaged" in allowed or allowed == str(Exif())
+    assert "20001 x 10000" in refused
+    assert Image.MAX_IMAGE_PIXELS == limit
+    assert not recwarn.list
+
+
+def test_pictures_in_memory_obey_the_same_rules():
+    content = encoded(picture(640, 480), "JPEG")
+    for image in (Image.new("RGB", (1, 1)), Image.open(io.BytesIO(content[:2000]))):
+        with pytest.raises(PhotoError):
+            photo.load(image)
 
 
 def test_bytes_files_and_pictures_are_the_same_photo(tmp_path):
