@@ -194,9 +194,10 @@ def _heif_formats() -> tuple[str, ...]:
 
 def _check_complete(jpeg: bytes, name: str) -> None:
     """Refuse a JPEG without an end: broken copies are padded with zeros, and decode to grey."""
-    at = 2
+    at = 2  # skips metadata, which may hold whole pictures with ends of their own
     while jpeg[at : at + 1] == b"\xff" and jpeg[at + 1 : at + 2] != b"\xda":
-        at += 2 + int.from_bytes(jpeg[at + 2 : at + 4])  # metadata may hold pictures with ends
+        padding = jpeg[at + 1 : at + 2] == b"\xff"
+        at += 1 if padding else 2 + int.from_bytes(jpeg[at + 2 : at + 4])
     if jpeg.find(b"\xff\xd9", at) < 0:
         raise PhotoError(f"{name}: damaged picture (its end is missing); copy it again")
 

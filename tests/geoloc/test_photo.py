@@ -254,6 +254,7 @@ def test_a_jpeg_padded_with_zeros_is_refused_not_grey():
     half = len(content) // 2
     with pytest.raises(PhotoError, match="its end is missing"):
         photo.load(content[:half] + bytes(half))
+    assert photo.load(content[:2] + b"\xff\xff" + content[2:]).image.size == (640, 480)
     assert photo.load(content + b"a video, as phones append them").image.size == (640, 480)
 
 
