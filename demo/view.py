@@ -11,6 +11,7 @@ import shapely
 from demo import basemap
 from geocells.sphere import destination
 from geocells.table import CellTable
+from geoloc import report
 from geoloc.guess import Exif, Guess
 
 if TYPE_CHECKING:
@@ -29,30 +30,14 @@ HEADERS = ["", "Place", "Latitude", "Longitude", "Probability", "Look around"]
 
 
 def sentence(guess: Guess) -> str:
-    """What is believed, in one honest sentence of Markdown."""
-    within = f"within {_km(guess.radius_km)} of the pin for 8 of 10 photos like this"
-    place = guess.place
-    match guess.confidence:
-        case "city":
-            return f"### {place}\nSure of the city: {within}."
-        case "region":
-            return f"### {_joined(place.region, place.country)}\nSure of the region: {within}."
-        case "country":
-            return f"### {place.country or place}\nSure of the country: {within}."
-        case _:
-            return f"### Not sure\nThe best guess is {place}, and the truth lies {within}."
+    """What is believed, in one honest sentence under a headline, in Markdown."""
+    return f"### {report.claimed(guess) or 'Where is this?'}\n{report.sentence(guess)}"
 
 
 def exif_note(exif: Exif, distance_km: float | None) -> str:
     """What the file says itself, beside the guess."""
-    when = f" It was taken at {exif.taken_at.replace('T', ' ')}." if exif.taken_at else ""
-    if exif.lat is None or exif.lon is None or distance_km is None:
-        return f"The file holds no position.{when}"
-    where = f"{exif.lat:.5f}, {exif.lon:.5f}"
-    return (
-        f"The file holds a position, **{where}**: {_km(distance_km)} from the pin. It was not used"
-        f" for the answer.{when}"
-    )
+    note = report.exif_note(exif, distance_km) or "file says: no position"
+    return f"The {note}."
 
 
 def rows(guess: Guess) -> list[list[str]]:
@@ -63,7 +48,7 @@ def rows(guess: Guess) -> list[list[str]]:
             str(candidate.place),
             f"{candidate.lat:.4f}",
             f"{candidate.lon:.4f}",
-            f"{candidate.probability:.1%}",
+            report.percent(candidate.probability),
             " · ".join(
                 f"[{name}]({address})"
                 for name, address in links(candidate.lat, candidate.lon).items()
@@ -159,7 +144,7 @@ def _circle(guess: Guess) -> go.Scattermap:
         lon=lon,
         mode="lines",
         line={"color": ANSWER, "width": 2},
-        hovertemplate=f"8 of 10 within {_km(guess.radius_km)}<extra></extra>",
+        hovertemplate=f"8 of 10 within {report.km(guess.radius_km)}<extra></extra>",
     )
 
 
@@ -172,7 +157,7 @@ def _pins(guess: Guess) -> go.Scattermap:
         lat=[candidate.lat for candidate in drawn],
         lon=[candidate.lon for candidate in drawn],
         mode="markers",
-        text=[f"{candidate.place}: {candidate.probability:.1%}" for candidate in drawn],
+        text=[f"{candidate.place}: {report.percent(candidate.probability)}" for candidate in drawn],
         hovertemplate="%{text}<extra></extra>",
         marker={
             "size": [8.0 + 16.0 * math.sqrt(candidate.probability) for candidate in drawn],
@@ -191,13 +176,6 @@ def _file_pin(exif: Exif) -> go.Scattermap:
         hovertemplate="where the file says<extra></extra>",
         marker={"size": 12, "color": FILE},
     )
-
-
-def _km(distance_km: float) -> str:
-    """Two figures are honest for a distance that is an estimate."""
-    if distance_km < 1.0:
-        return f"{distance_km * 1000:.0f} m"
-    return f"{distance_km:.1f} km" if distance_km < 10.0 else f"{distance_km:,.0f} km"
 
 
 def _joined(*parts: str) -> str:

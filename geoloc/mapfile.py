@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import shapely
 
 from geocells.boundaries import load_boundaries, outline
 from geocells.polygons import GeometryArray
-from geocells.sphere import destination
+from geocells.sphere import FloatArray, destination
 from geocells.table import CellTable
 from geoloc.guess import Guess
 from geoloc.posterior import CREDIBLE_LEVELS
@@ -28,19 +28,18 @@ NORTHERNMOST_DEG = 85.05
 FINE_PART = 1 / 1500
 """Cells and borders near an answer are drawn to this part of the window, about a pixel."""
 
-_COLLARED_KM = 20.0
-
+LEAST_WINDOW_KM = 40.0
 _STEPS = 2000
 """Coordinates are written to 1/2000 of a unit: 20 m."""
 
 
-def write_map(guesses: Sequence[Guess], cells: CellTable, path: Path) -> Path:
+def write_map(guesses: Sequence[Guess], cells: CellTable, path: str | os.PathLike[str]) -> Path:
     """Write the map; the file appears whole or not at all.
 
     Photos themselves are not in it.
 
     Args:
-        guesses: answers.
+        guesses: answers, at least one.
         cells: the geocells that their regions name.
         path: the HTML file.
 
@@ -56,18 +55,20 @@ def write_map(guesses: Sequence[Guess], cells: CellTable, path: Path) -> Path:
     # "<" would let a file name end the script element
     text = json.dumps(page, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     html = TEMPLATE.read_text(encoding="utf-8").replace("/*DATA*/null", text)
-    partial = path.with_name(path.name + ".part")
+    target = Path(path)
+    partial = target.with_name(target.name + ".part")
     try:
         partial.write_text(html, encoding="utf-8")
-        partial.replace(path)
+        partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
-    return path
+    return target
 
 
 def _photo(guess: Guess, cells: CellTable, row_of: dict[str, int]) -> dict[str, Any]:
     """What the page shows of one answer."""
-    circle = _circle(guess)
+    middle = float(_xy(np.array([[guess.lat, guess.lon]]))[0, 0])
+    circle = _circle(guess, middle)
     window = _window(guess, circle)
     return {
         "name": Path(guess.photo).name,
@@ -75,7 +76,7 @@ def _photo(guess: Guess, cells: CellTable, row_of: dict[str, int]) -> dict[str, 
         "note": exif_note(guess.exif, guess.exif_distance_km),
         "pins": [
             {
-                "at": _xy(np.array([[candidate.lat, candidate.lon]]))[0].round(4).tolist(),
+                "at": _pin(candidate.lat, candidate.lon, middle),
                 "place": str(candidate.place),
                 "where": f"{candidate.lat:.4f}, {candidate.lon:.4f}",
                 "belief": percent(candidate.probability),
@@ -84,7 +85,7 @@ def _photo(guess: Guess, cells: CellTable, row_of: dict[str, int]) -> dict[str, 
         ],
         "file": None
         if guess.exif.lat is None or guess.exif.lon is None
-        else _xy(np.array([[guess.exif.lat, guess.exif.lon]]))[0].round(4).tolist(),
+        else _pin(guess.exif.lat, guess.exif.lon, middle),
         "region": {
             str(level): _cells(
                 cells.polygon[[row_of[c.cell_id] for c in guess.region if c.level == level]],
@@ -100,24 +101,36 @@ def _photo(guess: Guess, cells: CellTable, row_of: dict[str, int]) -> dict[str, 
     }
 
 
-def _circle(guess: Guess) -> Any:  # noqa: ANN401
-    """The 80 % circle in the drawing's units, as lines; split where it leaves the map."""
+def _pin(lat: float, lon: float, middle: float) -> list[float]:
+    """Where a coordinate is drawn: on the turn of the world that is nearest to the answer."""
+    point: list[float] = _beside(_xy(np.array([[lat, lon]])), middle)[0].round(4).tolist()
+    return point
+
+
+def _beside(xy: FloatArray, middle: float) -> FloatArray:
+    """Points (N, 2) with x at most half a world from `middle`; the page repeats the world."""
+    turns = np.round((xy[:, :1] - middle) / WORLD_PX)
+    return xy - turns * [WORLD_PX, 0.0]
+
+
+def _circle(guess: Guess, middle: float) -> Any:  # noqa: ANN401
+    """The 80 % circle in the drawing's units, as lines; cut where it goes around a pole."""
     bearing = np.linspace(0.0, 360.0, 241)
-    ring = _xy(destination([guess.lat, guess.lon], bearing, min(guess.radius_km, 20000.0)))
-    jumps = np.flatnonzero(np.abs(np.diff(ring[:, 0])) > WORLD_PX / 2) + 1
+    ring = destination([guess.lat, guess.lon], bearing, min(guess.radius_km, 20000.0))
+    points = _beside(_xy(ring), middle)
+    jumps = np.flatnonzero(np.abs(np.diff(points[:, 0])) > WORLD_PX / 2) + 1
     return shapely.multilinestrings(
-        [shapely.linestrings(part) for part in np.split(ring, jumps) if len(part) > 1]
+        [shapely.linestrings(part) for part in np.split(points, jumps) if len(part) > 1]
     )
 
 
 def _window(guess: Guess, circle: Any) -> list[float]:  # noqa: ANN401
     """x, y, width and height to show first: the circle with some air, or the whole world."""
-    middle = _xy(np.array([[guess.lat, guess.lon]]))[0]
     left, top, right, bottom = shapely.bounds(circle)
-    least = 2.0 * _COLLARED_KM / 40000.0 * WORLD_PX
+    least = LEAST_WINDOW_KM / 40000.0 * WORLD_PX / np.cos(np.radians(min(abs(guess.lat), 80.0)))
     side = float(np.clip(1.2 * max(right - left, bottom - top), least, WORLD_PX))
-    corner = np.clip(middle - side / 2, 0.0, WORLD_PX - side)
-    return [round(float(value), 4) for value in (*corner, side, side)]
+    y = float(np.clip((top + bottom - side) / 2, 0.0, WORLD_PX - side))
+    return [round(value, 4) for value in ((left + right - side) / 2, y, side, side)]
 
 
 def _cells(polygons: GeometryArray, pixel: float) -> str:
@@ -135,11 +148,17 @@ def _detail(window: list[float]) -> str:
     west, north, east, south = _lonlat(np.array(box).reshape(2, 2)).ravel()
     units = load_boundaries().finest.polygons
     bounds = shapely.bounds(units)
-    near = (bounds[:, 0] < east) & (bounds[:, 2] > west)
-    near &= (bounds[:, 1] < north) & (bounds[:, 3] > south)
-    inside = shapely.clip_by_rect(_project(units[near]), *box)
-    parts = shapely.get_parts(shapely.simplify(inside, side * FINE_PART))
-    return _path(parts[shapely.get_type_id(parts) == 3])
+    paths = ""
+    for turn in (-1, 0, 1):  # the window may reach over the antimeridian
+        near = (bounds[:, 0] + 360 * turn < east) & (bounds[:, 2] + 360 * turn > west)
+        near &= (bounds[:, 1] < north) & (bounds[:, 3] > south)
+        moved = shapely.transform(
+            _project(units[near]), lambda xy, x=turn: xy + np.array([x * WORLD_PX, 0.0])
+        )
+        inside = shapely.clip_by_rect(moved, *box)
+        parts = shapely.get_parts(shapely.simplify(inside, side * FINE_PART))
+        paths += _path(parts[shapely.get_type_id(parts) == 3])
+    return paths
 
 
 def _around(window: list[float]) -> list[float]:
@@ -155,7 +174,7 @@ def _project(shapes: GeometryArray) -> GeometryArray:
     return projected
 
 
-def _xy(latlon: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _xy(latlon: FloatArray) -> FloatArray:
     """Web Mercator, x to the east and y to the south, 0..WORLD_PX."""
     lat = np.radians(np.clip(latlon[:, 0], -NORTHERNMOST_DEG, NORTHERNMOST_DEG))
     x = (latlon[:, 1] + 180.0) / 360.0
@@ -163,7 +182,7 @@ def _xy(latlon: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.stack([x, y], axis=1) * WORLD_PX
 
 
-def _lonlat(xy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _lonlat(xy: FloatArray) -> FloatArray:
     """The inverse of `_xy`, as (N, 2) longitudes and latitudes."""
     lon = xy[:, 0] / WORLD_PX * 360.0 - 180.0
     y = np.clip(xy[:, 1] / WORLD_PX, 0.0, 1.0)
@@ -181,7 +200,7 @@ def _path(parts: GeometryArray) -> str:
     return "".join(_ring(shapely.get_coordinates(ring)) for ring in rings)
 
 
-def _ring(points: npt.NDArray[np.float64]) -> str:
+def _ring(points: FloatArray) -> str:
     """One ring or line: a start and relative steps, which are short to write."""
     whole = np.rint(points * _STEPS).astype(np.int64)
     steps = np.diff(whole, axis=0)

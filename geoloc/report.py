@@ -34,16 +34,21 @@ def render(guess: Guess) -> RenderableType:
 def sentence(guess: Guess) -> str:
     """What is believed, in one honest sentence."""
     reach = f"8 of 10 photos like this lie within {km(guess.radius_km)} of the first place"
+    if guess.confidence == "not sure":
+        return f"Not sure: {reach}."
+    return f"Sure of the {guess.confidence}: {claimed(guess)}; {reach}."
+
+
+def claimed(guess: Guess) -> str:
+    """The place, as finely as the answer claims to know it; "" where it is not sure."""
     place = guess.place
-    match guess.confidence:
-        case "city":
-            return f"Sure of the city: {place}; {reach}."
-        case "region":
-            return f"Sure of the region: {_joined(place.region, place.country)}; {reach}."
-        case "country":
-            return f"Sure of the country: {place.country}; {reach}."
-        case _:
-            return f"Not sure: {reach}."
+    names = {
+        "city": str(place),
+        "region": _joined(place.region, place.country),
+        "country": place.country,
+        "not sure": "",
+    }
+    return names[guess.confidence]
 
 
 def exif_note(exif: Exif, distance_km: float | None) -> str:
