@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import App, CycloptsError, Parameter, validators
+from cyclopts import App, Parameter, validators
 
 from geoloc import __version__
+from geoloc.console import BAD_INPUT, fail, run
 
 if TYPE_CHECKING:
     from geoloc.guess import Guess
@@ -20,9 +21,6 @@ app = App(
     version=__version__,
     help="Where was this photo taken? Answers offline; photos stay on this machine.",
 )
-
-BAD_INPUT = 2
-"""Exit code when a photo, a bundle or an argument is unusable."""
 
 Photos = Annotated[list[str], Parameter(negative=(), help="Photos: JPEG, PNG, WebP, HEIC, TIFF.")]
 Top = Annotated[int, Parameter(name=["--top", "-k"], validator=validators.Number(gte=1, lte=10))]
@@ -81,9 +79,11 @@ def locate(
 
                 webbrowser.open(map.resolve().as_uri())
     except GeolocError as error:
-        return _fail(error)
+        return fail("geoloc", error)
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        return _fail(f"{error.filename or map}: {error.strerror}; choose another place")
+        return fail("geoloc", f"{error.filename or map}: {error.strerror}; choose another place")
     return BAD_INPUT if failed else 0
 
 
@@ -98,7 +98,7 @@ def _answer(
     kept, failed = [], 0
     for answer in geolocator.locate_many(photos):
         if isinstance(answer, PhotoError):
-            _fail(answer)
+            fail("geoloc", answer)
             failed += 1
             continue
         guess = first_candidates(answer, top)
@@ -124,22 +124,9 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr)
 
 
-def _fail(error: object) -> int:
-    print(f"geoloc: {error}", file=sys.stderr)
-    return BAD_INPUT
-
-
 def main() -> None:
     """Entry point of the `geoloc` command."""
-    try:
-        sys.exit(app(exit_on_error=False, result_action="return_value") or 0)
-    except CycloptsError:  # already printed
-        sys.exit(BAD_INPUT)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
+    run(app)
 
 
 if __name__ == "__main__":

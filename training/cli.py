@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, Parameter
 
 from geoloc import __version__
+from geoloc.console import BAD_INPUT, fail, run
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -18,9 +19,6 @@ app = App(
     version=__version__,
     help="Make bundles: from photos whose places are known to a model that places others.",
 )
-
-BAD_INPUT = 2
-"""Exit code when any input was unusable; the bundle is still made if enough was left."""
 
 SHOWN_PROBLEMS = 20
 
@@ -65,10 +63,10 @@ def learn(
                 photos, out, encoder=encoder, coordinates=coordinates, cache=cache, report=progress
             )
     except GeolocError as error:
-        return _fail(error)
+        return fail("geoloc-train", error)
     except OSError as error:
         reason = f"{error.filename or cache or out}: {error.strerror or error}"
-        return _fail(f"{reason}; free some space or choose another place")
+        return fail("geoloc-train", f"{reason}; free some space or choose another place")
     print((learned.bundle / "MODEL_CARD.md").read_text(encoding="utf-8"))
     print(f"bundle: {learned.bundle}\ntry it: geoloc locate PHOTO --bundle {learned.bundle}")
     return BAD_INPUT if progress.problems else 0
@@ -141,19 +139,9 @@ class _Progress:
         self._current = None
 
 
-def _fail(error: object) -> int:
-    print(f"geoloc-train: {error}", file=sys.stderr)
-    return BAD_INPUT
-
-
 def main() -> None:
     """Entry point of the `geoloc-train` command."""
-    try:
-        sys.exit(app(exit_on_error=False, result_action="return_value") or 0)
-    except CycloptsError:  # already printed
-        sys.exit(BAD_INPUT)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    run(app)
 
 
 if __name__ == "__main__":
