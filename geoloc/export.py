@@ -11,6 +11,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from geoloc.guess import Guess
+from geoloc.report import km
 
 CSV_COLUMNS = (
     "photo", "lat", "lon", "radius_km", "confidence", "probability", "country_code", "country",
@@ -40,7 +41,7 @@ def to_csv(guesses: Iterable[Guess]) -> str:
 def _row(guess: Guess) -> dict[str, Any]:
     place = guess.place
     values = (
-        guess.photo, f"{guess.lat:.6f}", f"{guess.lon:.6f}", f"{guess.radius_km:.3g}",
+        guess.photo, f"{guess.lat:.6f}", f"{guess.lon:.6f}", f"{guess.radius_km:.6g}",
         guess.confidence, f"{guess.candidates[0].probability:.4f}", place.country_code,
         place.country, place.region, place.town, guess.exif.lat, guess.exif.lon,
         guess.exif_distance_km, guess.bundle,
@@ -74,7 +75,7 @@ def to_kml(guesses: Iterable[Guess]) -> str:
     """A KML document with a placemark for each photo's answer."""
     marks = "".join(
         f"<Placemark><name>{escape(guess.photo)}</name>"
-        f"<description>{escape(str(guess.place))}, within {guess.radius_km:.3g} km"
+        f"<description>{escape(str(guess.place))}, within {km(guess.radius_km)}"
         f" ({guess.confidence})</description>"
         f"<Point><coordinates>{guess.lon:.6f},{guess.lat:.6f}</coordinates></Point></Placemark>\n"
         for guess in guesses
