@@ -59,11 +59,17 @@ def test_formats(kind):
     assert right[2] > 150 > right[0]
 
 
-def test_heic(tmp_path):
-    pillow_heif = pytest.importorskip("pillow_heif")
-    path = tmp_path / "phone.heic"
-    pillow_heif.from_pillow(picture(128, 96)).save(path)
-    assert photo.load(path).image.size == (128, 96)
+def test_heic_as_phones_write_it():
+    pytest.importorskip("pillow_heif").register_heif_opener()
+    exif = gps_exif(-33.86, 151.21)
+    exif[ExifTags.Base.Orientation] = 6
+    content = encoded(picture(128, 96), "HEIF", exif=exif.tobytes())
+    loaded = photo.load(content)
+    assert loaded.image.size == (96, 128)  # upright
+    assert loaded.exif.lat == pytest.approx(-33.86)
+    stripped = photo.load(photo.strip(content))
+    assert stripped.image.size == (96, 128)
+    assert stripped.exif == Exif()
 
 
 @pytest.mark.parametrize("mode", ["L", "1", "P", "CMYK", "LA", "RGBA", "I;16", "F"])
@@ -234,6 +240,16 @@ def test_bad_inputs_are_one_line_with_name_reason_and_remedy(tmp_path):
         assert name in line
         assert reason in line
         assert ";" in line, "the remedy comes after the reason"
+
+
+def test_strip_keeps_the_colours_that_a_profile_meant():
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    swapped = srgb.replace(b"rXYZ", b"____").replace(b"bXYZ", b"rXYZ").replace(b"____", b"bXYZ")
+    red = Image.new("RGB", (32, 32), "red")
+    with Image.open(io.BytesIO(photo.strip(encoded(red, "PNG", icc_profile=swapped)))) as image:
+        r, g, b = image.getpixel((5, 5))
+    assert max(r, g) < 40
+    assert b > 215
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "HEIF"])
