@@ -23,7 +23,7 @@ app = App(
 )
 
 Photos = Annotated[list[str], Parameter(negative=(), help="Photos: JPEG, PNG, WebP, HEIC, TIFF.")]
-Top = Annotated[int, Parameter(name=["--top", "-k"], validator=validators.Number(gte=1, lte=10))]
+Top = Annotated[int, Parameter(name=["--top", "-k"], validator=validators.Number(gte=1, lte=40))]
 
 
 @app.command
@@ -92,21 +92,20 @@ def _answer(
 ) -> tuple[list[Guess], int]:
     """Print each answer as it comes; returns the answers and how many photos failed."""
     from geoloc.errors import PhotoError
-    from geoloc.export import first_candidates, to_json
+    from geoloc.export import to_json
 
     show = None if quiet else _printer()
     kept, failed = [], 0
-    for answer in geolocator.locate_many(photos):
+    for answer in geolocator.locate_many(photos, top):
         if isinstance(answer, PhotoError):
             fail("geoloc", answer)
             failed += 1
             continue
-        guess = first_candidates(answer, top)
-        kept.append(guess)
+        kept.append(answer)
         if show:
-            show(guess)
+            show(answer)
         elif as_json:
-            print(to_json(guess), flush=True)
+            print(to_json(answer), flush=True)
     return kept, failed
 
 

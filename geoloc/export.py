@@ -6,7 +6,6 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -17,11 +16,6 @@ CSV_COLUMNS = (
     "photo", "lat", "lon", "radius_km", "confidence", "probability", "country_code", "country",
     "region", "town", "exif_lat", "exif_lon", "exif_distance_km", "bundle",
 )  # fmt: skip
-
-
-def first_candidates(guess: Guess, top: int) -> Guess:
-    """The same answer with at most `top` candidates."""
-    return replace(guess, candidates=guess.candidates[:top])
 
 
 def to_json(guess: Guess) -> str:

@@ -12,7 +12,7 @@ Confidence = Literal["city", "region", "country", "not sure"]
 """The finest statement the calibration stands behind; see `geoloc.calibration`."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Place:
     """A coordinate in words."""
 
@@ -29,7 +29,7 @@ class Place:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """One possible answer."""
 
@@ -43,7 +43,7 @@ class Candidate:
     place: Place
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Neighbour:
     """A known photo that speaks for the answer."""
 
@@ -56,7 +56,7 @@ class Neighbour:
     author: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RegionCell:
     """One geocell of the credible region."""
 
@@ -66,7 +66,7 @@ class RegionCell:
     """The smallest credible level (0.5, 0.8 or 0.95) whose region contains the cell."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Exif:
     """What the file itself says; shown beside the guess, never used for it."""
 
@@ -76,7 +76,7 @@ class Exif:
     """ISO 8601 local time without zone, as cameras write it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Guess:
     """Where a photo was taken, how sure we are, and why."""
 
@@ -93,7 +93,7 @@ class Guess:
     candidates: tuple[Candidate, ...]
     """Best first; the first one is the answer."""
     region: tuple[RegionCell, ...]
-    """Cells of the 95 % credible region, most probable first; at most 256 of them."""
+    """Cells of the 95 % credible region, most probable first; at most 100 of them."""
     neighbours: tuple[Neighbour, ...]
     exif: Exif
     exif_distance_km: float | None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from geocells import places
 from geocells.columns import objects
@@ -21,11 +22,11 @@ from geoloc.guess import Candidate, Exif, Guess, Neighbour, Place, RegionCell
 from geoloc.photo import Photo, Source
 from geoloc.posterior import credible_region
 from geoloc.ranker import Ranking
-from geoloc.stream import encode
+from geoloc.stream import ahead, encode
 
-SHOWN_CANDIDATES = 10
+SHOWN_CANDIDATES = 5
 SHOWN_NEIGHBOURS = 5
-SHOWN_CELLS = 256
+SHOWN_CELLS = 100
 
 
 class Geolocator:
@@ -62,31 +63,41 @@ class Geolocator:
         """The image encoder."""
         return self._given_encoder or self.bundle.build_encoder()
 
-    def locate(self, source: Source) -> Guess:
-        """Answer one photo: a path, bytes, an open binary file or a PIL image.
+    def locate(self, source: Source, top: int = SHOWN_CANDIDATES) -> Guess:
+        """Answer one photo.
+
+        Args:
+            source: a path, bytes, an open binary file or a PIL image.
+            top: how many candidates the answer names, at most 40.
 
         Raises:
             PhotoError: the photo cannot be read.
         """
-        answer = next(self.locate_many([source]))
+        answer = next(self.locate_many([source], top))
         if isinstance(answer, PhotoError):
             raise answer
         return answer
 
-    def locate_many(self, sources: Iterable[Source]) -> Iterator[Guess | PhotoError]:
+    def locate_many(
+        self, sources: Iterable[Source], top: int = SHOWN_CANDIDATES
+    ) -> Iterator[Guess | PhotoError]:
         """Answer photos in order, as they are encoded; an unreadable one yields its error."""
-        for encoded in encode(self.encoder, sources):
+        for encoded in ahead(encode(self.encoder, sources)):
             readable = [item for item in encoded.photos if isinstance(item, Photo)]
-            guesses = iter(self.guess(encoded.embeddings, readable))
+            guesses = iter(self.guess(encoded.embeddings, readable, top))
             for item in encoded.photos:
                 yield item if isinstance(item, PhotoError) else next(guesses)
 
-    def guess(self, embeddings: FloatArray, photos: list[Photo]) -> list[Guess]:
+    def guess(
+        self, embeddings: FloatArray, photos: list[Photo], top: int = SHOWN_CANDIDATES
+    ) -> list[Guess]:
         """Answer from embeddings (N, D), for callers that keep them."""
         if not photos:
             return []
-        ranking = self.bundle.ranker.rank(embeddings)
-        shown = ranking.latlon[:, :SHOWN_CANDIDATES]
+        # BLAS threads spin for a while after each product, on the cores that encode the next photos
+        with _thread_pools().limit(limits=1, user_api="blas"):
+            ranking = self.bundle.ranker.rank(embeddings)
+        shown = ranking.latlon[:, :top]
         words = _describe(shown.reshape(-1, 2))
         per_photo = shown.shape[1]
         return [
@@ -113,7 +124,7 @@ class Geolocator:
                     cell_id=str(self.cells.cell_id[cell]),
                     place=words[rank],
                 )
-                for rank, cell in enumerate(ranking.cell[i, :SHOWN_CANDIDATES])
+                for rank, cell in enumerate(ranking.cell[i, : len(words)])
             ),
             region=self._region(ranking.belief[i]),
             neighbours=self._neighbours(ranking, i),
@@ -141,6 +152,11 @@ class Geolocator:
             )
             for similarity, row in zip(ranking.sources.similarity[i], rows, strict=False)
         )
+
+
+@cache
+def _thread_pools() -> ThreadpoolController:
+    return ThreadpoolController()
 
 
 def _describe(latlon: np.ndarray[Any, Any]) -> list[Place]:

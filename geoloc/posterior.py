@@ -122,8 +122,9 @@ def credible_region(belief: FloatArray, most: int) -> tuple[IntArray, Float64Arr
     Returns:
         (R,) cells, most probable first, and (R,) the smallest of CREDIBLE_LEVELS that needs each.
     """
-    order = np.argsort(-belief, kind="stable")
+    top = np.sort(np.argpartition(-belief, min(most, len(belief)) - 1)[:most])
+    order = top[np.argsort(-belief[top], kind="stable")]
     mass_before = np.cumsum(belief[order]) - belief[order]
     level = np.searchsorted(CREDIBLE_LEVELS, mass_before, side="right")
-    inside = np.flatnonzero(level < len(CREDIBLE_LEVELS))[:most]
+    inside = np.flatnonzero(level < len(CREDIBLE_LEVELS))
     return order[inside], np.asarray(CREDIBLE_LEVELS)[level[inside]]

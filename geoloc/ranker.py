@@ -36,6 +36,8 @@ logarithm of the expected utility."""
 class Sources:
     """What speaks for each photo, before it is weighed."""
 
+    features: FloatArray
+    """(N, K) of the photos, for retrieval."""
     beliefs: tuple[FloatArray, FloatArray, FloatArray]
     """(N, C) of the prior, the classifier and the neighbours' votes."""
     signal: FloatArray
@@ -87,14 +89,14 @@ class Ranker:
         votes = self.gallery.votes(share, row, len(self.cells))
         prior = np.broadcast_to(self.heads.prior, classifier.shape)
         signal = signals(classifier, votes, similarity)
-        return Sources((prior, classifier, votes), signal, similarity, row, share)
+        return Sources(features, (prior, classifier, votes), signal, similarity, row, share)
 
     def rank(self, embeddings: FloatArray) -> Ranking:
         """Answer embeddings (N, D)."""
         sources = self.sources(embeddings)
         weights = self.calibration.source_weights(sources.signal)
         belief = pool(sources.beliefs, weights)
-        cell, latlon = self._points(self.heads.features(embeddings), belief)
+        cell, latlon = self._points(sources.features, belief)
         distances = self.space.distances_km(latlon[:, 0])
         # belief in the cell of the answer is belief in the answer: large cells know few places
         np.put_along_axis(distances, cell[:, :1], 0.0, axis=1)

@@ -56,7 +56,9 @@ def exif_note(exif: Exif, distance_km: float | None) -> str:
     when = f"taken {exif.taken_at.replace('T', ' ')}" if exif.taken_at else ""
     if distance_km is None:
         return f"file says: {when}" if when else ""
-    where = f"{exif.lat:.5f}, {exif.lon:.5f}, {km(distance_km)} from the first place (not used)"
+    # two known points: a measurement, not an estimate
+    apart = f"{distance_km:,.1f} km" if distance_km < 10.0 else f"{distance_km:,.0f} km"
+    where = f"{exif.lat:.5f}, {exif.lon:.5f}, {apart} from the first place (not used)"
     return f"file says: {_joined(where, when)}"
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
@@ -18,6 +19,8 @@ from geoloc.errors import PhotoError
 from geoloc.photo import Source
 
 BATCH = 32
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +63,15 @@ def encode(
                 else np.empty((0, encoder.spec.dim), np.float32)
             )
             yield Encoded([loaded for loaded, _ in done], embeddings)
+
+
+def ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """The same items, each computed while the one before it is used."""
+    with ThreadPoolExecutor(1) as worker:
+        following = worker.submit(lambda: list(islice(items, 1)))
+        while current := following.result():
+            following = worker.submit(lambda: list(islice(items, 1)))
+            yield from current
 
 
 _NO_PIXELS = Image.new("RGB", (1, 1))
