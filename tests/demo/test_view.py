@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 import shapely
-from conftest import make_guess
+from answers import make_guess
 
 from demo import basemap, view
 from geocells.sphere import haversine_km

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scenes import PLACES, draw_photo
 
 from geoloc import Geolocator
 from training import manifest as photo_table
@@ -48,8 +49,6 @@ def test_learn_says_what_it_left_out_and_goes_on(learned):
 
 
 def test_the_bundle_answers_photos_it_has_not_seen(learned, photo_folder):
-    from conftest import PLACES, draw_photo
-
     geolocator = Geolocator.from_bundle(learned[0])
     rng = np.random.default_rng(99)
     for style, (lat, lon) in enumerate(PLACES):

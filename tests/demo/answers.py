@@ -1,0 +1,32 @@
+"""An answer for pages and maps to show."""
+
+from geocells.sphere import haversine_km
+from geoloc.guess import Candidate, Exif, Guess, Place, RegionCell
+
+SYDNEY = Place("AU", "Australia", "New South Wales", "Sydney", 1.2)
+HOBART = Place("AU", "Australia", "Tasmania", "Hobart", 0.4)
+
+
+def make_guess(
+    lat=-33.87, lon=151.21, radius_km=12.0, confidence="city", exif=None, photo="photo.jpg"
+):
+    exif = exif or Exif()
+    known = exif.lat is not None
+    return Guess(
+        photo=photo,
+        lat=lat,
+        lon=lon,
+        radius_km=radius_km,
+        radii_km={"50": radius_km / 2, "80": radius_km, "95": radius_km * 3},
+        confidence=confidence,
+        place=SYDNEY,
+        candidates=(
+            Candidate(lat, lon, 0.62, "AU-1", SYDNEY),
+            Candidate(-42.88, 147.33, 0.21, "AU-2", HOBART),
+        ),
+        region=(RegionCell("AU-1", 0.62, 0.5), RegionCell("AU-2", 0.21, 0.95)),
+        neighbours=(),
+        exif=exif,
+        exif_distance_km=float(haversine_km([lat, lon], [exif.lat, exif.lon])) if known else None,
+        bundle="fake",
+    )
