@@ -19,7 +19,7 @@ import pyarrow as pa
 import shapely
 
 from geocells.boundaries import Boundaries, StrArray, country_table, hierarchy, load_boundaries
-from geocells.columns import objects, read_parquet
+from geocells.columns import objects, read_parquet, to_strings
 from geocells.polygons import (
     GeometryArray,
     PolygonIndex,
@@ -121,7 +121,8 @@ def _read_file(path: Path) -> tuple[pa.Table, GeometryArray]:
     if ".topojson" in path.name or ".topo.json" in path.name:
         properties, polygons = read_topojson(path)
         keys = sorted({key for row in properties for key in row})
-        return pa.table({k: [str(row.get(k, "")) for row in properties] for k in keys}), polygons
+        columns = {k: to_strings(str(row.get(k, "")) for row in properties) for k in keys}
+        return pa.table(columns), polygons
     if path.suffix == ".parquet":
         try:
             table = read_parquet(path)

@@ -51,8 +51,18 @@ def dissolve(polygons: GeometryArray, groups: npt.NDArray[Any], n_groups: int) -
     united = np.empty(n_groups, dtype=object)
     for group in range(n_groups):
         members = polygons[order[edges[group] : edges[group + 1]]]
-        united[group] = members[0] if len(members) == 1 else shapely.union_all(members)
+        united[group] = members[0] if len(members) == 1 else unite(members)
     return united
+
+
+def unite(polygons: GeometryArray) -> shapely.Geometry:
+    """Union of (N,) valid polygons, several times quicker where neighbours share their vertices."""
+    try:
+        union = shapely.coverage_union_all(polygons)
+    except shapely.GEOSException:
+        return shapely.union_all(polygons)
+    clean = np.isclose(shapely.area(union), shapely.area(polygons).sum(), rtol=1e-9, atol=0.0)
+    return union if clean and shapely.is_valid(union) else shapely.union_all(polygons)
 
 
 def without_overlaps(polygons: GeometryArray) -> GeometryArray:
@@ -64,8 +74,9 @@ def without_overlaps(polygons: GeometryArray) -> GeometryArray:
     Returns:
         (N,) valid polygons; the later of two equal ones is empty.
     """
+    unclean = ~shapely.is_empty(shapely.coverage_invalid_edges(polygons))
     first, second = shapely.STRtree(polygons).query(polygons)
-    once = first < second
+    once = (first < second) & (unclean[first] | unclean[second])
     first, second = first[once], second[once]
     share = shapely.relate_pattern(polygons[first], polygons[second], "T********")
     first, second = first[share], second[share]
