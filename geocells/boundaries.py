@@ -65,10 +65,11 @@ class AdminLevel:
         """
         if isinstance(self.source, AdminLevel):
             return lift(self.source.locate(latlon, max_km), self.source.parent)
-        return self._index.locate(latlon, max_km)
+        return self.index.locate(latlon, max_km)
 
     @cached_property
-    def _index(self) -> PolygonIndex:
+    def index(self) -> PolygonIndex:
+        """Spatial index over the polygons."""
         return PolygonIndex(self.polygons)
 
 

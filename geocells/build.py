@@ -1,151 +1,245 @@
-"""The recipe: coordinates and borders -> geocells."""
+"""The recipe: coordinates and borders -> semantic geocells."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 
 import numpy as np
 import numpy.typing as npt
 import shapely
 
 from geocells.boundaries import Boundaries, load_boundaries
-from geocells.partition import WHOLE_MAP, merge_small, split_dense
-from geocells.polygons import GeometryArray, dissolve, repair
-from geocells.sphere import FloatArray, check_latlon, group_means
+from geocells.clustering import IntArray
+from geocells.config import CellConfig
+from geocells.merging import merge_small, touching
+from geocells.neighbours import NearestPoints
+from geocells.polygons import GeometryArray, dissolve, split_antimeridian, unwrap
+from geocells.sphere import FloatArray, check_latlon, group_means, unit_vectors
+from geocells.splitting import Piece, split
 from geocells.table import CellTable
-
-IntArray = npt.NDArray[np.intp]
-
-
-@dataclass(frozen=True)
-class CellConfig:
-    """How fine the cells are."""
-
-    min_count: int = 30
-    """Units with fewer photos are united with a neighbour of their region, then country."""
-    max_count: int = 1000
-    """Units with more photos are cut."""
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.min_count <= self.max_count:
-            raise ValueError(
-                f"min_count {self.min_count} and max_count {self.max_count}:"
-                " expected 1 <= min_count <= max_count"
-            )
 
 
 def build_cells(
-    latlon: npt.ArrayLike, config: CellConfig | None = None, boundaries: Boundaries | None = None
+    latlon: npt.ArrayLike,
+    config: CellConfig | None = None,
+    boundaries: Boundaries | None = None,
+    workers: int = 1,
 ) -> CellTable:
-    """Divide the land into geocells that respect borders and hold similar numbers of photos.
+    """Divide the land into semantic geocells (Haas et al., CVPR 2024, section 3.1).
 
-    Starting from the finest administrative units, units with few photos are united within their
-    region, then within their country, and dense ones are cut. Countries without photos are one cell
-    each, so that the cells cover all land.
+    Starting from the finest administrative units, those with few photos are united with neighbours
+    and those with many are split where photos cluster. No cell crosses a border between countries,
+    and countries without photos are one cell each, so that the cells tile all land. The result
+    depends neither on the order of the photos nor on the number of workers.
 
     Args:
         latlon: (N, 2) degrees of photos; may be empty.
         config: how fine.
         boundaries: borders; the embedded ones if left out.
+        workers: processes that split units; with more than one the caller's main module must be
+            importable (`if __name__ == "__main__"`).
 
     Returns:
-        Cells sorted by id; each photo is counted in the cell that `locate` gives for it.
+        Cells sorted by id; each photo is counted in the cell that `locate` gives for it. Cells have
+        `config.min_count` photos or more, except those that touch no other cell of their country.
 
     Raises:
         ValueError: a coordinate is out of range.
     """
     points = check_latlon(latlon)
+    points = points[np.lexsort(points.T)]  # sums do not depend on the order they came in
     wanted = config or CellConfig()
-    borders = load_boundaries() if boundaries is None else boundaries
-    unit = borders.finest.locate(points).astype(np.intp)
-    group = _merged_units(borders, unit, points, wanted)
-    owner = group[unit]
-    polygon = dissolve(borders.finest.polygons, group, int(group.max()) + 1)
-    cell_id, cell_group, cell_polygon = _cut_units(
-        _names(borders, unit, group), polygon, points, owner, wanted.max_count
-    )
-    order = np.argsort(cell_id)
-    first_unit = np.unique(group, return_index=True)[1][cell_group]
-    country = borders.country.codes[borders.ancestors(first_unit.astype(np.int32))[:, 0]]
-    return _table(
-        cell_id[order], country[order].astype(np.str_), cell_polygon[order], points, borders
-    )
+    units = _Units.of(load_boundaries() if boundaries is None else boundaries)
+    unit, ashore = units.borders.finest.index.snap(points)
+    group = _group_units(units, unit, points, wanted)
+    n_groups = int(group.max()) + 1
+    land = dissolve(units.polygons, group, n_groups)
+    cell_group, path, polygon = _split_groups(land, group[unit], ashore, wanted, workers)
+    head = _heads(units, group, unit)[cell_group]
+    table = _table(units, head, path, polygon, points)
+    return _without_small_cells(table, points, wanted)
 
 
-def _merged_units(
-    borders: Boundaries, unit: IntArray, points: FloatArray, wanted: CellConfig
+@dataclass(frozen=True, eq=False)
+class _Units:
+    """The finest administrative units."""
+
+    borders: Boundaries
+    polygons: GeometryArray
+    """(U,) unwrapped: the antimeridian parts no country."""
+    country: IntArray
+    """(U,) row of the country."""
+    region: IntArray
+    """(U,) row of the first-level region."""
+
+    @classmethod
+    def of(cls, borders: Boundaries) -> _Units:
+        rows = borders.ancestors(np.arange(len(borders.finest), dtype=np.int32)).astype(np.intp)
+        country, region = rows[:, 0], rows[:, min(1, rows.shape[1] - 1)]
+        return cls(borders, unwrap(borders.finest.polygons, country), country, region)
+
+    def __len__(self) -> int:
+        return len(self.country)
+
+
+def _group_units(
+    units: _Units, unit: IntArray, points: FloatArray, config: CellConfig
 ) -> IntArray:
-    """Group (U,) of each finest unit after uniting the small ones."""
-    units = len(borders.finest)
-    count = np.bincount(unit, minlength=units)
-    inside = shapely.get_coordinates(shapely.point_on_surface(borders.finest.polygons))[:, ::-1]
-    mean = group_means(points, unit, units)
-    centre = np.where(count[:, None] > 0, mean, inside)
-    group = np.arange(units)
-    ancestors = borders.ancestors(np.arange(units, dtype=np.int32)).astype(np.intp)
-    for level in range(ancestors.shape[1] - 2, -1, -1):  # within regions first, countries last
-        first = np.unique(group, return_index=True)[1]
-        totals = np.bincount(group, count).astype(np.int64)
-        centres = group_means(centre, group, len(first), count + 1e-3)
-        parent = ancestors[first, level]
-        merged = merge_small(totals, centres, parent, wanted.min_count, wanted.max_count)
-        group = merged[group]
-    return group
+    """Group (U,) of each unit after uniting the small ones."""
+    count = np.bincount(unit, minlength=len(units))
+    home, seat = np.unique(_attach_empty(units, count, unit, points), return_inverse=True)
+    bounds = shapely.bounds(units.polygons)
+    low = np.full((len(home), 2), np.inf)
+    high = np.full((len(home), 2), -np.inf)
+    np.minimum.at(low, seat, bounds[:, :2])
+    np.maximum.at(high, seat, bounds[:, 2:])
+    pairs = seat[touching(units.polygons, units.country, config.touch_deg)]
+    merged = merge_small(
+        count[home],
+        units.region[home],
+        units.country[home],
+        np.concatenate([low, high], axis=1),
+        np.unique(np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1), axis=0),
+        config,
+    )
+    return merged[seat]
 
 
-def _names(borders: Boundaries, unit: IntArray, group: IntArray) -> npt.NDArray[np.object_]:
-    """Name of each group: that of its unit with most photos, the first one if there are none."""
-    count = np.bincount(unit, minlength=len(group))
-    order = np.lexsort((np.arange(len(group)), -count, group))
-    head = order[np.unique(group[order], return_index=True)[1]]
-    rows = borders.ancestors(head.astype(np.int32))
-    country = borders.country.codes[rows[:, 0]]
-    code = borders.finest.codes[head]
-    return np.array([f"{a}/{b}" for a, b in zip(country, code, strict=True)], dtype=object)
+def _attach_empty(
+    units: _Units, count: npt.NDArray[np.int64], unit: IntArray, points: FloatArray
+) -> IntArray:
+    """Unit (U,) with photos that each unit without any is attached to.
+
+    It is the nearest in its region, else in its country, by inner points and means of photos; in a
+    country without photos the first unit.
+    """
+    inner = shapely.get_coordinates(shapely.point_on_surface(units.borders.finest.polygons))
+    used = count > 0
+    centre = np.where(used[:, None], group_means(points, unit, len(units)), inner[:, ::-1])
+    home = np.where(used, np.arange(len(units)), -1)
+    for parent in (units.region, units.country):
+        order = np.argsort(parent, kind="stable")
+        for members in np.split(order, np.flatnonzero(np.diff(parent[order])) + 1):
+            hosts, guests = members[used[members]], members[home[members] < 0]
+            if len(hosts) and len(guests):
+                nearest = NearestPoints(centre[hosts]).query(centre[guests])[1][:, 0]
+                home[guests] = hosts[nearest]
+    lonely = np.flatnonzero(home < 0)
+    first = np.unique(units.country, return_index=True)[1]
+    home[lonely] = first[units.country[lonely]]
+    return home
 
 
-def _cut_units(
-    names: npt.NDArray[np.object_],
-    polygon: GeometryArray,
-    points: FloatArray,
-    owner: IntArray,
-    max_count: int,
-) -> tuple[npt.NDArray[np.str_], IntArray, GeometryArray]:
-    """Ids, groups and polygons of the cells that units are cut into."""
-    ids: list[str] = []
-    groups: list[int] = []
-    shapes: list[GeometryArray] = []
+def _heads(units: _Units, group: IntArray, unit: IntArray) -> IntArray:
+    """The unit (G,) that names each group: the one with most photos, the first of equals."""
+    count = np.bincount(unit, minlength=len(units))
+    order = np.lexsort((np.arange(len(units)), -count, group))
+    return order[np.unique(group[order], return_index=True)[1]]
+
+
+def _split_groups(
+    land: GeometryArray, owner: IntArray, points: FloatArray, config: CellConfig, workers: int
+) -> tuple[IntArray, list[str], GeometryArray]:
+    """Group, path and polygon of every cell."""
+    xyz = unit_vectors(points)
     order = np.argsort(owner, kind="stable")
-    edges = np.searchsorted(owner[order], np.arange(len(names) + 1))
-    for group, name in enumerate(names):
-        parts = split_dense(points[order[edges[group] : edges[group + 1]]], max_count)
-        if parts == [("", WHOLE_MAP)]:
-            cut = polygon[group : group + 1]
-        else:
-            boxes = shapely.box(*np.array([box for _, box in parts]).T)
-            cut = repair(shapely.intersection(polygon[group], boxes))
-        kept = [i for i in range(len(parts)) if not cut[i].is_empty]  # photos at sea have no land
-        ids += [name + (f"#{parts[i][0]}" if parts[i][0] else "") for i in kept]
-        groups += [group] * len(kept)
-        shapes.append(cut[kept])
-    return np.array(ids), np.array(groups, np.intp), np.concatenate(shapes)
+    edges = np.searchsorted(owner[order], np.arange(len(land) + 1))
+    count = np.diff(edges)
+    dense = np.flatnonzero(count > config.max_count)
+    dense = dense[np.argsort(-count[dense], kind="stable")]  # the longest task first
+    tasks = [
+        (Piece("", land[i], xyz[order[edges[i] : edges[i + 1]]]), config) for i in dense.tolist()
+    ]
+    whole = np.flatnonzero(count <= config.max_count)
+    groups, paths, polygons = whole.tolist(), [""] * len(whole), land[whole].tolist()
+    for group, parts in zip(dense.tolist(), _run(tasks, workers), strict=True):
+        groups += [group] * len(parts)
+        paths += [path for path, _ in parts]
+        polygons += [polygon for _, polygon in parts]
+    cells = np.empty(len(polygons), dtype=object)
+    cells[:] = polygons
+    return np.array(groups, np.intp), paths, cells
+
+
+_Task = tuple[Piece, CellConfig]
+_Parts = list[tuple[str, shapely.Geometry]]
+
+
+def _run(tasks: list[_Task], workers: int) -> Iterable[_Parts]:
+    workers = min(workers, len(tasks))
+    if workers <= 1:
+        return map(_split_unit, tasks)
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        return list(pool.map(_split_unit, tasks))
+
+
+def _split_unit(task: _Task) -> _Parts:
+    return [(piece.path, piece.polygon) for piece in split(*task)]
 
 
 def _table(
-    cell_id: npt.NDArray[np.str_],
-    country: npt.NDArray[np.str_],
-    polygon: GeometryArray,
-    points: FloatArray,
-    borders: Boundaries,
+    units: _Units, head: IntArray, path: list[str], polygon: GeometryArray, points: FloatArray
 ) -> CellTable:
-    """Count photos in the finished cells, and place and name each cell by them."""
-    inside = shapely.get_coordinates(shapely.point_on_surface(polygon))[:, ::-1]
-    empty = np.zeros(len(cell_id), np.int64)
-    blank = np.full(len(cell_id), "")
-    cell = CellTable(cell_id, country, blank, inside, polygon, empty).locate(points)
-    count = np.bincount(cell, minlength=len(cell_id))
-    mean = group_means(points, cell, len(cell_id))
-    centroids = np.where(count[:, None] > 0, mean, inside)
-    region = borders.locate(centroids)[:, min(1, len(borders.levels) - 1)]
-    names = borders.region.names[region].astype(np.str_)
-    return CellTable(cell_id, country, names, centroids, polygon, count.astype(np.int64))
+    """Name the cells, and count the photos in them."""
+    borders = units.borders
+    country = borders.country.codes[units.country[head]].astype(np.str_)
+    code = borders.finest.codes[head]
+    names = [f"{a}/{b}{c}" for a, b, c in zip(country, code, path, strict=True)]
+    order = np.argsort(names)
+    region = units.region[head[order]]
+    owner = country[order]
+    wrapped = split_antimeridian(polygon[order])
+    codes = borders.region.codes[region].astype(np.str_)
+    table = CellTable(
+        cell_id=np.array(names)[order],
+        country=owner,
+        region=borders.region.names[region].astype(np.str_),
+        region_id=np.array([f"{a}/{b}" for a, b in zip(owner, codes, strict=True)]),
+        centroids=np.zeros((len(order), 2)),
+        polygon=wrapped,
+        count=np.zeros(len(order), np.int64),
+    )
+    return table.counted(points)
+
+
+def _without_small_cells(table: CellTable, points: FloatArray, config: CellConfig) -> CellTable:
+    """Unite cells that photos at sea or on a line have left small.
+
+    Inside `split` a photo at sea belongs to the nearest photos on land; in the table to the nearest
+    shore. What falls below the minimum by that joins the touching cell with fewest photos.
+    """
+    while True:
+        group = _small_with_neighbours(table, config)
+        if (group == np.arange(len(table))).all():
+            return table
+        table = table.united(group).counted(points)
+
+
+def _small_with_neighbours(table: CellTable, config: CellConfig) -> IntArray:
+    """Row (C,) of the cell that each cell joins: its own for nearly all."""
+    lacking = table.count < config.min_count
+    row = np.flatnonzero(np.isin(table.country, table.country[lacking]))
+    country = np.unique(table.country[row], return_inverse=True)[1]
+    pairs = row[touching(unwrap(table.polygon[row], country), country, config.touch_deg)]
+    near: dict[int, set[int]] = {}
+    for a, b in pairs.tolist():
+        near.setdefault(a, set()).add(b)
+        near.setdefault(b, set()).add(a)
+    group = np.arange(len(table))
+    count = table.count.copy()
+    while True:
+        small = [i for i in near if group[i] == i and count[i] < config.min_count and near[i]]
+        if not small:
+            break
+        guest = min(small, key=lambda i: (count[i], i))
+        host = min(near[guest], key=lambda i: (count[i], i))
+        group[group == guest] = host
+        count[host] += count[guest]
+        links = near.pop(guest)
+        for other in links - {host}:
+            near[other] = (near[other] - {guest}) | {host}
+        near[host] = (near[host] | links) - {host, guest}
+    return group

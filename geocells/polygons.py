@@ -15,13 +15,22 @@ import numpy.typing as npt
 import shapely
 
 from geocells.neighbours import NearestPoints
-from geocells.sphere import FloatArray, check_latlon, wrap_lon
+from geocells.sphere import (
+    FloatArray,
+    check_latlon,
+    haversine_km,
+    latlon_from_vectors,
+    unit_vectors,
+    wrap_lon,
+)
 
 IntArray = npt.NDArray[np.int32]
 GeometryArray = npt.NDArray[np.object_]
 
 _STEP_DEG = 0.05
-"""Longest gap between shore points, 5.6 km: distances to the shore are too long by half at most."""
+"""Longest piece of an outline, 5.6 km."""
+_CANDIDATES = 8
+"""Pieces of outlines with the nearest middles, among which the nearest one is looked for."""
 _WINDOW_DEG = 1.0
 _WINDOW_KM = 110.0
 _FEW = 64
@@ -90,24 +99,43 @@ def without_overlaps(polygons: GeometryArray) -> GeometryArray:
     return result
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Shore:
-    """Points along the outlines of polygons, ready for nearest-neighbour search."""
+    """Short straight pieces of the outlines of polygons, found by their middles."""
 
-    points: NearestPoints
+    middles: NearestPoints
+    start: FloatArray
+    """(S, 3) unit vectors."""
+    run: FloatArray
+    """(S, 3) from there to the end."""
     owner: IntArray
+    """(S,) polygon."""
 
     @classmethod
     def of(cls, parts: GeometryArray, owner: IntArray) -> _Shore:
-        lonlat, part = shapely.get_coordinates(
-            shapely.segmentize(parts, _STEP_DEG), return_index=True
+        lines, part = shapely.get_parts(shapely.boundary(parts), return_index=True)
+        lonlat, line = shapely.get_coordinates(
+            shapely.segmentize(lines, _STEP_DEG), return_index=True
         )
-        return cls(NearestPoints(lonlat[:, ::-1]), owner[part])
+        xyz = unit_vectors(lonlat[:, ::-1])
+        first = np.flatnonzero(line[1:] == line[:-1])
+        run = xyz[first + 1] - xyz[first]
+        middle = latlon_from_vectors(xyz[first] + run / 2.0)
+        return cls(NearestPoints(middle), xyz[first], run, owner[part[line[first]]])
 
     def nearest(self, latlon: FloatArray) -> tuple[IntArray, FloatArray, FloatArray]:
-        distance_km, index = self.points.query(latlon)
-        nearest = index[:, 0]
-        return self.owner[nearest], distance_km[:, 0], self.points.latlon[nearest]
+        """See `PolygonIndex.nearest`."""
+        index = self.middles.query(latlon, min(_CANDIDATES, len(self.owner)))[1]
+        run = self.run[index]
+        offset = unit_vectors(latlon)[:, None] - self.start[index]
+        length = np.einsum("nki,nki->nk", run, run)
+        along = np.einsum("nki,nki->nk", offset, run) / np.maximum(length, 1e-300)
+        foot = np.clip(along, 0.0, 1.0)[:, :, None] * run
+        gap = np.einsum("nki,nki->nk", offset - foot, offset - foot)
+        best = np.argmin(gap, axis=1)
+        row = np.arange(len(latlon))
+        point = latlon_from_vectors(self.start[index[row, best]] + foot[row, best])
+        return self.owner[index[row, best]], haversine_km(latlon, point), point
 
 
 class PolygonIndex:
@@ -130,13 +158,21 @@ class PolygonIndex:
             (N,) int32: the covering polygon (the first one on a shared border), else the nearest
             one, else -1 beyond `max_km`.
         """
+        return self.snap(latlon, max_km)[0]
+
+    def snap(self, latlon: npt.ArrayLike, max_km: float = np.inf) -> tuple[IntArray, FloatArray]:
+        """As `locate`, and the (N, 2) coordinates moved to the outlines where they lie outside."""
         points = check_latlon(latlon)
         found = self.covering(points)
         outside = np.flatnonzero(found < 0)
+        snapped = points
         if max_km > 0 and len(outside) and len(self._parts):
-            nearest, distance_km, _ = self.nearest(points[outside])
-            found[outside] = np.where(distance_km <= max_km, nearest, -1)
-        return found
+            nearest, distance_km, foot = self.nearest(points[outside])
+            near = distance_km <= max_km
+            found[outside[near]] = nearest[near]
+            snapped = points.copy()
+            snapped[outside[near]] = foot[near]
+        return found, snapped
 
     def covering(self, latlon: FloatArray) -> IntArray:
         """Index of the first polygon that covers each coordinate (N, 2), -1 where none does."""
@@ -160,7 +196,8 @@ class PolygonIndex:
 
         Returns:
             (N,) polygon index, (N,) distance in km, and the (N, 2) outline point it is measured to.
-            Outlines are sampled every 5 km at least, so the distance is at most 3 km too long.
+            It is the nearest among the pieces of outlines with the nearest middles; pieces are
+            5.6 km long at most, and short where there are many.
         """
         if len(latlon) <= _FEW and "_shore" not in self.__dict__:
             parts = self._parts_around(latlon)
@@ -217,6 +254,42 @@ def split_antimeridian(polygons: GeometryArray) -> GeometryArray:
             for turn in (-360.0, 0.0, 360.0)
         ]
         result[i] = repair(np.array([shapely.union_all(np.concatenate(strips))]))[0]
+    return result
+
+
+def unwrap(polygons: GeometryArray, country: npt.NDArray[np.intp]) -> GeometryArray:
+    """Shift parts by a turn where that makes one piece of a country on both sides of the seam.
+
+    Args:
+        polygons: (N,) lon/lat degrees within -180..180.
+        country: (N,) integers; the polygons of each are seen together.
+
+    Returns:
+        (N,) polygons; of a country across the antimeridian the side with less land is beyond it.
+    """
+    parts, owner = shapely.get_parts(polygons, return_index=True)
+    bounds = shapely.bounds(parts)
+    shift = np.zeros(len(parts))
+    order = np.lexsort((bounds[:, 0], country[owner]))
+    for rows in np.split(order, np.flatnonzero(np.diff(country[owner][order])) + 1):
+        west, reach = bounds[rows, 0], np.maximum.accumulate(bounds[rows, 2])
+        gaps = west[1:] - reach[:-1]
+        widest = int(np.argmax(gaps, axis=0)) if len(gaps) else -1
+        if widest < 0 or gaps[widest] <= 360.0 - (reach[-1] - west[0]):
+            continue
+        left, right = rows[: widest + 1], rows[widest + 1 :]
+        if shapely.area(parts[left]).sum() < shapely.area(parts[right]).sum():
+            shift[left] = 360.0
+        else:
+            shift[right] = -360.0
+    result = polygons.copy()
+    for i in np.unique(owner[shift != 0.0]):
+        mine = owner == i
+        moved = [
+            shapely.transform(part, lambda xy, turn=turn: xy + [turn, 0.0])
+            for part, turn in zip(parts[mine], shift[mine], strict=True)
+        ]
+        result[i] = shapely.union_all(moved) if len(moved) > 1 else moved[0]
     return result
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,31 @@ import pyarrow.parquet as pq
 import shapely
 
 from geocells.columns import numbers, objects, read_parquet
-from geocells.polygons import GeometryArray, IntArray, PolygonIndex
-from geocells.sphere import FloatArray
+from geocells.polygons import GeometryArray, IntArray, PolygonIndex, dissolve
+from geocells.sphere import FloatArray, check_latlon, group_means
 
 StrArray = npt.NDArray[np.str_]
 
 _BOX = ("xmin", "ymin", "xmax", "ymax")
+
+
+@dataclass(frozen=True, eq=False)
+class Hierarchy:
+    """Country > region > cell, as a hierarchical head needs it."""
+
+    countries: StrArray
+    """(K,) ISO codes, sorted."""
+    regions: StrArray
+    """(R,) region ids, sorted."""
+    country_of_region: npt.NDArray[np.intp]
+    """(R,) row in `countries`."""
+    region_of_cell: npt.NDArray[np.intp]
+    """(C,) row in `regions`."""
+
+    @property
+    def country_of_cell(self) -> npt.NDArray[np.intp]:
+        """(C,) row in `countries`."""
+        return self.country_of_region[self.region_of_cell]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +52,9 @@ class CellTable:
     country: StrArray
     """(C,) ISO 3166-1 alpha-2 codes; a cell never crosses a border."""
     region: StrArray
-    """(C,) name of the first-level region that the centroid lies in."""
+    """(C,) name of the first-level region (admin-1) that most of the cell belongs to."""
+    region_id: StrArray
+    """(C,) country and code of that region, unique in the world."""
     centroids: FloatArray
     """(C, 2) degrees: spherical mean of the cell's photos, or a point inside an empty cell."""
     polygon: GeometryArray
@@ -72,6 +93,41 @@ class CellTable:
         index = np.asarray(rows)
         return CellTable(*(getattr(self, field.name)[index] for field in fields(self)))
 
+    @cached_property
+    def hierarchy(self) -> Hierarchy:
+        """The countries and regions above the cells."""
+        countries, cell_country = np.unique(self.country, return_inverse=True)
+        regions, first, cell_region = np.unique(
+            self.region_id, return_index=True, return_inverse=True
+        )
+        return Hierarchy(countries, regions, cell_country[first], cell_region)
+
+    def counted(self, latlon: npt.ArrayLike) -> CellTable:
+        """The table with numbers and means of these photos, (N, 2) degrees, in `locate`'s cells."""
+        points = check_latlon(latlon)
+        cell = self.locate(points)
+        count = np.bincount(cell, minlength=len(self))
+        inside = shapely.get_coordinates(shapely.point_on_surface(self.polygon))[:, ::-1]
+        mean = group_means(points, cell, len(self))
+        centroids = np.where(count[:, None] > 0, mean, inside)
+        return replace(self, centroids=centroids, count=count.astype(np.int64))
+
+    def united(self, group: npt.NDArray[np.integer]) -> CellTable:
+        """Fewer cells: those of equal `group` (C,) become one, named by the one with most photos.
+
+        Counts are added; the centroid stays that of the naming cell until `counted` is called.
+        """
+        order = np.lexsort((np.arange(len(self)), -self.count, group))
+        head = np.sort(order[np.unique(group[order], return_index=True)[1]])
+        rank = np.empty(len(self), np.intp)
+        rank[group[head]] = np.arange(len(head))
+        merged = rank[group]
+        return replace(
+            self.take(head),
+            polygon=dissolve(self.polygon, merged, len(head)),
+            count=np.bincount(merged, self.count, len(head)).astype(np.int64),
+        )
+
     def to_geojson(self) -> dict[str, Any]:
         """A GeoJSON FeatureCollection with one feature per cell (RFC 7946: lon, lat)."""
         features = [
@@ -81,6 +137,7 @@ class CellTable:
                 "properties": {
                     "country": str(self.country[i]),
                     "region": str(self.region[i]),
+                    "region_id": str(self.region_id[i]),
                     "count": int(self.count[i]),
                     "lat": float(self.centroids[i, 0]),
                     "lon": float(self.centroids[i, 1]),
@@ -99,6 +156,7 @@ class CellTable:
             "cell_id": pa.array(self.cell_id.tolist(), pa.string()),
             "country": pa.array(self.country.tolist(), pa.string()),
             "region": pa.array(self.region.tolist(), pa.string()),
+            "region_id": pa.array(self.region_id.tolist(), pa.string()),
             "lat": pa.array(self.centroids[:, 0]),
             "lon": pa.array(self.centroids[:, 1]),
             "count": pa.array(self.count),
@@ -127,6 +185,7 @@ class CellTable:
                 cell_id=objects(table["cell_id"]).astype(np.str_),
                 country=objects(table["country"]).astype(np.str_),
                 region=objects(table["region"]).astype(np.str_),
+                region_id=objects(table["region_id"]).astype(np.str_),
                 centroids=np.stack([numbers(table["lat"]), numbers(table["lon"])], axis=-1),
                 polygon=shapely.from_wkb(objects(table["geometry"])),
                 count=numbers(table["count"]),
