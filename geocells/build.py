@@ -53,7 +53,8 @@ def build_cells(
     points = points[np.lexsort(points.T)]  # sums do not depend on the order they came in
     wanted = config or CellConfig()
     units = _Units.of(load_boundaries() if boundaries is None else boundaries)
-    unit, ashore = units.borders.finest.index.snap(points)
+    row, ashore = units.borders.finest.index.snap(points)
+    unit = row.astype(np.intp)
     group = _group_units(units, unit, points, wanted)
     n_groups = int(group.max()) + 1
     land = dissolve(units.polygons, group, n_groups)
@@ -85,9 +86,7 @@ class _Units:
         return len(self.country)
 
 
-def _group_units(
-    units: _Units, unit: IntArray, points: FloatArray, config: CellConfig
-) -> IntArray:
+def _group_units(units: _Units, unit: IntArray, points: FloatArray, config: CellConfig) -> IntArray:
     """Group (U,) of each unit after uniting the small ones."""
     count = np.bincount(unit, minlength=len(units))
     home, seat = np.unique(_attach_empty(units, count, unit, points), return_inverse=True)

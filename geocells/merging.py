@@ -128,12 +128,10 @@ def _in_reach(centre: _Cell, alive: dict[int, _Cell], reach: float) -> list[int]
     half = (centre.box[2:] - centre.box[:2]) * (reach - 1.0) / 2.0
     low, high = centre.box[:2] - half, centre.box[2:] + half
     inside = (boxes[:, :2] <= high).all(axis=1) & (boxes[:, 2:] >= low).all(axis=1)
-    return keys[inside].tolist()
+    return [int(key) for key in keys[inside]]
 
 
-def _absorb(
-    centre: _Cell, key: int, other: _Cell, chosen: int, alive: dict[int, _Cell]
-) -> None:
+def _absorb(centre: _Cell, key: int, other: _Cell, chosen: int, alive: dict[int, _Cell]) -> None:
     centre.units += other.units
     centre.count += other.count
     centre.box = np.concatenate(

@@ -286,7 +286,7 @@ def unwrap(polygons: GeometryArray, country: npt.NDArray[np.intp]) -> GeometryAr
     for i in np.unique(owner[shift != 0.0]):
         mine = owner == i
         moved = [
-            shapely.transform(part, lambda xy, turn=turn: xy + [turn, 0.0])
+            shapely.transform(part, lambda xy, turn=turn: xy + np.array([turn, 0.0]))
             for part, turn in zip(parts[mine], shift[mine], strict=True)
         ]
         result[i] = shapely.union_all(moved) if len(moved) > 1 else moved[0]

@@ -112,6 +112,13 @@ def unit_vectors(latlon: npt.ArrayLike) -> FloatArray:
     return np.stack([cos_lat * np.cos(lon), cos_lat * np.sin(lon), np.sin(lat)], axis=-1)
 
 
+def dots(xyz: FloatArray, direction: FloatArray) -> FloatArray:
+    """Dot products of vectors (N, 3) and one direction (3,), summed in one order on any machine."""
+    x, y, z = direction.tolist()
+    total: FloatArray = xyz[:, 0] * x + xyz[:, 1] * y + xyz[:, 2] * z
+    return total
+
+
 def latlon_from_vectors(xyz: npt.ArrayLike) -> FloatArray:
     """Directions back to degrees: (..., 3) of any length -> (..., 2), -180 <= lon < 180."""
     x, y, z = np.moveaxis(np.asarray(xyz, float), -1, 0)

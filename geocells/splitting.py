@@ -11,7 +11,8 @@ from scipy.spatial import KDTree
 
 from geocells.clustering import NOISE, IntArray, Sites, hdbscan_labels, optics_labels, thin
 from geocells.config import CellConfig
-from geocells.sphere import FloatArray, latlon_from_vectors
+from geocells.cutting import around, middle_meridian
+from geocells.sphere import FloatArray, dots
 from geocells.voronoi import divide
 
 
@@ -120,7 +121,8 @@ def _centres(photos: Sites, owner: IntArray, n_clusters: int) -> FloatArray:
     weighted = photos.xyz[mine] * photos.weight[mine, None]
     sums = [np.bincount(owner[mine], weighted[:, axis], n_clusters) for axis in range(3)]
     centres = np.stack(sums, axis=1)
-    return centres / np.linalg.norm(centres, axis=1, keepdims=True)
+    unit: FloatArray = centres / np.linalg.norm(centres, axis=1, keepdims=True)
+    return unit
 
 
 def _around_centres(photos: Sites, centres: FloatArray, min_count: int) -> Plan | None:
@@ -146,7 +148,7 @@ def _bisect(photos: Sites, axis: int, least: float) -> Plan | None:
     direction = direction * np.sign(direction[np.argmax(np.abs(direction))])
     direction = direction - (direction @ centre) * centre
     direction /= np.linalg.norm(direction)
-    angle = np.arctan2(_along(photos.xyz, direction), _along(photos.xyz, centre))
+    angle = np.arctan2(dots(photos.xyz, direction), dots(photos.xyz, centre))
     order = np.argsort(angle, kind="stable")
     below = np.cumsum(photos.weight[order])[:-1]
     gap = np.diff(angle[order])
@@ -159,14 +161,7 @@ def _bisect(photos: Sites, axis: int, least: float) -> Plan | None:
     return Plan(np.cos(half) * centre + np.sin(half) * direction, np.arange(2))
 
 
-def _along(xyz: FloatArray, direction: FloatArray) -> FloatArray:
-    """Dot products (N,), summed in one order on every machine."""
-    return xyz[:, 0] * direction[0] + xyz[:, 1] * direction[1] + xyz[:, 2] * direction[2]
-
-
-def _carry_out(
-    piece: Piece, photos: Sites, plan: Plan, number: int, min_count: int
-) -> list[Piece]:
+def _carry_out(piece: Piece, photos: Sites, plan: Plan, number: int, min_count: int) -> list[Piece]:
     """The pieces that a plan leads to; none if one of them had too few photos or no land."""
     owner = plan.label[KDTree(plan.sites).query(piece.xyz)[1]]
     if np.bincount(owner, minlength=2).min() < min_count:
@@ -186,16 +181,13 @@ def _carry_out(
 
 def _on_land(piece: Piece, land: shapely.Geometry, owner: IntArray) -> IntArray:
     """Labels (N,) of photos by the land they are on; those at sea keep their label."""
-    west, _, east, _ = shapely.bounds(piece.polygon)
-    middle = (west + east) / 2.0
-    latlon = latlon_from_vectors(piece.xyz)
-    lon = middle + np.mod(latlon[:, 1] - middle + 180.0, 360.0) - 180.0
+    lon, lat = around(piece.xyz, middle_meridian(piece.polygon))
     shapely.prepare(land)
     owner = owner.copy()
-    astray = ~shapely.intersects_xy(land[owner], lon, latlon[:, 0])
+    astray = ~shapely.intersects_xy(land[owner], lon, lat)
     for label, shape in enumerate(land):
         rows = np.flatnonzero(astray)
-        inside = rows[shapely.intersects_xy(shape, lon[rows], latlon[rows, 0])]
+        inside = rows[shapely.intersects_xy(shape, lon[rows], lat[rows])]
         owner[inside] = label
         astray[inside] = False
     return owner

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import shapely
-from scipy.spatial import Delaunay
+from scipy.spatial import ConvexHull, Delaunay, KDTree, QhullError
 
 from geocells.clustering import IntArray, Sites
+from geocells.cutting import STEP_RAD, around, cut, lines, middle_meridian, world
 from geocells.polygons import GeometryArray, unite
-from geocells.sphere import FloatArray, latlon_from_vectors, unit_vectors
+from geocells.sphere import FloatArray, dots, unit_vectors
 
-_STEP_RAD = np.radians(0.2)
-"""Borders are great circles, written as chords this long: off by 30 m at most at 60 degrees."""
 _GUARD_RAD = np.radians(150.0)
 """Sites this far around the real ones close the outer regions, 75 degrees away or more."""
 _GUARDS = 5
@@ -35,9 +33,8 @@ def divide(
     Returns:
         (L,) valid polygons that tile the polygon; empty for a label without land.
     """
-    west, _, east, _ = shapely.bounds(polygon)
-    middle = (west + east) / 2.0
-    pieces = _cut(polygon, _borders(sites, label, middle))
+    middle = middle_meridian(polygon)
+    pieces = cut(polygon, _borders(sites, label, middle))
     inner = shapely.get_coordinates(shapely.point_on_surface(pieces))[:, ::-1]
     owner = label[_nearest(unit_vectors(inner), sites)]
     n_labels = int(label.max()) + 1
@@ -47,43 +44,48 @@ def divide(
     return _by_label(pieces, owner, n_labels)
 
 
+def tessellate(sites: FloatArray) -> GeometryArray:
+    """Voronoi polygons (S,) of sites (S, 3) all over the Earth, S >= 4, split at the antimeridian.
+
+    Raises:
+        ValueError: the sites lie in one plane.
+    """
+    try:
+        hull = ConvexHull(sites)
+    except QhullError as error:
+        raise ValueError(f"{len(sites)} sites in one plane have no tessellation") from error
+    corner = hull.equations[:, :3]
+    edge, pair = _inner_edges(hull.simplices, hull.neighbors)
+    faces = cut(world(), _arcs(sites[edge], corner[pair], 0.0))
+    inner = shapely.get_coordinates(shapely.point_on_surface(faces))[:, ::-1]
+    return _by_label(faces, _nearest(unit_vectors(inner), sites), len(sites))
+
+
 def _borders(sites: FloatArray, label: IntArray, middle: float) -> GeometryArray:
     """Great-circle arcs (A,) between sites of unlike labels, as lines of lon/lat."""
-    around = _with_guards(sites)
-    triangle, edge = _delaunay(around)
+    everywhere = _with_guards(sites)
+    edge, ends = _delaunay(everywhere)
     apart = np.append(label, np.full(_GUARDS, -1))
     real = (edge < len(sites)).all(axis=1) & (apart[edge[:, 0]] != apart[edge[:, 1]])
-    edge, triangle = edge[real], triangle[real]
-    first, second = around[edge[:, 0]], around[edge[:, 1]]
+    return _arcs(everywhere[edge[real]], ends[real], middle)
+
+
+def _arcs(pair: FloatArray, ends: FloatArray, middle: float) -> GeometryArray:
+    """Lines (E,) halfway between pairs of sites (E, 2, 3), from corner to corner (E, 2, 3)."""
+    first, second = pair[:, 0], pair[:, 1]
     # the bisector is the great circle through the middle of both, at right angles to their chord
     axis = (first + second) / np.linalg.norm(first + second, axis=1, keepdims=True)
     normal = (first - second) / np.linalg.norm(first - second, axis=1, keepdims=True)
     along = np.cross(normal, axis)
     angle = np.stack(
-        [
-            np.arctan2(_dot(corner, along), _dot(corner, axis))
-            for corner in (triangle[:, 0], triangle[:, 1])
-        ],
-        axis=1,
+        [np.arctan2(_dot(ends[:, i], along), _dot(ends[:, i], axis)) for i in (0, 1)], axis=1
     )
-    count = np.ceil(np.abs(angle[:, 1] - angle[:, 0]) / _STEP_RAD).astype(int) + 1
-    arc = np.repeat(np.arange(len(edge)), count + 1)
+    count = np.ceil(np.abs(angle[:, 1] - angle[:, 0]) / STEP_RAD).astype(int) + 1
+    arc = np.repeat(np.arange(len(pair)), count + 1)
     step = np.arange(len(arc)) - np.repeat(np.cumsum(count + 1) - (count + 1), count + 1)
     theta = angle[arc, 0] + (angle[arc, 1] - angle[arc, 0]) * step / count[arc]
     xyz = np.cos(theta)[:, None] * axis[arc] + np.sin(theta)[:, None] * along[arc]
-    return _lines(latlon_from_vectors(xyz), arc, middle)
-
-
-def _lines(latlon: FloatArray, arc: IntArray, middle: float) -> GeometryArray:
-    """One line for each arc, within 180 degrees of the middle meridian and broken beyond."""
-    lon = middle + np.mod(latlon[:, 1] - middle + 180.0, 360.0) - 180.0
-    new = (np.diff(arc, prepend=-1) != 0) | (np.abs(np.diff(lon, prepend=lon[:1])) > 180.0)
-    line = np.cumsum(new) - 1
-    long_enough = np.bincount(line)[line] > 1
-    line = np.unique(line[long_enough], return_inverse=True)[1]
-    xy = np.stack([lon, latlon[:, 0]], axis=1)[long_enough]
-    lines: GeometryArray = shapely.linestrings(xy, indices=line)
-    return lines
+    return lines(xyz, arc, middle)
 
 
 def _with_guards(sites: FloatArray) -> FloatArray:
@@ -105,31 +107,35 @@ def _frame(sites: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     return centre, east, np.cross(centre, east)
 
 
-def _delaunay(xyz: FloatArray) -> tuple[FloatArray, IntArray]:
-    """Inner edges of the spherical Delaunay triangulation.
+def _delaunay(xyz: FloatArray) -> tuple[IntArray, FloatArray]:
+    """Inner edges of the spherical Delaunay triangulation of sites and guards.
 
     Stereographic projection maps circles to circles, so that the empty circles of the plane are
-    those of the sphere.
+    those of the sphere; and it keeps sites apart that a convex hull could not tell from one plane.
 
     Returns:
-        (E, 2, 3) Voronoi corners at the ends of the border of the two sites, and (E, 2) these.
+        (E, 2) sites, and (E, 2, 3) the Voronoi corners at the ends of their border.
     """
     centre, east, north = _frame(xyz[:-_GUARDS])
-    depth = 1.0 + xyz @ centre
-    plane = np.stack([xyz @ east / depth, xyz @ north / depth], axis=1)
+    depth = 1.0 + dots(xyz, centre)
+    plane = np.stack([dots(xyz, east) / depth, dots(xyz, north) / depth], axis=1)
     mesh = Delaunay(plane)
     a, b, c = (xyz[mesh.simplices[:, i]] for i in range(3))
     # at right angles to the triangle, so as far from a, b and c; outward, as scipy turns left
     corner = np.cross(b - a, c - a)
     corner /= np.linalg.norm(corner, axis=1, keepdims=True).clip(1e-300)
-    face, side = np.nonzero(mesh.neighbors >= 0)
-    other = mesh.neighbors[face, side]
+    edge, pair = _inner_edges(mesh.simplices, mesh.neighbors)
+    return edge, corner[pair]
+
+
+def _inner_edges(triangles: IntArray, neighbours: IntArray) -> tuple[IntArray, IntArray]:
+    """Sites (E, 2) at the ends of each edge, and the triangles (E, 2) on its sides."""
+    face, side = np.nonzero(neighbours >= 0)
+    other = neighbours[face, side]
     once = face < other
     face, side, other = face[once], side[once], other[once]
-    ends = np.stack(
-        [mesh.simplices[face, (side + 1) % 3], mesh.simplices[face, (side + 2) % 3]], axis=1
-    )
-    return np.stack([corner[face], corner[other]], axis=1), ends.astype(np.intp)
+    ends = np.stack([triangles[face, (side + 1) % 3], triangles[face, (side + 2) % 3]], axis=1)
+    return ends.astype(np.intp), np.stack([face, other], axis=1)
 
 
 def _dot(a: FloatArray, b: FloatArray) -> FloatArray:
@@ -138,35 +144,17 @@ def _dot(a: FloatArray, b: FloatArray) -> FloatArray:
 
 
 def _nearest(xyz: FloatArray, sites: FloatArray) -> IntArray:
-    """Site (N,) nearest to each point; sums in one order, whatever library multiplies matrices."""
-    cosine = sum(np.multiply.outer(xyz[:, axis], sites[:, axis]) for axis in range(3))
-    nearest: IntArray = np.argmax(cosine, axis=1)
+    """Site (N,) nearest to each point."""
+    nearest: IntArray = KDTree(sites).query(xyz)[1]
     return nearest
-
-
-def _cut(polygon: shapely.Geometry, lines: GeometryArray) -> GeometryArray:
-    """Faces (F,) into which lines cut a polygon."""
-    faces: list[GeometryArray] = []
-    tree = shapely.STRtree(lines)
-    for part in shapely.get_parts(polygon):
-        shapely.prepare(part)
-        crossing = lines[tree.query(part, predicate="intersects")]
-        if not len(crossing):
-            faces.append(np.array([part]))
-            continue
-        net = shapely.union_all(np.append(crossing, shapely.boundary(part)))
-        found = shapely.get_parts(shapely.polygonize(shapely.get_parts(net)))
-        inner = shapely.point_on_surface(found)
-        faces.append(found[shapely.intersects(part, inner)])  # not the lakes
-    return np.concatenate(faces)
 
 
 def _united(
     pieces: GeometryArray, owner: IntArray, n_labels: int
 ) -> tuple[GeometryArray, IntArray]:
     """Connected pieces of each label, and their labels."""
-    whole = _by_label(pieces, owner, n_labels)
-    return shapely.get_parts(whole, return_index=True)
+    united, label = shapely.get_parts(_by_label(pieces, owner, n_labels), return_index=True)
+    return united, label
 
 
 def _by_label(pieces: GeometryArray, owner: IntArray, n_labels: int) -> GeometryArray:
@@ -179,12 +167,10 @@ def _by_label(pieces: GeometryArray, owner: IntArray, n_labels: int) -> Geometry
 
 def _photos_of(pieces: GeometryArray, photos: Sites, middle: float) -> FloatArray:
     """Number of photos (P,) on each piece."""
-    latlon = latlon_from_vectors(photos.xyz)
-    lon = middle + np.mod(latlon[:, 1] - middle + 180.0, 360.0) - 180.0
-    point, piece = shapely.STRtree(pieces).query(
-        shapely.points(lon, latlon[:, 0]), predicate="intersects"
-    )
-    return np.bincount(piece, photos.weight[point], len(pieces))
+    lon, lat = around(photos.xyz, middle)
+    point, piece = shapely.STRtree(pieces).query(shapely.points(lon, lat), predicate="intersects")
+    count: FloatArray = np.bincount(piece, photos.weight[point], len(pieces)).astype(float)
+    return count
 
 
 def _settle(pieces: GeometryArray, owner: IntArray, count: FloatArray) -> IntArray:

@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from geocells.build import CellConfig, build_cells
-from geocells.columns import numbers, objects, read_parquet
-from geocells.sphere import check_latlon
+from geocells.build import build_cells
+from geocells.columns import objects
+from geocells.config import CellConfig
 from geocells.table import CellTable
 from geoloc.encoder import FloatArray
+from training import coordinates
 from training.fit_heads import density_prior
-from training.manifest import ManifestError
 
 LatLon = npt.NDArray[np.float64]
 
@@ -29,31 +29,26 @@ CELLS_WANTED = 900
 FEWEST_PER_CELL = 8
 
 
-def read_coordinates(paths: Sequence[str | os.PathLike[str]]) -> LatLon:
+def read_world(paths: Sequence[str | os.PathLike[str]]) -> tuple[LatLon, list[str]]:
     """Photo coordinates of the world, one per author and square of 5 km.
 
     Args:
-        paths: Parquet files with the columns lat, lon in degrees, and perhaps author.
+        paths: tables with the columns lat, lon in degrees, and perhaps author; see
+            `training.coordinates.read`.
 
     Returns:
-        (N, 2) degrees.
+        (N, 2) degrees, and what was left out.
 
     Raises:
         ManifestError: a file is no such table.
     """
-    return np.concatenate([np.empty((0, 2)), *(_read(Path(path)) for path in paths)])
+    read = [coordinates.read(Path(path)) for path in paths]
+    thinned = [_one_per_author_and_square(latlon, table) for latlon, table, _ in read]
+    problems = [line for _, _, lines in read for line in lines]
+    return np.concatenate([np.empty((0, 2)), *thinned]), problems
 
 
-def _read(path: Path) -> LatLon:
-    try:
-        table = read_parquet(path)
-        latlon = np.stack([numbers(table[name]).astype(float) for name in ("lat", "lon")], axis=1)
-        check_latlon(latlon, str(path))
-    except (OSError, KeyError, ValueError, pa.ArrowException) as error:
-        reason = str(error).splitlines()[0]
-        raise ManifestError(
-            f"{path}: no table of coordinates ({reason}); it needs the columns lat,lon in degrees"
-        ) from error
+def _one_per_author_and_square(latlon: LatLon, table: pa.Table) -> LatLon:
     square = squares(latlon, WORLD_STEP_DEG)
     if "author" in table.column_names:
         author = np.unique(objects(table["author"]).astype(str), return_inverse=True)[1]
@@ -78,7 +73,7 @@ def build_earth(photos: LatLon, world: LatLon) -> tuple[CellTable, FloatArray]:
     """
     points = np.concatenate([_thin(photos, PHOTO_STEP_DEG), _thin(world, WORLD_STEP_DEG)])
     most = max(FEWEST_PER_CELL, len(points) // CELLS_WANTED)
-    cells = build_cells(points, CellConfig(min_count=max(1, most // 4), max_count=most))
+    cells = build_cells(points, CellConfig.of_size(most))
     known = world if len(world) else _thin(photos, PHOTO_STEP_DEG)
     return cells, density_prior(np.bincount(cells.locate(known), minlength=len(cells)))
 

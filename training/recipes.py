@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from geoloc import bundle as bundles
 from training import manifest as photo_table
 from training.crossval import HeldOut, cross_validate, make_ranker
-from training.earth import build_earth, read_coordinates
+from training.earth import build_earth, read_world
 from training.embed import default_cache, embed_files
 from training.encoders import load_encoder
 from training.manifest import Manifest, ManifestError
@@ -106,7 +106,10 @@ def learn(
     fold = assign_folds(manifest, embeddings)
 
     tell.stage("building geocells")
-    cells, prior = build_earth(manifest.latlon, read_coordinates(coordinates))
+    world, left_out = read_world(coordinates)
+    for line in left_out:
+        tell.problem(line)
+    cells, prior = build_earth(manifest.latlon, world)
 
     tell.stage("training and calibrating", int(fold.max()) + 3)
     calibration, held_out = cross_validate(
