@@ -8,6 +8,7 @@ that the file does not tell is looked up in the embedded borders.
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -71,8 +72,23 @@ def read_borders(paths: list[Path]) -> Boundaries:
     Raises:
         ValueError: a file is missing, unreadable or holds no polygons.
     """
-    layers = [_read_layer(path) for path in paths]
-    finest = _disjoint(_with_missing_territories(layers[-1]))
+    with ThreadPoolExecutor() as threads:
+        layers = list(threads.map(_read_layer, paths))
+        finest = _with_missing_territories(layers[-1])
+        disjoint = threads.submit(without_overlaps, finest.polygons)
+        names, codes = _ancestors(layers, finest)
+        polygons = disjoint.result()
+    kept = np.flatnonzero(~shapely.is_empty(polygons))
+    return hierarchy(
+        finest.country[kept],
+        [column[kept] for column in names],
+        [column[kept] for column in codes],
+        polygons[kept],
+    )
+
+
+def _ancestors(layers: list[_Layer], finest: _Layer) -> tuple[list[StrArray], list[StrArray]]:
+    """Names and codes (U,) of the units above the finest ones, and of these, by level."""
     names: list[StrArray] = []
     codes: list[StrArray] = []
     for layer in layers:
@@ -85,7 +101,7 @@ def read_borders(paths: list[Path]) -> Boundaries:
             row = PolygonIndex(layer.polygons).locate(finest.inside)
             names.append(layer.name[row])
             codes.append(layer.code[row])
-    return hierarchy(finest.country.tolist(), names, codes, finest.polygons)
+    return names, codes
 
 
 def _read_layer(path: Path) -> _Layer:
@@ -106,12 +122,6 @@ def _read_layer(path: Path) -> _Layer:
 def _inside(polygons: GeometryArray) -> FloatArray:
     lonlat: FloatArray = shapely.get_coordinates(shapely.point_on_surface(polygons))
     return lonlat[:, ::-1]
-
-
-def _disjoint(layer: _Layer) -> _Layer:
-    polygons = without_overlaps(layer.polygons)
-    settled = _Layer(layer.country, layer.name, layer.code, polygons)
-    return settled.take(np.flatnonzero(~shapely.is_empty(polygons)))
 
 
 def _read_file(path: Path) -> tuple[pa.Table, GeometryArray]:

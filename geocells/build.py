@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 
 import numpy as np
 import numpy.typing as npt
@@ -20,13 +17,14 @@ from geocells.polygons import GeometryArray, dissolve, split_antimeridian, unwra
 from geocells.sphere import FloatArray, check_latlon, group_means, unit_vectors
 from geocells.splitting import Piece, split
 from geocells.table import CellTable
+from geocells.workers import Workers
 
 
 def build_cells(
     latlon: npt.ArrayLike,
     config: CellConfig | None = None,
     boundaries: Boundaries | None = None,
-    workers: int = 1,
+    workers: Workers | None = None,
 ) -> CellTable:
     """Divide the land into semantic geocells (Haas et al., CVPR 2024, section 3.1).
 
@@ -39,8 +37,7 @@ def build_cells(
         latlon: (N, 2) degrees of photos; may be empty.
         config: how fine.
         boundaries: borders; the embedded ones if left out.
-        workers: processes that split units; with more than one the caller's main module must be
-            importable (`if __name__ == "__main__"`).
+        workers: processes that split units; the caller's own if left out.
 
     Returns:
         Cells sorted by id; each photo is counted in the cell that `locate` gives for it. Cells have
@@ -56,9 +53,10 @@ def build_cells(
     row, ashore = units.borders.finest.index.snap(points)
     unit = row.astype(np.intp)
     group = _group_units(units, unit, points, wanted)
-    n_groups = int(group.max()) + 1
-    land = dissolve(units.polygons, group, n_groups)
-    cell_group, path, polygon = _split_groups(land, group[unit], ashore, wanted, workers)
+    land = dissolve(units.polygons, group, int(group.max()) + 1)
+    cell_group, path, polygon = _split_groups(
+        land, group[unit], ashore, wanted, workers or Workers()
+    )
     head = _heads(units, group, unit)[cell_group]
     table = _table(units, head, path, polygon, points)
     return _without_small_cells(table, points, wanted)
@@ -95,13 +93,13 @@ def _group_units(units: _Units, unit: IntArray, points: FloatArray, config: Cell
     high = np.full((len(home), 2), -np.inf)
     np.minimum.at(low, seat, bounds[:, :2])
     np.maximum.at(high, seat, bounds[:, 2:])
-    pairs = seat[touching(units.polygons, units.country, config.touch_deg)]
+    pairs = touching(units.polygons, units.country, seat, config.touch_deg)
     merged = merge_small(
         count[home],
         units.region[home],
         units.country[home],
         np.concatenate([low, high], axis=1),
-        np.unique(np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1), axis=0),
+        pairs,
         config,
     )
     return merged[seat]
@@ -140,7 +138,7 @@ def _heads(units: _Units, group: IntArray, unit: IntArray) -> IntArray:
 
 
 def _split_groups(
-    land: GeometryArray, owner: IntArray, points: FloatArray, config: CellConfig, workers: int
+    land: GeometryArray, owner: IntArray, points: FloatArray, config: CellConfig, workers: Workers
 ) -> tuple[IntArray, list[str], GeometryArray]:
     """Group, path and polygon of every cell."""
     xyz = unit_vectors(points)
@@ -154,7 +152,7 @@ def _split_groups(
     ]
     whole = np.flatnonzero(count <= config.max_count)
     groups, paths, polygons = whole.tolist(), [""] * len(whole), land[whole].tolist()
-    for group, parts in zip(dense.tolist(), _run(tasks, workers), strict=True):
+    for group, parts in zip(dense.tolist(), workers.map(_split_unit, tasks), strict=True):
         groups += [group] * len(parts)
         paths += [path for path, _ in parts]
         polygons += [polygon for _, polygon in parts]
@@ -165,14 +163,6 @@ def _split_groups(
 
 _Task = tuple[Piece, CellConfig]
 _Parts = list[tuple[str, shapely.Geometry]]
-
-
-def _run(tasks: list[_Task], workers: int) -> Iterable[_Parts]:
-    workers = min(workers, len(tasks))
-    if workers <= 1:
-        return map(_split_unit, tasks)
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        return list(pool.map(_split_unit, tasks))
 
 
 def _split_unit(task: _Task) -> _Parts:
@@ -222,7 +212,7 @@ def _small_with_neighbours(table: CellTable, config: CellConfig) -> IntArray:
     lacking = table.count < config.min_count
     row = np.flatnonzero(np.isin(table.country, table.country[lacking]))
     country = np.unique(table.country[row], return_inverse=True)[1]
-    pairs = row[touching(unwrap(table.polygon[row], country), country, config.touch_deg)]
+    pairs = touching(unwrap(table.polygon[row], country), country, row, config.touch_deg)
     near: dict[int, set[int]] = {}
     for a, b in pairs.tolist():
         near.setdefault(a, set()).add(b)

@@ -15,26 +15,30 @@ from geocells.polygons import GeometryArray
 from geocells.sphere import FloatArray
 
 
-def touching(polygons: GeometryArray, country: IntArray, touch_deg: float) -> IntArray:
-    """Pairs of neighbours within each country.
+def touching(
+    polygons: GeometryArray, country: IntArray, group: IntArray, touch_deg: float
+) -> IntArray:
+    """Pairs of neighbouring groups within each country.
 
     Args:
         polygons: (U,) lon/lat degrees, unwrapped: the antimeridian parts no country.
         country: (U,) integers.
+        group: (U,) integers; a group lies in one country.
         touch_deg: how far apart the borders of neighbours may be.
 
     Returns:
-        (P, 2) unit numbers, each pair once, sorted.
+        (P, 2) groups, each pair once, sorted.
     """
+    reach = touch_deg * np.array([-1, -1, 1, 1])
     first, second = shapely.STRtree(polygons).query(
-        shapely.box(*(shapely.bounds(polygons) + touch_deg * np.array([-1, -1, 1, 1])).T)
+        shapely.box(*(shapely.bounds(polygons) + reach).T)
     )
-    inner = (first < second) & (country[first] == country[second])
-    first, second = first[inner], second[inner]
+    apart = (group[first] < group[second]) & (country[first] == country[second])
+    first, second = first[apart], second[apart]
     shapely.prepare(polygons)
     near = shapely.dwithin(polygons[first], polygons[second], touch_deg)
-    pairs = np.stack([first[near], second[near]], axis=1)
-    return pairs[np.lexsort(pairs.T[::-1])]
+    pairs = np.stack([group[first[near]], group[second[near]]], axis=1)
+    return np.unique(pairs, axis=0)
 
 
 @dataclass

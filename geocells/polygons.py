@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from geocells.neighbours import NearestPoints
+from geocells.neighbours import NearestVectors
 from geocells.sphere import (
+    KM_PER_DEG,
     FloatArray,
     check_latlon,
     haversine_km,
@@ -31,9 +32,10 @@ _STEP_DEG = 0.05
 """Longest piece of an outline, 5.6 km."""
 _CANDIDATES = 8
 """Pieces of outlines with the nearest middles, among which the nearest one is looked for."""
-_WINDOW_DEG = 1.0
-_WINDOW_KM = 110.0
-_FEW = 64
+_WINDOWS_KM = (20.0, 100.0, 500.0)
+_FEW = 5000
+"""So few points are compared with what is around them, in windows that grow until all is found;
+more, with the outlines of everything."""
 
 
 def repair(polygons: GeometryArray) -> GeometryArray:
@@ -45,7 +47,10 @@ def repair(polygons: GeometryArray) -> GeometryArray:
     Returns:
         (N,) valid Polygon or MultiPolygon.
     """
-    valid: GeometryArray = shapely.make_valid(shapely.force_2d(polygons), method="structure")
+    valid: GeometryArray = shapely.force_2d(polygons)
+    broken = ~shapely.is_valid(valid)
+    valid[broken] = shapely.make_valid(valid[broken], method="structure")
+    valid[shapely.is_missing(valid)] = shapely.MultiPolygon()
     collections = np.flatnonzero(~np.isin(shapely.get_type_id(valid), (3, 6)))
     for i in collections:
         parts = shapely.get_parts(shapely.get_parts(valid[i]))  # a collection may hold multis
@@ -103,7 +108,7 @@ def without_overlaps(polygons: GeometryArray) -> GeometryArray:
 class _Shore:
     """Short straight pieces of the outlines of polygons, found by their middles."""
 
-    middles: NearestPoints
+    middles: NearestVectors
     start: FloatArray
     """(S, 3) unit vectors."""
     run: FloatArray
@@ -120,14 +125,15 @@ class _Shore:
         xyz = unit_vectors(lonlat[:, ::-1])
         first = np.flatnonzero(line[1:] == line[:-1])
         run = xyz[first + 1] - xyz[first]
-        middle = latlon_from_vectors(xyz[first] + run / 2.0)
-        return cls(NearestPoints(middle), xyz[first], run, owner[part[line[first]]])
+        middles = NearestVectors(xyz[first] + run / 2.0)
+        return cls(middles, xyz[first], run, owner[part[line[first]]])
 
     def nearest(self, latlon: FloatArray) -> tuple[IntArray, FloatArray, FloatArray]:
         """See `PolygonIndex.nearest`."""
-        index = self.middles.query(latlon, min(_CANDIDATES, len(self.owner)))[1]
+        xyz = unit_vectors(latlon)
+        index = self.middles.search(xyz, min(_CANDIDATES, len(self.owner)))
         run = self.run[index]
-        offset = unit_vectors(latlon)[:, None] - self.start[index]
+        offset = xyz[:, None] - self.start[index]
         length = np.einsum("nki,nki->nk", run, run)
         along = np.einsum("nki,nki->nk", offset, run) / np.maximum(length, 1e-300)
         foot = np.clip(along, 0.0, 1.0)[:, :, None] * run
@@ -180,7 +186,7 @@ class PolygonIndex:
         point, part = self._tree.query(shapely.points(lon, lat))
         order = np.argsort(part, kind="stable")  # one prepared polygon after the other
         point, part = point[order], part[order]
-        if len(point) > _FEW:
+        if len(point) > 64:
             shapely.prepare(self._parts[np.unique(part)])  # pays from the second point in a polygon
         inside = shapely.intersects_xy(self._parts[part], lon[point], lat[point])
         found = np.full(len(latlon), len(self._parts), np.int32)
@@ -199,29 +205,37 @@ class PolygonIndex:
             It is the nearest among the pieces of outlines with the nearest middles; pieces are
             5.6 km long at most, and short where there are many.
         """
+        owner = np.full(len(latlon), -1, np.int32)
+        distance_km = np.full(len(latlon), np.inf)
+        foot = latlon.copy()
         if len(latlon) <= _FEW and "_shore" not in self.__dict__:
-            parts = self._parts_around(latlon)
-            if len(parts):
-                found = _Shore.of(self._parts[parts], self._owner[parts]).nearest(latlon)
-                if found[1].max() <= _WINDOW_KM:
-                    return found
-        return self._shore.nearest(latlon)
+            for window_km in _WINDOWS_KM:
+                far = np.flatnonzero(distance_km == np.inf)
+                parts = self._parts_around(latlon[far], window_km)
+                if len(far) == 0 or len(parts) == 0:
+                    continue
+                found = _Shore.of(self._parts[parts], self._owner[parts]).nearest(latlon[far])
+                near = found[1] <= window_km
+                owner[far[near]], distance_km[far[near]], foot[far[near]] = (
+                    column[near] for column in found
+                )
+        far = np.flatnonzero(distance_km == np.inf)
+        if len(far):
+            owner[far], distance_km[far], foot[far] = self._shore.nearest(latlon[far])
+        return owner, distance_km, foot
 
     @cached_property
     def _shore(self) -> _Shore:
         return _Shore.of(self._parts, self._owner)
 
-    def _parts_around(self, latlon: FloatArray) -> npt.NDArray[np.intp]:
-        """Parts with any outline within `_WINDOW_KM`: a few points need not the whole shore."""
+    def _parts_around(self, latlon: FloatArray, window_km: float) -> npt.NDArray[np.intp]:
+        """Parts with any outline within a distance: few points need not the whole shore."""
         lat, lon = latlon[:, 0], latlon[:, 1]
-        highest = np.minimum(np.abs(lat) + _WINDOW_DEG, 89.5)
-        half_width = _WINDOW_DEG / np.cos(np.radians(highest))
+        height = window_km / KM_PER_DEG * 1.01
+        half_width = height / np.cos(np.radians(np.minimum(np.abs(lat) + height, 89.5)))
         turns = np.array([[-360.0], [0.0], [360.0]])  # boxes may reach over the antimeridian
         boxes = shapely.box(
-            lon - half_width + turns,
-            lat - _WINDOW_DEG,
-            lon + half_width + turns,
-            lat + _WINDOW_DEG,
+            lon - half_width + turns, lat - height, lon + half_width + turns, lat + height
         )
         return np.unique(self._tree.query(boxes.ravel())[1])
 

@@ -16,6 +16,9 @@ FloatArray = npt.NDArray[np.float64]
 EARTH_RADIUS_KM = 6371.0088
 """Mean radius of the WGS 84 ellipsoid (IUGG)."""
 
+KM_PER_DEG = EARTH_RADIUS_KM * np.pi / 180.0
+"""Length of a degree of latitude."""
+
 _ROWS_PER_BLOCK = 1024
 
 
@@ -108,8 +111,12 @@ def pairwise_km(
 def unit_vectors(latlon: npt.ArrayLike) -> FloatArray:
     """Points on the unit sphere: (..., 2) degrees -> (..., 3), x to (0, 0), z to the north pole."""
     lat, lon = np.moveaxis(np.radians(np.asarray(latlon, float)), -1, 0)
-    cos_lat = np.cos(lat)
-    return np.stack([cos_lat * np.cos(lon), cos_lat * np.sin(lon), np.sin(lat)], axis=-1)
+    xyz = np.empty((*lat.shape, 3))
+    xyz[..., 0] = xyz[..., 1] = np.cos(lat)
+    xyz[..., 0] *= np.cos(lon)
+    xyz[..., 1] *= np.sin(lon)
+    xyz[..., 2] = np.sin(lat)
+    return xyz
 
 
 def dots(xyz: FloatArray, direction: FloatArray) -> FloatArray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def _decode_arcs(topology: dict[str, Any]) -> tuple[FloatArray, _Edges]:
     """All arcs in a row, (K, 2) lon/lat, and (A + 1,) rows between them."""
     arcs = topology["arcs"]
     edges = np.cumsum([0, *map(len, arcs)])
-    lonlat = np.array([point[:2] for arc in arcs for point in arc], np.float64).reshape(-1, 2)
+    lonlat = _flat([point for arc in arcs for point in arc])
     if "transform" not in topology:
         return lonlat, edges
     # quantised arcs hold integer steps, each arc from the origin
@@ -51,6 +52,14 @@ def _decode_arcs(topology: dict[str, Any]) -> tuple[FloatArray, _Edges]:
     steps = np.concatenate([np.zeros((1, 2)), np.cumsum(lonlat, axis=0)])
     before = np.repeat(steps[edges[:-1]], np.diff(edges), axis=0)
     return (steps[1:] - before) * scale + shift, edges
+
+
+def _flat(points: list[list[float]]) -> FloatArray:
+    """(K, 2) of points, some of which may have a height."""
+    numbers = np.fromiter(chain.from_iterable(points), np.float64)
+    if len(numbers) != 2 * len(points):
+        numbers = np.fromiter(chain.from_iterable(point[:2] for point in points), np.float64)
+    return numbers.reshape(-1, 2)
 
 
 def _flatten(shape: dict[str, Any]) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from geocells.boundaries import outline
 from geocells.sphere import EARTH_RADIUS_KM, FloatArray
 from geocells.table import CellTable
 
-_EUROPE = (-12.0, 34.0, 32.0, 62.0)
+_EUROPE = (-24.0, 34.0, 44.0, 66.0)
 _WORLD = (-180.0, -58.0, 180.0, 80.0)
 _FINEST_DEG = 0.02
 """Polygons are drawn this fine; the picture has no finer pixels."""
@@ -94,13 +94,15 @@ def draw(cells: CellTable) -> bytes:
     shown = np.where(cells.count > 0, np.log10(np.maximum(density, 1e-6)), np.nan)
     known = shown[np.isfinite(shown)]
     low, high = np.percentile(known, (2, 98)) if len(known) else (0.0, 1.0)
-    figure, axes = pyplot.subplots(2, 1, figsize=(12, 13), height_ratios=(1, 1.25), dpi=110)
-    for axis, window, title in zip(axes, (_WORLD, _EUROPE), ("The world", "Europe"), strict=True):
+    figure, axes = pyplot.subplots(
+        2, 1, figsize=(12, 13.5), height_ratios=(1, 1.9), layout="compressed", dpi=110
+    )
+    for axis, window in zip(axes, (_WORLD, _EUROPE), strict=True):
         _draw_window(axis, cells, shown, window, (float(low), float(high)))
-        axis.set_title(f"{title}: {len(cells):,} geocells", loc="left")
+    axes[0].set_title(f"{len(cells):,} geocells", loc="left")
     bar = figure.colorbar(
         pyplot.cm.ScalarMappable(pyplot.Normalize(low, high), "viridis"),
-        ax=axes, orientation="horizontal", fraction=0.03, pad=0.03,
+        ax=axes, orientation="horizontal", fraction=0.025, pad=0.01,
     )  # fmt: skip
     bar.set_label("photos per km² of land, powers of ten; grey: none")
     buffer = io.BytesIO()
@@ -119,8 +121,8 @@ def _draw_window(
     from matplotlib.collections import PolyCollection
 
     west, south, east, north = window
-    inside = shapely.intersects(cells.polygon, shapely.box(*window))
-    rows = np.flatnonzero(inside)
+    rows = np.flatnonzero(shapely.intersects(cells.polygon, shapely.box(*window)))
+    rows = rows[np.argsort(-shapely.area(cells.polygon[rows]), kind="stable")]  # enclaves on top
     step = max(_FINEST_DEG, (east - west) / 3000)
     shapes = shapely.simplify(cells.polygon[rows], step / 2)
     parts, owner = shapely.get_parts(shapes, return_index=True)
@@ -138,16 +140,14 @@ def _draw_window(
     axis.set_aspect(1.0 / np.cos(np.radians(0.0 if east - west > 90 else (south + north) / 2)))
 
 
-def write_html(
-    cells: CellTable, title: str, numbers: CellReport, out: str | os.PathLike[str]
-) -> None:
-    """One page with the numbers and the picture inside it."""
+def page(cells: CellTable, title: str, numbers: CellReport) -> str:
+    """One HTML page with the numbers and the picture inside it."""
     picture = base64.b64encode(draw(cells)).decode()
     lines = "".join(
         f"<tr><th>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>"
         for name, value in numbers.rows()
     )
-    page = (
+    return (
         "<!doctype html><html lang=en><meta charset=utf-8>"
         f"<title>{html.escape(title)}</title>"
         "<style>body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;"
@@ -157,7 +157,6 @@ def write_html(
         '<img alt="World map and map of Europe of the geocells, coloured by photos per km²"'
         f' src="data:image/png;base64,{picture}"></html>'
     )
-    write_whole(out, page.encode())
 
 
 def write_whole(out: str | os.PathLike[str], data: bytes) -> None:

@@ -10,6 +10,7 @@ from cyclopts import App, Parameter
 
 from geoloc import __version__
 from geoloc.console import BAD_INPUT, fail, run
+from training.cells_cli import app as cells_app
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -19,6 +20,8 @@ app = App(
     version=__version__,
     help="Make bundles: from photos whose places are known to a model that places others.",
 )
+
+app.command(cells_app)
 
 SHOWN_PROBLEMS = 20
 
