@@ -20,7 +20,7 @@ import pyarrow as pa
 import shapely
 
 from geocells.boundaries import Boundaries, StrArray, country_table, hierarchy, load_boundaries
-from geocells.columns import objects, read_parquet, to_strings
+from geocells.columns import objects, read_parquet
 from geocells.polygons import (
     GeometryArray,
     PolygonIndex,
@@ -39,6 +39,8 @@ _NAME = ("shapeName", "NAME_3", "NAME_2", "NAME_1", "name_en", "NAME_EN", "name"
 _CODE = ("shapeID", "GID_3", "GID_2", "GID_1", "GID_0", "iso_3166_2", "code", "id", "i")
 
 _WORLD_COUNTRIES = 150
+
+_Columns = dict[str, list[Any]]
 
 
 @dataclass(frozen=True)
@@ -124,31 +126,38 @@ def _inside(polygons: GeometryArray) -> FloatArray:
     return lonlat[:, ::-1]
 
 
-def _read_file(path: Path) -> tuple[pa.Table, GeometryArray]:
+def _read_file(path: Path) -> tuple[_Columns, GeometryArray]:
     """Attribute table and shapely geometries of a file."""
     if not path.is_file():
         raise ValueError(f"{path}: no such border file; check the path")
     if ".topojson" in path.name or ".topo.json" in path.name:
         properties, polygons = read_topojson(path)
         keys = sorted({key for row in properties for key in row})
-        columns = {k: to_strings(str(row.get(k, "")) for row in properties) for k in keys}
-        return pa.table(columns), polygons
+        return {key: [row.get(key) for row in properties] for key in keys}, polygons
     if path.suffix == ".parquet":
         try:
             table = read_parquet(path)
         except (OSError, pa.ArrowException) as error:
             reason = str(error).splitlines()[0]
             raise ValueError(f"{path}: not a readable border file ({reason})") from error
-        geometry = json.loads((table.schema.metadata or {}).get(b"geo", b"{}")).get(
-            "primary_column", "geometry"
-        )
+        geo = json.loads((table.schema.metadata or {}).get(b"geo", b"{}"))
+        geometry = geo.get("primary_column", "geometry")
         if geometry not in table.column_names:
             raise ValueError(f"{path}: has no geometry column; expected GeoParquet")
-        return table, shapely.from_wkb(objects(table[geometry]))
+        if not _in_degrees(geo.get("columns", {}).get(geometry, {})):
+            return _read_with_geopandas(path)
+        attributes = table.drop_columns([geometry]).to_pydict()
+        return attributes, shapely.from_wkb(objects(table[geometry]))
     return _read_with_geopandas(path)
 
 
-def _read_with_geopandas(path: Path) -> tuple[pa.Table, GeometryArray]:
+def _in_degrees(column: dict[str, Any]) -> bool:
+    """Whether a GeoParquet column is in lon/lat, which it is unless it says otherwise."""
+    crs = column.get("crs") or {}
+    return not crs or str(crs.get("id", {}).get("code")) in ("CRS84", "4326")
+
+
+def _read_with_geopandas(path: Path) -> tuple[_Columns, GeometryArray]:
     try:
         import geopandas
     except ImportError as error:
@@ -156,14 +165,15 @@ def _read_with_geopandas(path: Path) -> tuple[pa.Table, GeometryArray]:
             f"{path}: {path.suffix} needs geopandas; run  pip install 'planet-geoloc[train]'"
         ) from error
     try:
-        frame = geopandas.read_file(path)
+        read = geopandas.read_parquet if path.suffix == ".parquet" else geopandas.read_file
+        frame = read(path)
         if frame.crs is not None:
             frame = frame.to_crs("OGC:CRS84")
     except Exception as error:  # pyogrio and pyproj raise many kinds
         reason = str(error).splitlines()[0]
         raise ValueError(f"{path}: not a readable border file ({reason})") from error
     attributes = frame.drop(columns=frame.geometry.name).astype(str)
-    return pa.Table.from_pandas(attributes, preserve_index=False), frame.geometry.to_numpy()
+    return attributes.to_dict("list"), frame.geometry.to_numpy()
 
 
 def _is_of_countries(layer: _Layer) -> bool:
@@ -171,11 +181,11 @@ def _is_of_countries(layer: _Layer) -> bool:
     return len(layer.country) < 1.3 * len(set(layer.country))
 
 
-def _column(table: pa.Table, candidates: tuple[str, ...], keep: npt.NDArray[np.intp]) -> StrArray:
+def _column(table: _Columns, candidates: tuple[str, ...], keep: npt.NDArray[np.intp]) -> StrArray:
     """The first column present, as strings; empty strings where there is none or no value."""
     for name in candidates:
-        if name in table.column_names:
-            values = [_text(value) for value in table[name].to_pylist()]
+        if name in table:
+            values = [_text(value) for value in table[name]]
             return np.array([*values, None], dtype=object)[keep]
     return np.full(len(keep), "", dtype=object)
 

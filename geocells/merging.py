@@ -35,7 +35,6 @@ def touching(
     )
     apart = (group[first] < group[second]) & (country[first] == country[second])
     first, second = first[apart], second[apart]
-    shapely.prepare(polygons)
     near = shapely.dwithin(polygons[first], polygons[second], touch_deg)
     pairs = np.stack([group[first[near]], group[second[near]]], axis=1)
     return np.unique(pairs, axis=0)

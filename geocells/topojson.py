@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import os
 from itertools import chain
 from pathlib import Path
@@ -29,9 +28,15 @@ def read_topojson(path: str | os.PathLike[str]) -> tuple[list[dict[str, Any]], G
     Raises:
         ValueError: the file is not TopoJSON.
     """
+    try:
+        import orjson
+    except ImportError as error:
+        raise ValueError(
+            f"{path}: TopoJSON needs orjson; run  pip install 'planet-geoloc[train]'"
+        ) from error
     raw = Path(path).read_bytes()
     try:
-        topology = json.loads(gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw)
+        topology = orjson.loads(gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw)
         lonlat, edges = _decode_arcs(topology)
         shapes = [shape for top in topology["objects"].values() for shape in _flatten(top)]
         polygons = _polygons(shapes, lonlat, edges)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 app = App(name="cells", help="Draw geocells from photo coordinates, and look at them.")
 
+PHOTOS_PER_WORKER = 50_000
+"""With fewer, starting another process takes longer than it saves."""
+
 Preset = Literal["pigeon", "pigeotto"]
 Method = Literal["semantic", "rectangles", "h3", "s2", "kmeans"]
 
@@ -60,16 +63,15 @@ def cells(
     geojson
         Write the cells as GeoJSON too.
     workers
-        Processes; by default one for each core. The result is the same for any number.
+        Processes; by default one for each core, and fewer where there is little to do. The result
+        is the same for any number.
     """
     from geoloc.errors import GeolocError
 
     try:
         started = time.perf_counter()
         config = _config(preset, min_count, max_count, clustering)
-        table, problems = _build(
-            coords, config, method, boundaries, workers or len(os.sched_getaffinity(0))
-        )
+        table, problems = _build(coords, config, method, boundaries, workers)
         table.write(out)
         if geojson:
             _write_geojson(table, geojson)
@@ -147,7 +149,7 @@ def _config(
 
 
 def _build(
-    coords: Path, config: CellConfig, method: Method, borders: tuple[Path, ...], workers: int
+    coords: Path, config: CellConfig, method: Method, borders: tuple[Path, ...], workers: int | None
 ) -> tuple[CellTable, list[str]]:
     from geocells.alternatives import METHODS
     from geocells.boundaries import load_boundaries
@@ -158,7 +160,8 @@ def _build(
     latlon, _, problems = coordinates.read(coords)
     if method != "semantic":
         return METHODS[method](latlon, config), problems
-    with Workers(workers) as processes:
+    useful = 1 + len(latlon) // PHOTOS_PER_WORKER
+    with Workers(workers or min(useful, os.cpu_count() or 1)) as processes:
         boundaries = load_boundaries(borders) if borders else load_boundaries()
         return build_cells(latlon, config, boundaries, processes), problems
 
