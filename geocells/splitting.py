@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import shapely
@@ -35,6 +35,8 @@ class Plan:
 
     sites: FloatArray
     label: IntArray
+    tidy: bool = True
+    """Whether lesser pieces of a label's land join the label around them."""
 
 
 def split(piece: Piece, config: CellConfig) -> list[Piece]:
@@ -81,10 +83,14 @@ def _plans(photos: Sites, start: int, config: CellConfig) -> Iterator[tuple[int,
         plan = _plan(photos, label, config)
         if plan:
             yield number, plan
-    for axis, side in ((0, 1 / 3), (0, 0.45), (1, 0.45)):
-        bisected = _bisect(photos, axis, max(config.min_count, side * photos.weight.sum()))
-        if bisected:
-            yield len(config.rounds), bisected
+    halves = [
+        _bisect(photos, axis, max(config.min_count, side * photos.weight.sum()))
+        for axis, side in ((0, 1 / 3), (0, 0.45), (1, 0.45))
+    ]
+    for tidy in (True, False):  # cells in several pieces rather than cells that are too full
+        for plan in halves:
+            if plan:
+                yield len(config.rounds), replace(plan, tidy=tidy)
 
 
 def _plan(photos: Sites, label: IntArray, config: CellConfig) -> Plan | None:
@@ -166,7 +172,7 @@ def _carry_out(piece: Piece, photos: Sites, plan: Plan, number: int, min_count: 
     owner = plan.label[KDTree(plan.sites).query(piece.xyz)[1]]
     if np.bincount(owner, minlength=2).min() < min_count:
         return []
-    land = divide(piece.polygon, plan.sites, plan.label, photos)
+    land = divide(piece.polygon, plan.sites, plan.label, photos if plan.tidy else None)
     owner = _on_land(piece, land, owner)
     count = np.bincount(owner, minlength=len(land))
     if count.min() < min_count or shapely.is_empty(land).any():

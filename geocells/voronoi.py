@@ -17,7 +17,7 @@ _GUARDS = 5
 
 
 def divide(
-    polygon: shapely.Geometry, sites: FloatArray, label: IntArray, photos: Sites
+    polygon: shapely.Geometry, sites: FloatArray, label: IntArray, photos: Sites | None
 ) -> GeometryArray:
     """Divide a polygon among labelled sites.
 
@@ -28,7 +28,8 @@ def divide(
         polygon: valid, lon/lat degrees; longitudes may run beyond 180, but not around the Earth.
         sites: (S, 3) unit vectors.
         label: (S,) labels 0..L-1 of the sites, L >= 2.
-        photos: where photos are, to tell which piece is the main one.
+        photos: where photos are, to tell which piece is the main one; without them all pieces stay
+            with the label of the nearest site.
 
     Returns:
         (L,) valid polygons that tile the polygon; empty for a label without land.
@@ -39,7 +40,7 @@ def divide(
     owner = label[_nearest(unit_vectors(inner), sites)]
     n_labels = int(label.max()) + 1
     pieces, owner = _united(pieces, owner, n_labels)
-    if len(pieces) > len(np.unique(owner)):
+    if photos and len(pieces) > len(np.unique(owner)):
         owner = _settle(pieces, owner, _photos_of(pieces, photos, middle))
     return _by_label(pieces, owner, n_labels)
 

@@ -36,7 +36,7 @@ RUNS = [
 ]
 REPEATS = 3
 HEADER = """\
-| photos | borders | preset | wall s | CPU s | GB | cells | photos per cell, 5 / 50 / 95 % | above max |
+| photos | borders | preset | wall s | CPU s | GB | cells | per cell, 5 / 50 / 95 % | above max |
 |---|---|---|---:|---:|---:|---:|---|---:|"""  # GB of the largest process
 MILLION = 1_000_000
 

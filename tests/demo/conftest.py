@@ -18,6 +18,7 @@ def cells():
         cell_id=np.array(["AU-1", "AU-2"]),
         country=np.array(["AU", "AU"]),
         region=np.array(["New South Wales", "Tasmania"]),
+        region_id=np.array(["AU/NSW", "AU/TAS"]),
         centroids=np.array([[-33.9, 151.2], [-42.9, 147.3]]),
         polygon=np.array([shapely.box(150, -35, 152, -33), shapely.box(145, -44, 149, -41)]),
         count=np.array([5000, 40]),

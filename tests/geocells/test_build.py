@@ -1,14 +1,23 @@
+"""What must hold of every partition, on the Earth and on planets that nobody has seen."""
+
+import hashlib
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
-from geocells.boundaries import load_boundaries
-from geocells.build import CellConfig, build_cells
-from geocells.partition import WHOLE_MAP, merge_small, split_dense
+from geocells.boundaries import Boundaries, hierarchy, load_boundaries
+from geocells.build import build_cells
+from geocells.config import PRESETS, CellConfig
+from geocells.merging import touching
+from geocells.polygons import unwrap
 from geocells.table import CellTable
+from geocells.workers import Workers
+
+SMALL = CellConfig.of_size(100)
 
 
 def world_photos(count: int, seed: int = 0) -> np.ndarray:
@@ -16,11 +25,49 @@ def world_photos(count: int, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
     cities = np.array(
         [(48.86, 2.35), (-33.87, 151.2), (35.7, 139.7), (-17.8, 178.0), (-16.8, -179.9),
-         (64.7, 177.5), (40.7, -74.0), (-1.3, 36.8), (-54.8, -68.3)]
+         (64.7, 177.5), (40.7, -74.0), (-1.3, 36.8), (-54.8, -68.3), (51.9, -176.6)]
     )  # fmt: skip
     near = cities[rng.integers(0, len(cities), count)] + rng.normal(0, 0.3, (count, 2))
     near[:, 1] = (near[:, 1] + 180) % 360 - 180
     return near
+
+
+def overlap_area(polygons: np.ndarray) -> float:
+    a, b = shapely.STRtree(polygons).query(polygons, predicate="intersects")
+    a, b = a[a < b], b[a < b]
+    return float(shapely.area(shapely.intersection(polygons[a], polygons[b])).sum())
+
+
+def assert_partition(
+    cells: CellTable, photos: np.ndarray, borders: Boundaries, config: CellConfig
+) -> None:
+    """Everything that must hold."""
+    assert shapely.is_valid(cells.polygon).all()
+    assert not shapely.is_empty(cells.polygon).any()
+    assert overlap_area(cells.polygon) < 1e-6  # square degrees
+    # every photo lies in one cell, which covers it or is the nearest one in the country's waters
+    row = cells.locate(photos)
+    assert np.bincount(row, minlength=len(cells)).tolist() == cells.count.tolist()
+    country = borders.country.codes[borders.country.locate(photos)]
+    assert cells.country[row].tolist() == country.tolist()
+    # the cells of a country tile its land
+    assert set(cells.country) == set(borders.country.codes)
+    for code, land in zip(borders.country.codes, borders.country.polygons, strict=True):
+        mine = cells.polygon[cells.country == code]
+        assert shapely.area(mine).sum() == pytest.approx(shapely.area(land), rel=1e-6), code
+        outside = shapely.difference(shapely.union_all(mine), land)
+        assert shapely.area(outside) <= 1e-6 * shapely.area(land), code
+    # only what has no neighbour is small
+    of_country = np.unique(cells.country, return_inverse=True)[1]
+    everywhere = np.arange(len(cells))
+    unwrapped = unwrap(cells.polygon, of_country)
+    pairs = touching(unwrapped, of_country, everywhere, config.touch_deg)
+    small = np.flatnonzero(cells.count < config.min_count)
+    assert not np.isin(small, pairs).any(), cells.cell_id[np.intersect1d(small, pairs)]
+
+
+def fingerprint(cells: CellTable, folder) -> str:
+    return hashlib.sha256(cells.write(folder / "x.parquet").read_bytes()).hexdigest()
 
 
 @pytest.fixture(scope="module")
@@ -30,69 +77,48 @@ def photos() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def cells(photos) -> CellTable:
-    return build_cells(photos, CellConfig(min_count=20, max_count=100))
+    return build_cells(photos, SMALL)
 
 
-def test_cells_hold_every_photo_once(cells, photos):
+def test_the_earth(cells, photos):
+    assert_partition(cells, photos, load_boundaries(), SMALL)
     assert cells.count.sum() == len(photos)
-    assert np.bincount(cells.locate(photos), minlength=len(cells)).tolist() == cells.count.tolist()
+    crowded = cells.count > SMALL.max_count
+    assert cells.count[crowded].sum() <= 0.1 * len(photos)
 
 
-def test_cells_are_neither_too_large_nor_overlapping(cells):
-    assert shapely.is_valid(cells.polygon).all()
-    assert not shapely.is_empty(cells.polygon).any()
-    assert np.median(cells.count[cells.count > 0]) <= 100
-    assert cells.count.max() <= 2 * 100  # photos at sea go to the nearest shore
-    assert overlap_area(cells.polygon) < 1e-9  # square degrees: cuts round to 1e-14 degrees
-
-
-def overlap_area(polygons: np.ndarray) -> float:
-    a, b = shapely.STRtree(polygons).query(polygons, predicate="intersects")
-    a, b = a[a < b], b[a < b]
-    return float(shapely.area(shapely.intersection(polygons[a], polygons[b])).sum())
-
-
-def test_cells_cover_the_land_and_keep_to_borders(cells):
-    borders = load_boundaries()
-    assert set(cells.country) == set(borders.country.codes)
-    for code, land in zip(borders.country.codes, borders.country.polygons, strict=True):
-        tiles = shapely.area(cells.polygon[cells.country == code]).sum()
-        assert tiles == pytest.approx(shapely.area(land), rel=1e-6), code
-    inside = shapely.get_coordinates(shapely.point_on_surface(cells.polygon))[:, ::-1]
-    codes = borders.country.codes[borders.country.locate(inside)]
-    assert codes.tolist() == cells.country.tolist()
-    assert cells.locate(inside).tolist() == list(range(len(cells)))
-
-
-def test_cells_of_fiji_and_chukotka_end_at_the_antimeridian(cells):
+def test_cells_of_fiji_chukotka_and_the_aleutians_end_at_the_antimeridian(cells):
     west, _, east, _ = shapely.bounds(cells.polygon).T
     assert west.min() >= -180
     assert east.max() <= 180
-    both_sides = [(-17.8, 178.0), (-16.8, -179.9), (64.7, 177.5), (66.0, -172.0)]
+    both_sides = [(-17.8, 178.0), (-16.8, -179.9), (64.7, 177.5), (66.0, -172.0), (51.9, -176.6)]
     rows = cells.locate(both_sides)
-    assert cells.country[rows].tolist() == ["FJ", "FJ", "RU", "RU"]
+    assert cells.country[rows].tolist() == ["FJ", "FJ", "RU", "RU", "US"]
     near = cells.centroids[rows[cells.count[rows] > 0]]
     assert (np.abs(near[:, 1]) > 165).all()  # a mean of both sides would lie near longitude 0
 
 
 def test_written_and_read_again(cells, photos, tmp_path):
     back = CellTable.read(cells.write(tmp_path / "cells.parquet"))
-    for column in ("cell_id", "country", "region", "centroids", "count"):
+    for column in ("cell_id", "country", "region", "region_id", "centroids", "count"):
         np.testing.assert_array_equal(getattr(back, column), getattr(cells, column))
     np.testing.assert_array_equal(back.locate(photos), cells.locate(photos))
 
 
-def test_dense_places_have_small_cells(cells, photos):
+def test_dense_places_have_small_cells(cells):
     area = shapely.area(cells.polygon)
     crowded = cells.locate([(48.86, 2.35), (-33.87, 151.2)])
-    assert (area[crowded] < area.mean()).all()
+    assert (area[crowded] < np.median(area)).all()
 
 
-def test_the_same_coordinates_give_the_same_cells(cells, photos):
+def test_the_order_of_photos_and_the_number_of_workers_change_no_byte(cells, photos, tmp_path):
+    expected = fingerprint(cells, tmp_path)
     shuffled = photos[np.random.default_rng(1).permutation(len(photos))]
-    again = build_cells(shuffled, CellConfig(min_count=20, max_count=100))
-    assert again.cell_id.tolist() == cells.cell_id.tolist()
-    assert again.count.tolist() == cells.count.tolist()
+    assert fingerprint(build_cells(shuffled, SMALL), tmp_path) == expected
+    for number in (2, 3):
+        with Workers(number) as workers:
+            again = build_cells(photos, SMALL, workers=workers)
+        assert fingerprint(again, tmp_path) == expected
 
 
 @pytest.mark.parametrize("count", [0, 1])
@@ -104,37 +130,79 @@ def test_hardly_any_photo_gives_one_cell_for_each_country(count):
 
 def test_a_thousand_photos_of_one_spot_stay_together():
     spots = np.array([(90.0, 0.0), (-90.0, 0.0), (-29.5, 28.2), (-17.0, 180.0), (0.0, -150.0)])
-    cells = build_cells(np.repeat(spots, 1000, axis=0), CellConfig(min_count=30, max_count=60))
+    cells = build_cells(np.repeat(spots, 1000, axis=0))
     full = cells.locate(spots)
     assert cells.count[full].tolist() == [1000] * len(spots)
     assert cells.country[full[1:3]].tolist() == ["AQ", "LS"]
+    assert_partition(cells, np.repeat(spots, 1000, axis=0), load_boundaries(), CellConfig())
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_real_photos_and_borders(shared, preset):
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(shared / "data/coordinates/gallery_100k.parquet").slice(0, 20_000)
+    points = np.stack([table["lat"].to_numpy(), table["lon"].to_numpy()], axis=1).astype(float)
+    borders = load_boundaries(
+        [shared / f"data/geo/gb_cgaz_adm{level}.topojson.gz" for level in (1, 2)]
+    )
+    config = PRESETS[preset]
+    cells = build_cells(points, config, borders)
+    assert_partition(cells, points, borders, config)
+    crowded = cells.count > config.max_count
+    assert cells.count[crowded].sum() <= 0.1 * len(points)
+
+
+def planet(rng: np.random.Generator, size: int, step: float, west: float, south: float):
+    """Square districts in regions and countries of random shapes, perhaps over the antimeridian."""
+    column, row = np.meshgrid(np.arange(size), np.arange(size))
+    column, row = column.ravel(), row.ravel()
+    seeds = rng.uniform(0, size, (3, 2))
+    country = np.argmin(np.hypot(column[:, None] - seeds[:, 0], row[:, None] - seeds[:, 1]), axis=1)
+    left = west + column * step
+    left = np.where(left >= 180, left - 360, left)  # steps divide 180: no square is cut by the seam
+    polygons = shapely.box(left, south + row * step, left + step, south + (row + 1) * step)
+    code = np.array(["AU", "BR", "CL"])[country]
+    region = np.array([f"r{c // 3}" for c in column])
+    district = np.array([f"d{c}.{r}" for c, r in zip(column, row, strict=True)])
+    return hierarchy(code, [region, district], [region, district], polygons)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    seed=st.integers(0, 10**6),
+    step=st.sampled_from([0.5, 2.0, 5.0]),
+    west=st.sampled_from([-20.0, 170.0, 175.0]),
+    south=st.sampled_from([-85.0, -10.0, 50.0]),
+    count=st.integers(1, 600),
+    clustering=st.sampled_from(["optics", "hdbscan"]),
+)
+def test_random_planets(tmp_path_factory, seed, step, west, south, count, clustering):
+    rng = np.random.default_rng(seed)
+    borders = planet(rng, 7, step, west, south)
+    centres = rng.uniform(-0.1, 1.1, (4, 2)) * 7 * step + (south, west)
+    points = centres[rng.integers(0, 4, count)] + rng.normal(0, step, (count, 2))
+    points = np.round(points, 3)  # some photos share a spot
+    points[:, 0] = np.clip(points[:, 0], -90, 90)
+    points[:, 1] = (points[:, 1] + 180) % 360 - 180
+    config = replace(CellConfig.of_size(40), clustering=clustering)
+    cells = build_cells(points, config, borders)
+    assert_partition(cells, points, borders, config)
+    folder = tmp_path_factory.mktemp("cells")
+    again = build_cells(points[::-1], config, borders)
+    assert fingerprint(again, folder) == fingerprint(cells, folder)
 
 
 def test_bad_arguments():
-    with pytest.raises(ValueError, match="min_count"):
-        CellConfig(min_count=5, max_count=4)
+    for bad in ({"min_count": 5, "max_count": 4}, {"rounds": ((8, 1.5),)}, {"most_sites": 1}):
+        with pytest.raises(ValueError, match=next(iter(bad))):
+            CellConfig(**bad)
     with pytest.raises(ValueError, match="latitude"):
         build_cells([(91.0, 0.0)])
 
 
-def test_small_units_join_the_nearest_of_their_parent():
-    centroid = np.array([(0.0, 0.0), (0.0, 1.0), (0.0, 9.0), (0.0, 2.0)])
-    group = merge_small(np.array([5, 50, 50, 1]), centroid, np.array([0, 0, 0, 1]), 10, 1000)
-    assert group[0] == group[1]
-    assert len({group[1], group[2], group[3]}) == 3
-    crowded = merge_small(np.array([5, 50, 30, 1]), centroid, np.array([0, 0, 0, 1]), 10, 40)
-    assert crowded[0] == crowded[2] != crowded[1]
-
-
-@settings(max_examples=50, deadline=None)
-@given(arrays(np.float64, st.tuples(st.integers(0, 200), st.just(2)),
-              elements=st.floats(-80, 80, width=32)))  # fmt: skip
-def test_cuts_tile_the_map_and_bound_the_parts(latlon):
-    parts = split_dense(latlon, 10)
-    boxes = shapely.box(*np.array([box for _, box in parts]).T)
-    assert shapely.area(boxes).sum() == pytest.approx(shapely.area(shapely.box(*WHOLE_MAP)))
-    assert len({path for path, _ in parts}) == len(parts)
-    inside = shapely.contains_xy(boxes[:, None], latlon[:, 1], latlon[:, 0])
-    spots, count = np.unique(latlon, axis=0, return_counts=True)
-    most = max(10, count.max(initial=0)) if len(spots) else 10
-    assert inside.sum(axis=1).max(initial=0) <= most
+def test_presets_are_those_of_the_paper():
+    assert PRESETS["pigeon"].rounds == ((8, 0.05), (10, 0.025), (15, 0.015))
+    assert PRESETS["pigeotto"] == CellConfig(
+        1000, 2000, ((300, 0.05), (400, 0.005), (1000, 0.0001))
+    )

@@ -14,6 +14,7 @@ def table():
         cell_id=np.array(["FJ-1", "FJ-2", "NZ-1"]),
         country=np.array(["FJ", "FJ", "NZ"]),
         region=np.array(["Northern", "Lau", "Otago"]),
+        region_id=np.array(["FJ/N", "FJ/L", "NZ/OTA"]),
         centroids=np.array([[-17, 179.0], [-17, -179], [-45, 170]]),
         polygon=np.array(
             [
@@ -29,7 +30,7 @@ def table():
 def test_round_trip(table, tmp_path):
     path = table.write(tmp_path / "cells.parquet")
     back = CellTable.read(path)
-    for column in ("cell_id", "country", "region", "centroids", "count"):
+    for column in ("cell_id", "country", "region", "region_id", "centroids", "count"):
         np.testing.assert_array_equal(getattr(back, column), getattr(table, column))
     assert shapely.equals(back.polygon, table.polygon).all()
     assert [p.name for p in tmp_path.iterdir()] == ["cells.parquet"]
@@ -59,7 +60,8 @@ def test_locate_rejects_nan(table):
 def test_geojson(table):
     feature = table.take([2]).to_geojson()["features"][0]
     assert feature["properties"] == {
-        "country": "NZ", "region": "Otago", "count": 0, "lat": -45.0, "lon": 170.0,
+        "country": "NZ", "region": "Otago", "region_id": "NZ/OTA", "count": 0,
+        "lat": -45.0, "lon": 170.0,
     }  # fmt: skip
     assert feature["geometry"]["coordinates"][0][0] == [171.0, -46.0]
 
@@ -78,5 +80,33 @@ def test_duplicate_ids_and_uneven_columns_are_refused(table):
     with pytest.raises(ValueError, match="lengths"):
         CellTable(
             table.cell_id[:2],
-            *(getattr(table, c) for c in ("country", "region", "centroids", "polygon", "count")),
+            table.country,
+            table.region,
+            table.region_id,
+            table.centroids,
+            table.polygon,
+            table.count,
         )
+
+
+def test_hierarchy_for_a_head_of_three_levels(table):
+    above = table.take([2, 0, 1]).hierarchy
+    assert above.countries.tolist() == ["FJ", "NZ"]
+    assert above.regions.tolist() == ["FJ/L", "FJ/N", "NZ/OTA"]
+    assert above.country_of_region.tolist() == [0, 0, 1]
+    assert above.region_of_cell.tolist() == [2, 1, 0]
+    assert above.country_of_cell.tolist() == [1, 0, 0]
+
+
+def test_united_cells_keep_the_name_of_the_fullest(table):
+    united = table.united(np.array([4, 4, 0]))
+    assert united.cell_id.tolist() == ["FJ-2", "NZ-1"]
+    assert united.count.tolist() == [7, 0]
+    assert shapely.area(united.polygon).tolist() == [8, 4]
+
+
+def test_counted_places_cells_by_their_photos(table):
+    counted = table.counted([(-17, 179), (-16.5, 179), (-17, -179)])
+    assert counted.count.tolist() == [2, 1, 0]
+    assert counted.centroids[0] == pytest.approx([-16.75, 179])
+    assert shapely.contains_xy(counted.polygon[2], *counted.centroids[2, ::-1])
