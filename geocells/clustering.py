@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import KDTree
 
-from geocells.sphere import FloatArray, latlon_from_vectors
+from geocells.sphere import FloatArray, dot, latlon_from_vectors
 
 IntArray = npt.NDArray[np.intp]
 
@@ -135,7 +135,7 @@ def _optics(sites: Sites, min_samples: int) -> tuple[IntArray, FloatArray, IntAr
         if core[site] == np.inf:
             continue
         difference = xyz - xyz[site]
-        reach = np.sqrt(np.einsum("ij,ij->i", difference, difference))
+        reach = np.sqrt(dot(difference, difference))
         np.maximum(reach, core[site], out=reach)
         nearer = np.flatnonzero((reach < reachability) & ~done)
         reachability[nearer] = waiting[nearer] = reach[nearer]

@@ -75,7 +75,14 @@ def cut(polygon: shapely.Geometry, borders: GeometryArray) -> GeometryArray:
             faces.append(np.array([part]))
             continue
         net = shapely.union_all(np.append(crossing, shapely.boundary(part)))
-        found = shapely.get_parts(shapely.polygonize(shapely.get_parts(net)))
+        found = _in_order(shapely.get_parts(shapely.polygonize(shapely.get_parts(net))))
         inner = shapely.point_on_surface(found)
         faces.append(found[shapely.intersects(part, inner)])  # not the lakes
     return np.concatenate(faces)
+
+
+def _in_order(polygons: GeometryArray) -> GeometryArray:
+    """The same polygons, written the same way in every run: GEOS goes by addresses in memory."""
+    normal = shapely.normalize(polygons)
+    ordered: GeometryArray = normal[np.argsort(shapely.to_wkb(normal))]
+    return ordered

@@ -19,6 +19,7 @@ from geocells.sphere import (
     KM_PER_DEG,
     FloatArray,
     check_latlon,
+    dot,
     haversine_km,
     latlon_from_vectors,
     unit_vectors,
@@ -70,13 +71,17 @@ def dissolve(polygons: GeometryArray, groups: npt.NDArray[Any], n_groups: int) -
 
 
 def unite(polygons: GeometryArray) -> shapely.Geometry:
-    """Union of (N,) valid polygons, several times quicker where neighbours share their vertices."""
+    """Union of (N,) valid polygons, several times quicker where neighbours share their vertices.
+
+    It is in normal form: GEOS itself starts rings here or there from one run to the next.
+    """
     try:
         union = shapely.coverage_union_all(polygons)
+        same = np.isclose(shapely.area(union), shapely.area(polygons).sum(), rtol=1e-9, atol=0.0)
+        clean = same and shapely.is_valid(union)
     except shapely.GEOSException:
-        return shapely.union_all(polygons)
-    clean = np.isclose(shapely.area(union), shapely.area(polygons).sum(), rtol=1e-9, atol=0.0)
-    return union if clean and shapely.is_valid(union) else shapely.union_all(polygons)
+        clean = False
+    return shapely.normalize(union if clean else shapely.union_all(polygons))
 
 
 def without_overlaps(polygons: GeometryArray) -> GeometryArray:
@@ -132,12 +137,12 @@ class _Shore:
         """See `PolygonIndex.nearest`."""
         xyz = unit_vectors(latlon)
         index = self.middles.search(xyz, min(_CANDIDATES, len(self.owner)))
+        index.sort(axis=1)  # of pieces that meet in the nearest point always the same one
         run = self.run[index]
         offset = xyz[:, None] - self.start[index]
-        length = np.einsum("nki,nki->nk", run, run)
-        along = np.einsum("nki,nki->nk", offset, run) / np.maximum(length, 1e-300)
+        along = dot(offset, run) / np.maximum(dot(run, run), 1e-300)
         foot = np.clip(along, 0.0, 1.0)[:, :, None] * run
-        gap = np.einsum("nki,nki->nk", offset - foot, offset - foot)
+        gap = dot(offset - foot, offset - foot)
         best = np.argmin(gap, axis=1)
         row = np.arange(len(latlon))
         point = latlon_from_vectors(self.start[index[row, best]] + foot[row, best])

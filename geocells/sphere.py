@@ -119,10 +119,13 @@ def unit_vectors(latlon: npt.ArrayLike) -> FloatArray:
     return xyz
 
 
-def dots(xyz: FloatArray, direction: FloatArray) -> FloatArray:
-    """Dot products of vectors (N, 3) and one direction (3,), summed in one order on any machine."""
-    x, y, z = direction.tolist()
-    total: FloatArray = xyz[:, 0] * x + xyz[:, 1] * y + xyz[:, 2] * z
+def dot(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Dot products of vectors (..., 3), which broadcast.
+
+    The terms are added in one order, so that the last digit is the same in every run; that of
+    `einsum` and of matrix products may follow where the arrays lie in memory.
+    """
+    total: FloatArray = a[..., 0] * b[..., 0] + a[..., 1] * b[..., 1] + a[..., 2] * b[..., 2]
     return total
 
 

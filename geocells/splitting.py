@@ -12,7 +12,7 @@ from scipy.spatial import KDTree
 from geocells.clustering import NOISE, IntArray, Sites, hdbscan_labels, optics_labels, thin
 from geocells.config import CellConfig
 from geocells.cutting import around, middle_meridian
-from geocells.sphere import FloatArray, dots
+from geocells.sphere import FloatArray, dot
 from geocells.voronoi import divide
 
 
@@ -149,12 +149,13 @@ def _bisect(photos: Sites, axis: int, least: float) -> Plan | None:
     """
     centre = _centres(photos, np.zeros(len(photos), np.intp), 1)[0]
     offset = photos.xyz - centre
-    spread = np.einsum("ni,nj,n->ij", offset, offset, photos.weight)
-    direction = np.linalg.eigh(spread)[1][:, 2 - axis]
+    spread = [[(offset[:, i] * offset[:, j] * photos.weight).sum() for j in range(3)]
+              for i in range(3)]  # fmt: skip
+    direction = np.round(np.linalg.eigh(spread)[1][:, 2 - axis], 9)  # the same on any machine
     direction = direction * np.sign(direction[np.argmax(np.abs(direction))])
-    direction = direction - (direction @ centre) * centre
+    direction = direction - dot(direction, centre) * centre
     direction /= np.linalg.norm(direction)
-    angle = np.arctan2(dots(photos.xyz, direction), dots(photos.xyz, centre))
+    angle = np.arctan2(dot(photos.xyz, direction), dot(photos.xyz, centre))
     order = np.argsort(angle, kind="stable")
     below = np.cumsum(photos.weight[order])[:-1]
     gap = np.diff(angle[order])

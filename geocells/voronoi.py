@@ -9,7 +9,7 @@ from scipy.spatial import ConvexHull, Delaunay, KDTree, QhullError
 from geocells.clustering import IntArray, Sites
 from geocells.cutting import STEP_RAD, around, cut, lines, middle_meridian, world
 from geocells.polygons import GeometryArray, unite
-from geocells.sphere import FloatArray, dots, unit_vectors
+from geocells.sphere import FloatArray, dot, unit_vectors
 
 _GUARD_RAD = np.radians(150.0)
 """Sites this far around the real ones close the outer regions, 75 degrees away or more."""
@@ -79,7 +79,7 @@ def _arcs(pair: FloatArray, ends: FloatArray, middle: float) -> GeometryArray:
     normal = (first - second) / np.linalg.norm(first - second, axis=1, keepdims=True)
     along = np.cross(normal, axis)
     angle = np.stack(
-        [np.arctan2(_dot(ends[:, i], along), _dot(ends[:, i], axis)) for i in (0, 1)], axis=1
+        [np.arctan2(dot(ends[:, i], along), dot(ends[:, i], axis)) for i in (0, 1)], axis=1
     )
     count = np.ceil(np.abs(angle[:, 1] - angle[:, 0]) / STEP_RAD).astype(int) + 1
     arc = np.repeat(np.arange(len(pair)), count + 1)
@@ -118,8 +118,8 @@ def _delaunay(xyz: FloatArray) -> tuple[IntArray, FloatArray]:
         (E, 2) sites, and (E, 2, 3) the Voronoi corners at the ends of their border.
     """
     centre, east, north = _frame(xyz[:-_GUARDS])
-    depth = 1.0 + dots(xyz, centre)
-    plane = np.stack([dots(xyz, east) / depth, dots(xyz, north) / depth], axis=1)
+    depth = 1.0 + dot(xyz, centre)
+    plane = np.stack([dot(xyz, east) / depth, dot(xyz, north) / depth], axis=1)
     mesh = Delaunay(plane)
     a, b, c = (xyz[mesh.simplices[:, i]] for i in range(3))
     # at right angles to the triangle, so as far from a, b and c; outward, as scipy turns left
@@ -137,11 +137,6 @@ def _inner_edges(triangles: IntArray, neighbours: IntArray) -> tuple[IntArray, I
     face, side, other = face[once], side[once], other[once]
     ends = np.stack([triangles[face, (side + 1) % 3], triangles[face, (side + 2) % 3]], axis=1)
     return ends.astype(np.intp), np.stack([face, other], axis=1)
-
-
-def _dot(a: FloatArray, b: FloatArray) -> FloatArray:
-    product: FloatArray = np.einsum("ij,ij->i", a, b)
-    return product
 
 
 def _nearest(xyz: FloatArray, sites: FloatArray) -> IntArray:

@@ -99,7 +99,7 @@ def test_hierarchy_for_a_head_of_three_levels(table):
 
 
 def test_united_cells_keep_the_name_of_the_fullest(table):
-    united = table.united(np.array([4, 4, 0]))
+    united = table.united(np.array([1, 1, 2]))
     assert united.cell_id.tolist() == ["FJ-2", "NZ-1"]
     assert united.count.tolist() == [7, 0]
     assert shapely.area(united.polygon).tolist() == [8, 4]
