@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from geocells.sphere import FloatArray, haversine_km, unit_vectors
+from geocells.sphere import FloatArray, dot, haversine_km, unit_vectors
 
 _BRUTE_FORCE_PAIRS = 4_000_000
 """Up to here a matrix product is quicker than importing scipy and building a tree."""
@@ -24,7 +24,7 @@ class NearestVectors:
     def search(self, xyz: FloatArray, k: int = 1) -> npt.NDArray[np.intp]:
         """Indices (N, k) of the k nearest to each of (N, 3) unit vectors, nearest first."""
         if "_tree" not in self.__dict__ and len(xyz) * len(self._xyz) <= _BRUTE_FORCE_PAIRS:
-            cosines = xyz @ self._xyz.T
+            cosines = dot(xyz[:, None], self._xyz)
             index = np.argpartition(-cosines, k - 1, axis=1)[:, :k]
             order = np.argsort(-np.take_along_axis(cosines, index, axis=1), axis=1)
             return np.take_along_axis(index, order, axis=1)

@@ -213,7 +213,7 @@ class PolygonIndex:
         owner = np.full(len(latlon), -1, np.int32)
         distance_km = np.full(len(latlon), np.inf)
         foot = latlon.copy()
-        if len(latlon) <= _FEW and "_shore" not in self.__dict__:
+        if len(latlon) <= _FEW:
             for window_km in _WINDOWS_KM:
                 far = np.flatnonzero(distance_km == np.inf)
                 parts = self._parts_around(latlon[far], window_km)
