@@ -14,6 +14,9 @@ from geocells.sphere import FloatArray, dot, unit_vectors
 _GUARD_RAD = np.radians(150.0)
 """Sites this far around the real ones close the outer regions, 75 degrees away or more."""
 _GUARDS = 5
+_SIX_WAYS = (
+    np.array([[2, 1, 2], [-2, 2, 1], [-1, -2, 2], [-2, -1, -2], [2, -2, -1], [1, 2, -2]]) / 3.0
+)
 
 
 def divide(
@@ -46,18 +49,22 @@ def divide(
 
 
 def tessellate(sites: FloatArray) -> GeometryArray:
-    """Voronoi polygons (S,) of sites (S, 3) all over the Earth, S >= 4, split at the antimeridian.
+    """Voronoi polygons (S,) of sites (S, 3) all over the Earth, split at the antimeridian.
 
     Raises:
         ValueError: the sites lie in one plane.
     """
+    # directions without any site close the regions around: no border runs around half the Earth
+    far = _SIX_WAYS[(_SIX_WAYS @ sites.T).max(axis=1) < 0.5]
+    everywhere = np.concatenate([sites, far])
     try:
-        hull = ConvexHull(sites)
+        hull = ConvexHull(everywhere)
     except QhullError as error:
         raise ValueError(f"{len(sites)} sites in one plane have no tessellation") from error
     corner = hull.equations[:, :3]
     edge, pair = _inner_edges(hull.simplices, hull.neighbors)
-    faces = cut(world(), _arcs(sites[edge], corner[pair], 0.0))
+    real = (edge < len(sites)).all(axis=1)
+    faces = cut(world(), _arcs(everywhere[edge[real]], corner[pair[real]], 0.0))
     inner = shapely.get_coordinates(shapely.point_on_surface(faces))[:, ::-1]
     return _by_label(faces, _nearest(unit_vectors(inner), sites), len(sites))
 

@@ -17,7 +17,9 @@ def blocks(language: str) -> list[str]:
 
 @pytest.fixture
 def desk(tmp_path, photo_folder):
-    """A folder with a photo.jpg and some photos to learn from."""
+    """A folder with a photo.jpg, some photos to learn from, and a table of coordinates."""
+    rows = [f"{40 + i / 100},{-4 + i % 7 / 10}" for i in range(300)]
+    (tmp_path / "coordinates.csv").write_text("lat,lon\n" + "\n".join(rows))
     shutil.copy(photo_folder / "00.jpg", tmp_path / "photo.jpg")
     library = tmp_path / "my-photos"
     library.mkdir()
@@ -36,6 +38,7 @@ def test_commands(desk, monkeypatch):
         done = subprocess.run(line.split(), cwd=desk, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{line}: {done.stderr}"
     assert (desk / "answer.html").is_file()
+    assert (desk / "cells.png").is_file()
 
 
 def test_library(desk, monkeypatch, capsys):

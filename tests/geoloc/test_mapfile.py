@@ -29,6 +29,7 @@ def cells() -> CellTable:
         cell_id=np.array(["paris", "rome", "fiji"]),
         country=np.array(["FR", "IT", "FJ"]),
         region=np.array(["", "", ""]),
+        region_id=np.array(["", "", ""]),
         centroids=np.array([(48.9, 2.3), (41.9, 12.5), (-17.5, 179.5)]),
         polygon=np.array([shapely.box(2, 48, 3, 49), shapely.box(12, 41, 13, 42), fiji]),
         count=np.array([1, 1, 1]),
