@@ -54,7 +54,7 @@ def tessellate(sites: FloatArray) -> GeometryArray:
     Raises:
         ValueError: the sites lie in one plane.
     """
-    # directions without any site close the regions around: no border runs around half the Earth
+    # sites of no one in directions without any: no border dangles or runs around half the Earth
     far = _SIX_WAYS[(_SIX_WAYS @ sites.T).max(axis=1) < 0.5]
     everywhere = np.concatenate([sites, far])
     try:
@@ -63,8 +63,7 @@ def tessellate(sites: FloatArray) -> GeometryArray:
         raise ValueError(f"{len(sites)} sites in one plane have no tessellation") from error
     corner = hull.equations[:, :3]
     edge, pair = _inner_edges(hull.simplices, hull.neighbors)
-    real = (edge < len(sites)).all(axis=1)
-    faces = cut(world(), _arcs(everywhere[edge[real]], corner[pair[real]], 0.0))
+    faces = cut(world(), _arcs(everywhere[edge], corner[pair], 0.0))
     inner = shapely.get_coordinates(shapely.point_on_surface(faces))[:, ::-1]
     return _by_label(faces, _nearest(unit_vectors(inner), sites), len(sites))
 
@@ -93,6 +92,8 @@ def _arcs(pair: FloatArray, ends: FloatArray, middle: float) -> GeometryArray:
     step = np.arange(len(arc)) - np.repeat(np.cumsum(count + 1) - (count + 1), count + 1)
     theta = angle[arc, 0] + (angle[arc, 1] - angle[arc, 0]) * step / count[arc]
     xyz = np.cos(theta)[:, None] * axis[arc] + np.sin(theta)[:, None] * along[arc]
+    # borders that meet do so in the very same point: one bit aside and no face would close
+    xyz[step == 0], xyz[step == count[arc]] = ends[:, 0], ends[:, 1]
     return lines(xyz, arc, middle)
 
 

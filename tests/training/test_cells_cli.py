@@ -54,9 +54,7 @@ def test_cells_and_their_report(tmp_path, spain):
         "rectangles",
         "h3",
         "s2",
-        pytest.param(
-            "kmeans", marks=pytest.mark.xfail(reason="Voronoi of sites in one small area")
-        ),
+        "kmeans",
     ],
 )
 def test_other_partitions(tmp_path, spain, method):
