@@ -37,7 +37,7 @@ class OpenClipEncoder(_TorchEncoder):
     """An open_clip image tower: `model` is its architecture, `weights` its pretrained tag."""
 
     def __init__(self, spec: EncoderSpec) -> None:
-        model = _open_clip_model(spec.model, spec.weights)
+        model = load_open_clip(spec.model, spec.weights)
         super().__init__(spec, model.encode_image, model)
 
 
@@ -74,15 +74,20 @@ def describe(name: str) -> EncoderSpec:
 
 
 def _describe_open_clip(architecture: str, tag: str) -> EncoderSpec:
-    model = _open_clip_model(architecture, tag)
+    model = load_open_clip(architecture, tag)
+    dim = int(model.visual.output_dim)
+    return EncoderSpec("open_clip", architecture, tag, dim, preprocessing_of(model))
+
+
+def preprocessing_of(model: Any) -> Preprocessing:  # noqa: ANN401
+    """What the image tower of an open_clip model is fed: the square in the middle of a photo."""
     size = model.visual.image_size
-    pixels = Preprocessing(
+    return Preprocessing(
         size=int(size[0] if isinstance(size, tuple) else size),
         mean=tuple(model.visual.image_mean),
         std=tuple(model.visual.image_std),
         resize="crop",
     )
-    return EncoderSpec("open_clip", architecture, tag, int(model.visual.output_dim), pixels)
 
 
 def _describe_timm(architecture: str, tag: str) -> EncoderSpec:
@@ -100,13 +105,24 @@ def _describe_timm(architecture: str, tag: str) -> EncoderSpec:
     return EncoderSpec("timm", architecture, tag, int(model.num_features), pixels)
 
 
-def _open_clip_model(architecture: str, tag: str) -> Any:  # noqa: ANN401
+def load_open_clip(architecture: str, tag: str, **options: Any) -> Any:  # noqa: ANN401
+    """A CLIP model.
+
+    Args:
+        architecture: open_clip's name, or "local-dir:FOLDER".
+        tag: pretrained tag, path of a checkpoint, or "" for random weights.
+        options: for `open_clip.create_model`.
+
+    Raises:
+        BundleError: it cannot be loaded.
+        MissingExtraError: open_clip is not installed.
+    """
     try:
         import open_clip
     except ImportError as error:
         raise MissingExtraError("open-clip-torch", "gpu") from error
     try:
-        return open_clip.create_model(architecture, pretrained=tag or None)
+        return open_clip.create_model(architecture, pretrained=tag or None, **options)
     except Exception as error:
         raise _unavailable(f"open_clip:{architecture}/{tag}", error) from error
 
