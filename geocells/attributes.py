@@ -19,7 +19,6 @@ from geocells.places import OPEN_SEA_KM, towns
 from geocells.sphere import FloatArray, check_latlon
 
 POPULATION_RADIUS_KM = 10.0
-_TOWNS_AROUND = 64
 
 KOPPEN_CLASSES = (
     "Af Am As Aw BSh BSk BWh BWk Cfa Cfb Cfc Csa Csb Csc Cwa Cwb Cwc Dfa Dfb Dfc Dfd Dsa Dsb Dsc"
@@ -107,18 +106,23 @@ def population_per_km2(latlon: npt.ArrayLike) -> FloatArray:
     """
     points = check_latlon(latlon)
     known = towns()
-    distance_km, index = known.points.query(points, _TOWNS_AROUND)
-    people = np.where(distance_km <= POPULATION_RADIUS_KM, known.population[index], 0).sum(axis=1)
-    return np.asarray(people / (np.pi * POPULATION_RADIUS_KM**2), np.float64)
+    row, town = known.points.within(points, POPULATION_RADIUS_KM)
+    people = np.bincount(row, known.population[town], len(points))  # whole numbers: exact
+    return people / (np.pi * POPULATION_RADIUS_KM**2)
 
 
 def driving_side(latlon: npt.ArrayLike) -> StrArray:
     """Side of the road, "left" or "right"; "" on the open sea and where nobody drives."""
     country = load_boundaries().country
     row = country.locate(latlon, max_km=OPEN_SEA_KM)
+    return np.append(country_driving_side(country.codes), "")[row]
+
+
+def country_driving_side(codes: npt.ArrayLike) -> StrArray:
+    """Side of the road in countries (N,) of ISO alpha-2 codes; "" for a code that is none."""
     table = country_table()
-    side = [table[code][2] if code in table else "" for code in country.codes]
-    return np.array([*side, ""], dtype=object)[row]
+    names = np.asarray(codes, dtype=object)
+    return np.array([table[c][2] if c in table else "" for c in names] + [None], object)[:-1]
 
 
 def time_zone(latlon: npt.ArrayLike) -> StrArray:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from geocells.sphere import FloatArray, dot, haversine_km, unit_vectors
+from geocells.sphere import EARTH_RADIUS_KM, FloatArray, dot, haversine_km, unit_vectors
 
 _BRUTE_FORCE_PAIRS = 4_000_000
 """Up to here a matrix product is quicker than importing scipy and building a tree."""
@@ -31,12 +31,31 @@ class NearestVectors:
         nearest: npt.NDArray[np.intp] = self._tree.query(xyz, k=np.arange(1, k + 1))[1]
         return nearest
 
+    def within(
+        self, xyz: FloatArray, chord: float
+    ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+        """All pairs of (N, 3) unit vectors and unit vectors of here that are so near.
+
+        Returns:
+            (P,) rows of `xyz` and (P,) indices, in any order.
+        """
+        if "_tree" not in self.__dict__ and len(xyz) * len(self._xyz) <= _BRUTE_FORCE_PAIRS:
+            row, index = np.nonzero(dot(xyz[:, None], self._xyz) >= 1.0 - chord**2 / 2.0)
+            return row, index
+        # two trees against each other need a quarter of the time of one search per query
+        pairs = _kd_tree(xyz).sparse_distance_matrix(self._tree, chord, output_type="ndarray")
+        return pairs["i"], pairs["j"]
+
     @cached_property
     def _tree(self) -> Any:  # noqa: ANN401
-        from scipy.spatial import KDTree
+        return _kd_tree(self._xyz)
 
-        # an unbalanced tree is built in half the time and queried as fast
-        return KDTree(self._xyz, balanced_tree=False, compact_nodes=False)
+
+def _kd_tree(xyz: FloatArray) -> Any:  # noqa: ANN401
+    from scipy.spatial import KDTree
+
+    # an unbalanced tree is built in half the time and queried as fast
+    return KDTree(xyz, balanced_tree=False, compact_nodes=False)
 
 
 class NearestPoints:
@@ -59,3 +78,18 @@ class NearestPoints:
         """
         index = self._vectors.search(unit_vectors(latlon), k)
         return haversine_km(latlon[:, None], self.latlon[index]), index
+
+    def within(
+        self, latlon: FloatArray, radius_km: float
+    ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+        """All points within a distance of each query.
+
+        Args:
+            latlon: (N, 2) degrees.
+            radius_km: up to half the way around the Earth.
+
+        Returns:
+            (P,) rows of queries and (P,) indices of points, one pair each, in any order.
+        """
+        chord = 2.0 * np.sin(radius_km / EARTH_RADIUS_KM / 2.0)
+        return self._vectors.within(unit_vectors(latlon), chord)

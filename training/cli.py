@@ -11,6 +11,8 @@ from cyclopts import App, Parameter
 from geoloc import __version__
 from geoloc.console import BAD_INPUT, fail, run
 from training.cells_cli import app as cells_app
+from training.enrich_cli import app as enrich_app
+from training.pretrain_cli import app as pretrain_app
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -22,6 +24,8 @@ app = App(
 )
 
 app.command(cells_app)
+app.command(enrich_app)
+app.command(pretrain_app)
 
 SHOWN_PROBLEMS = 20
 
