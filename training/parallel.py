@@ -80,7 +80,8 @@ def distribute(
     policy = MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=torch.float32)
     for block in _blocks(model):
         fully_shard(block, mp_policy=policy)
-    fully_shard(model, mp_policy=policy)
+    # without this the root's own weights stay whole after a measurement, and cannot be saved
+    fully_shard(model, mp_policy=policy, reshard_after_forward=True)
     return model
 
 
