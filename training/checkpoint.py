@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import (
     StateDictOptions,
@@ -56,20 +57,19 @@ def save(folder: Path, step: int, trained: Trained, config: dict[str, Any], me: 
     """
     parts = _tensors(trained)
     failed = torch.zeros(1)
-    problem: OSError | None = None
+    reason = "see the first process"
     if me.first:
         try:
             _write(folder / f"step-{step:08}", step, parts, config)
-        except OSError as error:
+        except (OSError, SafetensorError) as error:
             failed += 1
-            problem = error
+            reason = str(error).rpartition("I/O error: ")[2]
     # all stop together: one that went on alone would wait for the others for ever
     if me.total(failed.to(me.device)).item():
-        reason = (problem.strerror or str(problem)) if problem else "see the first process"
         raise CheckpointError(
             f"{folder}: cannot be written ({reason}); free some space and start the same command"
             " again: it goes on from the last checkpoint"
-        ) from problem
+        )
 
 
 def resume(folder: Path, trained: Trained, config: dict[str, Any]) -> int:
@@ -102,13 +102,14 @@ def complete(folder: Path) -> list[Path]:
 def _tensors(trained: Trained) -> dict[str, Tensors]:
     """Tensors by file name, whole and on the CPU; all processes must call it."""
     options = StateDictOptions(full_state_dict=True, cpu_offload=True)
-    flat = StateDictOptions(
-        full_state_dict=True, cpu_offload=True, flatten_optimizer_state_dict=True
-    )
-    moments = get_optimizer_state_dict(trained.model, trained.optimiser, options=flat)
+    state = get_optimizer_state_dict(trained.model, trained.optimiser, options=options)["state"]
     parts = {
         "model": get_model_state_dict(trained.model, options=options),
-        "optimiser": {name: value for name, value in moments.items() if torch.is_tensor(value)},
+        "optimiser": {
+            f"{name}/{kind}": tensor
+            for name, moments in state.items()
+            for kind, tensor in moments.items()
+        },
     }
     if trained.average is not None:
         tensors = [whole(tensor).detach().cpu() for tensor in trained.average]
@@ -158,12 +159,15 @@ def _load(path: Path, trained: Trained) -> None:
     from safetensors.torch import load_file
 
     options = StateDictOptions(full_state_dict=True)
-    flat = StateDictOptions(full_state_dict=True, flatten_optimizer_state_dict=True)
     set_model_state_dict(trained.model, load_file(path / "model.safetensors"), options=options)
-    # what is no tensor (rates, decay) is the config's; the optimiser at hand has it
-    now = get_optimizer_state_dict(trained.model, trained.optimiser, options=flat)
-    stored = load_file(path / "optimiser.safetensors")
-    set_optimizer_state_dict(trained.model, trained.optimiser, {**now, **stored}, options=flat)
+    state: dict[str, Tensors] = {}
+    for key, tensor in load_file(path / "optimiser.safetensors").items():
+        name, kind = key.rsplit("/", 1)
+        state.setdefault(name, {})[kind] = tensor
+    # rates and decay are the config's: the optimiser at hand has them
+    groups = get_optimizer_state_dict(trained.model, trained.optimiser)["param_groups"]
+    moments = {"state": state, "param_groups": groups}
+    set_optimizer_state_dict(trained.model, trained.optimiser, moments, options=options)
     if trained.average is not None:
         averages = load_file(path / "average.safetensors")
         for name, tensor in zip(trainable(trained.model), trained.average, strict=True):
