@@ -8,9 +8,10 @@ from functools import partial
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from geocells.neighbours import NearestPoints
-from geocells.sphere import haversine_km
+from geocells.sphere import haversine_km, unit_vectors
 from geocells.table import CellTable
 from geoloc.calibration import CLAIM_KM, CLAIMS, EVIDENCE, LEVELS, Calibration
 from geoloc.encoder import FloatArray
@@ -18,7 +19,9 @@ from geoloc.metrics import same_country
 from geoloc.ranker import Ranker
 from training.calibrate import UNFITTED, fit_claim, fit_gate, fit_radius
 from training.cluster import build_gallery
-from training.fit_heads import SMOOTHING_KM, fit_heads, smoothed_labels
+from training.fit_heads import Examples, fit_heads
+from training.head_config import HeadConfig
+from training.losses import smoothed_labels
 from training.manifest import Manifest
 from training.split import group_weights
 
@@ -62,7 +65,7 @@ def make_ranker(
 ) -> Ranker:
     """Heads and gallery from all given photos."""
     weights = group_weights(manifest.group)
-    heads = fit_heads(embeddings, manifest.latlon, weights, cells, prior)
+    heads, _ = fit_heads(Examples(embeddings, manifest.latlon, weights), cells, prior)
     gallery = build_gallery(manifest, heads.features(embeddings), cells)
     return Ranker(cells, heads, gallery, calibration)
 
@@ -128,7 +131,7 @@ def _ask(
     for ranker, rows in _batches(rankers, fold):
         centroids = ranker.cells.centroids
         sources = ranker.sources(embeddings[rows])
-        labels = smoothed_labels(manifest.latlon[rows], centroids, SMOOTHING_KM)
+        labels = _labels(manifest.latlon[rows], centroids)
         result.signal[rows] = sources.signal
         result.near[rows] = np.stack(
             [(belief * labels).sum(axis=1) for belief in sources.beliefs], axis=1
@@ -141,6 +144,12 @@ def _ask(
         result.answers["nearest photo"][rows] = members[sources.neighbour[:, 0]]
         result.nearest_km[rows] = _nearest_km(manifest.latlon[rows], members)
     return result
+
+
+def _labels(latlon: LatLon, centroids: LatLon) -> FloatArray:
+    """How near (N, C) each cell is to each photo, as the classifier was taught."""
+    vectors = (torch.from_numpy(unit_vectors(places)) for places in (latlon, centroids))
+    return np.asarray(smoothed_labels(*vectors, HeadConfig().tau_km))
 
 
 def _answer(
