@@ -71,11 +71,11 @@ class EncoderSpec:
     """Which network, with which weights, fed how."""
 
     kind: str
-    """A key of `ENCODERS`: onnx, open_clip or timm."""
+    """A key of `ENCODERS`."""
     model: str
     """The model's name in its library; for onnx what the file was exported from."""
     weights: str
-    """onnx: sha256 of the file; open_clip: pretrained tag; timm: pretrained tag or ""."""
+    """onnx: sha256 of the file; open_clip and timm: pretrained tag, or the sha256 of a folder's."""
     dim: int
     """Length of the embedding."""
     preprocessing: Preprocessing
@@ -166,6 +166,12 @@ def _open_clip(spec: EncoderSpec, folder: Path | None) -> ImageEncoder:
     return OpenClipEncoder(spec)
 
 
+def _open_clip_tokens(spec: EncoderSpec, folder: Path | None) -> ImageEncoder:
+    from geoloc.torch_encoder import OpenClipTokensEncoder
+
+    return OpenClipTokensEncoder(spec)
+
+
 def _timm(spec: EncoderSpec, folder: Path | None) -> ImageEncoder:
     from geoloc.torch_encoder import TimmEncoder
 
@@ -175,6 +181,7 @@ def _timm(spec: EncoderSpec, folder: Path | None) -> ImageEncoder:
 ENCODERS: dict[str, Callable[[EncoderSpec, Path | None], ImageEncoder]] = {
     "onnx": OnnxEncoder,
     "open_clip": _open_clip,
+    "open_clip_tokens": _open_clip_tokens,
     "timm": _timm,
 }
 """Encoder kinds; a new kind is a new entry."""

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from geoloc.encoder import EncoderSpec, FloatArray, Preprocessing, normalise
 from geoloc.errors import BundleError, MissingExtraError
+
+LOCAL = "local-dir:"
+"""How open_clip calls a model in a folder of this machine."""
 
 
 class _TorchEncoder:
@@ -34,11 +39,52 @@ class _TorchEncoder:
 
 
 class OpenClipEncoder(_TorchEncoder):
-    """An open_clip image tower: `model` is its architecture, `weights` its pretrained tag."""
+    """An open_clip image tower: `model` is its architecture, `weights` its pretrained tag.
+
+    For a model in a folder of this machine, "local-dir:FOLDER", `weights` is their sha256.
+    """
 
     def __init__(self, spec: EncoderSpec) -> None:
-        model = load_open_clip(spec.model, spec.weights)
-        super().__init__(spec, model.encode_image, model)
+        tower = _open_clip_tower(spec)
+        super().__init__(spec, tower, tower)
+
+
+class OpenClipTokensEncoder(_TorchEncoder):
+    """The mean over all tokens of the tower's last layer, as in PIGEON (section 4.1).
+
+    Longer than the projection that captions are compared with, and tells more of a place.
+    """
+
+    def __init__(self, spec: EncoderSpec) -> None:
+        network = _mean_of_tokens(_open_clip_tower(spec))
+        super().__init__(spec, network, network)
+
+
+def _open_clip_tower(spec: EncoderSpec) -> Any:  # noqa: ANN401
+    tag = "" if spec.model.startswith(LOCAL) else spec.weights
+    return load_open_clip(spec.model, tag).visual
+
+
+def _mean_of_tokens(tower: Any) -> Any:  # noqa: ANN401
+    import torch
+
+    class MeanOfTokens(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.tower = tower
+
+        def forward(self, pixels: Any) -> Any:  # noqa: ANN401
+            out = self.tower.forward_intermediates(
+                pixels,
+                indices=1,
+                output_fmt="NLC",
+                output_extra_tokens=True,
+                intermediates_only=True,
+            )
+            parts = out.get("image_intermediates_prefix", []) + out["image_intermediates"]
+            return torch.cat(parts, dim=1).mean(dim=1)
+
+    return MeanOfTokens()
 
 
 class TimmEncoder(_TorchEncoder):
@@ -54,6 +100,8 @@ def describe(name: str) -> EncoderSpec:
 
     Args:
         name: "open_clip:ARCHITECTURE/PRETRAINED" (for example open_clip:ViT-B-32/laion2b_s34b_b79k)
+            or "open_clip:local-dir:FOLDER" (what `geoloc-train pretrain` writes);
+            "open_clip_tokens:…" likewise, for the mean of all tokens instead of the projection;
             or "timm:MODEL.TAG" (for example timm:convnext_tiny.fb_in22k).
 
     Raises:
@@ -61,9 +109,11 @@ def describe(name: str) -> EncoderSpec:
         MissingExtraError: the library is not installed.
     """
     kind, _, model_name = name.partition(":")
-    if kind == "open_clip" and model_name:
+    if kind in ("open_clip", "open_clip_tokens") and model_name:
+        if model_name.startswith(LOCAL):
+            return _describe_open_clip(kind, model_name, "")
         architecture, _, tag = model_name.partition("/")
-        return _describe_open_clip(architecture, tag)
+        return _describe_open_clip(kind, architecture, tag)
     if kind == "timm" and model_name:
         architecture, _, tag = model_name.partition(".")
         return _describe_timm(architecture, tag)
@@ -73,10 +123,28 @@ def describe(name: str) -> EncoderSpec:
     )
 
 
-def _describe_open_clip(architecture: str, tag: str) -> EncoderSpec:
+def _describe_open_clip(kind: str, architecture: str, tag: str) -> EncoderSpec:
+    import torch
+
     model = load_open_clip(architecture, tag)
+    pixels = preprocessing_of(model)
     dim = int(model.visual.output_dim)
-    return EncoderSpec("open_clip", architecture, tag, dim, preprocessing_of(model))
+    if kind == "open_clip_tokens":
+        with torch.inference_mode():
+            photo = torch.zeros(1, 3, pixels.size, pixels.size)
+            dim = int(_mean_of_tokens(model.visual.eval())(photo).shape[1])
+    if architecture.startswith(LOCAL):
+        tag = _weights_digest(Path(architecture.removeprefix(LOCAL)))
+    return EncoderSpec(kind, architecture, tag, dim, pixels)
+
+
+def _weights_digest(folder: Path) -> str:
+    """sha256 of all weight files of a model's folder."""
+    digest = hashlib.sha256()
+    for path in sorted([*folder.glob("*.safetensors"), *folder.glob("*.bin")]):
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
 
 
 def preprocessing_of(model: Any) -> Preprocessing:  # noqa: ANN401

@@ -52,12 +52,21 @@ def load_encoder(name: str, cache: Path) -> LoadedEncoder:
         folder = bundles.find(name)
         spec = EncoderSpec.from_dict(bundles.verify(folder)["encoder"])
         return LoadedEncoder(build_encoder(spec, folder), spec, folder / "encoder.onnx")
-    folder = cache / "encoders" / name.replace(":", "_").replace("/", "_")
+    folder = cache / "encoders" / _folder_name(name)
     if not (folder / "encoder.json").is_file():
         _export(name, folder)
     spec = EncoderSpec.from_dict(json.loads((folder / "encoder.json").read_text()))
     network = _torch_encoder(name) if _on_gpu() else OnnxEncoder(spec, folder)
     return LoadedEncoder(network, spec, folder / "encoder.onnx")
+
+
+def _folder_name(name: str) -> str:
+    """What an exported encoder is kept under: its name, or for an own model what is in it."""
+    if ":local-dir:" not in name:
+        return name.replace(":", "_").replace("/", "_")
+    from geoloc.torch_encoder import describe
+
+    return describe(name).fingerprint
 
 
 def efficientnet_lite(name: str) -> Any:  # noqa: ANN401

@@ -48,7 +48,8 @@ def export_onnx(encoder: Any, folder: Path) -> EncoderSpec:  # noqa: ANN401
     )
     onnx.save(_in_half_precision(program.model_proto), path)
     source = encoder.spec
-    spec = EncoderSpec("onnx", source.model, sha256(path), source.dim, source.preprocessing)
+    model = "/".join(Path(source.model).parts[-2:])  # of an own model, not where it was made
+    spec = EncoderSpec("onnx", model, sha256(path), source.dim, source.preprocessing)
     cosine = (encoder.embed(pixels.numpy()) * OnnxEncoder(spec, folder).embed(pixels.numpy())).sum(
         1
     )

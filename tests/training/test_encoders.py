@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image
+from planet import write_towers
 
 from geoloc import bundle
 from geoloc.encoder import EncoderSpec, OnnxEncoder, Preprocessing, build_encoder, embed_images
@@ -11,6 +12,7 @@ from geoloc.errors import BundleError
 timm = pytest.importorskip("timm")
 
 from geoloc.torch_encoder import describe  # noqa: E402
+from training import clip  # noqa: E402
 from training.encoders import (  # noqa: E402
     EFFICIENTNET_LITE,
     efficientnet_lite,
@@ -81,6 +83,31 @@ def test_open_clip_models_embed():
     vectors = embed_images(encoder, [sample("china.jpg")])
     assert vectors.shape == (1, spec.dim)
     assert np.linalg.norm(vectors) == pytest.approx(1.0, abs=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["open_clip", "open_clip_tokens"])
+def test_own_towers_are_encoders(kind, tmp_path):
+    import torch
+
+    towers = clip.build(str(write_towers(tmp_path)))
+    for number in range(2):
+        torch.nn.init.normal_(towers.model.visual.conv1.weight)
+        clip.write(tmp_path / f"run{number}" / "model", towers, towers.model.state_dict(), {})
+    pixels = torch.randn(3, 3, 32, 32)
+    visual = towers.model.eval().visual
+    with torch.inference_mode():
+        tokens = visual.transformer(visual._embeds(pixels)).mean(dim=1)
+        wanted = visual(pixels) if kind == "open_clip" else tokens
+        wanted = torch.nn.functional.normalize(wanted, dim=1).numpy()
+    loaded = [
+        load_encoder(f"{kind}:local-dir:{tmp_path / name / 'model'}", tmp_path / "cache")
+        for name in ("run0", "run1")
+    ]
+    found = [encoder.network.embed(pixels.numpy()) for encoder in loaded]
+    assert (found[1] * wanted).sum(axis=1).min() >= 0.9999
+    assert (found[0] * wanted).sum(axis=1).max() < 0.9999, "other weights, other embeddings"
+    assert loaded[1].spec.model == "run1/model", "a bundle does not tell where it was made"
+    assert loaded[1].spec.dim == wanted.shape[1]
 
 
 @pytest.mark.parametrize(
