@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -16,11 +16,18 @@ from PIL import Image
 from geoloc import photo
 from geoloc.encoder import FloatArray, ImageEncoder
 from geoloc.errors import PhotoError
-from geoloc.photo import Source
 
 BATCH = 32
 
 Item = TypeVar("Item")
+
+
+class Load(Protocol):
+    """Reads a photo from whatever it is kept in."""
+
+    def __call__(self, source: Any, *, min_side: int | None) -> photo.Photo:  # noqa: ANN401
+        """See `geoloc.photo.load`; raises PhotoError."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,14 +41,24 @@ class Encoded:
 
 
 def encode(
-    encoder: ImageEncoder, sources: Iterable[Source], batch: int = BATCH
+    encoder: ImageEncoder,
+    sources: Iterable[Any],
+    batch: int = BATCH,
+    load: Load = photo.load,
 ) -> Iterator[Encoded]:
-    """Decode on threads and encode batch by batch, while the next batches are being decoded."""
+    """Decode on threads and encode batch by batch, while the next batches are being decoded.
+
+    Args:
+        encoder: the network.
+        sources: what `load` takes; for `photo.load` paths, bytes, open files or PIL images.
+        batch: photos that are encoded together.
+        load: reads one photo, or raises PhotoError.
+    """
     pixels = encoder.spec.preprocessing
 
-    def prepare(source: Source) -> tuple[photo.Photo | PhotoError, FloatArray | None]:
+    def prepare(source: Any) -> tuple[photo.Photo | PhotoError, FloatArray | None]:  # noqa: ANN401
         try:
-            loaded = photo.load(source, min_side=pixels.min_side)
+            loaded = load(source, min_side=pixels.min_side)
         except PhotoError as error:
             return error, None
         return replace(loaded, image=_NO_PIXELS), pixels(loaded.image)

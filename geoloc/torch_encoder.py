@@ -68,7 +68,7 @@ def _open_clip_tower(spec: EncoderSpec) -> Any:  # noqa: ANN401
 def _mean_of_tokens(tower: Any) -> Any:  # noqa: ANN401
     import torch
 
-    class MeanOfTokens(torch.nn.Module):
+    class MeanOfTokens(torch.nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.tower = tower

@@ -146,12 +146,14 @@ class CaptionedPhotos:
         )
 
     def _pixels(self, epoch: int, row: int) -> FloatArray:
-        loaded = load_photo(self._table, self._folder, row, self._preprocessing.min_side)
+        loaded = load_photo(self._table, self._folder, row, min_side=self._preprocessing.min_side)
         rng = np.random.default_rng((self._seed, epoch, row))
         return self._preprocessing(_random_square(loaded.image, rng))
 
 
-def load_photo(table: pa.Table, folder: Path, row: int, min_side: int | None) -> photo.Photo:
+def load_photo(
+    table: pa.Table, folder: Path, row: int, *, min_side: int | None = None
+) -> photo.Photo:
     """The photo of a row, from its own file or from a tar shard.
 
     Raises:

@@ -99,7 +99,9 @@ class CountryAccuracy:
         pixels, truth = [], []
         for row in rows.tolist():
             try:
-                loaded = load_photo(self._table, self._folder, row, self._preprocessing.min_side)
+                loaded = load_photo(
+                    self._table, self._folder, row, min_side=self._preprocessing.min_side
+                )
             except PhotoError:
                 continue  # named by `geoloc-train embed`; here it only counts for nothing
             pixels.append(self._preprocessing(loaded.image))
