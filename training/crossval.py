@@ -117,6 +117,44 @@ def cross_validate(
     return calibration, HeldOut(first.answers, radii, confidence, first.nearest_km)
 
 
+def hold_out(
+    ranker: Ranker,
+    calibration_set: tuple[Manifest, FloatArray],
+    test_set: tuple[Manifest, FloatArray],
+) -> tuple[Calibration, HeldOut]:
+    """Calibrate a model on photos it never saw, and answer others.
+
+    Args:
+        ranker: trained; it is given the calibration.
+        calibration_set: photos and their (N, D) embeddings.
+        test_set: photos that neither training nor calibration saw, and their embeddings.
+
+    Returns:
+        The calibration, and what was answered for the test photos.
+    """
+    manifest, embeddings = calibration_set
+    weights = group_weights(manifest.group)
+    alone = np.zeros(len(manifest), np.intp)
+    first = _ask([ranker], manifest, embeddings, alone)
+    gated = replace(UNFITTED, gate=fit_gate(first.signal, first.near, weights))
+    ranker.calibration = gated
+    answer = first.answers["full"]
+    evidence = _answer([ranker], embeddings, alone, answer)
+    rows = np.arange(len(manifest))
+    calibration = _fit_judgement(evidence, manifest.latlon, answer, weights, gated, rows)
+    ranker.calibration = calibration
+    return calibration, answer_all(ranker, *test_set)
+
+
+def answer_all(ranker: Ranker, manifest: Manifest, embeddings: FloatArray) -> HeldOut:
+    """What a calibrated model answers for photos, by every method."""
+    alone = np.zeros(len(manifest), np.intp)
+    found = _ask([ranker], manifest, embeddings, alone)
+    evidence = _answer([ranker], embeddings, alone, found.answers["full"])
+    radii, confidence = ranker.calibration.judge(evidence)
+    return HeldOut(found.answers, radii, np.array(confidence, dtype=object), found.nearest_km)
+
+
 def _ask(
     rankers: list[Ranker], manifest: Manifest, embeddings: FloatArray, fold: npt.NDArray[np.intp]
 ) -> _Pass:

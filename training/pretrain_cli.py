@@ -22,6 +22,7 @@ def pretrain(
     /,
     *,
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    folder: Path | None = None,
     config: Annotated[PretrainConfig | None, Parameter(name="*")] = None,
 ) -> int:
     """Pretrain, or go on where the run in the same folder stopped.
@@ -35,13 +36,15 @@ def pretrain(
         An enriched photo table; see `geoloc-train manifest`, `split` and `enrich`.
     out
         Folder of the run: checkpoints, losses.jsonl, events for tensorboard, and the model.
+    folder
+        What the table's file names are relative to; by default the folder of the table.
     """
     from geoloc.errors import GeolocError
 
     try:
         from training.pretrain import pretrain as stage
 
-        model = stage(_read(photos), photos.parent, out, config)
+        model = stage(_read(photos), folder or photos.parent, out, config)
     except (GeolocError, ValueError) as error:
         return fail("geoloc-train pretrain", error)
     except OSError as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from training.earth import build_earth, read_world
 from training.embed import default_cache, embed_files
 from training.encoders import load_encoder
 from training.manifest import Manifest, ManifestError
-from training.report import measure, model_card
+from training.report import licences, measure, model_card
 from training.split import assign_folds
 
 PathLike = str | os.PathLike[str]
@@ -128,10 +127,5 @@ def learn(
         calibration.write(folder / "calibration.json")
         card = model_card(target.name, manifest, encoded_by.spec, len(cells), metrics)
         (folder / "MODEL_CARD.md").write_text(card, encoding="utf-8")
-        bundles.seal(folder, target.name, encoded_by.spec, metrics, _licences(manifest))
+        bundles.seal(folder, target.name, encoded_by.spec, metrics, licences(manifest))
     return Learned(target, manifest, held_out, metrics)
-
-
-def _licences(manifest: Manifest) -> dict[str, int]:
-    """Number of photos under each licence; members.parquet names each photo's."""
-    return dict(Counter(str(licence) for licence in manifest.licence if licence))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
@@ -33,12 +34,14 @@ def measure(manifest: Manifest, held_out: HeldOut) -> dict[str, Any]:
     parts = {name or "photos": np.flatnonzero(manifest.collection == name) for name in names}
     if len(parts) > 1:
         parts["all"] = np.arange(len(manifest))
-    return {name: _measure_part(manifest, held_out, rows) for name, rows in parts.items()}
+    return {name: measure_part(manifest, held_out, rows) for name, rows in parts.items()}
 
 
-def _measure_part(
+def measure_part(
     manifest: Manifest, held_out: HeldOut, rows: npt.NDArray[np.intp]
 ) -> dict[str, Any]:
+    """Results of some photos, as one item of what `measure` returns."""
+
     def accuracy(method: str, chosen: npt.NDArray[np.intp]) -> Accuracy:
         answer = held_out.answers[method][chosen]
         return score(answer, manifest.latlon[chosen], manifest.precision_km[chosen])
@@ -104,24 +107,42 @@ def _km(value: float) -> str:
     return "–" if np.isnan(value) else f"{value:,.0f}"
 
 
+LEARNED = (
+    "The results below are of photos whose group the answering model never saw (five-fold"
+    " cross-validation; groups that share near-duplicates are held out together). Cells were"
+    " drawn with all coordinates, pixels and labels of held-out photos were not used. No photo"
+    " counts at a threshold finer than the precision of its own coordinates."
+)
+"""How `learn` measured."""
+
+
 def model_card(
-    name: str, manifest: Manifest, spec: EncoderSpec, n_cells: int, metrics: dict[str, Any]
+    name: str,
+    manifest: Manifest,
+    spec: EncoderSpec,
+    n_cells: int,
+    metrics: dict[str, Any],
+    made_by: str = "learn",
+    measured: str = LEARNED,
 ) -> str:
     """MODEL_CARD.md."""
     lines = [
         f"# {name}",
         "",
         f"Learned from {len(manifest)} photos in {len(set(manifest.group))} groups, over {n_cells}"
-        f" geocells. Encoder: {spec.model} ({spec.kind}), frozen. Made by `geoloc-train learn`.",
+        f" geocells. Encoder: {spec.model} ({spec.kind}), frozen. Made by"
+        f" `geoloc-train {made_by}`.",
         "",
-        "The results below are of photos whose group the answering model never saw (five-fold"
-        " cross-validation; groups that share near-duplicates are held out together). Cells were"
-        " drawn with all coordinates, pixels and labels of held-out photos were not used. No photo"
-        " counts at a threshold finer than the precision of its own coordinates.",
+        measured,
     ]
     for part_name, part in metrics.items():
         lines += ["", f"## {part_name}", "", markdown_table(part), "", *_honesty(part)]
     return "\n".join(lines) + "\n"
+
+
+def licences(manifest: Manifest) -> dict[str, int]:
+    """Number of photos under each licence; members.parquet names each photo's."""
+    return dict(Counter(str(licence) for licence in manifest.licence if licence))
 
 
 def _honesty(part: dict[str, Any]) -> list[str]:

@@ -53,9 +53,7 @@ def test_what_is_done_is_not_repeated(world, tmp_path, monkeypatch):
     shutil.copytree(folder, tmp_path / "moved")
     os.utime(tmp_path / "moved" / "000001.tar")
     counted.clear()
-    again = embed(
-        table, tmp_path / "moved", spec, None, tmp_path / "out", progress=counted.append
-    )
+    again = embed(table, tmp_path / "moved", spec, None, tmp_path / "out", progress=counted.append)
     assert counted[0] == 0, "a changed shard is embedded again"
     assert np.array_equal(first.embeddings, again.embeddings)
 

@@ -1,0 +1,176 @@
+"""From embedded photos to a bundle: heads, location clusters, calibration, results."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from geocells.table import CellTable
+from geoloc import bundle as bundles
+from geoloc.encoder import FloatArray
+from geoloc.ranker import Ranker
+from training.calibrate import UNFITTED
+from training.cluster import build_gallery
+from training.crossval import answer_all, hold_out
+from training.embed_table import EmbeddedTable
+from training.encoders import LoadedEncoder
+from training.fit_heads import Embeddings, Examples, density_prior, fit_heads
+from training.head_config import HeadConfig
+from training.manifest import Manifest, ManifestError
+from training.report import licences, measure_part, model_card
+from training.targets import attributes_of
+from training.views import location_numbers, mean_views
+
+SINGLE, PANORAMA = "single views", "panoramas"
+
+MEASURED = (
+    "The results below are of the test split, of which neither pretraining, cells, heads, clusters"
+    " nor calibration saw a photo; the calibration is fitted on single views of the val split."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """The photos of one split: N views, and the means of the views of L places."""
+
+    photos: pa.Table
+    views: Embeddings
+    location: npt.NDArray[np.intp]
+    means: Embeddings
+    first: npt.NDArray[np.intp]
+
+    @property
+    def panoramas(self) -> bool:
+        """Whether any place has several views."""
+        return len(self.first) < len(self.photos)
+
+
+def assemble(
+    embedded: EmbeddedTable,
+    cells: CellTable,
+    encoder: LoadedEncoder,
+    out: Path,
+    config: HeadConfig,
+    *,
+    made_by: str = "assemble",
+    stage: Callable[[str], None] = lambda name: None,
+) -> dict[str, Any]:
+    """Make a bundle.
+
+    Args:
+        embedded: photos with the splits train, val and test.
+        cells: drawn from the photos of the split train.
+        encoder: that embedded them.
+        out: the bundle's folder.
+        config: of the heads.
+        made_by: the command, for the model card.
+        stage: told what begins.
+
+    Returns:
+        Results on the split test, as they are in bundle.json.
+
+    Raises:
+        ManifestError: a split is empty.
+        BundleError: the bundle cannot be written.
+    """
+    train, val, test = (_part(embedded, split) for split in ("train", "val", "test"))
+    stage("training the heads")
+    prior = density_prior(cells.count)
+    heads, attributes = fit_heads(
+        _examples(train), cells, prior, config, _examples(val) if config.patience else None
+    )
+    stage("clustering places")
+    places = manifest_of(train.photos).take(train.first)
+    gallery = build_gallery(places, heads.features(train.means.astype(np.float32)), cells)
+    stage("calibrating")
+    ranker = Ranker(cells, heads, gallery, UNFITTED)
+    calibration, answers = hold_out(ranker, _single(val), _single(test))
+    manifest = manifest_of(test.photos)
+    metrics = {SINGLE: measure_part(manifest, answers, np.arange(len(manifest)))}
+    if test.panoramas:
+        manifest = manifest.take(test.first)
+        answers = answer_all(ranker, manifest, test.means.astype(np.float32))
+        metrics[PANORAMA] = measure_part(manifest, answers, np.arange(len(manifest)))
+    stage("writing the bundle")
+    with bundles.writing(out) as folder:
+        shutil.copyfile(encoder.file, folder / "encoder.onnx")
+        cells.write(folder / "cells.parquet")
+        heads.write(folder / "heads.safetensors")
+        if attributes is not None:
+            attributes.write(folder / "attributes.safetensors")
+        gallery.write(folder)
+        calibration.write(folder / "calibration.json")
+        card = model_card(out.name, places, encoder.spec, len(cells), metrics, made_by, MEASURED)
+        (folder / "MODEL_CARD.md").write_text(card, encoding="utf-8")
+        bundles.seal(folder, out.name, encoder.spec, metrics, licences(places))
+    return metrics
+
+
+def manifest_of(photos: pa.Table) -> Manifest:
+    """The columns of a photo table that answering and measuring need."""
+    count = len(photos)
+
+    def strings(name: str) -> npt.NDArray[np.object_]:
+        if name not in photos.column_names:
+            return np.full(count, "", dtype=object)
+        return np.array(photos[name].fill_null("").to_pylist(), dtype=object)
+
+    precision = np.zeros(count)
+    if "precision_km" in photos.column_names:
+        precision = np.nan_to_num(photos["precision_km"].cast(pa.float64()).to_numpy())
+    latlon = np.stack([photos[name].to_numpy() for name in ("lat", "lon")], axis=1)
+    return Manifest(
+        file=strings("file"),
+        latlon=latlon,
+        group=strings("group"),
+        precision_km=precision,
+        collection=np.full(count, "", dtype=object),
+        source=strings("source"),
+        licence=strings("licence"),
+        author=strings("author"),
+    )
+
+
+def _part(embedded: EmbeddedTable, split: str) -> _Part:
+    photos = embedded.photos
+    rows = np.flatnonzero(pc.equal(photos["split"], split).fill_null(value=False).to_numpy())
+    if not len(rows):
+        raise ManifestError(
+            f"{embedded.folder}: no photo of the split {split}; make splits with geoloc-train split"
+        )
+    chosen, views = photos.take(rows), embedded.embeddings[rows]
+    location = location_numbers(chosen)
+    return _Part(chosen, views, location, *mean_views(views, location))
+
+
+def _examples(part: _Part) -> Examples:
+    """Means and single views; a place weighs the same however many views it has.
+
+    PIGEON learns from the means alone, and so knows panoramas better than the single photos that
+    people have.
+    """
+    attributes = attributes_of(part.photos)
+    latlon = manifest_of(part.photos).latlon
+    share = 1.0 / np.bincount(part.location)[part.location]
+    if not part.panoramas:
+        return Examples(part.views, latlon, np.ones(len(latlon), np.float32), attributes)
+    rows = np.concatenate([part.first, np.arange(len(latlon))])
+    weights = np.concatenate([np.ones(len(part.first)), share])
+    return Examples(
+        np.concatenate([part.means, part.views]),
+        latlon[rows],
+        np.asarray(weights / weights.mean(), np.float32),
+        attributes.take(rows),
+    )
+
+
+def _single(part: _Part) -> tuple[Manifest, FloatArray]:
+    return manifest_of(part.photos), part.views.astype(np.float32)
