@@ -141,7 +141,7 @@ def manifest_of(photos: pa.Table) -> Manifest:
 
 def _part(embedded: EmbeddedTable, split: str) -> _Part:
     photos = embedded.photos
-    rows = np.flatnonzero(pc.equal(photos["split"], split).fill_null(value=False).to_numpy())
+    rows = np.flatnonzero(pc.equal(photos["split"], split).fill_null(False).to_numpy())
     if not len(rows):
         raise ManifestError(
             f"{embedded.folder}: no photo of the split {split}; make splits with geoloc-train split"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 from cyclopts import App, Parameter
 
@@ -13,9 +12,9 @@ from geoloc.console import BAD_INPUT, fail, run
 from training.cells_cli import app as cells_app
 from training.enrich_cli import app as enrich_app
 from training.pretrain_cli import app as pretrain_app
-
-if TYPE_CHECKING:
-    from rich.progress import TaskID
+from training.progress import Progress, require
+from training.recipe_cli import pigeon_app, pigeotto_app
+from training.synthetic_cli import app as planet_app
 
 app = App(
     name="geoloc-train",
@@ -26,8 +25,9 @@ app = App(
 app.command(cells_app)
 app.command(enrich_app)
 app.command(pretrain_app)
-
-SHOWN_PROBLEMS = 20
+app.command(pigeon_app)
+app.command(pigeotto_app)
+app.command(planet_app)
 
 
 @app.command
@@ -60,9 +60,9 @@ def learn(
     """
     from geoloc.errors import GeolocError
 
-    progress = _Progress()
+    progress = Progress()
     try:
-        _require("torch", "onnx", "faiss", "onnxruntime")
+        require("torch", "onnx", "faiss", "onnxruntime")
         from training.recipes import learn as recipe
 
         with progress:
@@ -77,73 +77,6 @@ def learn(
     print((learned.bundle / "MODEL_CARD.md").read_text(encoding="utf-8"))
     print(f"bundle: {learned.bundle}\ntry it: geoloc locate PHOTO --bundle {learned.bundle}")
     return BAD_INPUT if progress.problems else 0
-
-
-def _require(*packages: str) -> None:
-    """Say at once, rather than after the photos were read, that an extra is missing."""
-    from importlib.util import find_spec
-
-    from geoloc.errors import MissingExtraError
-
-    for package in packages:
-        if find_spec(package) is None:
-            raise MissingExtraError(package, "train")
-
-
-class _Progress:
-    """A bar for each stage, on standard error."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeElapsedColumn,
-        )
-
-        self.problems = 0
-        self._console = Console(stderr=True)
-        self._bars = Progress(
-            TextColumn("{task.description:28}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=self._console,
-        )
-        self._current: TaskID | None = None
-
-    def __enter__(self) -> None:
-        self._bars.start()
-
-    def __exit__(self, *error: Any) -> None:  # noqa: ANN401
-        self._finish()
-        self._bars.stop()
-        if self.problems > SHOWN_PROBLEMS:
-            print(f"… and {self.problems - SHOWN_PROBLEMS} more", file=sys.stderr)
-
-    def stage(self, name: str, total: int | None = None) -> None:
-        """See `training.recipes.Reporter`."""
-        self._finish()
-        self._current = self._bars.add_task(name, total=total or 1)
-        self._counted = total is not None
-
-    def advance(self, steps: int = 1) -> None:
-        """See `training.recipes.Reporter`."""
-        if self._current is not None:
-            self._bars.advance(self._current, steps)
-
-    def problem(self, line: str) -> None:
-        """See `training.recipes.Reporter`."""
-        self.problems += 1
-        if self.problems <= SHOWN_PROBLEMS:
-            self._console.print(f"left out: {line}", markup=False, highlight=False, soft_wrap=True)
-
-    def _finish(self) -> None:
-        if self._current is not None and not self._counted:
-            self._bars.advance(self._current)
-        self._current = None
 
 
 def main() -> None:
