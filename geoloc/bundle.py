@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from geocells.table import CellTable
+from geoloc.attribute_heads import AttributeHeads
 from geoloc.calibration import Calibration
 from geoloc.encoder import EncoderSpec, ImageEncoder, build_encoder
 from geoloc.errors import BundleError
@@ -38,6 +39,9 @@ FILES = (
 )
 """Files of every bundle beside bundle.json; an encoder of kind onnx adds encoder.onnx."""
 
+ATTRIBUTES = "attributes.safetensors"
+"""A file that only some bundles have."""
+
 EMBEDDED = Path(__file__).parent / "bundles"
 
 
@@ -51,6 +55,8 @@ class Bundle:
     metrics: dict[str, Any]
     """Measured on held-out photos when the bundle was made."""
     ranker: Ranker
+    attributes: AttributeHeads | None
+    """What it tells of a place beside where it is; small bundles have none."""
 
     def build_encoder(self) -> ImageEncoder:
         """Load the image encoder; the expensive part of a start."""
@@ -101,7 +107,11 @@ def load(name_or_path: str | os.PathLike[str]) -> Bundle:
     if len(heads.prior) != len(cells):
         raise _damaged(path / "heads.safetensors", "it belongs to other cells")
     ranker = Ranker(cells, heads, Gallery.read(path), Calibration.read(path / "calibration.json"))
-    return Bundle(str(manifest.get("name", path.name)), path, spec, manifest["metrics"], ranker)
+    attributes = None
+    if ATTRIBUTES in manifest["sha256"]:
+        attributes = AttributeHeads.read(path / ATTRIBUTES)
+    name = str(manifest.get("name", path.name))
+    return Bundle(name, path, spec, manifest["metrics"], ranker, attributes)
 
 
 def verify(path: Path) -> dict[str, Any]:

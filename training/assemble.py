@@ -105,7 +105,7 @@ def assemble(
         cells.write(folder / "cells.parquet")
         heads.write(folder / "heads.safetensors")
         if attributes is not None:
-            attributes.write(folder / "attributes.safetensors")
+            attributes.write(folder / bundles.ATTRIBUTES)
         gallery.write(folder)
         calibration.write(folder / "calibration.json")
         card = model_card(out.name, places, encoder.spec, len(cells), metrics, made_by, MEASURED)

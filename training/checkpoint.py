@@ -102,12 +102,12 @@ def complete(folder: Path) -> list[Path]:
 def _tensors(trained: Trained) -> dict[str, Tensors]:
     """Tensors by file name, whole and on the CPU; all processes must call it."""
     options = StateDictOptions(full_state_dict=True, cpu_offload=True)
-    state = get_optimizer_state_dict(trained.model, trained.optimiser, options=options)["state"]
+    optimiser = get_optimizer_state_dict(trained.model, trained.optimiser, options=options)
     parts = {
         "model": get_model_state_dict(trained.model, options=options),
         "optimiser": {
             f"{name}/{kind}": tensor
-            for name, moments in state.items()
+            for name, moments in optimiser.get("state", {}).items()  # the first process has it
             for kind, tensor in moments.items()
         },
     }

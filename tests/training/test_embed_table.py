@@ -35,7 +35,7 @@ def test_every_photo_has_its_embedding(world, tmp_path):
     assert done.embeddings.dtype == np.float16
     images = [load_photo(table, folder, row).image for row in (0, 47, 89)]
     wanted = embed_images(build_encoder(spec), images)
-    assert (done.embeddings[[0, 47, 89]] * wanted).sum(axis=1).min() > 0.9999
+    assert (done.embeddings[[0, 47, 89]] * wanted).sum(axis=1).min() > 0.999
     assert done.problems == []
 
 
