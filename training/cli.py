@@ -11,6 +11,7 @@ from geoloc import __version__
 from geoloc.console import BAD_INPUT, fail, run
 from training.cells_cli import app as cells_app
 from training.enrich_cli import app as enrich_app
+from training.manifest_cli import audit_app, manifest_app, split_app
 from training.pretrain_cli import app as pretrain_app
 from training.progress import Progress, require
 from training.recipe_cli import pigeon_app, pigeotto_app
@@ -22,6 +23,9 @@ app = App(
     help="Make bundles: from photos whose places are known to a model that places others.",
 )
 
+app.command(manifest_app)
+app.command(split_app)
+app.command(audit_app)
 app.command(cells_app)
 app.command(enrich_app)
 app.command(pretrain_app)

@@ -81,7 +81,7 @@ def _read_folder(folder: Path) -> tuple[Manifest, list[str]]:
     rows: list[tuple[str, float, float]] = []
     problems: list[str] = []
     without = 0
-    for file in _photos_below(folder):
+    for file in photos_below(folder):
         try:
             exif = read_exif(file)
         except PhotoError as error:
@@ -101,7 +101,8 @@ def _read_folder(folder: Path) -> tuple[Manifest, list[str]]:
     return _manifest(folder, {"file": _column(columns[0])}, latlon), problems
 
 
-def _photos_below(folder: Path) -> Iterator[Path]:
+def photos_below(folder: Path) -> Iterator[Path]:
+    """Photo files of a folder and all below it, in the order of their names."""
     for base, folders, names in os.walk(folder):
         folders.sort()
         for name in sorted(names):
