@@ -17,6 +17,12 @@ def fail(program: str, reason: object) -> int:
     return BAD_INPUT
 
 
+def fail_writing(program: str, error: OSError, place: object) -> int:
+    """Say that something could not be written, or read, and what helps; returns BAD_INPUT."""
+    reason = f"{error.filename or place}: {error.strerror or error}"
+    return fail(program, f"{reason}; free some space or choose another place")
+
+
 def run(app: App) -> None:
     """Run a command line and exit; a wrong argument is an unusable input."""
     try:

@@ -34,6 +34,7 @@ def test_imports_point_right_only():
         ("geoloc.locator", TRAINING | {"faiss", "onnxruntime"}),
         ("demo.view", TRAINING - {"plotly"}),
         ("demo.app", TRAINING),
+        ("training.cli", HEAVY | {"numpy", "pyarrow"}),
     ],
 )
 def test_importing_loads_only_what_is_needed(module, unwanted):

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from geocells.table import CellTable
 from geoloc import bundle as bundles
 from geoloc.encoder import FloatArray
 from geoloc.ranker import Ranker
+from training.audit import audit
 from training.calibrate import UNFITTED
 from training.cluster import build_gallery
 from training.crossval import answer_all, hold_out
@@ -25,6 +25,7 @@ from training.encoders import LoadedEncoder
 from training.fit_heads import Embeddings, Examples, density_prior, fit_heads
 from training.head_config import HeadConfig
 from training.manifest import Manifest, ManifestError
+from training.photo_table import latlon_of, strings_of
 from training.report import licences, measure_part, model_card
 from training.targets import attributes_of
 from training.views import location_numbers, mean_views
@@ -99,6 +100,8 @@ def assemble(
         manifest = manifest.take(test.first)
         answers = answer_all(ranker, manifest, test.means.astype(np.float32))
         metrics[PANORAMA] = measure_part(manifest, answers, np.arange(len(manifest)))
+    leaks = audit(train.photos, test.photos)
+    metrics[SINGLE]["audit"] = leaks.to_dict()
     stage("writing the bundle")
     with bundles.writing(out) as folder:
         shutil.copyfile(encoder.file, folder / "encoder.onnx")
@@ -108,7 +111,8 @@ def assemble(
             attributes.write(folder / bundles.ATTRIBUTES)
         gallery.write(folder)
         calibration.write(folder / "calibration.json")
-        card = model_card(out.name, places, encoder.spec, len(cells), metrics, made_by, MEASURED)
+        measured = "\n\n".join([MEASURED, "\n".join(["```text", *leaks.lines(), "```"])])
+        card = model_card(out.name, places, encoder.spec, len(cells), metrics, made_by, measured)
         (folder / "MODEL_CARD.md").write_text(card, encoding="utf-8")
         bundles.seal(folder, out.name, encoder.spec, metrics, licences(places))
     return metrics
@@ -116,32 +120,22 @@ def assemble(
 
 def manifest_of(photos: pa.Table) -> Manifest:
     """The columns of a photo table that answering and measuring need."""
-    count = len(photos)
-
-    def strings(name: str) -> npt.NDArray[np.object_]:
-        if name not in photos.column_names:
-            return np.full(count, "", dtype=object)
-        return np.array(photos[name].fill_null("").to_pylist(), dtype=object)
-
-    precision = np.zeros(count)
+    nothing = np.full(len(photos), "", dtype=object)
+    precision = np.zeros(len(photos))
     if "precision_km" in photos.column_names:
         precision = np.nan_to_num(photos["precision_km"].cast(pa.float64()).to_numpy())
-    latlon = np.stack([photos[name].to_numpy() for name in ("lat", "lon")], axis=1)
+    names = ("file", "group", "source", "licence", "author")
     return Manifest(
-        file=strings("file"),
-        latlon=latlon,
-        group=strings("group"),
+        latlon=latlon_of(photos),
         precision_km=precision,
-        collection=np.full(count, "", dtype=object),
-        source=strings("source"),
-        licence=strings("licence"),
-        author=strings("author"),
+        collection=nothing,
+        **{name: strings_of(photos, name) for name in names},
     )
 
 
 def _part(embedded: EmbeddedTable, split: str) -> _Part:
     photos = embedded.photos
-    rows = np.flatnonzero(pc.equal(photos["split"], split).fill_null(False).to_numpy())
+    rows = np.flatnonzero(strings_of(photos, "split") == split)
     if not len(rows):
         raise ManifestError(
             f"{embedded.folder}: no photo of the split {split}; make splits with geoloc-train split"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from geoloc.console import BAD_INPUT, fail
+from geoloc.console import BAD_INPUT, fail, fail_writing
 
 if TYPE_CHECKING:
     from geocells.config import CellConfig
@@ -78,8 +78,7 @@ def cells(
     except (GeolocError, ValueError) as error:
         return fail("geoloc-train cells", error)
     except OSError as error:
-        reason = f"{error.filename or out}: {error.strerror or error}"
-        return fail("geoloc-train cells", f"{reason}; free some space or choose another place")
+        return fail_writing("geoloc-train cells", error, out)
     _print_report(table, config)
     print(f"{out}: written after {time.perf_counter() - started:.1f} s")
     for line in problems:

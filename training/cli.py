@@ -8,8 +8,9 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from geoloc import __version__
-from geoloc.console import BAD_INPUT, fail, run
+from geoloc.console import BAD_INPUT, fail, fail_writing, run
 from training.cells_cli import app as cells_app
+from training.embed_cli import assemble_app, embed_app
 from training.enrich_cli import app as enrich_app
 from training.manifest_cli import audit_app, manifest_app, split_app
 from training.pretrain_cli import app as pretrain_app
@@ -29,6 +30,8 @@ app.command(audit_app)
 app.command(cells_app)
 app.command(enrich_app)
 app.command(pretrain_app)
+app.command(embed_app)
+app.command(assemble_app)
 app.command(pigeon_app)
 app.command(pigeotto_app)
 app.command(planet_app)
@@ -76,8 +79,7 @@ def learn(
     except GeolocError as error:
         return fail("geoloc-train", error)
     except OSError as error:
-        reason = f"{error.filename or cache or out}: {error.strerror or error}"
-        return fail("geoloc-train", f"{reason}; free some space or choose another place")
+        return fail_writing("geoloc-train", error, cache or out)
     print((learned.bundle / "MODEL_CARD.md").read_text(encoding="utf-8"))
     print(f"bundle: {learned.bundle}\ntry it: geoloc locate PHOTO --bundle {learned.bundle}")
     return BAD_INPUT if progress.problems else 0

@@ -56,6 +56,8 @@ class Batch:
     """(B,) int64, equal for equal captions only."""
     latlon: Tensor
     """(B, 2) float64 degrees."""
+    row: Tensor
+    """(B,) int64 of the photo table."""
     left_out: list[str] = field(default_factory=list)
     """A line for each photo that another one was shown for."""
 
@@ -64,12 +66,12 @@ class Batch:
 
     def pin_memory(self) -> Batch:
         """Called by the loader, for transfers that overlap computing."""
-        tensors = (self.pixels, self.tokens, self.caption, self.latlon)
+        tensors = (self.pixels, self.tokens, self.caption, self.latlon, self.row)
         return Batch(*(tensor.pin_memory() for tensor in tensors), self.left_out)
 
     def to(self, device: torch.device) -> Batch:
         """The same on another device."""
-        tensors = (self.pixels, self.tokens, self.caption, self.latlon)
+        tensors = (self.pixels, self.tokens, self.caption, self.latlon, self.row)
         return Batch(*(tensor.to(device, non_blocking=True) for tensor in tensors), self.left_out)
 
 
@@ -123,6 +125,7 @@ class CaptionedPhotos:
             self._tokenizer(captions),
             torch.tensor([_number(caption) for caption in captions]),
             torch.from_numpy(latlon),
+            torch.tensor(rows),
             left_out,
         )
 

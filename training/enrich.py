@@ -17,6 +17,7 @@ from geocells import attributes, places
 from geocells.columns import objects, to_numbers, to_strings
 from geoloc import __version__
 from training.manifest import ManifestError
+from training.photo_table import moved
 
 LatLon = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -77,7 +78,7 @@ def enrich_file(
 
     Args:
         source: photo table; see `enrich`.
-        out: the file to write.
+        out: the file to write; the photos' names in it are relative to its folder.
         problem: told one line about photos that are left out for their coordinates.
 
     Returns:
@@ -96,7 +97,7 @@ def enrich_file(
         return out
     part = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:
-        _enrich_parts(source, part, made_from, problem)
+        _enrich_parts(source, out, part, made_from, problem)
         part.replace(out)
     except (ManifestError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
@@ -107,7 +108,7 @@ def enrich_file(
 
 
 def _enrich_parts(
-    source: Path, part: Path, made_from: bytes, problem: Callable[[str], None]
+    source: Path, out: Path, part: Path, made_from: bytes, problem: Callable[[str], None]
 ) -> None:
     left_out: list[str] = []
     with pq.ParquetFile(source) as photos:
@@ -121,7 +122,7 @@ def _enrich_parts(
                 good = _on_earth(_latlon(table))
                 left_out += _labels(table, ~good, row)
                 row += len(table)
-                table = enrich(table.filter(pa.array(good)))
+                table = moved(enrich(table.filter(pa.array(good))), source.parent, out.parent)
                 written.write_table(table.replace_schema_metadata(schema.metadata))
     if left_out and len(left_out) == total:
         raise ManifestError(_complaint(left_out, total))

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from geoloc.console import BAD_INPUT, fail
+from geoloc.console import BAD_INPUT, fail, fail_writing
 
 app = App(name="enrich", help="Join on what is true where each photo was taken.")
 
@@ -41,8 +41,7 @@ def enrich(photos: Path, /, *, out: Annotated[Path, Parameter(name=["--out", "-o
     except GeolocError as error:
         return fail("geoloc-train enrich", error)
     except OSError as error:
-        reason = f"{error.filename or out}: {error.strerror or error}"
-        return fail("geoloc-train enrich", f"{reason}; free some space or choose another place")
+        return fail_writing("geoloc-train enrich", error, out)
     print(f"{out}: {count:,} photos after {time.perf_counter() - started:.1f} s")
     for line in problems:
         fail("geoloc-train enrich", line)

@@ -6,7 +6,6 @@ import json
 import math
 import time
 from collections.abc import Iterator
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -16,9 +15,8 @@ from torch import Tensor, nn
 
 from training import checkpoint
 from training.checkpoint import Trained
-from training.contrastive import CaptionLoss
 from training.data import Batch
-from training.parallel import Processes, gradients_stay, whole
+from training.parallel import Processes, whole
 
 Schedule = Literal["linear", "cosine"]
 
@@ -69,10 +67,18 @@ class Measure(Protocol):
         ...
 
 
+class Objective(Protocol):
+    """What is to become small."""
+
+    def __call__(self, micro: list[Batch], step: int) -> Tensor:
+        """Leave the gradients of a step's micro-batches in the parameters; returns the loss."""
+        ...
+
+
 def fit(
     trained: Trained,
     batches: Iterator[Batch],
-    loss: CaptionLoss,
+    objective: Objective,
     config: LoopConfig,
     run: Run,
     start: int = 0,
@@ -80,9 +86,9 @@ def fit(
     """Train from step `start` to the last one.
 
     Args:
-        trained: model (open_clip's, with `output_dict`), optimiser and average.
+        trained: model, optimiser and average.
         batches: micro-batches of this process, from the first one of step `start` on.
-        loss: compares the photos and captions of all processes.
+        objective: computes losses and gradients.
         config: see there.
         run: where checkpoints and measurements go.
         start: number of steps taken before.
@@ -95,7 +101,7 @@ def fit(
         for group in optimiser.param_groups:
             group["lr"] = config.rate(step)
         optimiser.zero_grad()
-        value = backward(model, micro, loss, config, step)
+        value = objective(micro, step)
         norm = whole(nn.utils.clip_grad_norm_(parameters, config.clip_norm))
         optimiser.step()
         _keep_scale_sane(model)
@@ -108,70 +114,6 @@ def fit(
             run.note_measurement(step + 1, model)
         if (step + 1) % config.save_every == 0 or step + 1 == config.steps:
             run.save(step + 1, trained)
-
-
-def backward(
-    model: nn.Module, micro: list[Batch], loss: CaptionLoss, config: LoopConfig, step: int
-) -> Tensor:
-    """Leave the gradients of a step's batch in the parameters; returns its loss.
-
-    With several micro-batches the features of all are computed first, without what a backward pass
-    needs; the loss of all tells how it changes with every feature; and each micro-batch is computed
-    again and passes that back. The gradient is exactly that of one large batch.
-    """
-    if len(micro) == 1:
-        value = _compare(_features(model, micro[0], config, step, 0), micro, loss)
-        value.backward()
-        return value.detach()
-    with torch.no_grad():
-        seen = [_features(model, batch, config, step, i) for i, batch in enumerate(micro)]
-    joint = {
-        name: torch.cat([one[name] for one in seen]) if "features" in name else seen[0][name]
-        for name in seen[0]
-    }
-    leaves = {name: tensor.detach().requires_grad_() for name, tensor in joint.items()}
-    value = _compare(leaves, micro, loss)
-    value.backward()
-    size = len(micro[0])
-    for i, batch in enumerate(micro):
-        last = i == len(micro) - 1
-        with nullcontext() if last else gradients_stay(model):
-            again = _features(model, batch, config, step, i)
-            passed = [
-                (again[name] * leaves[name].grad[i * size : (i + 1) * size]).sum()
-                for name in again
-                if "features" in name
-            ]
-            if last:  # scale and bias are the same in all micro-batches, so they count once
-                passed += [
-                    (again[name] * leaves[name].grad).sum()
-                    for name in again
-                    if "features" not in name
-                ]
-            torch.stack(passed).sum().backward()
-    return value.detach()
-
-
-def _features(
-    model: nn.Module, batch: Batch, config: LoopConfig, step: int, micro: int
-) -> dict[str, Tensor]:
-    """Features, scale and bias; what is random in the towers is so by step and micro-batch."""
-    torch.manual_seed(hash((config.seed, step, micro)) & 0x7FFFFFFF)
-    with torch.autocast(batch.pixels.device.type, torch.bfloat16, enabled=config.bf16):
-        out = model(batch.pixels, batch.tokens)
-    return {name: tensor.float() for name, tensor in out.items()}
-
-
-def _compare(features: dict[str, Tensor], micro: list[Batch], loss: CaptionLoss) -> Tensor:
-    value: Tensor = loss(
-        features["image_features"],
-        features["text_features"],
-        features["logit_scale"],
-        features.get("logit_bias"),
-        torch.cat([batch.caption for batch in micro]),
-        torch.cat([batch.latlon for batch in micro]),
-    )
-    return value
 
 
 def _keep_scale_sane(model: nn.Module) -> None:

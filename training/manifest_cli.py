@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from geoloc.console import BAD_INPUT, fail
+from geoloc.console import BAD_INPUT, fail, fail_writing
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -50,7 +50,7 @@ def manifest(source: Path, /, *, out: Out, images: Path | None = None) -> int:
     except GeolocError as error:
         return fail("geoloc-train manifest", error)
     except OSError as error:
-        return _no_space("geoloc-train manifest", error, out)
+        return fail_writing("geoloc-train manifest", error, out)
     print(f"{out}: {len(table):,} photos")
     for line in problems:
         fail("geoloc-train manifest", line)
@@ -110,7 +110,7 @@ def split(
     except GeolocError as error:
         return fail("geoloc-train split", error)
     except OSError as error:
-        return _no_space("geoloc-train split", error, out)
+        return fail_writing("geoloc-train split", error, out)
     for name, count in sorted(found.counts.items()):
         print(f"{name or 'left out, as they would connect splits'}: {count:,} photos")
     return 0
@@ -202,8 +202,3 @@ def _strings(values: object) -> pa.Array:
     import pyarrow as pa
 
     return pa.array(list(values), pa.string())  # type: ignore[call-overload]
-
-
-def _no_space(command: str, error: OSError, out: Path) -> int:
-    reason = f"{error.filename or out}: {error.strerror or error}"
-    return fail(command, f"{reason}; free some space or choose another place")

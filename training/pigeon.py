@@ -6,43 +6,22 @@ import hashlib
 import json
 import subprocess
 import sys
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from cyclopts import Parameter
 
 from geocells.build import build_cells
 from geocells.columns import read_parquet
-from geocells.config import PRESETS, CellConfig
+from geocells.config import CellConfig
 from geocells.table import CellTable
-from training.head_config import PigeonHeadConfig, PigeottoHeadConfig
 from training.manifest import ManifestError
-from training.pretrain_config import PigeottoPretrainConfig, PretrainConfig
+from training.pretrain_config import PretrainConfig
+from training.recipe_config import PigeonRecipe
 from training.recipes import Reporter, Silent
-
-
-@dataclass(frozen=True)
-class PigeonRecipe:
-    """PIGEON: street views, panoramas of four."""
-
-    cells: Annotated[CellConfig, Parameter(parse=False)] = PRESETS["pigeon"]
-    pretrain: PretrainConfig = field(default_factory=PretrainConfig)
-    heads: PigeonHeadConfig = field(default_factory=PigeonHeadConfig)
-    embedding: Literal["open_clip_tokens", "open_clip"] = "open_clip_tokens"
-    """Mean of all tokens, as published, or the projection that captions are compared with."""
-
-
-@dataclass(frozen=True)
-class PigeottoRecipe(PigeonRecipe):
-    """PIGEOTTO: photos of all kinds, one of each place."""
-
-    cells: Annotated[CellConfig, Parameter(parse=False)] = PRESETS["pigeotto"]
-    pretrain: PigeottoPretrainConfig = field(default_factory=PigeottoPretrainConfig)
-    heads: PigeottoHeadConfig = field(default_factory=PigeottoHeadConfig)
 
 
 def make(
@@ -92,33 +71,19 @@ def make(
     cells = _cells(table, recipe.cells, work)
 
     tell.stage("pretraining")
-    model = _pretrain(recipe.pretrain, enriched, photos.parent, work / "pretrain", processes)
+    model = _pretrain(recipe.pretrain, enriched, work / "pretrain", processes)
 
     tell.stage("embedding photos", len(table))
     encoder = load_encoder(f"{recipe.embedding}:local-dir:{model}", work)
     spec = encoder.network.spec
     embedded = embed_table(
-        table, photos.parent, spec, encoder.file.parent, work / "embeddings",
+        table, work, spec, encoder.file.parent, work / "embeddings",
         ray=ray, progress=tell.advance,
     )  # fmt: skip
     for line in embedded.problems:
         tell.problem(line)
     made_by = type(recipe).__name__.removesuffix("Recipe").lower()
     return assemble(embedded, cells, encoder, out, recipe.heads, made_by=made_by, stage=tell.stage)
-
-
-def for_dry_run(recipe: PigeonRecipe) -> PigeonRecipe:
-    """The same recipe for some thousand small photos, a tiny tower and minutes on a CPU."""
-    pretrain = replace(
-        recipe.pretrain, model=str(TINY_TOWERS), pretrained="", epochs=4, batch=128, accumulate=1,
-        learning_rate=1e-3, workers=0, measure_every=20,
-    )  # fmt: skip
-    heads = replace(recipe.heads, epochs=200, batch=256, learning_rate=2e-3)
-    return replace(recipe, cells=CellConfig.of_size(24), pretrain=pretrain, heads=heads)
-
-
-TINY_TOWERS = Path(__file__).with_name("tiny_towers.json")
-"""A CLIP model of two million weights for 64-pixel photos."""
 
 
 def _check_splits(table: pa.Table, photos: Path) -> None:
@@ -146,18 +111,16 @@ def _cells(table: pa.Table, config: CellConfig, work: Path) -> CellTable:
     return cells
 
 
-def _pretrain(
-    config: PretrainConfig, enriched: Path, folder: Path, run: Path, processes: int
-) -> Path:
+def _pretrain(config: PretrainConfig, enriched: Path, run: Path, processes: int) -> Path:
     """In this process, or under torchrun."""
     if processes == 1:
         from training.pretrain import pretrain
 
-        return pretrain(read_parquet(enriched), folder, run, config)
+        return pretrain(read_parquet(enriched), enriched.parent, run, config)
     command = [
         *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
         *(f"--nproc-per-node={processes}", "-m", "training.cli", "pretrain", str(enriched)),
-        *("-o", str(run), "--folder", str(folder)),
+        *("-o", str(run)),
         *_flags(config),
     ]
     if subprocess.run(command, check=False).returncode:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch
 from torch import nn
 
 from training import checkpoint, clip
+from training.caching import backward
 from training.captions import Captioner
 from training.checkpoint import CheckpointError, Trained
 from training.contrastive import CaptionLoss
@@ -85,8 +87,8 @@ def _train(
     run = Run(run_folder, me, settings, CountryAccuracy(held_out, *parts, me), start)
     loss = CaptionLoss(config.loss, config.geo_tau_km, rank=me.rank, world_size=me.count)
     data = CaptionedPhotos(photos, *parts, config.seed)
-    fit(trained, load_batches(data, replace(batches, start=start), config.workers), loss, loop, run,
-        start)  # fmt: skip
+    stream = load_batches(data, replace(batches, start=start), config.workers)
+    fit(trained, stream, partial(backward, towers, loss, loop), loop, run, start)
     weights = checkpoint.weights(trained)
     if me.first:
         clip.write(run_folder / "model", model, weights, settings)

@@ -22,7 +22,6 @@ def pretrain(
     /,
     *,
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
-    folder: Path | None = None,
     config: Annotated[PretrainConfig | None, Parameter(name="*")] = None,
 ) -> int:
     """Pretrain, or go on where the run in the same folder stopped.
@@ -36,15 +35,13 @@ def pretrain(
         An enriched photo table; see `geoloc-train manifest`, `split` and `enrich`.
     out
         Folder of the run: checkpoints, losses.jsonl, events for tensorboard, and the model.
-    folder
-        What the table's file names are relative to; by default the folder of the table.
     """
     from geoloc.errors import GeolocError
 
     try:
         from training.pretrain import pretrain as stage
 
-        model = stage(_read(photos), folder or photos.parent, out, config)
+        model = stage(_read(photos), photos.parent, out, config)
     except (GeolocError, ValueError) as error:
         return fail("geoloc-train pretrain", error)
     except OSError as error:
@@ -55,22 +52,15 @@ def pretrain(
 
 
 def _read(photos: Path) -> pa.Table:
-    import pyarrow as pa
-
-    from geocells.columns import read_parquet
+    from training import photo_table
     from training.manifest import ManifestError
 
-    try:
-        table = read_parquet(photos)
-    except (OSError, pa.ArrowException) as error:
-        reason = str(error).splitlines()[0]
-        raise ManifestError(f"{photos}: not a readable Parquet table ({reason})") from error
-    missing = {"photo_id", "file", "offset", "size", "lat", "lon", "country"} - {
-        *table.column_names
-    }
+    table = photo_table.read(photos)
+    needed = {"file", "offset", "size", "country"}
+    missing = sorted(needed - {*table.column_names})
     if missing:
         raise ManifestError(
-            f"{photos}: column {', '.join(sorted(missing))} is missing; make the table with"
+            f"{photos}: column {', '.join(missing)} is missing; make the table with"
             " geoloc-train manifest and geoloc-train enrich"
         )
     return table

@@ -8,9 +8,9 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from geoloc.console import BAD_INPUT, fail
-from training.pigeon import PigeonRecipe, PigeottoRecipe
+from geoloc.console import BAD_INPUT, fail, fail_writing
 from training.progress import Progress, require
+from training.recipe_config import PigeonRecipe, PigeottoRecipe, for_dry_run
 
 pigeon_app = App(name="pigeon", help="PIGEON: from street views with splits to a bundle.")
 pigeotto_app = App(name="pigeotto", help="PIGEOTTO: from photos with splits to a bundle.")
@@ -83,7 +83,7 @@ def _make(recipe: PigeonRecipe, photos: Path | None, options: Options) -> int:
     try:
         require("torch", "onnx", "faiss", "onnxruntime")
         from training.manifest import ManifestError
-        from training.pigeon import for_dry_run, make
+        from training.pigeon import make
 
         with progress:
             if options.dry_run:
@@ -101,8 +101,7 @@ def _make(recipe: PigeonRecipe, photos: Path | None, options: Options) -> int:
     except (GeolocError, ValueError) as error:
         return fail("geoloc-train", error)
     except OSError as error:
-        reason = f"{error.filename or out}: {error.strerror or error}"
-        return fail("geoloc-train", f"{reason}; free some space or choose another place")
+        return fail_writing("geoloc-train", error, out)
     print((out / "MODEL_CARD.md").read_text(encoding="utf-8"))
     print(f"bundle: {out}\ntry it: geoloc locate PHOTO --bundle {out}")
     return BAD_INPUT if progress.problems else 0

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from geoloc.console import fail
+from geoloc.console import fail_writing
 
 app = App(name="planet", help="Draw a synthetic planet of photos, to try everything with.")
 
@@ -43,8 +43,7 @@ def planet(
         started = time.perf_counter()
         table = write_planet(out, locations, views, size, seed)
     except OSError as error:
-        reason = f"{error.filename or out}: {error.strerror or error}"
-        return fail("geoloc-train planet", f"{reason}; free some space or choose another place")
+        return fail_writing("geoloc-train planet", error, out)
     seconds = time.perf_counter() - started
     print(f"{table}: {locations * views:,} photos of {locations:,} places after {seconds:.1f} s")
     return 0

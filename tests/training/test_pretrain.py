@@ -18,11 +18,12 @@ from planet import make_planet, write_towers
 from safetensors.torch import load_file
 
 from training import clip
+from training.caching import backward
 from training.captions import Captioner
 from training.checkpoint import CheckpointError
 from training.contrastive import CaptionLoss
 from training.data import CaptionedPhotos, load_batches
-from training.loop import LoopConfig, backward
+from training.loop import LoopConfig
 from training.manifest import ManifestError
 from training.order import Batches
 from training.pretrain import pretrain
@@ -109,13 +110,13 @@ def test_micro_batches_have_the_gradient_of_the_whole_batch(planet, kind):
     micro = batches(planet, 4)
     whole = type(micro[0])(
         *(torch.cat([getattr(one, name) for one in micro])
-          for name in ("pixels", "tokens", "caption", "latlon"))
+          for name in ("pixels", "tokens", "caption", "latlon", "row"))
     )  # fmt: skip
     found = []
     for parts in (micro, [whole]):
         torch.manual_seed(0)
         model = clip.build(str(folder / "tiny_towers.json")).model
-        value = backward(model, parts, CaptionLoss(kind, 500.0), LoopConfig(steps=1), 0)
+        value = backward(model, CaptionLoss(kind, 500.0), LoopConfig(steps=1), parts, 0)
         found.append([value, *(p.grad for p in model.parameters())])
     for one, other in zip(*found, strict=True):
         assert torch.allclose(one, other, rtol=1e-4, atol=1e-6)
@@ -289,10 +290,11 @@ def test_unusable_models_and_tables_are_named(planet, tmp_path):
     )
     assert done.returncode == 2
     assert "towers.json: not a description of a model" in done.stderr
-    pq.write_table(pa.table({"lat": [1.0]}), tmp_path / "photos.parquet")
+    row = {"photo_id": ["a"], "lat": [1.0], "lon": [1.0]}
+    pq.write_table(pa.table(row), tmp_path / "photos.parquet")
     done = subprocess.run(
         command(tmp_path, tmp_path / "run", config), capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
-    assert "column country, file, lon" in done.stderr
+    assert "column country, file, offset, size is" in done.stderr
     assert "geoloc-train enrich" in done.stderr

@@ -84,7 +84,7 @@ def test_attributes_travel_in_the_bundle(made):
 @pytest.mark.slow
 def test_heads_and_calibration_see_no_test_photo(made, tmp_path):
     from training.encoders import load_encoder
-    from training.pigeon import PigeonRecipe, for_dry_run
+    from training.recipe_config import PigeonRecipe, for_dry_run
 
     name, bundle, _ = made
     work = bundle.with_name(f"{name}.work")
