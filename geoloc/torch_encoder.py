@@ -65,6 +65,17 @@ def _open_clip_tower(spec: EncoderSpec) -> Any:  # noqa: ANN401
     return load_open_clip(spec.model, tag).visual
 
 
+def mean_of_tokens(tower: Any, pixels: Any) -> Any:  # noqa: ANN401
+    """Mean over all tokens (B, width) of a tower's last layer, class token included."""
+    import torch
+
+    out = tower.forward_intermediates(
+        pixels, indices=1, output_fmt="NLC", output_extra_tokens=True, intermediates_only=True
+    )
+    parts = out.get("image_intermediates_prefix", []) + out["image_intermediates"]
+    return torch.cat(parts, dim=1).mean(dim=1)
+
+
 def _mean_of_tokens(tower: Any) -> Any:  # noqa: ANN401
     import torch
 
@@ -74,15 +85,7 @@ def _mean_of_tokens(tower: Any) -> Any:  # noqa: ANN401
             self.tower = tower
 
         def forward(self, pixels: Any) -> Any:  # noqa: ANN401
-            out = self.tower.forward_intermediates(
-                pixels,
-                indices=1,
-                output_fmt="NLC",
-                output_extra_tokens=True,
-                intermediates_only=True,
-            )
-            parts = out.get("image_intermediates_prefix", []) + out["image_intermediates"]
-            return torch.cat(parts, dim=1).mean(dim=1)
+            return mean_of_tokens(self.tower, pixels)
 
     return MeanOfTokens()
 

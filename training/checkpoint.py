@@ -94,6 +94,31 @@ def resume(folder: Path, trained: Trained, config: dict[str, Any]) -> int:
     return 0
 
 
+def is_finished(run_folder: Path, config: dict[str, Any]) -> bool:
+    """Whether a run's result is there.
+
+    Raises:
+        CheckpointError: it is, but that of a run with other settings.
+    """
+    note = run_folder / "model" / "run.json"
+    if not note.is_file():
+        return False
+    state = json.loads(note.read_text(encoding="utf-8"))
+    changed = [key for key in config if state.get(key) != config[key]]
+    if changed:
+        key = changed[0]
+        raise CheckpointError(
+            f"{run_folder}: holds a finished run with {key} = {state.get(key)}, not {config[key]};"
+            " give this run another folder"
+        )
+    return True
+
+
+def digest_of(model: Path) -> str:
+    """sha256 of a model's weights, by which a run knows what it started from."""
+    return sha256(model / "open_clip_model.safetensors")
+
+
 def complete(folder: Path) -> list[Path]:
     """Checkpoints of a run that were written to their end, oldest first."""
     return sorted(path.parent for path in folder.glob("step-*/state.json"))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +15,7 @@ from torch import nn
 from training import checkpoint, clip
 from training.caching import backward
 from training.captions import Captioner
-from training.checkpoint import CheckpointError, Trained
+from training.checkpoint import Trained
 from training.contrastive import CaptionLoss
 from training.data import CaptionedPhotos, load_batches
 from training.loop import LoopConfig, Run, as_settings, fit
@@ -54,9 +52,10 @@ def pretrain(
     result = run_folder / "model"
     with joined() as processes:
         photos, held_out = _split(table)
-        if result.is_dir() and _finished(run_folder, wanted, len(photos)):
+        settings = _settings(wanted, len(photos), processes)
+        if checkpoint.is_finished(run_folder, settings):
             return result
-        _train(photos, held_out, folder, run_folder, wanted, processes)
+        _train(photos, held_out, folder, run_folder, wanted, settings, processes)
     return result
 
 
@@ -66,6 +65,7 @@ def _train(
     folder: Path,
     run_folder: Path,
     config: PretrainConfig,
+    settings: dict[str, Any],
     me: Processes,
 ) -> None:
     torch.manual_seed(config.seed)
@@ -80,7 +80,6 @@ def _train(
     trained = _trained(towers, config)
     batches = _batches(photos, config, me)
     loop = _loop_config(config, batches, bf16)
-    settings = _settings(config, len(photos), me)
     start = checkpoint.resume(run_folder / "checkpoints", trained, settings)
     captioner = Captioner(config.style)
     parts = (folder, captioner, model.tokenizer, model.preprocessing)
@@ -154,18 +153,3 @@ def _settings(config: PretrainConfig, photos: int, me: Processes) -> dict[str, A
         del settings[name]
     together = settings.pop("batch") * settings.pop("accumulate") * me.count
     return {**settings, "photos": photos, "photos_per_step": together}
-
-
-def _finished(run_folder: Path, config: PretrainConfig, photos: int) -> bool:
-    """Whether the run's result is there; raises CheckpointError if it is that of another run."""
-    state = json.loads((run_folder / "model" / "run.json").read_text(encoding="utf-8"))
-    count = int(os.environ.get("WORLD_SIZE", "1"))
-    wanted = _settings(config, photos, Processes(0, count, torch.device("cpu")))
-    changed = [key for key in wanted if state.get(key) != wanted[key]]
-    if changed:
-        key = changed[0]
-        raise CheckpointError(
-            f"{run_folder}: holds a finished run with {key} = {state.get(key)}, not {wanted[key]};"
-            " give this run another folder"
-        )
-    return True
