@@ -37,18 +37,20 @@ BLOCK_DEG = 2.0
 """Squares that belong to one split as a whole, with all authors who photograph in them."""
 PLACES_PER_AUTHOR = 6
 PHOTOS_PER_SHARD = 1000
-SPLITS = {"train": 0.8, "val": 0.1, "test": 0.1}
+VAL = 0.1
+"""Share of the squares whose photos calibrate."""
 
 _MADE_FROM = b"planet"
 
 
-def sample_planet(locations: int, views: int = 4, seed: int = 0) -> pa.Table:
+def sample_planet(locations: int, views: int = 4, seed: int = 0, test: float = 0.1) -> pa.Table:
     """Where, when and by whom photographs are taken.
 
     Args:
         locations: number of places.
         views: photos of each, their headings evenly around the compass.
         seed: of everything.
+        test: share of the squares that are measured on.
 
     Returns:
         An enriched photo table of locations * views rows; neither an author nor a square of
@@ -60,7 +62,8 @@ def sample_planet(locations: int, views: int = 4, seed: int = 0) -> pa.Table:
     names, square = np.unique(block, axis=0, return_inverse=True)
     square = square.ravel()
     author = square * 1000 + _turn(square) // PLACES_PER_AUTHOR
-    split_of_square = rng.choice(list(SPLITS), len(names), p=list(SPLITS.values()))
+    shares = (1.0 - VAL - test, VAL, test)
+    split_of_square = rng.choice(["train", "val", "test"], len(names), p=shares)
     month = rng.integers(1, 13, locations)
     day = rng.integers(1, 29, locations)
     start = rng.uniform(0.0, 360.0, locations)
@@ -83,7 +86,12 @@ def sample_planet(locations: int, views: int = 4, seed: int = 0) -> pa.Table:
 
 
 def write_planet(
-    folder: Path, locations: int, views: int = 4, size: int = 112, seed: int = 0
+    folder: Path,
+    locations: int,
+    views: int = 4,
+    size: int = 112,
+    seed: int = 0,
+    test: float = 0.1,
 ) -> Path:
     """Draw a planet into tar shards, and a table of its photos.
 
@@ -93,16 +101,17 @@ def write_planet(
         views: likewise.
         size: side of the photos in pixels.
         seed: of everything.
+        test: see `sample_planet`.
 
     Returns:
         `folder`/photos.parquet.
     """
     target = folder / "photos.parquet"
-    made_from = json.dumps([locations, views, size, seed]).encode()
+    made_from = json.dumps([locations, views, size, seed, test]).encode()
     if target.is_file() and (pq.read_schema(target).metadata or {}).get(_MADE_FROM) == made_from:
         return target
     folder.mkdir(parents=True, exist_ok=True)
-    table = sample_planet(locations, views, seed)
+    table = sample_planet(locations, views, seed, test)
     where: list[tuple[str, int, int]] = []
     for number, start in enumerate(range(0, len(table), PHOTOS_PER_SHARD)):
         where += _write_shard(
