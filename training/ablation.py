@@ -13,24 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from geocells.alternatives import rectangles
-from geocells.build import build_cells
 from geocells.columns import read_parquet
-from geocells.config import CellConfig
-from geocells.sphere import haversine_km
-from geocells.table import CellTable
-from geoloc.encoder import FloatArray
 from geoloc.metrics import score
-from geoloc.retrieval import Gallery
-from training.assemble import manifest_of
-from training.cluster import build_gallery
+from training.ablation_steps import Row, answer, draw_cells
 from training.embed_table import EmbeddedTable, embed_table
+from training.enrich import enrich
 from training.finetune import FinetuneConfig, finetune
-from training.fit_heads import Examples, density_prior, fit_heads
+from training.fit_heads import Examples
 from training.head_config import HeadConfig
+from training.manifest import ManifestError
 from training.photo_table import latlon_of, strings_of
 from training.pretrain import pretrain
 from training.pretrain_config import PretrainConfig
@@ -38,29 +32,6 @@ from training.recipe_config import TINY_TOWERS
 from training.synthetic import write_planet
 from training.targets import attributes_of
 from training.views import location_numbers, mean_views
-
-TOP_CELLS = 5
-TEMPERATURE = 0.1
-MOST_KM = 1000.0
-"""Of the refinement (section 5.3). The published temperature of 1.6 is for distances between
-embeddings of any length; these are of length 1."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """A line of the table: which steps it has."""
-
-    name: str
-    tune: bool
-    """Tune the last block with the heads; PIGEON itself keeps the pretrained one frozen."""
-    refine: bool = False
-    pretrained: bool = False
-    """On captions of places; otherwise only on what everyone can see: climate, month, direction."""
-    semantic: bool = False
-    multitask: bool = False
-    panorama: bool = False
-    smooth: bool = False
-
 
 ROWS = (
     Row("PIGEON", False, True, True, True, True, True, True),
@@ -73,6 +44,17 @@ ROWS = (
     Row("- panorama of four", False, False, False, False, False, False, True),
     Row("- haversine smoothing", False, False, False, False, False, False, False),
 )
+
+
+EMBEDDED_ROWS = (
+    Row("PIGEON", False, True, True, True, True, True, True),
+    Row("- refinement", False, False, True, True, True, True, True),
+    Row("- semantic geocells", False, False, True, False, True, True, True),
+    Row("- multi-task heads", False, False, True, False, False, True, True),
+    Row("- panorama of four", False, False, True, False, False, False, True),
+    Row("- haversine smoothing", False, False, True, False, False, False, False),
+)
+"""Those that need no tower."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +73,8 @@ class AblationConfig:
     tau_km: float = 300.0
     """Of the smoothing: the cells of some thousand places are larger than those of 100,000."""
     photos_per_cell: int = 16
+    simulated_per_cell: int = 60
+    """Of the embeddings that are given: PIGEON's, as there are as many as PIGEON had."""
 
 
 QUICK = AblationConfig(
@@ -119,6 +103,62 @@ def run(
     return results
 
 
+def run_embedded(
+    folder: Path, config: AblationConfig, progress: Callable[[str], None] = lambda line: None
+) -> dict[str, Any]:
+    """The rows that need no tower, on embeddings that are given.
+
+    Args:
+        folder: train.npy and test.npy, (N, views, D), with train.parquet and test.parquet (lat,
+            lon); a tenth of the training places says when to stop.
+        config: see there.
+        progress: told what begins.
+
+    Raises:
+        ManifestError: a file is missing.
+    """
+    places, vectors = {}, {}
+    for name in ("train", "test"):
+        if not (folder / f"{name}.npy").is_file():
+            raise ManifestError(f"{folder / name}.npy: missing; it needs (N, views, D) embeddings")
+        places[name] = enrich(pq.read_table(folder / f"{name}.parquet"))
+        vectors[name] = np.load(folder / f"{name}.npy", mmap_mode="r")
+    count = len(places["train"])
+    results: dict[str, Any] = {row.name: [] for row in EMBEDDED_ROWS}
+    for seed in config.seeds:
+        held_out = np.random.default_rng(seed).random(count) < 0.1
+        rows = {"train": np.flatnonzero(~held_out), "val": np.flatnonzero(held_out)}
+        latlon = latlon_of(places["train"])[rows["train"]]
+        cells = {s: draw_cells(latlon, s, config.simulated_per_cell) for s in (True, False)}
+        for row in EMBEDDED_ROWS:
+            progress(f"seed {seed}: {row.name}")
+            parts = [
+                _given(places["train"], vectors["train"], rows[name], row.panorama)
+                for name in ("train", "val")
+            ]
+            asked = np.arange(len(places["test"]))
+            test = _given(places["test"], vectors["test"], asked, row.panorama)
+            found = answer(row, cells[row.semantic], _head_config(row, config, seed), *parts, test)
+            results[row.name].append(asdict(score(found, test.latlon)))
+    return results
+
+
+def _given(places: pa.Table, vectors: np.ndarray, rows: np.ndarray, panorama: bool) -> Examples:
+    """Means of the views of places, or their first views."""
+    some = vectors[rows]
+    chosen = some.mean(axis=1) if panorama else some[:, 0]
+    table = places.take(pa.array(rows))
+    weights = np.ones(len(rows), np.float32)
+    return Examples(chosen, latlon_of(table), weights, attributes_of(table))
+
+
+def _head_config(row: Row, config: AblationConfig, seed: int) -> HeadConfig:
+    return HeadConfig(
+        tau_km=config.tau_km if row.smooth else 0.0, features=256, weight_decay=0.1,
+        attributes=row.multitask, epochs=config.head_epochs, patience=10, batch=256, seed=seed,
+    )  # fmt: skip
+
+
 class _World:
     """One seed: a planet, towers and their embeddings, each made once."""
 
@@ -131,7 +171,12 @@ class _World:
             work / "planet", config.places, 4, config.size, seed, config.test
         )
         self._table = read_parquet(self._photos)
-        self._cells = {semantic: self._draw_cells(semantic) for semantic in (True, False)}
+        train = self._table.filter(pa.array(strings_of(self._table, "split") == "train"))
+        latlon = latlon_of(train)
+        self._cells = {
+            semantic: draw_cells(latlon, semantic, config.photos_per_cell)
+            for semantic in (True, False)
+        }
 
     def measure(self, row: Row) -> dict[str, Any]:
         """Train what the row needs and answer the test photos."""
@@ -142,19 +187,12 @@ class _World:
                 return dict(stored["result"])
         self._progress(f"seed {self._seed}: {row.name}")
         embedded = self._embed(self._tower(row))
-        answer, truth = self._answer(row, embedded)
-        result = asdict(score(answer, truth))
+        parts = [_examples(embedded, split, row.panorama) for split in ("train", "val", "test")]
+        found = answer(row, self._cells[row.semantic], self._heads(row), *parts)
+        result = asdict(score(found, parts[2].latlon))
         cached.parent.mkdir(exist_ok=True)
         cached.write_text(json.dumps({"of": self._note, "result": result}), encoding="utf-8")
         return result
-
-    def _draw_cells(self, semantic: bool) -> CellTable:
-        train = self._table.filter(pa.array(strings_of(self._table, "split") == "train"))
-        latlon = np.unique(latlon_of(train), axis=0)
-        config = CellConfig.of_size(self._config.photos_per_cell)
-        if semantic:
-            return build_cells(latlon, config)
-        return rectangles(latlon, config)
 
     def _tower(self, row: Row) -> Path:
         config = self._config
@@ -188,57 +226,7 @@ class _World:
         )
 
     def _heads(self, row: Row) -> HeadConfig:
-        return HeadConfig(
-            tau_km=self._config.tau_km if row.smooth else 0.0, features=256, weight_decay=0.1,
-            attributes=row.multitask, epochs=self._config.head_epochs, patience=10, batch=256,
-            seed=self._seed,
-        )  # fmt: skip
-
-    def _answer(
-        self, row: Row, embedded: EmbeddedTable
-    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        train, val, test = (
-            _examples(embedded, split, row.panorama) for split in ("train", "val", "test")
-        )
-        cells = self._cells[row.semantic]
-        heads, _ = fit_heads(train, cells, density_prior(cells.count), self._heads(row), val)
-        features = heads.features(np.asarray(test.embeddings, np.float32))
-        belief = heads.classify(features)
-        if not row.refine:
-            return cells.centroids[belief.argmax(axis=1)], test.latlon
-        known = manifest_of(_places_table(train.latlon))
-        gallery = build_gallery(
-            known, heads.features(np.asarray(train.embeddings, np.float32)), cells
-        )
-        return refine_as_published(belief, features, gallery, cells), test.latlon
-
-
-def refine_as_published(
-    belief: FloatArray, features: FloatArray, gallery: Gallery, cells: CellTable
-) -> npt.NDArray[np.float64]:
-    """Hierarchical refinement (section 5.3), with the most similar member of the best cluster.
-
-    Args:
-        belief: (N, C) of the classifier.
-        features: (N, K) unit vectors.
-        gallery: training photos in location clusters.
-        cells: C geocells.
-
-    Returns:
-        (N, 2) degrees.
-    """
-    best = np.argsort(-belief, axis=1)[:, :TOP_CELLS].astype(np.int64)
-    similarity, member = gallery.inside(features, best)
-    distance = np.sqrt(np.maximum(2.0 - 2.0 * similarity, 0.0))
-    closeness = np.exp(-distance / TEMPERATURE)
-    combined = np.take_along_axis(belief, best, axis=1) * closeness
-    combined = np.where(member >= 0, combined, 0.0)
-    pick = combined.argmax(axis=1)
-    rows = np.arange(len(best))
-    refined = gallery.members.latlon[np.maximum(member[rows, pick], 0)]
-    centre = cells.centroids[best[:, 0]]
-    trusted = (haversine_km(refined, centre) <= MOST_KM) & (member[rows, pick] >= 0)
-    return np.where(trusted[:, None], refined, centre)
+        return _head_config(row, self._config, self._seed)
 
 
 def _examples(embedded: EmbeddedTable, split: str, panorama: bool) -> Examples:
@@ -251,7 +239,3 @@ def _examples(embedded: EmbeddedTable, split: str, panorama: bool) -> Examples:
     latlon = latlon_of(chosen)[first]
     weights = np.ones(len(first), np.float32)
     return Examples(vectors, latlon, weights, attributes_of(chosen).take(first))
-
-
-def _places_table(latlon: npt.NDArray[np.float64]) -> pa.Table:
-    return pa.table({"lat": latlon[:, 0], "lon": latlon[:, 1]})

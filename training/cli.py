@@ -9,6 +9,7 @@ from cyclopts import App, Parameter
 
 from geoloc import __version__
 from geoloc.console import BAD_INPUT, fail, fail_writing, run
+from training.ablation_cli import app as ablation_app
 from training.cells_cli import app as cells_app
 from training.embed_cli import assemble_app, embed_app
 from training.enrich_cli import app as enrich_app
@@ -35,6 +36,7 @@ app.command(assemble_app)
 app.command(pigeon_app)
 app.command(pigeotto_app)
 app.command(planet_app)
+app.command(ablation_app)
 
 
 @app.command
