@@ -14,6 +14,7 @@ from training.cells_cli import app as cells_app
 from training.embed_cli import assemble_app, embed_app
 from training.enrich_cli import app as enrich_app
 from training.manifest_cli import audit_app, manifest_app, split_app
+from training.plan_cli import app as plan_app
 from training.pretrain_cli import app as pretrain_app
 from training.progress import Progress, require
 from training.recipe_cli import pigeon_app, pigeotto_app
@@ -36,6 +37,7 @@ app.command(assemble_app)
 app.command(pigeon_app)
 app.command(pigeotto_app)
 app.command(planet_app)
+app.command(plan_app)
 app.command(ablation_app)
 
 

@@ -51,8 +51,22 @@ def build(model: str, pretrained: str = "") -> Clip:
         built,
         open_clip.get_tokenizer(name),
         preprocessing_of(built),
-        open_clip.get_model_config(name),
+        configuration(model),
     )
+
+
+def configuration(model: str) -> dict[str, Any]:
+    """open_clip's model_cfg of a model that `build` takes.
+
+    Raises:
+        BundleError: there is no such model.
+    """
+    import open_clip
+
+    found: dict[str, Any] | None = open_clip.get_model_config(_name(model))
+    if found is None:
+        raise BundleError(f"{model}: no architecture of open_clip; see open_clip.list_models()")
+    return found
 
 
 def _name(model: str) -> str:
@@ -83,6 +97,7 @@ def write(target: Path, clip: Clip, weights: dict[str, Tensor], run: dict[str, A
         weights: state dict, whole and on the CPU.
         run: how it was made.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     pixels = clip.preprocessing
@@ -98,9 +113,10 @@ def write(target: Path, clip: Clip, weights: dict[str, Tensor], run: dict[str, A
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=".model-", dir=target.parent))
     try:
-        save_file(
-            {name: tensor.contiguous() for name, tensor in weights.items()}, partial / WEIGHTS
-        )
+        try:
+            save_file({name: t.contiguous() for name, t in weights.items()}, partial / WEIGHTS)
+        except SafetensorError as error:  # its way to say that the disk is full
+            raise OSError(f"{target}: {error}") from error
         (partial / CONFIG).write_text(json.dumps(config, indent=1), encoding="utf-8")
         (partial / "run.json").write_text(json.dumps(run, indent=1), encoding="utf-8")
         partial.chmod(0o755)

@@ -1,0 +1,209 @@
+"""Is training as fast as its matrix products, its data as fast as its model?
+
+Every figure is a ratio of two things measured side by side in this process. Run alone on a quiet
+machine: python tests/benchmarks/training.py
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+
+from geocells.sphere import unit_vectors
+from geoloc.encoder import build_encoder
+from geoloc.torch_encoder import describe
+from training import clip, fit_heads
+from training.caching import backward
+from training.captions import Captioner
+from training.contrastive import CaptionLoss
+from training.data import CaptionedPhotos, load_batches
+from training.embed_table import embed_table
+from training.head_config import HeadConfig
+from training.heads import CellHead, Targets
+from training.loop import LoopConfig
+from training.losses import smoothed_labels
+from training.order import Batches
+from training.synthetic import write_planet
+
+DIM, CELLS, BATCH = 1024, 2203, 1024
+"""PIGEON's: embedding, geocells, batch."""
+ROUNDS = 5
+
+TOWERS = {
+    "embed_dim": 256,
+    "vision_cfg": {
+        "image_size": 112,
+        "layers": 6,
+        "width": 256,
+        "head_width": 64,
+        "patch_size": 16,
+    },
+    "text_cfg": {"context_length": 48, "vocab_size": 49408, "width": 128, "heads": 4, "layers": 2},
+}
+"""Small, so that reading photos is the larger part of the work: a large tower hides it."""
+
+
+def seconds(work: Callable[[], object]) -> float:
+    begin = time.perf_counter()
+    work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - begin
+
+
+def side_by_side(*works: Callable[[], object]) -> list[float]:
+    """The median time of each, taken in turns."""
+    for work in works:
+        work()
+    taken = [[seconds(work) for work in works] for _ in range(ROUNDS)]
+    return np.median(taken, axis=0).tolist()
+
+
+def heads(results: dict[str, float]) -> None:
+    """A step of the geocell head beside the two products it cannot do without."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    rng = np.random.default_rng(0)
+    stored = torch.from_numpy(rng.normal(size=(20_000, DIM)).astype(np.float16))
+    places, centroids = (
+        torch.from_numpy(unit_vectors(rng.uniform(-60, 60, (n, 2)))).to(device)
+        for n in (20_000, CELLS)
+    )
+    head = CellHead(DIM, CELLS).to(device)
+    optimiser = torch.optim.AdamW(head.parameters(), 1e-3, fused=True)
+    rows = [torch.randperm(20_000)[:BATCH] for _ in range(4)]
+
+    def step(smoothing: bool = True) -> None:
+        for some in rows:
+            there = some.to(device)
+            features = stored[some].to(device).float()
+            labels = fixed
+            if smoothing:
+                labels = smoothed_labels(places[there], centroids, 75.0)
+            targets = Targets(labels, torch.ones(BATCH, device=device))
+            optimiser.zero_grad()
+            with torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda"):
+                loss = head.loss(features, targets, normalise=True)
+            loss.backward()
+            optimiser.step()
+
+    fixed = smoothed_labels(places[:BATCH], centroids, 75.0)
+    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    inputs = torch.randn(BATCH, DIM, device=device, dtype=dtype)
+    weight = torch.randn(DIM, CELLS, device=device, dtype=dtype)
+    gradient = torch.randn(BATCH, CELLS, device=device, dtype=dtype)
+
+    def products() -> None:
+        for _ in rows:
+            torch.mm(inputs, weight)
+            torch.mm(inputs.T, gradient)
+
+    whole, without, bare = side_by_side(step, partial(step, smoothing=False), products)
+    results["head_matmul_ratio"] = bare / whole
+    results["smoothing_share"] = max(0.0, whole - without) / whole
+    results["head_photos_per_s"] = len(rows) * BATCH / whole
+
+
+def pipeline(results: dict[str, float], folder: Path) -> None:
+    """Steps on batches as they are read beside the same steps on batches in memory."""
+    table = pq.read_table(folder / "photos.parquet")
+    towers = folder / "bench_towers.json"
+    towers.write_text(json.dumps(TOWERS))
+    parts = clip.build(str(towers))
+    loss, loop = CaptionLoss("infonce"), LoopConfig(steps=1)
+    data = CaptionedPhotos(table, folder, Captioner("pigeon"), parts.tokenizer, parts.preprocessing)
+    batches = Batches(np.arange(len(table)), 64)
+    kept = [batch for batch, _ in zip(load_batches(data, batches, 0), range(8), strict=False)]
+    optimiser = torch.optim.AdamW(parts.model.parameters(), 1e-4, fused=True)
+
+    def train(micro: list) -> None:
+        optimiser.zero_grad()
+        backward(parts.model, loss, loop, micro, 0)
+        optimiser.step()
+
+    def bare() -> None:
+        for batch in kept:
+            train([batch])
+
+    def real() -> None:
+        stream = load_batches(data, replace(batches, start=8), 0)
+        for _ in kept:
+            train([next(stream)])
+
+    alone, whole = side_by_side(bare, real)
+    results["pipeline_ratio"] = alone / whole
+
+
+def embedding(results: dict[str, float], folder: Path) -> None:
+    """Embedding a table of photos, decoding included, beside the bare network."""
+    table = pq.read_table(folder / "photos.parquet").slice(0, 1024)
+    parts = clip.build(str(folder / "bench_towers.json"))
+    clip.write(folder / "model", parts, parts.model.state_dict(), {})
+    spec = describe(f"open_clip_tokens:local-dir:{folder / 'model'}")
+    encoder = build_encoder(spec)
+    pixels = np.random.default_rng(0).normal(size=(32, 3, 112, 112)).astype(np.float32)
+    number = iter(range(10**6))
+
+    def bare() -> None:
+        for _ in range(len(table) // 32):
+            encoder.embed(pixels)
+
+    def real() -> None:
+        embed_table(table, folder, spec, None, folder / f"embedded{next(number)}")
+
+    alone, whole = side_by_side(bare, real)
+    results["embed_ratio"] = alone / whole
+
+
+def memory(results: dict[str, float], folder: Path) -> None:
+    """What fitting heads on a million embeddings takes beside the embeddings, mapped from disk."""
+    from geocells.build import build_cells
+    from geocells.config import CellConfig
+
+    count = 250_000
+    rng = np.random.default_rng(0)
+    path = folder / "many.npy"
+    mapped = np.lib.format.open_memmap(path, "w+", np.float16, (count, DIM))
+    for start in range(0, count, 10_000):
+        mapped[start : start + 10_000] = rng.normal(size=(10_000, DIM))
+    mapped.flush()
+    latlon = rng.uniform((35, -10), (60, 30), (count, 2))
+    cells = build_cells(latlon[::25], CellConfig())
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    examples = fit_heads.Examples(np.load(path, mmap_mode="r"), latlon, np.ones(count, np.float32))
+    config = HeadConfig(features=DIM, epochs=1, batch=4096, tau_km=75.0)
+    begin = time.perf_counter()
+    fit_heads.fit_heads(examples, cells, fit_heads.density_prior(cells.count), config)
+    results["fit_s_per_million_and_epoch"] = (time.perf_counter() - begin) * 1e6 / count
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    results["gb_per_million"] = (after - before) * 1024 / 1e9 * 1e6 / count
+
+
+def main() -> None:
+    results: dict[str, float] = {}
+    heads(results)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        write_planet(folder, 400, 4, 160)
+        pipeline(results, folder)
+        embedding(results, folder)
+        memory(results, folder)
+    print("| figure | value |\n|---|---:|")
+    for name, value in results.items():
+        print(f"| {name} | {value:.3g} |")
+    print(json.dumps({name: round(value, 4) for name, value in results.items()}))
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
