@@ -78,7 +78,7 @@ class AblationConfig:
 
 
 QUICK = AblationConfig(
-    places=400, size=48, seeds=(0,), base_epochs=1, place_epochs=2, tune_epochs=1, head_epochs=20
+    places=300, size=48, seeds=(0,), base_epochs=1, place_epochs=2, tune_epochs=1, head_epochs=20
 )
 
 

@@ -15,7 +15,7 @@ from training.recipe_config import PigeonRecipe, PigeottoRecipe, for_dry_run
 pigeon_app = App(name="pigeon", help="PIGEON: from street views with splits to a bundle.")
 pigeotto_app = App(name="pigeotto", help="PIGEOTTO: from photos with splits to a bundle.")
 
-DRY_PLACES, DRY_VIEWS, DRY_SIZE = 900, 4, 64
+DRY_PLACES, DRY_VIEWS, DRY_SIZE = 700, 4, 64
 
 
 @Parameter(name="*")

@@ -36,7 +36,7 @@ class PigeottoRecipe(PigeonRecipe):
 def for_dry_run(recipe: PigeonRecipe) -> PigeonRecipe:
     """The same recipe for some thousand small photos, a tiny tower and minutes on a CPU."""
     pretrain = replace(
-        recipe.pretrain, model=str(TINY_TOWERS), pretrained="", epochs=4, batch=128, accumulate=1,
+        recipe.pretrain, model=str(TINY_TOWERS), pretrained="", epochs=3, batch=128, accumulate=1,
         learning_rate=1e-3, workers=0, measure_every=20,
     )  # fmt: skip
     heads = replace(recipe.heads, epochs=200, batch=256, learning_rate=2e-3)

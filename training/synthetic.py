@@ -42,6 +42,11 @@ VAL = 0.1
 
 _MADE_FROM = b"planet"
 
+_TOLD = (
+    "photo_id lat lon taken_at heading location_id view author group source licence precision_km"
+).split()
+"""What a shard says of its photos, so that it can be read without the table."""
+
 
 def sample_planet(locations: int, views: int = 4, seed: int = 0, test: float = 0.1) -> pa.Table:
     """Where, when and by whom photographs are taken.
@@ -194,20 +199,30 @@ def _walk(place: int, month: npt.NDArray[np.int64]) -> int:
 def _write_shard(path: Path, table: pa.Table, size: int, seed: int) -> list[tuple[str, int, int]]:
     """A WebDataset shard; returns file, offset and length of each photo."""
     pictures = render(table, size, seed)
+    facts = table.select(_TOLD).to_pylist()
     handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file, tarfile.open(fileobj=file, mode="w") as shard:
-            for key, pixels in zip(table["photo_id"].to_pylist(), pictures, strict=True):
+            for fact, pixels in zip(facts, pictures, strict=True):
+                key = fact.pop("photo_id")
                 content = io.BytesIO()
                 Image.fromarray(pixels).save(content, "JPEG", quality=88)
-                member = tarfile.TarInfo(f"{key}.jpg")
-                member.size = content.tell()
-                content.seek(0)
-                shard.addfile(member, content)
+                _add(shard, f"{key}.json", json.dumps(fact, default=str).encode())
+                _add(shard, f"{key}.jpg", content.getvalue())
         with tarfile.open(name) as shard:
-            found = [(path.name, member.offset_data, member.size) for member in shard]
+            found = [
+                (path.name, member.offset_data, member.size)
+                for member in shard
+                if member.name.endswith(".jpg")
+            ]
         os.chmod(name, 0o644)
         shutil.move(name, path)
     finally:
         Path(name).unlink(missing_ok=True)
     return found
+
+
+def _add(shard: tarfile.TarFile, name: str, content: bytes) -> None:
+    member = tarfile.TarInfo(name)
+    member.size = len(content)
+    shard.addfile(member, io.BytesIO(content))
