@@ -192,7 +192,11 @@ def _number(caption: str) -> int:
 
 
 def load_batches(photos: CaptionedPhotos, batches: Batches, workers: int) -> Iterator[Batch]:
-    """Batches in their order, read ahead by worker processes; without workers by the caller."""
+    """Batches in their order, read ahead by worker processes; without workers by the caller.
+
+    Raises:
+        ManifestError: a worker was killed, most often for want of memory.
+    """
     on_gpu = torch.cuda.is_available()
     loader = DataLoader(
         photos,  # type: ignore[arg-type]
@@ -202,7 +206,15 @@ def load_batches(photos: CaptionedPhotos, batches: Batches, workers: int) -> Ite
         pin_memory=on_gpu,
         prefetch_factor=4 if workers else None,
     )
-    return iter(loader)
+    try:
+        yield from loader
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise ManifestError(
+            "a process that reads photos was killed, perhaps for want of memory; start the same"
+            " command again, with fewer --workers: it goes on from the last checkpoint"
+        ) from error
 
 
 def _as_it_is(batch: Batch) -> Batch:

@@ -1,4 +1,5 @@
 import json
+import multiprocessing
 import os
 import resource
 import shutil
@@ -208,6 +209,21 @@ def test_a_damaged_checkpoint_is_passed_over(planet, tmp_path):
     (last / "model.safetensors").write_bytes(content)
     pretrain(table, folder, tmp_path / "run", settings(folder, epochs=2))
     assert losses(tmp_path / "run") == losses(tmp_path / "calm")
+
+
+def test_a_lost_worker_is_a_clean_stop(planet):
+    folder, table = planet
+    parts = clip.build(str(folder / "tiny_towers.json"))
+    data = CaptionedPhotos(
+        table, folder, Captioner("pigeon"), parts.tokenizer, parts.preprocessing, 0
+    )
+    stream = load_batches(data, Batches(np.arange(len(table)), 8), workers=1)
+    next(stream)
+    for worker in multiprocessing.active_children():
+        worker.kill()
+    with pytest.raises(ManifestError, match="a process that reads photos was killed"):
+        for _ in range(30):
+            next(stream)
 
 
 def test_test_photos_are_never_looked_at(planet, tmp_path):
