@@ -1,3 +1,4 @@
+import itertools
 import json
 import multiprocessing
 import os
@@ -222,8 +223,7 @@ def test_a_lost_worker_is_a_clean_stop(planet):
     for worker in multiprocessing.active_children():
         worker.kill()
     with pytest.raises(ManifestError, match="a process that reads photos was killed"):
-        for _ in range(30):
-            next(stream)
+        list(itertools.islice(stream, 30))
 
 
 def test_test_photos_are_never_looked_at(planet, tmp_path):
