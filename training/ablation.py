@@ -21,7 +21,8 @@ from geoloc.metrics import score
 from training.ablation_steps import Row, answer, draw_cells
 from training.embed_table import EmbeddedTable, embed_table
 from training.enrich import enrich
-from training.finetune import FinetuneConfig, finetune
+from training.finetune import finetune
+from training.finetune_config import FinetuneConfig
 from training.fit_heads import Examples
 from training.head_config import HeadConfig
 from training.manifest import ManifestError

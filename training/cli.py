@@ -13,6 +13,7 @@ from training.ablation_cli import app as ablation_app
 from training.cells_cli import app as cells_app
 from training.embed_cli import assemble_app, embed_app
 from training.enrich_cli import app as enrich_app
+from training.finetune_cli import app as finetune_app
 from training.manifest_cli import audit_app, manifest_app, split_app
 from training.plan_cli import app as plan_app
 from training.pretrain_cli import app as pretrain_app
@@ -32,6 +33,7 @@ app.command(audit_app)
 app.command(cells_app)
 app.command(enrich_app)
 app.command(pretrain_app)
+app.command(finetune_app)
 app.command(embed_app)
 app.command(assemble_app)
 app.command(pigeon_app)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import App, Parameter
 
 from geoloc.console import BAD_INPUT, fail, fail_writing
-from training.head_config import HeadConfig, PigeonHeadConfig, PigeottoHeadConfig
+from training.head_config import PRESETS
 from training.progress import Progress, require
 
 embed_app = App(name="embed", help="Embed the photos of a table.")
@@ -16,10 +16,6 @@ assemble_app = App(name="assemble", help="Heads, clusters, calibration: embedded
 
 Out = Annotated[Path, Parameter(name=["--out", "-o"])]
 Preset = Literal["learn", "pigeon", "pigeotto"]
-
-PRESETS: dict[str, type[HeadConfig]] = {
-    "learn": HeadConfig, "pigeon": PigeonHeadConfig, "pigeotto": PigeottoHeadConfig
-}  # fmt: skip
 
 
 @embed_app.default

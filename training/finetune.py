@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,37 +18,16 @@ from training import checkpoint, clip
 from training.captions import Captioner
 from training.checkpoint import CheckpointError, Trained
 from training.data import Batch, CaptionedPhotos, load_batches
+from training.finetune_config import FinetuneConfig
 from training.head_config import HeadConfig
 from training.heads import GeoHeads, Targets
 from training.loop import LoopConfig, Run, as_settings, fit
 from training.losses import smoothed_labels
 from training.manifest import ManifestError
 from training.order import Batches
-from training.parallel import Processes, Strategy, distribute, joined
+from training.parallel import Processes, distribute, joined
 from training.photo_table import latlon_of
 from training.targets import attributes_of
-
-
-@dataclass(frozen=True)
-class FinetuneConfig:
-    """How the last block is tuned; the defaults are PIGEON's for 4 GPUs.
-
-    Only the last block is: the authors' code leaves the embeddings of tokens and positions free as
-    well, against their paper.
-    """
-
-    epochs: int = 10
-    batch: int = 256
-    """Photos in one process."""
-    learning_rate: float = 2e-5
-    weight_decay: float = 0.01
-    strategy: Strategy = "ddp"
-    bf16: bool = True
-    """Compute in bfloat16 where there is a GPU."""
-    workers: int = 8
-    """Processes that read photos, for each training process."""
-    seed: int = 330
-    save_every: int = 200
 
 
 def finetune(

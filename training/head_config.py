@@ -68,6 +68,12 @@ class PigeottoHeadConfig(PigeonHeadConfig):
     tau_km: float = 65.0
 
 
+PRESETS: dict[str, type[HeadConfig]] = {
+    "learn": HeadConfig,
+    "pigeon": PigeonHeadConfig,
+    "pigeotto": PigeottoHeadConfig,
+}
+
 NUMBER_WEIGHT, CLIMATE_WEIGHT, MONTH_WEIGHT = 8.0, 2.0, 1.0
 """Of the attribute losses beside the geocells' (section 4.2)."""
 

@@ -14,7 +14,8 @@ from geocells.build import build_cells
 from geocells.config import CellConfig
 from training import clip
 from training.checkpoint import CheckpointError
-from training.finetune import FinetuneConfig, finetune
+from training.finetune import finetune
+from training.finetune_config import FinetuneConfig
 from training.head_config import HeadConfig
 from training.manifest import ManifestError
 from training.photo_table import latlon_of
