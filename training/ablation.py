@@ -62,15 +62,15 @@ EMBEDDED_ROWS = (
 class AblationConfig:
     """How large the experiment is."""
 
-    places: int = 2400
+    places: int = 1600
     test: float = 0.4
     """Share that is measured on: large, for narrow intervals."""
     size: int = 64
     seeds: tuple[int, ...] = (0, 1, 2)
-    base_epochs: int = 5
-    place_epochs: int = 10
+    base_epochs: int = 4
+    place_epochs: int = 8
     tune_epochs: int = 3
-    head_epochs: int = 60
+    head_epochs: int = 40
     tau_km: float = 300.0
     """Of the smoothing: the cells of some thousand places are larger than those of 100,000."""
     photos_per_cell: int = 16
@@ -79,7 +79,7 @@ class AblationConfig:
 
 
 QUICK = AblationConfig(
-    places=300, size=48, seeds=(0,), base_epochs=1, place_epochs=2, tune_epochs=1, head_epochs=20
+    places=160, size=48, seeds=(0,), base_epochs=1, place_epochs=1, tune_epochs=1, head_epochs=10
 )
 
 
