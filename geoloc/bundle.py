@@ -26,14 +26,15 @@ from geoloc.heads import Heads
 from geoloc.ranker import Ranker
 from geoloc.retrieval import Gallery
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 FILES = (
     "heads.safetensors",
     "cells.parquet",
     "clusters.parquet",
     "members.parquet",
-    "index.faiss",
+    "prototypes.faiss",
+    "members.faiss",
     "calibration.json",
     "MODEL_CARD.md",
 )
@@ -106,7 +107,8 @@ def load(name_or_path: str | os.PathLike[str]) -> Bundle:
     heads = Heads.read(path / "heads.safetensors")
     if len(heads.prior) != len(cells):
         raise _damaged(path / "heads.safetensors", "it belongs to other cells")
-    ranker = Ranker(cells, heads, Gallery.read(path), Calibration.read(path / "calibration.json"))
+    gallery = Gallery.read(path, len(cells))
+    ranker = Ranker(cells, heads, gallery, Calibration.read(path / "calibration.json"))
     attributes = None
     if ATTRIBUTES in manifest["sha256"]:
         attributes = AttributeHeads.read(path / ATTRIBUTES)

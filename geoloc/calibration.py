@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from geocells.sphere import FloatArray as Float64Array
 from geoloc.encoder import FloatArray
 from geoloc.errors import BundleError
 from geoloc.guess import Confidence
 from geoloc.heads import softmax
+from geoloc.reranker import Reranker
 
 LEVELS = ("50", "80", "95")
 """Percent of photos whose truth a radius holds."""
@@ -93,10 +95,17 @@ class Claim:
 class Calibration:
     """All that was fitted on held-out photos."""
 
+    temperature: float
+    """The classifier's logits are divided by it."""
     sharpness: float
-    """Votes of neighbours weigh exp(sharpness * similarity)."""
+    """Votes of similar clusters weigh exp(sharpness * similarity)."""
     gate: tuple[tuple[float, ...], ...]
     """(SIGNALS, 3): logits of the weights of prior, classifier and votes."""
+    reranker: Reranker
+    """Which candidate is the answer."""
+    region: dict[str, float]
+    """By level: a cell belongs to the credible region if the more probable cells together hold at
+    most this belief (conformal; Romano et al. 2020)."""
     radius: dict[str, Radius]
     """By level."""
     claims: dict[str, Claim]
@@ -127,13 +136,24 @@ class Calibration:
         radii[:, at_most_80] = np.minimum(radii[:, at_most_80], limit[:, None])
         return radii, claims
 
-    def _claims(self, evidence: FloatArray) -> list[Confidence]:
+    def localisability(self, evidence: FloatArray) -> FloatArray:
+        """Chance (N,) that an answer is right within 200 km, from evidence (N, EVIDENCE).
+
+        What the photo itself tells of its place; abstaining where it is least leaves the answers
+        with the least risk.
+        """
+        return np.asarray(self._chances(evidence)[:, CLAIMS.index("region")], np.float32)
+
+    def _chances(self, evidence: FloatArray) -> Float64Array:
+        """Probability (N, len(CLAIMS)) that each claim is right."""
         weights = np.asarray([self.claims[name].weights for name in CLAIMS], np.float64)
+        return np.asarray(1.0 / (1.0 + np.exp(-evidence @ weights.T)))
+
+    def _claims(self, evidence: FloatArray) -> list[Confidence]:
         thresholds = np.asarray([self.claims[name].threshold for name in CLAIMS])
-        chance = 1.0 / (1.0 + np.exp(-evidence @ weights.T))
         return [
             CLAIMS[int(np.argmax(allowed))] if allowed.any() else "not sure"
-            for allowed in chance >= thresholds
+            for allowed in self._chances(evidence) >= thresholds
         ]
 
     def write(self, path: Path) -> None:
@@ -154,8 +174,11 @@ class Calibration:
     def from_dict(cls, values: dict[str, Any]) -> Calibration:
         """The inverse of `dataclasses.asdict`."""
         return cls(
+            temperature=float(values["temperature"]),
             sharpness=float(values["sharpness"]),
             gate=tuple(tuple(row) for row in values["gate"]),
+            reranker=Reranker(tuple(tuple(row) for row in values["reranker"]["weights"])),
+            region={name: float(values["region"][name]) for name in LEVELS},
             radius={
                 name: Radius(*(tuple(radius[field.name]) for field in fields(Radius)))
                 for name, radius in values["radius"].items()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +13,7 @@ from geoloc import __version__
 from geoloc.console import BAD_INPUT, fail, run
 
 if TYPE_CHECKING:
+    from geoloc.errors import PhotoError
     from geoloc.guess import Guess
     from geoloc.locator import Geolocator
 
@@ -33,6 +34,8 @@ def locate(
     *,
     bundle: str = "starter",
     top: Top = 5,
+    within: str | None = None,
+    together: Annotated[bool, Parameter(negative=())] = False,
     json: Annotated[bool, Parameter(negative=())] = False,
     geojson: Annotated[bool, Parameter(negative=())] = False,
     map: Annotated[Path | None, Parameter(name=["--map"])] = None,
@@ -48,6 +51,11 @@ def locate(
         Model: the name of an embedded bundle, or the path of one.
     top
         How many places to show for each photo.
+    within
+        What you know already: a country ("Portugal", "pt"), a region ("Bavaria, Germany"), a circle
+        ("48.86,2.35,50km"), a box ("south,west,north,east") or a polygon (a GeoJSON file or WKT).
+    together
+        All photos show one place: one answer for all of them.
     json
         Print one JSON object per line instead of tables.
     geojson
@@ -62,7 +70,12 @@ def locate(
 
     try:
         geolocator = Geolocator.from_bundle(bundle)
-        kept, failed = _answer(geolocator, photos, top, quiet=json or geojson, as_json=json)
+        answers = (
+            _one_answer(geolocator, photos, top, within)
+            if together
+            else geolocator.locate_many(photos, top, within)
+        )
+        kept, failed = _show(answers, quiet=json or geojson, as_json=json)
         if geojson:
             import json as writer
 
@@ -87,8 +100,26 @@ def locate(
     return BAD_INPUT if failed else 0
 
 
-def _answer(
-    geolocator: Geolocator, photos: Sequence[str], top: int, *, quiet: bool, as_json: bool
+def _one_answer(
+    geolocator: Geolocator, photos: Sequence[str], top: int, within: str | None
+) -> Iterator[Guess | PhotoError]:
+    """One answer for all photos that can be read, after the errors of the others."""
+    from geoloc.errors import PhotoError
+    from geoloc.photo import load
+
+    readable = []
+    for photo in photos:
+        try:
+            load(photo)
+            readable.append(photo)
+        except PhotoError as error:
+            yield error
+    if readable:
+        yield geolocator.locate_together(readable, top, within)
+
+
+def _show(
+    answers: Iterable[Guess | PhotoError], *, quiet: bool, as_json: bool
 ) -> tuple[list[Guess], int]:
     """Print each answer as it comes; returns the answers and how many photos failed."""
     from geoloc.errors import PhotoError
@@ -96,7 +127,7 @@ def _answer(
 
     show = None if quiet else _printer()
     kept, failed = [], 0
-    for answer in geolocator.locate_many(photos, top):
+    for answer in answers:
         if isinstance(answer, PhotoError):
             fail("geoloc", answer)
             failed += 1

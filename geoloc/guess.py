@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 Confidence = Literal["city", "region", "country", "not sure"]
 """The finest statement the calibration stands behind; see `geoloc.calibration`."""
@@ -67,6 +67,31 @@ class RegionCell:
 
 
 @dataclass(frozen=True, slots=True)
+class Attribute:
+    """Something else that the photo tells of its place."""
+
+    name: str
+    """ "driving side", "climate", ..."""
+    value: str
+    """ "left", "Cfb", "120 m", ..."""
+    probability: float | None = None
+    """Belief in that value; None for a number, which is a mean."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Why the answer is what it is."""
+
+    cell_path: tuple[str, ...]
+    """Country, region and id of the answer's geocell."""
+    attributes: tuple[Attribute, ...]
+    prior: float
+    """How far each source was trusted; the three sum to 1."""
+    classifier: float
+    retrieval: float
+
+
+@dataclass(frozen=True, slots=True)
 class Exif:
     """What the file itself says; shown beside the guess, never used for it."""
 
@@ -89,16 +114,27 @@ class Guess:
     radii_km: dict[str, float]
     """Radius by coverage: keys "50", "80", "95"."""
     confidence: Confidence
+    localisability: float
+    """Chance that the answer is right within 200 km: how much the photo tells of its place."""
     place: Place
     candidates: tuple[Candidate, ...]
     """Best first; the first one is the answer."""
     region: tuple[RegionCell, ...]
     """Cells of the 95 % credible region, most probable first; at most 100 of them."""
     neighbours: tuple[Neighbour, ...]
+    """Known photos that decided, most similar first."""
+    evidence: Evidence
     exif: Exif
     exif_distance_km: float | None
     """Distance between the answer and the file's own GPS position, if it has one."""
     bundle: str
+    photos: int = 1
+    """How many photos of one place the answer is for."""
+    agreement: float = 1.0
+    """Of several photos: how much belief they have in common, 0..1; near 0 they contradict each
+    other, and the answer is worth little."""
+    within: str = ""
+    """What was known beforehand: the answer lies there."""
     schema_version: int = SCHEMA_VERSION
 
     def to_dict(self) -> dict[str, Any]:

@@ -77,3 +77,9 @@ def softmax(logits: npt.NDArray[np.floating]) -> FloatArray:
     """Softmax over the last axis."""
     shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True), np.float32)
+
+
+def tempered(belief: FloatArray, temperature: float) -> FloatArray:
+    """The belief (N, C) with its logits divided by a temperature; above 1 is less sure."""
+    sharpened = belief ** np.float32(1.0 / temperature)
+    return np.asarray(sharpened / sharpened.sum(axis=-1, keepdims=True), np.float32)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cache, cached_property
 from typing import Any
 
@@ -18,14 +19,14 @@ from geoloc import bundle as bundles
 from geoloc.calibration import LEVELS
 from geoloc.encoder import FloatArray, ImageEncoder
 from geoloc.errors import PhotoError
-from geoloc.guess import Candidate, Exif, Guess, Neighbour, Place, RegionCell
+from geoloc.evidence import Witness
+from geoloc.guess import Candidate, Exif, Guess, Place, RegionCell
 from geoloc.photo import Photo, Source
-from geoloc.posterior import credible_region
+from geoloc.posterior import Restriction, credible_region
 from geoloc.ranker import Ranking
 from geoloc.stream import ahead, encode
 
 SHOWN_CANDIDATES = 5
-SHOWN_NEIGHBOURS = 5
 SHOWN_CELLS = 100
 
 
@@ -63,47 +64,115 @@ class Geolocator:
         """The image encoder."""
         return self._given_encoder or self.bundle.build_encoder()
 
-    def locate(self, source: Source, top: int = SHOWN_CANDIDATES) -> Guess:
+    def locate(
+        self, source: Source, top: int = SHOWN_CANDIDATES, within: str | None = None
+    ) -> Guess:
         """Answer one photo.
 
         Args:
             source: a path, bytes, an open binary file or a PIL image.
-            top: how many candidates the answer names, at most 40.
+            top: how many candidates the answer names.
+            within: what is known beforehand, for example "Portugal" or "48.86,2.35,50km"; see
+                `geoloc.within.parse`.
 
         Raises:
             PhotoError: the photo cannot be read.
+            ConstraintError: `within` is not understood, or no geocell lies there.
         """
-        answer = next(self.locate_many([source], top))
+        answer = next(self.locate_many([source], top, within))
         if isinstance(answer, PhotoError):
             raise answer
         return answer
 
     def locate_many(
-        self, sources: Iterable[Source], top: int = SHOWN_CANDIDATES
+        self, sources: Iterable[Source], top: int = SHOWN_CANDIDATES, within: str | None = None
     ) -> Iterator[Guess | PhotoError]:
         """Answer photos in order, as they are encoded; an unreadable one yields its error."""
+        known = self.restrict(within)
         for encoded in ahead(encode(self.encoder, sources)):
             readable = [item for item in encoded.photos if isinstance(item, Photo)]
-            guesses = iter(self.guess(encoded.embeddings, readable, top))
+            guesses = iter(self.guess(encoded.embeddings, readable, top, known))
             for item in encoded.photos:
                 yield item if isinstance(item, PhotoError) else next(guesses)
 
+    def locate_together(
+        self, sources: Sequence[Source], top: int = SHOWN_CANDIDATES, within: str | None = None
+    ) -> Guess:
+        """Answer several photos of one place, views of a panorama or frames of a video, as one.
+
+        Raises:
+            PhotoError: one of them cannot be read.
+            ConstraintError: `within` is not understood, or no geocell lies there.
+        """
+        known = self.restrict(within)
+        photos: list[Photo] = []
+        embeddings = []
+        for encoded in encode(self.encoder, sources):
+            for item in encoded.photos:
+                if isinstance(item, PhotoError):
+                    raise item
+                photos.append(item)
+            embeddings.append(encoded.embeddings)
+        if not photos:
+            raise PhotoError("no photos: give at least one")
+        vectors = np.concatenate(embeddings)
+        with _thread_pools().limit(limits=1, user_api="blas"):
+            group = np.zeros(len(vectors), np.intp)
+            ranking = self.bundle.ranker.rank_together(vectors, group, known)
+        shown = replace(photos[0], name=", ".join(photo.name for photo in photos))
+        return self._guesses(ranking, [shown], top, known, len(photos))[0]
+
     def guess(
-        self, embeddings: FloatArray, photos: list[Photo], top: int = SHOWN_CANDIDATES
+        self,
+        embeddings: FloatArray,
+        photos: list[Photo],
+        top: int = SHOWN_CANDIDATES,
+        known: Restriction | None = None,
     ) -> list[Guess]:
         """Answer from embeddings (N, D), for callers that keep them."""
         if not photos:
             return []
         # BLAS threads spin for a while after each product, on the cores that encode the next photos
         with _thread_pools().limit(limits=1, user_api="blas"):
-            ranking = self.bundle.ranker.rank(embeddings)
+            ranking = self.bundle.ranker.rank(embeddings, known)
+        return self._guesses(ranking, photos, top, known)
+
+    def restrict(self, within: str | None) -> Restriction | None:
+        """What is known beforehand, as this bundle's cells and clusters see it.
+
+        Raises:
+            ConstraintError: it is not understood, or no geocell lies there.
+        """
+        if within is None:
+            return None
+        from geoloc.within import parse, require
+
+        constraint = parse(within)
+        require(constraint, self.cells)
+        share = constraint.cells(self.cells)
+        touched = np.flatnonzero(share > 0.0)
+        centroids = self.cells.centroids.copy()
+        centroids[touched] = constraint.point_in(self.cells, touched.astype(np.int64))
+        clusters = constraint.contains(self.bundle.ranker.gallery.clusters.latlon)
+        return Restriction(constraint.name, share, centroids, clusters)
+
+    def _guesses(
+        self,
+        ranking: Ranking,
+        photos: list[Photo],
+        top: int,
+        known: Restriction | None,
+        together: int = 1,
+    ) -> list[Guess]:
         shown = ranking.latlon[:, :top]
         words = _describe(shown.reshape(-1, 2))
         per_photo = shown.shape[1]
-        return [
+        guesses = [
             self._one(ranking, i, photo, words[i * per_photo :][:per_photo])
             for i, photo in enumerate(photos)
         ]
+        name = known.name if known else ""
+        return [replace(guess, within=name, photos=together) for guess in guesses]
 
     def _one(self, ranking: Ranking, i: int, photo: Photo, words: list[Place]) -> Guess:
         lat, lon = map(float, ranking.latlon[i, 0])
@@ -115,6 +184,7 @@ class Geolocator:
             radius_km=radii["80"],
             radii_km=radii,
             confidence=ranking.confidence[i],
+            localisability=float(ranking.localisability[i]),
             place=words[0],
             candidates=tuple(
                 Candidate(
@@ -125,33 +195,26 @@ class Geolocator:
                     place=words[rank],
                 )
                 for rank, cell in enumerate(ranking.cell[i, : len(words)])
+                if cell >= 0
             ),
             region=self._region(ranking.belief[i]),
-            neighbours=self._neighbours(ranking, i),
+            neighbours=self._witness.neighbours(ranking, i),
+            evidence=self._witness.evidence(ranking, i),
             exif=photo.exif,
             exif_distance_km=_exif_distance_km(photo.exif, lat, lon),
             bundle=self.bundle.name,
+            agreement=float(ranking.agreement[i]),
         )
 
     def _region(self, belief: FloatArray) -> tuple[RegionCell, ...]:
-        cell, level = credible_region(belief, SHOWN_CELLS)
+        limits = list(self.bundle.ranker.calibration.region.values())
+        cell, level = credible_region(belief, limits, SHOWN_CELLS)
         columns = (self.cells.cell_id[cell], belief[cell], level)
         return tuple(map(RegionCell, *(column.tolist() for column in columns)))
 
-    def _neighbours(self, ranking: Ranking, i: int) -> tuple[Neighbour, ...]:
-        members = self.bundle.ranker.gallery.members
-        rows = ranking.sources.neighbour[i, :SHOWN_NEIGHBOURS]
-        return tuple(
-            Neighbour(
-                lat=float(members.latlon[row, 0]),
-                lon=float(members.latlon[row, 1]),
-                similarity=float(similarity),
-                source=str(members.source[row]),
-                licence=str(members.licence[row]),
-                author=str(members.author[row]),
-            )
-            for similarity, row in zip(ranking.sources.similarity[i], rows, strict=False)
-        )
+    @cached_property
+    def _witness(self) -> Witness:
+        return Witness(self.bundle.ranker, self.bundle.attributes)
 
 
 @cache

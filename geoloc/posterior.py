@@ -6,6 +6,7 @@ A belief is a row of C probabilities, one for each row of the bundle's cell tabl
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy.typing as npt
 
 from geocells.sphere import FloatArray as Float64Array
 from geocells.sphere import pairwise_km
-from geoloc.encoder import FloatArray
+from geoloc.encoder import FloatArray, normalise
 from geoloc.heads import softmax
 
 UTILITY_SCALES_KM = (5.0, 25.0, 200.0, 750.0, 2500.0)
@@ -60,6 +61,68 @@ def add_evidence(evidence: Sequence[FloatArray], prior: FloatArray) -> FloatArra
     for item in evidence:
         total = total + item
     return softmax(total)
+
+
+def fuse(belief: FloatArray, prior: FloatArray, group: npt.NDArray[np.intp]) -> FloatArray:
+    """Belief (G, C) in the place of each group of photos, from that of each photo (N, C).
+
+    The photos' log-likelihoods add up, in any order; a group of one keeps its belief.
+
+    Args:
+        belief: (N, C).
+        prior: (C,).
+        group: (N,) 0..G-1, every group with a photo.
+    """
+    order = np.argsort(group, kind="stable")
+    starts = np.searchsorted(group[order], np.arange(int(group.max()) + 1))
+    evidence = np.log(belief[order].astype(np.float64) + _FLOOR) - np.log(prior + _FLOOR)
+    total = np.log(prior + _FLOOR) + np.add.reduceat(evidence, starts, axis=0)
+    return np.where(prior > 0.0, softmax(total), np.float32(0.0))
+
+
+def agreement(belief: FloatArray, group: npt.NDArray[np.intp]) -> FloatArray:
+    """Belief (G,) that the photos of each group have in common, 0..1.
+
+    The sum over cells of the least belief that any photo has in it: 1 if all say the same, near 0
+    if two of them exclude each other.
+
+    Args:
+        belief: (N, C).
+        group: (N,) 0..G-1, every group with a photo.
+    """
+    order = np.argsort(group, kind="stable")
+    starts = np.searchsorted(group[order], np.arange(int(group.max()) + 1))
+    least = np.minimum.reduceat(belief[order], starts, axis=0)
+    return np.asarray(np.minimum(least.sum(axis=1), 1.0), np.float32)
+
+
+def group_mean(vectors: FloatArray, group: npt.NDArray[np.intp]) -> FloatArray:
+    """Mean (G, D) of the vectors (N, D) of each group, of length 1."""
+    order = np.argsort(group, kind="stable")
+    starts = np.searchsorted(group[order], np.arange(int(group.max()) + 1))
+    return normalise(np.add.reduceat(vectors[order].astype(np.float64), starts, axis=0))
+
+
+@dataclass(frozen=True, eq=False)
+class Restriction:
+    """The part of the Earth that photos are known to lie in, for one bundle."""
+
+    name: str
+    """In words."""
+    share: FloatArray
+    """(C,) how much of each cell lies inside, 0..1."""
+    centroids: Float64Array
+    """(C, 2) degrees: a point of the cell that lies inside, where any does."""
+    clusters: npt.NDArray[np.bool_]
+    """(L,) whether a location cluster lies inside."""
+
+    def mask(self, belief: FloatArray, prior: FloatArray) -> FloatArray:
+        """Belief (N, C) in the cells inside, renormalised; the prior's where none is left."""
+        inside = belief * self.share
+        total = inside.sum(axis=1, keepdims=True)
+        instead = prior * self.share
+        inside = np.where(total > _FLOOR, inside, instead)
+        return np.asarray(inside / inside.sum(axis=1, keepdims=True), np.float32)
 
 
 class CellSpace:
@@ -112,11 +175,21 @@ def spread_km(belief: FloatArray, distances_km: FloatArray, levels: Sequence[flo
     return np.stack(columns, axis=1)
 
 
-def credible_region(belief: FloatArray, most: int) -> tuple[IntArray, Float64Array]:
-    """The most probable cells of the 95 % credible region of one belief (C,).
+def mass_before(belief: FloatArray, cell: IntArray) -> FloatArray:
+    """Belief (N,) held by the cells that are more probable than one cell (N,) each."""
+    own = np.take_along_axis(belief, cell[:, None], axis=1)
+    return np.asarray(np.where(belief > own, belief, 0.0).sum(axis=1), np.float32)
+
+
+def credible_region(
+    belief: FloatArray, limits: Sequence[float], most: int
+) -> tuple[IntArray, Float64Array]:
+    """The most probable cells of the largest credible region of one belief (C,).
 
     Args:
         belief: (C,).
+        limits: of each of CREDIBLE_LEVELS: a cell belongs to its region if the cells before it
+            hold at most this belief; ascending, so that the regions are nested.
         most: how many cells at most; the region of a photo that says nothing is the whole world.
 
     Returns:
@@ -124,7 +197,7 @@ def credible_region(belief: FloatArray, most: int) -> tuple[IntArray, Float64Arr
     """
     top = np.sort(np.argpartition(-belief, min(most, len(belief)) - 1)[:most])
     order = top[np.argsort(-belief[top], kind="stable")]
-    mass_before = np.cumsum(belief[order]) - belief[order]
-    level = np.searchsorted(CREDIBLE_LEVELS, mass_before, side="right")
-    inside = np.flatnonzero(level < len(CREDIBLE_LEVELS))
+    before = np.cumsum(belief[order]) - belief[order]
+    level = np.searchsorted(limits, before, side="left")
+    inside = np.flatnonzero((level < len(CREDIBLE_LEVELS)) & (belief[order] > 0.0))
     return order[inside], np.asarray(CREDIBLE_LEVELS)[level[inside]]

@@ -1,11 +1,11 @@
-"""From embeddings to answers: belief over cells, the best cells, the best point, how far off.
+"""From embeddings to answers: belief over cells, candidate places, the best one, how far off.
 
 Everything here is arrays over photos; `geoloc.locator` adds pixels before and words after.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -15,21 +15,28 @@ from geocells.sphere import FloatArray as Float64Array
 from geocells.sphere import haversine_km
 from geocells.table import CellTable
 from geoloc.calibration import CLAIM_KM, LEVELS, Calibration, evidence, signals
+from geoloc.candidates import Candidates, gather
 from geoloc.encoder import FloatArray
 from geoloc.guess import Confidence
-from geoloc.heads import Heads, softmax
-from geoloc.posterior import CellSpace, pool, spread_km
-from geoloc.retrieval import Gallery, IntArray
+from geoloc.heads import Heads, softmax, tempered
+from geoloc.index import IntArray
+from geoloc.posterior import (
+    CellSpace,
+    Restriction,
+    agreement,
+    fuse,
+    group_mean,
+    pool,
+    spread_km,
+)
+from geoloc.reranker import describe, moods, votes
+from geoloc.retrieval import Found, Gallery
 
-NEIGHBOURS = 128
-"""Known photos that vote."""
+MOST_CANDIDATES = 40
+"""Places that an answer can name."""
 
-CANDIDATES = 40
-"""Cells that are refined to a point (K = 40 in PIGEOTTO)."""
-
-PULL = 10.0
-"""How strongly similarity re-ranks the candidate cells: weight of the similarity beside the
-logarithm of the expected utility."""
+NEIGHBOURS = 96
+"""Location clusters that vote, and are candidates."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,15 +46,11 @@ class Sources:
     features: FloatArray
     """(N, K) of the photos, for retrieval."""
     beliefs: tuple[FloatArray, FloatArray, FloatArray]
-    """(N, C) of the prior, the classifier and the neighbours' votes."""
+    """(N, C) of the prior, the classifier and the votes of similar clusters."""
     signal: FloatArray
     """(N, SIGNALS)"""
-    similarity: FloatArray
-    """(N, k) of the nearest members, descending."""
-    neighbour: IntArray
-    """(N, k) member rows."""
-    share: FloatArray
-    """(N, k) of the votes that each neighbour has."""
+    found: Found
+    """The most similar clusters."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,16 +60,44 @@ class Ranking:
     belief: FloatArray
     """(N, C)"""
     cell: IntArray
-    """(N, P) candidate cells."""
+    """(N, P) candidate cells, each once; -1 beyond the last."""
     latlon: Float64Array
     """(N, P, 2) degrees: the point inside each candidate cell."""
     radii_km: FloatArray
     """(N, len(LEVELS)) calibrated."""
     confidence: list[Confidence]
     """(N,) the finest claim."""
+    localisability: FloatArray
+    """(N,) chance that the answer is right within 200 km."""
     evidence: FloatArray
     """(N, EVIDENCE) what radius and confidence are judged by."""
-    sources: Sources
+    features: FloatArray
+    """(N, K) of the photos."""
+    trust: FloatArray
+    """(N, 3) weights of prior, classifier and votes; rows sum to 1."""
+    agreement: FloatArray
+    """(N,) belief that photos of one place have in common, 0..1; 1 for single photos."""
+    neighbour: IntArray
+    """(N, k) known photos that look most like it, rows of the member table; -1 beyond the last."""
+    similarity: FloatArray
+    """(N, k) of these, descending."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """Candidates with what the re-ranker judges them by."""
+
+    candidates: Candidates
+    features: FloatArray
+    """(N, P, FEATURES)"""
+    mood: FloatArray
+    """(N, MOODS)"""
+    share: FloatArray
+    """(N, P) of the votes."""
+    neighbour: IntArray
+    """(N, k) known photos that look most like it; -1 beyond the last."""
+    similarity: FloatArray
+    """(N, k) of these, descending."""
 
 
 class Ranker:
@@ -80,54 +111,144 @@ class Ranker:
         self.calibration = calibration
         self.space = CellSpace(cells.centroids)
 
-    def sources(self, embeddings: FloatArray) -> Sources:
-        """Ask prior, classifier and neighbours about embeddings (N, D)."""
+    def sources(self, embeddings: FloatArray, within: Restriction | None = None) -> Sources:
+        """Ask prior, classifier and similar clusters about embeddings (N, D)."""
         features = self.heads.features(embeddings)
-        classifier = self.heads.classify(features)
-        similarity, row = self.gallery.nearest(features, NEIGHBOURS)
-        share = softmax(similarity * self.calibration.sharpness)
-        votes = self.gallery.votes(share, row, len(self.cells))
+        classifier = tempered(self.heads.classify(features), self.calibration.temperature)
         prior = np.broadcast_to(self.heads.prior, classifier.shape)
-        signal = signals(classifier, votes, similarity)
-        return Sources(features, (prior, classifier, votes), signal, similarity, row, share)
+        if within is not None:
+            prior, classifier = within.mask(prior, prior), within.mask(classifier, prior)
+        found = self.gallery.search(features, classifier, NEIGHBOURS, within)
+        votes = self._votes(found, prior)
+        signal = signals(classifier, votes, found.similarity)
+        return Sources(features, (prior, classifier, votes), signal, found)
 
-    def rank(self, embeddings: FloatArray) -> Ranking:
-        """Answer embeddings (N, D)."""
-        sources = self.sources(embeddings)
-        weights = self.calibration.source_weights(sources.signal)
-        belief = pool(sources.beliefs, weights)
-        cell, latlon = self._points(sources.features, belief)
-        distances = self.space.distances_km(latlon[:, 0])
+    def _votes(self, found: Found, prior: FloatArray) -> FloatArray:
+        """Belief (N, C) of the similar clusters; that of the prior where there are none."""
+        known = found.cluster >= 0
+        some = known.any(axis=1, keepdims=True)
+        similarity = np.where(known, found.similarity, np.where(some, -np.inf, 0.0))
+        share = softmax(similarity * self.calibration.sharpness) * known
+        return np.where(some, self.gallery.votes(share, found.cluster, len(self.cells)), prior)
+
+    def believe(self, sources: Sources) -> FloatArray:
+        """Belief (N, C): the opinions, each weighed by how far it can be trusted."""
+        return pool(sources.beliefs, self.calibration.source_weights(sources.signal))
+
+    def rank(self, embeddings: FloatArray, within: Restriction | None = None) -> Ranking:
+        """Answer embeddings (N, D), each for itself.
+
+        Args:
+            embeddings: (N, D).
+            within: a part of the Earth that all photos are known to lie in.
+        """
+        sources = self.sources(embeddings, within)
+        return self._rank(sources, self.believe(sources), within)
+
+    def rank_together(
+        self, embeddings: FloatArray, group: npt.NDArray[np.intp], within: Restriction | None = None
+    ) -> Ranking:
+        """Answer groups of photos of one place, views of a panorama or frames of a video.
+
+        What each photo adds to the prior is multiplied; similar clusters are looked for with the
+        mean of the views. A photo that is given twice counts once.
+
+        Args:
+            embeddings: (N, D).
+            group: (N,) 0..G-1, every group with a photo.
+            within: as for `rank`.
+
+        Returns:
+            G answers.
+        """
+        distinct = np.unique(np.column_stack([group, embeddings]), axis=0, return_index=True)[1]
+        chosen, vectors = group[distinct], embeddings[distinct]
+        together = self.sources(group_mean(vectors, chosen), within)
+        alone = self.sources(vectors, within)
+        each = self.believe(alone)
+        fused = self._rank(together, fuse(each, alone.beliefs[0][0], chosen), within)
+        return replace(fused, agreement=agreement(each, chosen))
+
+    def score(
+        self,
+        features: FloatArray,
+        found: Found,
+        belief: FloatArray,
+        within: Restriction | None = None,
+    ) -> Scored:
+        """Gather the candidates of photos, and what speaks for each."""
+        utility = self.space.expected_utility(belief)
+        candidates, neighbour, similarity = gather(
+            self.gallery, self.cells, features, found, utility, within
+        )
+        share = votes(candidates, belief, self.calibration.sharpness)
+        described = describe(candidates, share, utility, belief, self.gallery.clusters.count)
+        mood = moods(candidates.similarity, belief, described)
+        return Scored(candidates, described, mood, share, neighbour, similarity)
+
+    def _rank(self, sources: Sources, belief: FloatArray, within: Restriction | None) -> Ranking:
+        scored = self.score(sources.features, sources.found, belief, within)
+        value = self.calibration.reranker(scored.features, scored.mood)
+        value = np.where(scored.candidates.valid, value, -np.inf)
+        cell, latlon = self._by_cell(scored.candidates, value, belief)
+        judged = self._evidence(sources, belief, cell[:, 0], latlon[:, 0], scored)
+        radii, confidence = self.calibration.judge(judged)
+        return Ranking(
+            belief=belief,
+            cell=cell,
+            latlon=latlon,
+            radii_km=radii,
+            confidence=confidence,
+            localisability=self.calibration.localisability(judged),
+            evidence=judged,
+            features=sources.features,
+            trust=self.calibration.source_weights(sources.signal),
+            agreement=np.ones(len(belief), np.float32),
+            neighbour=scored.neighbour,
+            similarity=scored.similarity,
+        )
+
+    def _by_cell(
+        self, candidates: Candidates, value: FloatArray, belief: FloatArray
+    ) -> tuple[IntArray, Float64Array]:
+        """The best candidate of each cell: the answer first, the others by belief.
+
+        Returns:
+            (N, P) cells, each once, -1 beyond the last, and (N, P, 2) degrees.
+        """
+        by_value = np.argsort(-value, axis=1, kind="stable")
+        cell = np.take_along_axis(candidates.cell, by_value, axis=1)
+        earlier = np.tril(np.ones((cell.shape[1],) * 2, bool), -1)
+        again = ((cell[:, :, None] == cell[:, None, :]) & earlier).any(axis=2)
+        again |= np.isneginf(np.take_along_axis(value, by_value, axis=1))
+        again[:, 0] = False
+        rank = np.where(again, -1.0, np.take_along_axis(belief, cell, axis=1))
+        rank[:, 0] = np.inf
+        order = np.argsort(-rank, axis=1, kind="stable")[:, :MOST_CANDIDATES]
+        row = np.take_along_axis(by_value, order, axis=1)
+        points = np.take_along_axis(candidates.latlon, row[..., None], axis=1)
+        once = np.where(again, -1, cell)
+        return np.take_along_axis(once, order, axis=1), points
+
+    def _evidence(
+        self,
+        sources: Sources,
+        belief: FloatArray,
+        cell: IntArray,
+        answer: Float64Array,
+        scored: Scored,
+    ) -> FloatArray:
+        """(N, EVIDENCE) what radius and claims are judged by."""
+        distances = self.space.distances_km(answer)
         # belief in the cell of the answer is belief in the answer: large cells know few places
-        np.put_along_axis(distances, cell[:, :1], 0.0, axis=1)
+        np.put_along_axis(distances, cell[:, None], 0.0, axis=1)
         spread = spread_km(belief, distances, [int(level) / 100 for level in LEVELS])
         near = [(belief * (distances <= km)).sum(axis=1) for km in CLAIM_KM.values()]
-        voters_km = haversine_km(latlon[:, :1], self.gallery.members.latlon[sources.neighbour])
-        voting = [(sources.share * (voters_km <= km)).sum(axis=1) for km in CLAIM_KM.values()]
-        mass = np.column_stack([*near, self._country_mass(belief, cell[:, 0]), *voting])
-        judged = evidence(sources.signal, weights, mass, spread)
-        radii, confidence = self.calibration.judge(judged)
-        return Ranking(belief, cell, latlon, radii, confidence, judged, sources)
-
-    def _points(self, features: FloatArray, belief: FloatArray) -> tuple[IntArray, Float64Array]:
-        """Candidate cells (N, P), the answer first, and the point (N, P, 2) inside each.
-
-        The cells of highest expected utility are searched for the most similar member (section 5
-        of PIGEON, with utility in the place of probability), whose place is the point; a cell
-        without members answers with its centroid.
-        """
-        utility = self.space.expected_utility(belief)
-        n_candidates = min(CANDIDATES, utility.shape[1])
-        best = np.argpartition(-utility, n_candidates - 1, axis=1)[:, :n_candidates]
-        similarity, member = self.gallery.inside(features, best.astype(np.int64))
-        score = np.log(np.take_along_axis(utility, best, axis=1) + 1e-12) + PULL * similarity
-        rank = np.take_along_axis(belief, best, axis=1)
-        np.put_along_axis(rank, score.argmax(axis=1)[:, None], np.inf, axis=1)
-        order = np.argsort(-rank, axis=1, kind="stable")
-        cell = np.take_along_axis(best, order, axis=1)
-        member = np.take_along_axis(member, order, axis=1)
-        known = self.gallery.members.latlon[np.maximum(member, 0)]
-        return cell, np.where((member >= 0)[..., None], known, self.cells.centroids[cell])
+        voters_km = haversine_km(answer[:, None], scored.candidates.latlon)
+        voting = [(scored.share * (voters_km <= km)).sum(axis=1) for km in CLAIM_KM.values()]
+        mass = np.column_stack([*near, self._country_mass(belief, cell), *voting])
+        weights = self.calibration.source_weights(sources.signal)
+        return evidence(sources.signal, weights, mass, spread)
 
     def _country_mass(self, belief: FloatArray, cell: IntArray) -> FloatArray:
         """Belief (N,) in the country of one cell (N,) each."""

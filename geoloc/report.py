@@ -8,6 +8,9 @@ from rich.text import Text
 
 from geoloc.guess import Exif, Guess
 
+CONTRADICTION = 0.05
+"""Photos of one place with less belief than this in common contradict each other."""
+
 
 def render(guess: Guess) -> RenderableType:
     """One photo's answer: a sentence, a table of candidates, and what the file says itself."""
@@ -25,6 +28,7 @@ def render(guess: Guess) -> RenderableType:
             km(guess.radius_km) if rank == 1 else "",
         )
     lines: list[RenderableType] = [Text(guess.photo, style="bold"), Text(sentence(guess)), table]
+    lines += [Text(line) for line in reasons(guess)]
     note = exif_note(guess.exif, guess.exif_distance_km)
     if note:
         lines.append(Text(note))
@@ -34,9 +38,21 @@ def render(guess: Guess) -> RenderableType:
 def sentence(guess: Guess) -> str:
     """What is believed, in one honest sentence."""
     reach = f"8 of 10 photos like this lie within {km(guess.radius_km)} of the first place"
+    if guess.photos > 1 and guess.agreement < CONTRADICTION:
+        return f"These {guess.photos} photos contradict each other: they may not show one place."
     if guess.confidence == "not sure":
         return f"Not sure: {reach}."
     return f"Sure of the {guess.confidence}: {claimed(guess)}; {reach}."
+
+
+def reasons(guess: Guess) -> list[str]:
+    """What else the photo tells of its place, and what was known before."""
+    told = [
+        f"{a.name} {a.value}" + (f" ({percent(a.probability)})" if a.probability else "")
+        for a in guess.evidence.attributes
+    ]
+    lines = [f"the photo suggests: {', '.join(told)}"] if told else []
+    return [*lines, f"known beforehand: {guess.within}"] if guess.within else lines
 
 
 def claimed(guess: Guess) -> str:

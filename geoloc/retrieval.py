@@ -1,240 +1,170 @@
-"""Known photos in FAISS: one inverted list per location cluster, searched inside believed cells."""
+"""Retrieval: from a photo to the location clusters and known photos that look most like it."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from geocells.columns import numbers, objects, read_parquet, to_numbers, to_strings
-from geocells.sphere import FloatArray as Float64Array
-from geoloc.encoder import FloatArray, normalise
-from geoloc.errors import BundleError, MissingExtraError
+from geoloc import index as indexes
+from geoloc.encoder import FloatArray
+from geoloc.index import IntArray
+from geoloc.members import Clusters, Members
+from geoloc.posterior import Restriction
 
-IntArray = npt.NDArray[np.int64]
+SEARCH_ALL_UP_TO = 50_000
+"""So many clusters are all searched; of more, those in the cells that look right."""
 
-CLUSTERS_PER_CELL = 16
-"""Clusters of one cell that are searched: those with the most similar prototypes."""
+CELLS_SEARCHED = 64
+"""Half of them believed in most, half with the most similar prototypes."""
 
-
-@dataclass(frozen=True, eq=False)
-class Clusters:
-    """Location clusters: photos of one place inside one cell; sorted by cell."""
-
-    cell: npt.NDArray[np.int32]
-    """(L,) rows of the cell table, ascending."""
-    latlon: Float64Array
-    """(L, 2) degrees: spherical mean of the members."""
-    count: npt.NDArray[np.int32]
-    """(L,) number of members."""
-
-    def write(self, path: str | os.PathLike[str]) -> None:
-        """Write Parquet."""
-        columns = {
-            "cell": to_numbers(self.cell, pa.int32()),
-            "lat": to_numbers(self.latlon[:, 0], pa.float64()),
-            "lon": to_numbers(self.latlon[:, 1], pa.float64()),
-            "count": to_numbers(self.count, pa.int32()),
-        }
-        pq.write_table(pa.table(columns), path, compression="zstd")
-
-    @classmethod
-    def read(cls, path: Path) -> Clusters:
-        """Read what `write` wrote; raises BundleError."""
-        table = _read(path)
-        latlon = np.stack([numbers(table["lat"]), numbers(table["lon"])], axis=1)
-        return cls(numbers(table["cell"]), latlon, numbers(table["count"]))
+MEMBERS_FOUND = 256
+"""Known photos that are looked at for each photo, in the clusters found."""
 
 
 @dataclass(frozen=True, eq=False)
-class Members:
-    """The known photos, sorted by location cluster, with what their licences ask to show."""
+class Found:
+    """The most similar location clusters of N photos."""
 
-    cluster: npt.NDArray[np.int32]
-    """(M,) rows of the cluster table, ascending."""
-    latlon: Float64Array
-    """(M, 2) degrees."""
-    source: npt.NDArray[np.object_]
-    licence: npt.NDArray[np.object_]
-    author: npt.NDArray[np.object_]
-
-    def __len__(self) -> int:
-        return len(self.cluster)
-
-    def write(self, path: str | os.PathLike[str]) -> None:
-        """Write Parquet."""
-        columns = {
-            "cluster": to_numbers(self.cluster, pa.int32()),
-            "lat": to_numbers(self.latlon[:, 0], pa.float64()),
-            "lon": to_numbers(self.latlon[:, 1], pa.float64()),
-            "source": to_strings(self.source),
-            "licence": to_strings(self.licence),
-            "author": to_strings(self.author),
-        }
-        pq.write_table(pa.table(columns), path, compression="zstd")
-
-    @classmethod
-    def read(cls, path: Path) -> Members:
-        """Read what `write` wrote; raises BundleError."""
-        table = _read(path)
-        latlon = np.stack([numbers(table["lat"]), numbers(table["lon"])], axis=1)
-        words = (objects(table[name]) for name in ("source", "licence", "author"))
-        return cls(numbers(table["cluster"]), latlon, *words)
-
-
-def _read(path: Path) -> pa.Table:
-    try:
-        return read_parquet(path)
-    except (OSError, pa.ArrowException) as error:
-        reason = str(error).splitlines()[0]
-        raise BundleError(
-            f"{path}: unreadable ({reason}); fetch or make the bundle again"
-        ) from error
-
-
-def _faiss() -> Any:  # noqa: ANN401
-    try:
-        import faiss
-    except ImportError as error:
-        raise MissingExtraError("faiss", "cpu") from error
-    return faiss
+    similarity: FloatArray
+    """(N, k) of photo and prototype, descending; -1 where there is none."""
+    cluster: IntArray
+    """(N, k) rows of the cluster table; -1 where there is none."""
 
 
 class Gallery:
-    """Members and clusters of a bundle with their FAISS index."""
+    """Location clusters and their members with their FAISS indexes.
 
-    def __init__(self, clusters: Clusters, members: Members, index: Any) -> None:  # noqa: ANN401
-        """Put together the parts of a bundle; `index` is a FAISS IVF index over the members."""
-        self.clusters, self.members, self.index = clusters, members, index
-        index.nprobe = CLUSTERS_PER_CELL
-        self.member_cell: IntArray = clusters.cell[members.cluster].astype(np.int64)
+    What is searched are the prototypes: a cluster's mean feature, blended with those of its
+    surroundings (`training.prototypes`). Its members then tell how much a single photo resembles.
+    """
+
+    def __init__(self, clusters: Clusters, members: Members, prototypes: Any, photos: Any) -> None:  # noqa: ANN401
+        """Put together the parts of a bundle.
+
+        Args:
+            clusters: L clusters, sorted by cell.
+            members: M known photos, sorted by cluster.
+            prototypes: FAISS index of the clusters, a list for each cell.
+            photos: FAISS index of the members, a list for each cluster.
+        """
+        self.clusters, self.members = clusters, members
+        self.prototypes, self.photos = prototypes, photos
 
     @classmethod
-    def build(cls, clusters: Clusters, members: Members, features: FloatArray) -> Gallery:
-        """Index members by their features (M, K), which may be float16."""
-        faiss = _faiss()
-        quantizer = faiss.IndexFlatIP(features.shape[1])
-        quantizer.add(prototypes(features, members.cluster, len(clusters.cell)))
-        index = faiss.IndexIVFScalarQuantizer(
-            quantizer,
-            features.shape[1],
-            len(clusters.cell),
-            faiss.ScalarQuantizer.QT_fp16,
-            faiss.METRIC_INNER_PRODUCT,
+    def build(
+        cls,
+        clusters: Clusters,
+        members: Members,
+        prototypes: FloatArray,
+        features: FloatArray,
+        n_cells: int,
+    ) -> Gallery:
+        """Index clusters by their prototypes (L, K) and members by their features (M, K)."""
+        total = np.zeros((n_cells, prototypes.shape[1]), np.float32)
+        np.add.at(total, clusters.cell, prototypes)
+        count = np.maximum(np.bincount(clusters.cell, minlength=n_cells), 1)
+        by_cell = indexes.build_scalar(
+            prototypes, clusters.cell, np.asarray(total / count[:, None], np.float32)
         )
-        index.own_fields = True
-        quantizer.this.disown()
-        index.by_residual = False
-        index.is_trained = True
-        lists = members.cluster.astype(np.int64)
-        vectors = np.ascontiguousarray(features, np.float32)
-        index.add_core(len(vectors), faiss.swig_ptr(vectors), None, faiss.swig_ptr(lists))
-        return cls(clusters, members, index)
+        by_cluster = indexes.build_compact(features, members.cluster, prototypes)
+        return cls(clusters, members, by_cell, by_cluster)
 
     def write(self, folder: Path) -> None:
-        """Write clusters.parquet, members.parquet and index.faiss."""
+        """Write clusters.parquet, members.parquet, prototypes.faiss and members.faiss."""
         self.clusters.write(folder / "clusters.parquet")
         self.members.write(folder / "members.parquet")
-        (folder / "index.faiss").write_bytes(_faiss().serialize_index(self.index).tobytes())
+        indexes.write(self.prototypes, folder / "prototypes.faiss")
+        indexes.write(self.photos, folder / "members.faiss")
 
     @classmethod
-    def read(cls, folder: Path) -> Gallery:
-        """Read what `write` wrote; raises BundleError."""
+    def read(cls, folder: Path, n_cells: int) -> Gallery:
+        """Read what `write` wrote for so many cells; raises BundleError."""
         clusters = Clusters.read(folder / "clusters.parquet")
         members = Members.read(folder / "members.parquet")
-        path = folder / "index.faiss"
-        try:
-            index = _faiss().read_index(str(path))
-        except RuntimeError as error:
-            raise BundleError(f"{path}: unreadable; fetch or make the bundle again") from error
-        if index.ntotal != len(members) or index.nlist != len(clusters.cell):
-            raise BundleError(
-                f"{path}: does not fit members.parquet; fetch or make the bundle again"
-            )
-        return cls(clusters, members, index)
+        prototypes = indexes.read(folder / "prototypes.faiss", len(clusters), n_cells)
+        photos = indexes.read(folder / "members.faiss", len(members), len(clusters))
+        return cls(clusters, members, prototypes, photos)
 
-    def nearest(self, features: FloatArray, k: int) -> tuple[FloatArray, IntArray]:
-        """The k most similar members of all.
+    def search(
+        self, features: FloatArray, belief: FloatArray, k: int, within: Restriction | None = None
+    ) -> Found:
+        """The k most similar clusters: of all, or where there are many of the likely cells.
 
         Args:
             features: (N, K) unit vectors.
-            k: how many; fewer if there are fewer members.
-
-        Returns:
-            (N, k) similarities, descending, and (N, k) member rows.
+            belief: (N, C), which says where to look first.
+            k: how many.
+            within: a part of the Earth outside of which nothing is found.
         """
-        similarity, row = self._flat.search(features, min(k, len(self.members)))
-        return similarity, row
+        if within is not None:
+            likely = np.argsort(-belief, axis=1, kind="stable")[:, :CELLS_SEARCHED]
+            found = indexes.search(self.prototypes, features, likely.astype(np.int64), k)
+            return _inside(Found(*found), within)
+        if len(self.clusters) <= SEARCH_ALL_UP_TO:
+            similarity, cluster = self._all.search(features, min(k, len(self.clusters)))
+            return Found(similarity, cluster)
+        lists = self._cells_to_search(features, belief)
+        return Found(*indexes.search(self.prototypes, features, lists, k))
 
-    def votes(self, share: FloatArray, row: IntArray, n_cells: int) -> FloatArray:
-        """Belief (N, n_cells) in which each neighbour (N, k) votes with its share for its cell."""
-        votes = np.zeros((len(row), n_cells), np.float32)
-        np.add.at(votes, (np.arange(len(row))[:, None], self.member_cell[row]), share)
+    def votes(self, share: FloatArray, cluster: IntArray, n_cells: int) -> FloatArray:
+        """Belief (N, n_cells) in which each cluster (N, k) votes with its share for its cell."""
+        votes = np.zeros((len(cluster), n_cells), np.float32)
+        cell = self.clusters.cell[np.maximum(cluster, 0)]
+        np.add.at(votes, (np.arange(len(cluster))[:, None], cell), share)
         return votes
 
-    def inside(self, features: FloatArray, cells: IntArray) -> tuple[FloatArray, IntArray]:
-        """The most similar member inside each of some cells.
+    def best_in(
+        self, features: FloatArray, cells: IntArray, within: Restriction | None = None
+    ) -> Found:
+        """The most similar cluster in each of the cells (N, P), photo by photo."""
+        queries = np.repeat(features, cells.shape[1], axis=0)
+        similarity, cluster = indexes.search(self.prototypes, queries, cells.reshape(-1, 1), 1)
+        found = Found(similarity.reshape(cells.shape), cluster.reshape(cells.shape))
+        return found if within is None else _inside(found, within)
+
+    def members_of(self, features: FloatArray, cluster: IntArray) -> tuple[FloatArray, IntArray]:
+        """The most similar known photos in some clusters.
 
         Args:
             features: (N, K) unit vectors.
-            cells: (N, P) cells to look into, photo by photo.
+            cluster: (N, P) clusters, photo by photo; -1 for none.
 
         Returns:
-            (N, P) similarities and (N, P) member rows; -1 and -1 for a cell without members.
+            (N, MEMBERS_FOUND) similarities, descending, and member rows; -1 and -1 beyond the last.
         """
-        lists = self._clusters_to_search(features, cells)
-        queries = np.repeat(features, cells.shape[1], axis=0)
-        similarity, row = self.index.search_preassigned(queries, 1, lists, None)
-        empty = row < 0
-        return (
-            np.where(empty, -1.0, similarity).reshape(cells.shape).astype(np.float32),
-            row.reshape(cells.shape),
+        return indexes.search(self.photos, features, cluster, MEMBERS_FOUND)
+
+    def cell_similarity(self, features: FloatArray) -> FloatArray:
+        """Similarity (N, C) to the mean prototype of each cell; 0 for one without clusters."""
+        return np.asarray(features @ self._cell_prototypes.T, np.float32)
+
+    def _cells_to_search(self, features: FloatArray, belief: FloatArray) -> IntArray:
+        """(N, CELLS_SEARCHED) cells, -1 for one that both reasons name."""
+        half = min(CELLS_SEARCHED // 2, belief.shape[1])
+        similar = self.cell_similarity(features)
+        first, second = (
+            np.argpartition(-score, half - 1, axis=1)[:, :half] for score in (belief, similar)
         )
-
-    def _clusters_to_search(self, features: FloatArray, cells: IntArray) -> IntArray:
-        """(N * P, CLUSTERS_PER_CELL) clusters of each cell, padded with -1."""
-        start = np.searchsorted(self.clusters.cell, cells)
-        stop = np.searchsorted(self.clusters.cell, cells, side="right")
-        width = max(int((stop - start).max(initial=0)), CLUSTERS_PER_CELL)
-        lists = start[..., None] + np.arange(width)
-        lists[lists >= stop[..., None]] = -1
-        if width > CLUSTERS_PER_CELL:
-            known = features @ self._prototypes.T
-            rows = np.arange(len(cells))[:, None, None]
-            similarity = np.where(lists < 0, -np.inf, known[rows, lists])
-            best = np.argpartition(-similarity, CLUSTERS_PER_CELL, axis=-1)
-            lists = np.take_along_axis(lists, best[..., :CLUSTERS_PER_CELL], axis=-1)
-        return lists.reshape(-1, CLUSTERS_PER_CELL)
+        again = (second[:, :, None] == first[:, None, :]).any(axis=2)
+        return np.hstack([first, np.where(again, -1, second)]).astype(np.int64)
 
     @cached_property
-    def _flat(self) -> Any:  # noqa: ANN401
-        """All members in one array: as exact as visiting every list, and one matrix product."""
-        flat = _faiss().IndexFlatIP(self.index.d)
-        flat.add(self.index.reconstruct_n(0, len(self.members)))
-        return flat
+    def _all(self) -> Any:  # noqa: ANN401
+        return indexes.flat(self.prototypes)
 
     @cached_property
-    def _prototypes(self) -> FloatArray:
-        """(L, K) mean feature of each cluster."""
-        faiss = _faiss()
-        quantizer = faiss.downcast_index(self.index.quantizer)
-        return np.asarray(quantizer.reconstruct_n(0, self.index.nlist), np.float32)
+    def _cell_prototypes(self) -> FloatArray:
+        """(C, K) mean of the prototypes in each cell."""
+        return indexes.centres(self.prototypes)
 
 
-def prototypes(features: FloatArray, cluster: npt.NDArray[np.int32], n_clusters: int) -> FloatArray:
-    """Mean feature of each cluster's members as unit vectors, (M, K) -> (n_clusters, K).
-
-    Args:
-        features: (M, K), sorted by cluster.
-        cluster: (M,) ascending; every cluster has a member.
-        n_clusters: number of clusters.
-    """
-    starts = np.searchsorted(cluster, np.arange(n_clusters))
-    return normalise(np.add.reduceat(features.astype(np.float32), starts, axis=0))
+def _inside(found: Found, within: Restriction) -> Found:
+    """What lies inside a part of the Earth; the rest is -1, -1."""
+    inside = (found.cluster >= 0) & within.clusters[np.maximum(found.cluster, 0)]
+    return Found(
+        np.where(inside, found.similarity, np.float32(-1.0)), np.where(inside, found.cluster, -1)
+    )

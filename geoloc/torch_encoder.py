@@ -131,11 +131,10 @@ def _describe_open_clip(kind: str, architecture: str, tag: str) -> EncoderSpec:
 
     model = load_open_clip(architecture, tag)
     pixels = preprocessing_of(model)
-    dim = int(model.visual.output_dim)
-    if kind == "open_clip_tokens":
-        with torch.inference_mode():
-            photo = torch.zeros(1, 3, pixels.size, pixels.size)
-            dim = int(_mean_of_tokens(model.visual.eval())(photo).shape[1])
+    tower = model.visual.eval()
+    network = _mean_of_tokens(tower) if kind == "open_clip_tokens" else tower
+    with torch.inference_mode():  # a timm tower inside open_clip does not say how long it answers
+        dim = int(network(torch.zeros(1, 3, pixels.size, pixels.size)).shape[1])
     if architecture.startswith(LOCAL):
         tag = _weights_digest(Path(architecture.removeprefix(LOCAL)))
     return EncoderSpec(kind, architecture, tag, dim, pixels)

@@ -11,20 +11,12 @@ import pyarrow as pa
 from geocells.alternatives import rectangles
 from geocells.build import build_cells
 from geocells.config import CellConfig
-from geocells.sphere import haversine_km
 from geocells.table import CellTable
-from geoloc.encoder import FloatArray
-from geoloc.retrieval import Gallery
+from geoloc.refinement import PRESETS, refine
 from training.assemble import manifest_of
 from training.cluster import build_gallery
 from training.fit_heads import Examples, density_prior, fit_heads
 from training.head_config import HeadConfig
-
-TOP_CELLS = 5
-TEMPERATURE = 0.1
-MOST_KM = 1000.0
-"""Of the refinement (section 5.3). The published temperature of 1.6 is for distances between
-embeddings of any length; these are of length 1."""
 
 
 @dataclass(frozen=True)
@@ -61,32 +53,5 @@ def answer(
         return np.asarray(cells.centroids[belief.argmax(axis=1)])
     known = manifest_of(pa.table({"lat": train.latlon[:, 0], "lon": train.latlon[:, 1]}))
     theirs = heads.features(np.asarray(train.embeddings, np.float32))
-    return refine_as_published(belief, features, build_gallery(known, theirs, cells), cells)
-
-
-def refine_as_published(
-    belief: FloatArray, features: FloatArray, gallery: Gallery, cells: CellTable
-) -> npt.NDArray[np.float64]:
-    """Hierarchical refinement (section 5.3), with the most similar member of the best cluster.
-
-    Args:
-        belief: (N, C) of the classifier.
-        features: (N, K) unit vectors.
-        gallery: training photos in location clusters.
-        cells: C geocells.
-
-    Returns:
-        (N, 2) degrees.
-    """
-    best = np.argsort(-belief, axis=1)[:, :TOP_CELLS].astype(np.int64)
-    similarity, member = gallery.inside(features, best)
-    distance = np.sqrt(np.maximum(2.0 - 2.0 * similarity, 0.0))
-    closeness = np.exp(-distance / TEMPERATURE)
-    combined = np.take_along_axis(belief, best, axis=1) * closeness
-    combined = np.where(member >= 0, combined, 0.0)
-    pick = combined.argmax(axis=1)
-    rows = np.arange(len(best))
-    refined = gallery.members.latlon[np.maximum(member[rows, pick], 0)]
-    centre = cells.centroids[best[:, 0]]
-    trusted = (haversine_km(refined, centre) <= MOST_KM) & (member[rows, pick] >= 0)
-    return np.where(trusted[:, None], refined, centre)
+    gallery = build_gallery(known, theirs, cells)
+    return refine(PRESETS["pigeon"], belief, features, gallery, cells)

@@ -17,6 +17,7 @@ from geoloc.calibration import (
     Radius,
 )
 from geoloc.encoder import FloatArray
+from geoloc.reranker import UNTRAINED
 
 FARTHEST_KM = 20015.1
 """Half way round the Earth: the radius of one who knows nothing."""
@@ -37,9 +38,16 @@ _CLAIM_RIDGE = 1e-4
 _ROUNDING = 0.1
 _SMALLEST_KM = 0.05
 
+TEMPERATURES = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8)
+SHARPNESSES = (5.0, 7.0, 10.0, 14.0, 20.0, 28.0, 40.0, 80.0)
+"""What is tried for the classifier and for the votes."""
+
 UNFITTED = Calibration(
+    temperature=1.0,
     sharpness=20.0,
     gate=((0.0, 0.0, 0.0),) * SIGNALS,
+    reranker=UNTRAINED,
+    region={name: int(name) / 100 for name in LEVELS},
     radius={name: Radius((0.0,) * EVIDENCE, (1.0,), (FARTHEST_KM,)) for name in LEVELS},
     claims={name: Claim((0.0,) * EVIDENCE, NEVER) for name in CLAIMS},
 )
@@ -77,6 +85,28 @@ def fit_gate(
 
     fitted = minimize(loss, np.zeros(shape[0] * shape[1]), jac=True, method="L-BFGS-B")
     return tuple(_floats(row) for row in fitted.x.reshape(shape))
+
+
+def most_likely(near: FloatArray, options: tuple[float, ...], weights: FloatArray) -> float:
+    """The option with the highest mean log of the belief near the truth.
+
+    Args:
+        near: (N, len(options)) belief that each option puts near the truth.
+        options: what was tried.
+        weights: (N,) of the photos.
+    """
+    value = np.average(np.log(near.astype(np.float64) + 1e-6), axis=0, weights=weights)
+    return options[int(np.argmax(value))]
+
+
+def fit_region(before: FloatArray) -> dict[str, float]:
+    """The belief that may be held by cells before those of the credible region, by level.
+
+    Args:
+        before: (N,) belief that the cells more probable than the true one had, for held-out photos.
+    """
+    limits = [float(np.quantile(before, int(name) / 100, method="higher")) for name in LEVELS]
+    return dict(zip(LEVELS, np.maximum.accumulate(limits).tolist(), strict=True))
 
 
 def fit_radius(evidence: FloatArray, distance_km: npt.NDArray[np.float64], level: float) -> Radius:

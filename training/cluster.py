@@ -9,10 +9,12 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from geocells.sphere import EARTH_RADIUS_KM, group_means, unit_vectors
 from geocells.table import CellTable
 from geoloc.encoder import FloatArray
-from geoloc.retrieval import Clusters, Gallery, Members
+from geoloc.members import Clusters, Members
+from geoloc.retrieval import Gallery
 from training.manifest import Manifest
+from training.prototypes import prototypes
 
-DIAMETER_KM = 1.0
+DIAMETER_KM = 0.25
 """No two photos of a cluster are farther apart."""
 
 _AT_ONCE = 1000
@@ -47,7 +49,8 @@ def build_gallery(manifest: Manifest, features: FloatArray, cells: CellTable) ->
         licence=ordered.licence,
         author=ordered.author,
     )
-    return Gallery.build(clusters, members, features[order])
+    typical = prototypes(features[order], members.cluster, clusters.latlon)
+    return Gallery.build(clusters, members, typical, features[order], len(cells))
 
 
 def cluster_photos(

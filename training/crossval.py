@@ -2,34 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from geocells.neighbours import NearestPoints
-from geocells.sphere import haversine_km, unit_vectors
+from geocells.sphere import haversine_km
 from geocells.table import CellTable
-from geoloc.calibration import CLAIM_KM, CLAIMS, EVIDENCE, LEVELS, Calibration
+from geoloc.calibration import CLAIM_KM, CLAIMS, LEVELS, Calibration
 from geoloc.encoder import FloatArray
 from geoloc.metrics import same_country
 from geoloc.ranker import Ranker
-from training.calibrate import UNFITTED, fit_claim, fit_gate, fit_radius
+from training.asking import (
+    Answers,
+    Described,
+    LatLon,
+    Rankers,
+    answers,
+    described,
+    signals_near,
+    tried_near,
+)
+from training.calibrate import (
+    SHARPNESSES,
+    TEMPERATURES,
+    UNFITTED,
+    fit_claim,
+    fit_gate,
+    fit_radius,
+    fit_region,
+    most_likely,
+)
 from training.cluster import build_gallery
 from training.fit_heads import Examples, fit_heads
 from training.head_config import HeadConfig
-from training.losses import smoothed_labels
 from training.manifest import Manifest
+from training.rerank import MOST_PHOTOS, fit_reranker
 from training.split import group_weights
 
-LatLon = npt.NDArray[np.float64]
+METHODS = ("prior", "classifier", "nearest photo", "cell", "full")
+"""Ways to answer: the middle of the world, of the classifier's cell, the most similar photo, the
+middle of the cell believed in most, and everything together."""
 
-BATCH = 512
-
-METHODS = ("prior", "classifier", "nearest photo", "full")
+FITTED_ON = 12_000
+"""Photos that calibration is fitted on, at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,20 +57,14 @@ class HeldOut:
     """(N, 2) degrees by method; see METHODS."""
     radii_km: FloatArray
     """(N, len(LEVELS)), calibrated on other photos than those they are given to."""
+    in_region: npt.NDArray[np.bool_]
+    """(N, len(LEVELS)) whether the credible cells held the truth, likewise."""
     confidence: npt.NDArray[np.object_]
     """(N,) claims, likewise."""
+    localisability: FloatArray
+    """(N,) chance of being right within 200 km, likewise."""
     nearest_km: npt.NDArray[np.float64]
     """(N,) distance to the nearest photo that the model had seen."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Pass:
-    """Arrays over all photos, filled fold by fold."""
-
-    signal: FloatArray
-    near: FloatArray
-    answers: dict[str, LatLon]
-    nearest_km: npt.NDArray[np.float64]
 
 
 def make_ranker(
@@ -62,10 +73,11 @@ def make_ranker(
     cells: CellTable,
     prior: FloatArray,
     calibration: Calibration = UNFITTED,
+    config: HeadConfig | None = None,
 ) -> Ranker:
     """Heads and gallery from all given photos."""
     weights = group_weights(manifest.group)
-    heads, _ = fit_heads(Examples(embeddings, manifest.latlon, weights), cells, prior)
+    heads, _ = fit_heads(Examples(embeddings, manifest.latlon, weights), cells, prior, config)
     gallery = build_gallery(manifest, heads.features(embeddings), cells)
     return Ranker(cells, heads, gallery, calibration)
 
@@ -77,6 +89,7 @@ def cross_validate(
     cells: CellTable,
     prior: FloatArray,
     progress: Callable[[str], None] = lambda stage: None,
+    config: HeadConfig | None = None,
 ) -> tuple[Calibration, HeldOut]:
     """Answer every photo by a model of the other folds, and calibrate on these answers.
 
@@ -90,31 +103,36 @@ def cross_validate(
         cells: geocells.
         prior: (C,) belief before a photo is seen.
         progress: called with the name of each stage.
+        config: of the heads.
     """
-    weights = group_weights(manifest.group)
     rankers = []
     for number in np.unique(fold):
         progress(f"fold {number + 1}")
         seen = np.flatnonzero(fold != number)
-        rankers.append(make_ranker(manifest.take(seen), embeddings[seen], cells, prior))
+        rankers.append(
+            make_ranker(manifest.take(seen), embeddings[seen], cells, prior, config=config)
+        )
     progress("calibration")
-    first = _ask(rankers, manifest, embeddings, fold)
+    asked = Rankers(rankers, fold, embeddings, manifest.latlon)
+    return calibrate(asked, group_weights(manifest.group))
 
-    for number, ranker in enumerate(rankers):
-        gate = fit_gate(*(a[fold != number] for a in (first.signal, first.near, weights)))
-        ranker.calibration = replace(UNFITTED, gate=gate)
-    evidence = _answer(rankers, embeddings, fold, first.answers["full"])
-    judge = partial(_fit_judgement, evidence, manifest.latlon, first.answers["full"], weights)
 
-    radii = np.empty((len(fold), len(LEVELS)), np.float32)
-    confidence = np.empty(len(fold), dtype=object)
+def calibrate(asked: Rankers, weights: FloatArray) -> tuple[Calibration, HeldOut]:
+    """Calibrate models on photos they never saw, fold by fold; see `cross_validate`.
+
+    Args:
+        asked: a model for each fold, and N photos.
+        weights: (N,) of the photos.
+    """
+    fold, latlon = asked.fold, asked.latlon
+    calibration = _fit_answers(asked, weights)
+    given = answers(asked, METHODS)
+    judge = _Judge(given, latlon, weights)
+    held_out = judge.nothing_yet(given)
     for number in np.unique(fold):
         rows = np.flatnonzero(fold == number)
-        calibration = judge(UNFITTED, np.flatnonzero(fold != number))
-        radii[rows], confidence[rows] = calibration.judge(evidence[rows])
-    gated = replace(UNFITTED, gate=fit_gate(first.signal, first.near, weights))
-    calibration = judge(gated, np.arange(len(fold)))
-    return calibration, HeldOut(first.answers, radii, confidence, first.nearest_km)
+        judge.fill(held_out, rows, judge.fit(UNFITTED, np.flatnonzero(fold != number)))
+    return judge.fit(calibration, np.arange(len(fold))), held_out
 
 
 def hold_out(
@@ -135,99 +153,116 @@ def hold_out(
     manifest, embeddings = calibration_set
     weights = group_weights(manifest.group)
     alone = np.zeros(len(manifest), np.intp)
-    first = _ask([ranker], manifest, embeddings, alone)
-    gated = replace(UNFITTED, gate=fit_gate(first.signal, first.near, weights))
-    ranker.calibration = gated
-    answer = first.answers["full"]
-    evidence = _answer([ranker], embeddings, alone, answer)
-    rows = np.arange(len(manifest))
-    calibration = _fit_judgement(evidence, manifest.latlon, answer, weights, gated, rows)
-    ranker.calibration = calibration
-    return calibration, answer_all(ranker, *test_set)
+    asked = Rankers([ranker], alone, embeddings, manifest.latlon)
+    ranker.calibration = _fit_answers(asked, weights)
+    given = answers(asked, METHODS)
+    ranker.calibration = _Judge(given, manifest.latlon, weights).fit(
+        ranker.calibration, np.arange(len(manifest))
+    )
+    return ranker.calibration, answer_all(ranker, *test_set)
 
 
 def answer_all(ranker: Ranker, manifest: Manifest, embeddings: FloatArray) -> HeldOut:
     """What a calibrated model answers for photos, by every method."""
     alone = np.zeros(len(manifest), np.intp)
-    found = _ask([ranker], manifest, embeddings, alone)
-    evidence = _answer([ranker], embeddings, alone, found.answers["full"])
-    radii, confidence = ranker.calibration.judge(evidence)
-    return HeldOut(found.answers, radii, np.array(confidence, dtype=object), found.nearest_km)
+    given = answers(Rankers([ranker], alone, embeddings, manifest.latlon), METHODS)
+    judge = _Judge(given, manifest.latlon, np.ones(len(manifest), np.float32))
+    held_out = judge.nothing_yet(given)
+    judge.fill(held_out, np.arange(len(manifest)), ranker.calibration)
+    return held_out
 
 
-def _ask(
-    rankers: list[Ranker], manifest: Manifest, embeddings: FloatArray, fold: npt.NDArray[np.intp]
-) -> _Pass:
-    """Sources and baselines for every photo from the ranker of its fold."""
-    count = len(manifest)
-    result = _Pass(
-        signal=np.empty((count, len(UNFITTED.gate)), np.float32),
-        near=np.empty((count, 3), np.float32),
-        answers={name: np.empty((count, 2)) for name in METHODS},
-        nearest_km=np.empty(count),
-    )
-    for ranker, rows in _batches(rankers, fold):
-        centroids = ranker.cells.centroids
-        sources = ranker.sources(embeddings[rows])
-        labels = _labels(manifest.latlon[rows], centroids)
-        result.signal[rows] = sources.signal
-        result.near[rows] = np.stack(
-            [(belief * labels).sum(axis=1) for belief in sources.beliefs], axis=1
+def _fit_answers(asked: Rankers, weights: FloatArray) -> Calibration:
+    """Fit all that answers depend on; each model gets what was fitted without its own photos.
+
+    Returns:
+        The calibration fitted on all photos.
+    """
+    count = len(asked.fold)
+    chosen = np.arange(count)
+    if count > FITTED_ON:
+        chosen = np.sort(np.random.default_rng(0).choice(count, FITTED_ON, replace=False))
+    some, weight = asked.take(chosen), weights[chosen]
+    others = [np.flatnonzero(some.fold != number) for number in range(len(asked.models))]
+    if len(asked.models) == 1:
+        others = [np.arange(len(chosen))]
+    everything = np.arange(len(chosen))
+
+    tried = tried_near(some)
+
+    def scales(rows: npt.NDArray[np.intp]) -> Calibration:
+        return replace(
+            UNFITTED,
+            temperature=most_likely(tried[0][rows], TEMPERATURES, weight[rows]),
+            sharpness=most_likely(tried[1][rows], SHARPNESSES, weight[rows]),
         )
-        prior, classifier, _ = sources.beliefs
-        guess = ranker.space.expected_utility(prior[:1]).argmax(axis=1)
-        result.answers["prior"][rows] = centroids[guess]
-        result.answers["classifier"][rows] = centroids[classifier.argmax(axis=1)]
-        members = ranker.gallery.members.latlon
-        result.answers["nearest photo"][rows] = members[sources.neighbour[:, 0]]
-        result.nearest_km[rows] = _nearest_km(manifest.latlon[rows], members)
-    return result
+
+    for ranker, rows in zip(asked.models, others, strict=True):
+        ranker.calibration = scales(rows)
+    signal, near = signals_near(some)
+
+    def gated(rows: npt.NDArray[np.intp]) -> Calibration:
+        return replace(scales(rows), gate=fit_gate(signal[rows], near[rows], weight[rows]))
+
+    for ranker, rows in zip(asked.models, others, strict=True):
+        ranker.calibration = gated(rows)
+    table = described(some)
+    for ranker, rows in zip(asked.models, others, strict=True):
+        ranker.calibration = _reranked(ranker.calibration, table, weight, rows)
+    return _reranked(gated(everything), table, weight, everything)
 
 
-def _labels(latlon: LatLon, centroids: LatLon) -> FloatArray:
-    """How near (N, C) each cell is to each photo, as the classifier was taught."""
-    vectors = (torch.from_numpy(unit_vectors(places)) for places in (latlon, centroids))
-    return np.asarray(smoothed_labels(*vectors, HeadConfig().tau_km))
-
-
-def _answer(
-    rankers: list[Ranker], embeddings: FloatArray, fold: npt.NDArray[np.intp], answer: LatLon
-) -> FloatArray:
-    """Fill in the full pipeline's answers (N, 2); returns the evidence (N, EVIDENCE)."""
-    evidence = np.empty((len(fold), EVIDENCE), np.float32)
-    for ranker, rows in _batches(rankers, fold):
-        ranking = ranker.rank(embeddings[rows])
-        answer[rows] = ranking.latlon[:, 0]
-        evidence[rows] = ranking.evidence
-    return evidence
-
-
-def _fit_judgement(
-    evidence: FloatArray,
-    truth: LatLon,
-    answer: LatLon,
-    weights: FloatArray,
-    start: Calibration,
-    rows: npt.NDArray[np.intp],
+def _reranked(
+    calibration: Calibration, table: Described, weights: FloatArray, rows: npt.NDArray[np.intp]
 ) -> Calibration:
-    """`start` with radii and claims fitted on some photos."""
-    distance = haversine_km(answer[rows], truth[rows])
-    right = {name: distance <= km for name, km in CLAIM_KM.items()}
-    right["country"] = same_country(answer[rows], truth[rows])
-    radius = {name: fit_radius(evidence[rows], distance, int(name) / 100) for name in LEVELS}
-    claims = {name: fit_claim(evidence[rows], right[name], weights[rows]) for name in CLAIMS}
-    return replace(start, radius=radius, claims=claims)
+    """The calibration with a re-ranker fitted on some photos."""
+    if len(rows) > MOST_PHOTOS:
+        rows = np.sort(np.random.default_rng(1).choice(rows, MOST_PHOTOS, replace=False))
+    part = table.take(rows)
+    reranker = fit_reranker(part.features, part.mood, part.valid, part.worth, weights[rows])
+    return replace(calibration, reranker=reranker)
 
 
-def _batches(
-    rankers: list[Ranker], fold: npt.NDArray[np.intp]
-) -> Iterator[tuple[Ranker, npt.NDArray[np.intp]]]:
-    for number, ranker in enumerate(rankers):
-        rows = np.flatnonzero(fold == number)
-        for start in range(0, len(rows), BATCH):
-            yield ranker, rows[start : start + BATCH]
+class _Judge:
+    """Fits how far off answers may be, on some photos, and judges others by it."""
 
+    def __init__(self, given: Answers, truth: LatLon, weights: FloatArray) -> None:
+        """Take N answers, where the photos really are, and their weights."""
+        answer = given.by_method["full"]
+        self._given, self._weights = given, weights
+        self._distance = haversine_km(answer, truth)
+        self._right = {name: self._distance <= km for name, km in CLAIM_KM.items()}
+        self._right["country"] = same_country(answer, truth)
 
-def _nearest_km(latlon: LatLon, known: LatLon) -> npt.NDArray[np.float64]:
-    """Distance (N,) to the nearest of the known coordinates."""
-    return NearestPoints(known).query(latlon)[0][:, 0]
+    def fit(self, start: Calibration, rows: npt.NDArray[np.intp]) -> Calibration:
+        """`start` with regions, radii and claims fitted on some photos."""
+        evidence, distance = self._given.evidence[rows], self._distance[rows]
+        return replace(
+            start,
+            region=fit_region(self._given.before[rows]),
+            radius={name: fit_radius(evidence, distance, int(name) / 100) for name in LEVELS},
+            claims={
+                name: fit_claim(evidence, self._right[name][rows], self._weights[rows])
+                for name in CLAIMS
+            },
+        )
+
+    def nothing_yet(self, given: Answers) -> HeldOut:
+        """Answers with no judgement of them."""
+        count = len(given.nearest_km)
+        return HeldOut(
+            given.by_method,
+            np.empty((count, len(LEVELS)), np.float32),
+            np.empty((count, len(LEVELS)), bool),
+            np.empty(count, dtype=object),
+            np.empty(count, np.float32),
+            given.nearest_km,
+        )
+
+    def fill(self, held_out: HeldOut, rows: npt.NDArray[np.intp], by: Calibration) -> None:
+        """Judge some of the answers."""
+        evidence = self._given.evidence[rows]
+        held_out.radii_km[rows], held_out.confidence[rows] = by.judge(evidence)
+        held_out.localisability[rows] = by.localisability(evidence)
+        limits = np.array([by.region[name] for name in LEVELS])
+        held_out.in_region[rows] = self._given.before[rows, None] <= limits

@@ -19,6 +19,9 @@ from training.manifest import Manifest
 KNOWN_PLACE_KM = 1.0
 """A photo nearer than this to a training photo shows a place the model knows."""
 
+ANSWERED_SHARES = (10, 25, 50, 75, 100)
+"""Percentages of photos at which the selective-risk curve is written down."""
+
 ANSWERED = "full, answered"
 """The rows of photos with any claim but "not sure"."""
 
@@ -61,8 +64,32 @@ def measure_part(
         "median_radius_km": {
             name: float(np.median(held_out.radii_km[rows, i])) for i, name in enumerate(LEVELS)
         },
+        "region_coverage": dict(
+            zip(LEVELS, held_out.in_region[rows].mean(axis=0).tolist(), strict=True)
+        ),
+        "selective_risk": selective_risk(
+            held_out.localisability[rows], haversine_km(answer, truth)
+        ),
         "claims": _claims(held_out.confidence[rows], answer, truth),
     }
+
+
+def selective_risk(
+    localisability: npt.NDArray[np.floating], distance_km: npt.NDArray[np.float64]
+) -> dict[str, float]:
+    """Share of answers more than 200 km off, if only the most localisable photos are answered.
+
+    Args:
+        localisability: (N,).
+        distance_km: (N,) from answer to truth.
+
+    Returns:
+        The share by the percentage of photos that is answered: the selective-risk curve.
+    """
+    order = np.argsort(-localisability, kind="stable")
+    wrong = np.cumsum(distance_km[order] > CLAIM_KM["region"])
+    answered = {f"{share}": max(1, round(len(order) * share / 100)) for share in ANSWERED_SHARES}
+    return {share: float(wrong[count - 1] / count) for share, count in answered.items()}
 
 
 def _claims(
@@ -149,8 +176,13 @@ def _honesty(part: dict[str, Any]) -> list[str]:
     def sentence(level: str) -> str:
         held, radius = part["coverage"][level], part["median_radius_km"][level]
         return (
-            f"- The {level} % radius (median {_km(radius)} km) held the truth of {_percent(held)}."
+            f"- The {level} % radius (median {_km(radius)} km) held the truth of {_percent(held)},"
+            f" the {level} % credible cells of {_percent(part['region_coverage'][level])}."
         )
+
+    risk = ", ".join(
+        f"{share} %: {_percent(value)}" for share, value in part["selective_risk"].items()
+    )
 
     claims = [
         f"- “Sure of the {name}” was said of {claim['photos']} photos and right for"
@@ -158,4 +190,5 @@ def _honesty(part: dict[str, Any]) -> list[str]:
         for name, claim in part["claims"].items()
         if claim["photos"]
     ]
-    return [*map(sentence, LEVELS), *claims]
+    abstaining = f"- Answers more than 200 km off, if only the most localisable are given: {risk}."
+    return [*map(sentence, LEVELS), abstaining, *claims]

@@ -1,7 +1,7 @@
 """An answer for pages and maps to show."""
 
 from geocells.sphere import haversine_km
-from geoloc.guess import Candidate, Exif, Guess, Place, RegionCell
+from geoloc.guess import Attribute, Candidate, Evidence, Exif, Guess, Place, RegionCell
 
 SYDNEY = Place("AU", "Australia", "New South Wales", "Sydney", 1.2)
 HOBART = Place("AU", "Australia", "Tasmania", "Hobart", 0.4)
@@ -19,6 +19,7 @@ def make_guess(
         radius_km=radius_km,
         radii_km={"50": radius_km / 2, "80": radius_km, "95": radius_km * 3},
         confidence=confidence,
+        localisability=0.7,
         place=SYDNEY,
         candidates=(
             Candidate(lat, lon, 0.62, "AU-1", SYDNEY),
@@ -26,6 +27,13 @@ def make_guess(
         ),
         region=(RegionCell("AU-1", 0.62, 0.5), RegionCell("AU-2", 0.21, 0.95)),
         neighbours=(),
+        evidence=Evidence(
+            ("AU", "New South Wales", "AU-1"),
+            (Attribute("driving side", "left", 0.93),),
+            0.1,
+            0.5,
+            0.4,
+        ),
         exif=exif,
         exif_distance_km=float(haversine_km([lat, lon], [exif.lat, exif.lon])) if known else None,
         bundle="fake",

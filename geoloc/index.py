@@ -1,0 +1,166 @@
+"""FAISS indexes over vectors that lie in given lists: exact where there are few, coded where many.
+
+The lists are not found by k-means: they are geocells or location clusters, so that what is searched
+is always a part of the Earth, and a list may hold one vector or none.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from geoloc.encoder import FloatArray
+from geoloc.errors import BundleError, MissingExtraError
+
+IntArray = npt.NDArray[np.int64]
+
+CODED_FROM = 100_000
+"""Fewer vectors are kept in half precision; from here on they are coded."""
+
+MAPPED_FROM_BYTES = 64 * 2**20
+"""Larger files are mapped from disk instead of read: a search touches a few lists of many."""
+
+PQ_BYTES = 32
+"""Of a product-quantised member."""
+
+
+def faiss() -> Any:  # noqa: ANN401
+    """The FAISS library, CPU or GPU build.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    try:
+        import faiss as library
+    except ImportError as error:
+        raise MissingExtraError("faiss", "cpu") from error
+    return library
+
+
+def build_scalar(vectors: FloatArray, lists: npt.NDArray[np.integer], centres: FloatArray) -> Any:  # noqa: ANN401
+    """Index for the vectors that decide: half precision, or a byte a dimension where many.
+
+    Args:
+        vectors: (M, K).
+        lists: (M,) list of each vector.
+        centres: (L, K) what stands for each list.
+    """
+    library = faiss()
+    kind = library.ScalarQuantizer.QT_fp16
+    if len(vectors) >= CODED_FROM:
+        kind = library.ScalarQuantizer.QT_8bit
+    quantizer, dim = _flat(centres), vectors.shape[1]
+    index = library.IndexIVFScalarQuantizer(
+        quantizer, dim, len(centres), kind, library.METRIC_INNER_PRODUCT
+    )
+    index.by_residual = False
+    return _fill(index, quantizer, vectors, lists)
+
+
+def build_compact(vectors: FloatArray, lists: npt.NDArray[np.integer], centres: FloatArray) -> Any:  # noqa: ANN401
+    """Index for the many vectors that refine: product quantised where they are many.
+
+    Args and result as of `build_scalar`.
+    """
+    dim = vectors.shape[1]
+    if len(vectors) < CODED_FROM or dim % PQ_BYTES:
+        return build_scalar(vectors, lists, centres)
+    library = faiss()
+    quantizer = _flat(centres)
+    index = library.IndexIVFPQ(
+        quantizer, dim, len(centres), PQ_BYTES, 8, library.METRIC_INNER_PRODUCT
+    )
+    index.by_residual = False
+    return _fill(index, quantizer, vectors, lists)
+
+
+def search(
+    index: Any,  # noqa: ANN401
+    queries: FloatArray,
+    lists: IntArray,
+    k: int,
+) -> tuple[FloatArray, IntArray]:
+    """The k most similar vectors of some lists.
+
+    Args:
+        index: from here.
+        queries: (N, K).
+        lists: (N, P) lists to look into; -1 for none.
+        k: how many.
+
+    Returns:
+        (N, k) inner products, descending, and (N, k) rows; -1 and -1 where the lists hold fewer.
+    """
+    index.nprobe = lists.shape[1]
+    # the third argument is only used by metrics that need the distance to the centre
+    similarity, row = index.search_preassigned(
+        np.ascontiguousarray(queries, np.float32),
+        k,
+        np.ascontiguousarray(lists, np.int64),
+        np.zeros(lists.shape, np.float32),
+    )
+    return np.where(row < 0, np.float32(-1.0), similarity), row
+
+
+def flat(index: Any) -> Any:  # noqa: ANN401
+    """All vectors of an index in one array: as exact as all its lists, and one matrix product.
+
+    On a FAISS build with GPUs it lies on all of them.
+    """
+    library = faiss()
+    whole = _flat(index.reconstruct_n(0, index.ntotal))
+    if getattr(library, "get_num_gpus", lambda: 0)():
+        return library.index_cpu_to_all_gpus(whole)
+    return whole
+
+
+def centres(index: Any) -> FloatArray:  # noqa: ANN401
+    """(L, K) what stands for each list."""
+    quantizer = faiss().downcast_index(index.quantizer)
+    return np.asarray(quantizer.reconstruct_n(0, index.nlist), np.float32)
+
+
+def write(index: Any, path: Path) -> None:  # noqa: ANN401
+    """Write an index."""
+    path.write_bytes(faiss().serialize_index(index).tobytes())
+
+
+def read(path: Path, vectors: int, lists: int) -> Any:  # noqa: ANN401
+    """Read an index of so many vectors and lists; large ones are mapped.
+
+    Raises:
+        BundleError: it is damaged, or of other sizes.
+    """
+    library = faiss()
+    flags = library.IO_FLAG_MMAP if path.stat().st_size >= MAPPED_FROM_BYTES else 0
+    try:
+        index = library.read_index(str(path), flags)
+    except RuntimeError as error:
+        raise BundleError(f"{path}: unreadable; fetch or make the bundle again") from error
+    if index.ntotal != vectors or index.nlist != lists:
+        raise BundleError(f"{path}: does not fit the tables; fetch or make the bundle again")
+    return index
+
+
+def _flat(vectors: FloatArray) -> Any:  # noqa: ANN401
+    index = faiss().IndexFlatIP(vectors.shape[1])
+    index.add(np.ascontiguousarray(vectors, np.float32))
+    return index
+
+
+def _fill(index: Any, quantizer: Any, vectors: FloatArray, lists: npt.NDArray[np.integer]) -> Any:  # noqa: ANN401
+    index.own_fields = True
+    quantizer.this.disown()
+    contiguous = np.ascontiguousarray(vectors, np.float32)
+    if len(contiguous) < CODED_FROM:
+        index.is_trained = True
+    else:  # only the code: the quantizer has its centres already
+        chosen = np.random.default_rng(0).choice(len(contiguous), CODED_FROM // 2, replace=False)
+        index.train(contiguous[np.sort(chosen)])
+    numbers = lists.astype(np.int64)
+    swig = faiss().swig_ptr
+    index.add_core(len(contiguous), swig(contiguous), None, swig(numbers))
+    return index

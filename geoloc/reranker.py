@@ -1,0 +1,134 @@
+"""Which of the candidate places is the answer: a few learned weights on what speaks for each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from geocells.sphere import EARTH_RADIUS_KM, unit_vectors
+from geocells.sphere import FloatArray as Float64Array
+from geoloc.candidates import Candidates
+from geoloc.encoder import FloatArray
+
+VOTE_SCALES_KM = (1.0, 5.0, 25.0, 200.0, 1000.0)
+"""Kernels of the vote: how much of the belief lies around a candidate, from street to continent."""
+
+FEATURES = 7 + len(VOTE_SCALES_KM)
+"""Length of what `describe` returns for a candidate."""
+
+MOOD_SCALES = (1, 2, 3)
+"""Rows of VOTE_SCALES_KM whose best vote tells how concentrated the belief is."""
+
+MOODS = 3 + len(MOOD_SCALES)
+"""What each weight may depend on: a constant, how similar the best cluster is, how sure the belief,
+and how concentrated the votes are within towns, cities and regions."""
+
+_FLOOR = 1e-6
+
+
+def votes(candidates: Candidates, belief: FloatArray, sharpness: float) -> FloatArray:
+    """Share (N, P) of the belief that each candidate has; rows sum to 1.
+
+    A cell's belief (N, C) is shared out among its candidates by similarity: prototype and belief
+    are two opinions, and neither counts twice.
+    """
+    similarity = candidates.similarity * np.float32(sharpness)
+    weight = np.where(candidates.valid, np.exp(similarity - similarity.max(axis=1)[:, None]), 0.0)
+    same = candidates.cell[:, :, None] == candidates.cell[:, None, :]
+    in_cell = np.einsum("npq,nq->np", same, weight)
+    of_cell = np.take_along_axis(belief, candidates.cell, axis=1)
+    share = of_cell * weight / np.maximum(in_cell, _FLOOR)
+    return np.asarray(share / np.maximum(share.sum(axis=1, keepdims=True), 1e-30), np.float32)
+
+
+def distances_km(latlon: Float64Array) -> FloatArray:
+    """(N, P, 2) degrees -> (N, P, P) km between the candidates of each photo."""
+    xyz = unit_vectors(latlon).astype(np.float32)
+    chord = np.sqrt(((xyz[:, :, None] - xyz[:, None, :]) ** 2).sum(axis=-1, dtype=np.float32))
+    return np.asarray(2.0 * EARTH_RADIUS_KM * np.arcsin(np.minimum(chord / 2.0, 1.0)), np.float32)
+
+
+def describe(
+    candidates: Candidates,
+    share: FloatArray,
+    utility: FloatArray,
+    belief: FloatArray,
+    members: npt.NDArray[np.int32],
+) -> FloatArray:
+    """What speaks for each candidate.
+
+    Args:
+        candidates: N times P places.
+        share: (N, P) from `votes`.
+        utility: (N, C) expected utility of each cell.
+        belief: (N, C).
+        members: (L,) photos of each cluster.
+
+    Returns:
+        (N, P, FEATURES) float32 of order 1: similarity to the prototype, to the best member and to
+        the prototype of the cell, logarithms of the cell's belief and utility, of the number of
+        known photos, whether it is a cluster at all, and logarithms of the vote on the sphere
+        around it at VOTE_SCALES_KM.
+    """
+    known = candidates.cluster >= 0
+    count = np.where(known, members[np.maximum(candidates.cluster, 0)], 1)
+    away = distances_km(candidates.latlon)
+    around = [
+        np.einsum("npq,nq->np", np.exp(away / np.float32(-scale)), share)
+        for scale in VOTE_SCALES_KM
+    ]
+    columns = [
+        10.0 * candidates.similarity,
+        10.0 * candidates.own,
+        10.0 * candidates.region,
+        np.log(np.take_along_axis(belief, candidates.cell, axis=1) + _FLOOR),
+        np.log(np.take_along_axis(utility, candidates.cell, axis=1) + _FLOOR),
+        np.log(count),
+        known,
+        *(np.log(vote + _FLOOR) for vote in around),
+    ]
+    return np.stack(columns, axis=-1).astype(np.float32)
+
+
+def moods(similarity: FloatArray, belief: FloatArray, features: FloatArray) -> FloatArray:
+    """What the weights of a photo depend on.
+
+    A photo of a known place is answered by what it resembles, another one by where it might be.
+
+    Args:
+        similarity: (N, P) of the candidates.
+        belief: (N, C).
+        features: (N, P, FEATURES) from `describe`.
+
+    Returns:
+        (N, MOODS) float32.
+    """
+    best_votes = features[:, :, -len(VOTE_SCALES_KM) :].max(axis=1)[:, MOOD_SCALES]
+    alone = [np.ones(len(belief)), 5.0 * similarity.max(axis=1), belief.max(axis=1)]
+    return np.column_stack([*alone, best_votes]).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Reranker:
+    """A linear score of the candidates, whose weights are linear in the mood of the photo."""
+
+    weights: tuple[tuple[float, ...], ...]
+    """(MOODS, FEATURES)"""
+
+    def __call__(self, features: FloatArray, mood: FloatArray) -> FloatArray:
+        """Score (N, P) of candidates from (N, P, FEATURES) and (N, MOODS)."""
+        mine = mood @ np.asarray(self.weights, np.float32)
+        return np.asarray(np.einsum("npf,nf->np", features, mine), np.float32)
+
+
+def _start() -> Reranker:
+    """Belief, similarity and the vote, as they are."""
+    weights = np.zeros((MOODS, FEATURES))
+    weights[0, 0], weights[0, 4], weights[0, 7:] = 1.0, 0.5, 0.3
+    return Reranker(tuple(map(tuple, weights.tolist())))
+
+
+UNTRAINED = _start()
+"""What is used before any photo was held out."""
