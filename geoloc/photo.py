@@ -148,6 +148,9 @@ def _file(source: str | os.PathLike[str] | bytes | BinaryIO) -> BinaryIO:
 
 _PILLOW_LIMIT = threading.Lock()
 
+_NO_LIMIT = 2**62
+"""Not None: other threads multiply the limit while it is set."""
+
 
 def _opened(file: BinaryIO, name: str) -> Image.Image:
     """A picture whose header is readable and whose size is sane."""
@@ -157,7 +160,7 @@ def _opened(file: BinaryIO, name: str) -> Image.Image:
         raise PhotoError(f"{name}: the file is empty; copy it again")
     formats = _heif_formats() if start[4:8] == b"ftyp" else FORMATS
     with _PILLOW_LIMIT:  # Pillow's own limit is global, and lower than ours
-        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, _NO_LIMIT
         try:
             picture = Image.open(file, formats=formats)
         except Exception as error:  # damaged headers raise whatever they like

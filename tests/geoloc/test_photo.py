@@ -320,6 +320,19 @@ def test_exactly_200_megapixels_are_allowed_and_other_peoples_limits_stay(recwar
     assert not recwarn.list
 
 
+def test_threads_that_crop_meanwhile_find_a_limit_they_can_multiply():
+    opened = Image.open
+
+    def crop_while_open(*arguments, **options):
+        Image.new("RGB", (8, 8)).crop((0, 0, 4, 4))
+        assert 2 * Image.MAX_IMAGE_PIXELS > 200_000_000
+        return opened(*arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Image, "open", crop_while_open)
+        photo.load(encoded(picture(640, 480), "JPEG"))
+
+
 def test_pictures_in_memory_obey_the_same_rules():
     content = encoded(picture(640, 480), "JPEG")
     for image in (Image.new("RGB", (1, 1)), Image.open(io.BytesIO(content[:2000]))):
