@@ -183,7 +183,7 @@ class Ranker:
         )
         share = votes(candidates, belief, self.calibration.sharpness)
         described = describe(candidates, share, utility, belief, self.gallery.clusters.count)
-        mood = moods(candidates.similarity, belief, described)
+        mood = moods(candidates, belief, described)
         return Scored(candidates, described, mood, share, neighbour, similarity)
 
     def _rank(self, sources: Sources, belief: FloatArray, within: Restriction | None) -> Ranking:

@@ -21,9 +21,9 @@ FEATURES = 7 + len(VOTE_SCALES_KM)
 MOOD_SCALES = (1, 2, 3)
 """Rows of VOTE_SCALES_KM whose best vote tells how concentrated the belief is."""
 
-MOODS = 3 + len(MOOD_SCALES)
-"""What each weight may depend on: a constant, how similar the best cluster is, how sure the belief,
-and how concentrated the votes are within towns, cities and regions."""
+MOODS = 4 + len(MOOD_SCALES)
+"""What each weight may depend on: a constant, how similar the best cluster and the best photo are,
+how sure the belief, and how concentrated the votes are within towns, cities and regions."""
 
 _FLOOR = 1e-6
 
@@ -92,13 +92,13 @@ def describe(
     return np.stack(columns, axis=-1).astype(np.float32)
 
 
-def moods(similarity: FloatArray, belief: FloatArray, features: FloatArray) -> FloatArray:
+def moods(candidates: Candidates, belief: FloatArray, features: FloatArray) -> FloatArray:
     """What the weights of a photo depend on.
 
     A photo of a known place is answered by what it resembles, another one by where it might be.
 
     Args:
-        similarity: (N, P) of the candidates.
+        candidates: N times P places.
         belief: (N, C).
         features: (N, P, FEATURES) from `describe`.
 
@@ -106,7 +106,12 @@ def moods(similarity: FloatArray, belief: FloatArray, features: FloatArray) -> F
         (N, MOODS) float32.
     """
     best_votes = features[:, :, -len(VOTE_SCALES_KM) :].max(axis=1)[:, MOOD_SCALES]
-    alone = [np.ones(len(belief)), 5.0 * similarity.max(axis=1), belief.max(axis=1)]
+    alone = [
+        np.ones(len(belief)),
+        5.0 * candidates.similarity.max(axis=1),
+        5.0 * candidates.own.max(axis=1),
+        belief.max(axis=1),
+    ]
     return np.column_stack([*alone, best_votes]).astype(np.float32)
 
 

@@ -36,7 +36,7 @@ def test_json_and_geojson(photo_folder):
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert [len(answer["candidates"]) for answer in answers] == [5, 5]
     first, second = answers
-    assert first["schema_version"] == 1
+    assert first["schema_version"] == 2
     assert first["exif"]["lat"] == pytest.approx(48.86, abs=0.3)
     assert second["exif_distance_km"] is None
     assert 0 < first["radii_km"]["50"] <= first["radii_km"]["80"] <= first["radii_km"]["95"]

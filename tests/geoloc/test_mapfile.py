@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from geocells.sphere import haversine_km
 from geocells.table import CellTable
 from geoloc import mapfile
-from geoloc.guess import Candidate, Exif, Guess, Place, RegionCell
+from geoloc.guess import Candidate, Evidence, Exif, Guess, Place, RegionCell
 
 CHROMIUM = Path("/usr/bin/chromium")
 HALF_WORLD = mapfile.WORLD_PX / 2
@@ -41,6 +41,7 @@ def guess_at(lat: float, lon: float, radius_km: float, other=(41.9, 12.5), **cha
     values = {
         "photo": "photo.jpg", "lat": lat, "lon": lon, "radius_km": radius_km,
         "radii_km": {"80": radius_km}, "confidence": "city", "place": place,
+        "localisability": 0.9, "evidence": Evidence(("FR", "", "paris"), (), 0.1, 0.5, 0.4),
         "candidates": (Candidate(lat, lon, 0.7, "paris", place),
                        Candidate(*other, 0.2, "rome", place)),
         "region": (RegionCell("paris", 0.7, 0.5), RegionCell("fiji", 0.2, 0.8)),

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from geocells.build import build_cells
 from geoloc import export, report
-from geoloc.guess import Candidate, Exif, Guess, Place, RegionCell
+from geoloc.guess import Attribute, Candidate, Evidence, Exif, Guess, Place, RegionCell
 from geoloc.mapfile import write_map
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -36,6 +36,7 @@ def guess(cells) -> Guess:
         radius_km=42.0,
         radii_km={"50": 10.0, "80": 42.0, "95": 1234.0},
         confidence="city",
+        localisability=0.9,
         place=paris,
         candidates=(
             Candidate(48.85, 2.35, 0.7, ids[0], paris),
@@ -48,6 +49,9 @@ def guess(cells) -> Guess:
             for cell, p, level in zip(ids, (0.7, 0.2, 0.05), (0.5, 0.8, 0.95), strict=True)
         ),
         neighbours=(),
+        evidence=Evidence(
+            ("FR", "Île-de-France", ids[0]), (Attribute("climate", "Cfb", 0.71),), 0.1, 0.5, 0.4
+        ),
         exif=Exif(48.9, 2.4, "2024-05-06T07:08:09"),
         exif_distance_km=6.7,
         bundle="test",

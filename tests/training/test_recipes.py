@@ -100,7 +100,13 @@ def test_heads_and_calibration_see_no_test_photo(made, tmp_path):
         cells = load(bundle).cells
         out = tmp_path / f"bundle{number}"
         assembling.assemble(EmbeddedTable(folder), cells, encoder, out, recipe.heads)
-    for file in ("heads.safetensors", "calibration.json", "index.faiss", "attributes.safetensors"):
+    for file in (
+        "heads.safetensors",
+        "calibration.json",
+        "prototypes.faiss",
+        "members.faiss",
+        "attributes.safetensors",
+    ):
         one, two = ((tmp_path / f"bundle{n}" / file).read_bytes() for n in (0, 1))
         assert one == two, file
     assert load(tmp_path / "bundle0").metrics != load(tmp_path / "bundle1").metrics

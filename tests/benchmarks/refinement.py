@@ -1,0 +1,248 @@
+"""What each stage behind the embedding is worth, and how quick it is among a million photos.
+
+    python tests/benchmarks/refinement.py [FOLDER]
+
+Needs the development data beside the repository; FOLDER keeps the simulated embeddings. They say
+what the pipeline behind an encoder is worth, never an encoder. Prints tables, and ends with one
+line of JSON.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+from threadpoolctl import threadpool_limits
+
+from geocells.build import build_cells
+from geocells.config import PRESETS as CELLS
+from geocells.config import CellConfig
+from geoloc import bundle
+from geoloc.calibration import LEVELS
+from geoloc.encoder import normalise
+from geoloc.heads import Heads
+from geoloc.index import flat
+from geoloc.metrics import Accuracy, coverage, score
+from geoloc.ranker import NEIGHBOURS, Ranker
+from geoloc.refinement import PRESETS, refine
+from training.asking import Rankers
+from training.calibrate import UNFITTED
+from training.cluster import build_gallery
+from training.crossval import METHODS, calibrate, make_ranker
+from training.fit_heads import density_prior
+from training.head_config import HeadConfig
+from training.manifest import Manifest
+
+ROOT = Path(__file__).parents[2]
+SHARED = Path(os.environ.get("SHARED", ROOT.parent / "shared"))
+SEEDS = (0, 1, 2)
+TRAIN, TEST = 60_000, 3_000
+FOLDS = 5
+HEADS = HeadConfig(tau_km=75.0, features=256, epochs=6, weight_decay=10.0, whitening=0.0)
+"""Strong decay: a simulated embedding is half noise."""
+PER_CELL = 60
+BATCH = 256
+MILLION_DIM = 256
+
+
+def simulate(folder: Path, seed: int, views: int = 1) -> Path:
+    """Simulated embeddings at real coordinates; made once."""
+    out = folder / f"seed{seed}-views{views}"
+    if not (out / "test.parquet").is_file():
+        tool = SHARED / "tools" / "simulate_photos.py"
+        sizes = ["--train", str(TRAIN), "--test", str(TEST)]
+        command = [sys.executable, str(tool), str(out), *sizes, "--seed", str(seed)]
+        subprocess.run(
+            [*command, "--views", str(views)],
+            check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+    return out
+
+
+def photos(folder: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Embeddings (N, views, D) and coordinates (N, 2)."""
+    table = pq.read_table(folder / f"{name}.parquet")
+    latlon = np.stack([table["lat"].to_numpy(), table["lon"].to_numpy()], axis=1)
+    return np.load(folder / f"{name}.npy").astype(np.float32), latlon
+
+
+def manifest(latlon: np.ndarray) -> Manifest:
+    """Photos of which nothing is known but the place."""
+    nothing = np.full(len(latlon), "", dtype=object)
+    alone = np.arange(len(latlon)).astype(str).astype(object)
+    zero = np.zeros(len(latlon))
+    return Manifest(nothing, latlon, alone, zero, nothing, nothing, nothing, nothing)
+
+
+def learned(vectors: np.ndarray, latlon: np.ndarray) -> Ranker:
+    """Cells, heads and gallery from training photos."""
+    cells = build_cells(np.unique(latlon, axis=0), CellConfig.of_size(PER_CELL))
+    return make_ranker(manifest(latlon), vectors, cells, density_prior(cells.count), config=HEADS)
+
+
+def one_seed(folder: Path) -> tuple[dict[str, Accuracy], dict[str, list[float]], Ranker]:
+    """Accuracy by method and coverage by level of one seed.
+
+    Every test photo is answered with a calibration that was fitted on other test photos: gallery
+    and heads are those of the training photos.
+    """
+    (train, latlon), (test, truth) = photos(folder, "train"), photos(folder, "test")
+    ranker = learned(train[:, 0], latlon)
+    fold = np.random.default_rng(0).permutation(len(truth)) % FOLDS
+    copies = [Ranker(ranker.cells, ranker.heads, ranker.gallery, UNFITTED) for _ in range(FOLDS)]
+    asked = Rankers(copies, fold, test[:, 0], truth)
+    ranker.calibration, held_out = calibrate(asked, np.ones(len(truth), np.float32))
+    answers = dict(held_out.answers)
+    features = ranker.heads.features(test[:, 0])
+    belief = ranker.heads.classify(features)
+    for name, preset in PRESETS.items():
+        answers[f"as published, {name}"] = refine(
+            preset, belief, features, ranker.gallery, ranker.cells
+        )
+    covered = {
+        "radius": [
+            coverage(answers["full"], truth, held_out.radii_km[:, i]) for i in range(len(LEVELS))
+        ],
+        "cells": held_out.in_region.mean(axis=0).tolist(),
+    }
+    return {name: score(points, truth) for name, points in answers.items()}, covered, ranker
+
+
+def panoramas(folder: Path) -> dict[str, Accuracy]:
+    """One view and four views of the same places, by a model that learned from single views."""
+    (train, latlon), (test, truth) = photos(folder, "train"), photos(folder, "test")
+    ranker = learned(train[:, 0], latlon)
+    half = len(truth) // 2
+    asked = Rankers([ranker], np.zeros(half, int), test[:half, 0], truth[:half])
+    ranker.calibration, _ = calibrate(asked, np.ones(half, np.float32))
+    rows = range(half, len(truth), 64)
+    one = np.concatenate([ranker.rank(test[i : i + 64, 0]).latlon[:, 0] for i in rows])
+    four = []
+    for start in rows:
+        views = test[start : start + 64]
+        group = np.repeat(np.arange(len(views)), views.shape[1])
+        together = ranker.rank_together(views.reshape(len(group), -1), group)
+        four.append(together.latlon[:, 0])
+    return {
+        "one view": score(one, truth[half:]),
+        "four views": score(np.concatenate(four), truth[half:]),
+    }
+
+
+def million(folder: Path) -> dict[str, float]:
+    """A gallery of all development coordinates: size, time to build and to answer, recall."""
+    sys.path.insert(0, str(SHARED / "tools"))
+    from simulate_photos import embed, groups, load_location_encoder
+    from simulate_photos import simulate as mix
+
+    tables = [
+        pq.read_table(SHARED / "data" / "coordinates" / f"{name}.parquet", columns=["lat", "lon"])
+        for name in ("flickr_973k", "streetview_24k")
+    ]
+    latlon = np.concatenate([np.stack([t["lat"], t["lon"]], axis=1) for t in tables]).astype(float)
+    place = embed(load_location_encoder(), latlon)
+    known = groups(latlon)
+    vectors = mix(place, place, *known, *known, 1, np.random.default_rng(0))[0][:, 0]
+    del place
+    some = vectors[:: len(vectors) // 100_000].astype(np.float32)
+    mean = some.mean(axis=0)
+    axes = np.linalg.eigh(np.cov((some - mean).T))[1][:, ::-1][:, :MILLION_DIM]
+    projection = axes.astype(np.float32)
+    features = np.concatenate(
+        [normalise((part - mean) @ projection) for part in np.array_split(vectors, 50)]
+    )
+    cells = build_cells(latlon, CELLS["pigeotto"])
+    started = time.perf_counter()
+    gallery = build_gallery(manifest(latlon), features, cells)
+    build_s = time.perf_counter() - started
+    weight = 14.0 * gallery.cell_similarity(np.eye(MILLION_DIM, dtype=np.float32))
+    active = np.arange(len(cells), dtype=np.int32)
+    prior = density_prior(cells.count)
+    heads = Heads(mean, projection, weight, np.log(prior), active, prior)
+    ranker = Ranker(cells, heads, gallery, UNFITTED)
+    asked = photos(folder, "test")[0][: 4 * BATCH, 0]
+    found, exact, seconds = [], [], []
+    whole = flat(gallery.prototypes)
+    with threadpool_limits(1):
+        torch.set_num_threads(1)
+        for start in range(0, len(asked), BATCH):
+            batch = asked[start : start + BATCH]
+            begin = time.perf_counter()
+            ranker.rank(batch)
+            seconds.append(time.perf_counter() - begin)
+            own = heads.features(batch)
+            found.append(gallery.search(own, heads.classify(own), NEIGHBOURS).cluster[:, 0])
+            exact.append(whole.search(own, 1)[1][:, 0])
+    gallery.write(folder)
+    files = [folder / f"{name}.faiss" for name in ("prototypes", "members")]
+    return {
+        "members": len(latlon),
+        "clusters": len(gallery.clusters),
+        "build_s": build_s,
+        "refine_ms": 1000.0 * min(seconds) / BATCH,
+        "recall_1": float(np.mean(np.concatenate(found) == np.concatenate(exact))),
+        "bytes_per_member": sum(file.stat().st_size for file in files) / len(latlon),
+    }
+
+
+def row(name: str, results: list[Accuracy]) -> str:
+    """One line of a table: means over seeds."""
+    shares = [np.mean([r.within[km] for r in results]) for km in results[0].within]
+    cells = [f"{np.mean([r.median_km for r in results]):,.0f}"]
+    cells += [f"{100 * share:.1f} %" for share in shares]
+    cells.append(f"{np.mean([r.geoscore for r in results]):,.0f}")
+    return f"| {name} | " + " | ".join(cells) + " |"
+
+
+HEADER = """\
+| answer by | median km | 1 km | 5 km | 25 km | 200 km | 750 km | 2500 km | GeoScore |
+|---|---:|---:|---:|---:|---:|---:|---:|---:|"""
+ORDER = (
+    *METHODS[1:3], "as published, pigeon", "as published, pigeotto", *METHODS[3:],
+)  # fmt: skip
+
+
+def main(folder: Path) -> None:
+    """Measure everything, and print it."""
+    runs = [one_seed(simulate(folder, seed))[:2] for seed in SEEDS]
+    print(f"Simulated, mean of {len(SEEDS)} seeds:\n\n{HEADER}")
+    for name in ORDER:
+        print(row(name, [accuracy[name] for accuracy, _ in runs]), flush=True)
+    covered = {
+        kind: np.mean([cover[kind] for _, cover in runs], axis=0) for kind in ("radius", "cells")
+    }
+    for kind, shares in covered.items():
+        print(f"coverage of the 50/80/95 % {kind}: " + " / ".join(f"{100 * s:.1f}" for s in shares))
+    print(f"\nPanoramas, seed 0:\n\n{HEADER}")
+    for name, accuracy in panoramas(simulate(folder, 0, views=4)).items():
+        print(row(name, [accuracy]), flush=True)
+    print("\nReal photos, walks and landmarks held out (the starter's model card):\n")
+    metrics = bundle.verify(bundle.find("starter"))["metrics"]
+    for part in ("sydney", "world"):
+        full = metrics[part]["accuracy"]["full"]
+        print(f"{part}: median {full['median_km']:.0f} km, within {full['within']}")
+    large = million(simulate(folder, 0))
+    print(f"\n{large}")
+    full = [accuracy["full"] for accuracy, _ in runs]
+    summary = {
+        "median_km": float(np.mean([r.median_km for r in full])),
+        **{f"acc_{km}": float(np.mean([r.within[km] for r in full])) for km in ("1", "25", "200")},
+        "geoscore": float(np.mean([r.geoscore for r in full])),
+        **{f"coverage_{n}": float(c) for n, c in zip(LEVELS, covered["radius"], strict=True)},
+        **{name: large[name] for name in ("refine_ms", "recall_1", "bytes_per_member")},
+    }
+    print(json.dumps(summary))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        main(Path(sys.argv[1]))
+    else:
+        with tempfile.TemporaryDirectory() as temporary:
+            main(Path(temporary))
