@@ -22,6 +22,9 @@ UTILITY_SCALES_KM = (5.0, 25.0, 200.0, 750.0, 2500.0)
 
 CREDIBLE_LEVELS = (0.5, 0.8, 0.95)
 
+CONTRADICTION = 0.05
+"""Photos of one place with less belief than this in common contradict each other."""
+
 _FLOOR = 1e-12
 
 IntArray = npt.NDArray[np.int64]

@@ -21,6 +21,7 @@ from geoloc.guess import Confidence
 from geoloc.heads import Heads, softmax, tempered
 from geoloc.index import IntArray
 from geoloc.posterior import (
+    CONTRADICTION,
     CellSpace,
     Restriction,
     agreement,
@@ -167,7 +168,12 @@ class Ranker:
         alone = self.sources(vectors, within)
         each = self.believe(alone)
         fused = self._rank(together, fuse(each, alone.beliefs[0][0], chosen), within)
-        return replace(fused, agreement=agreement(each, chosen))
+        common = agreement(each, chosen)
+        confidence: list[Confidence] = [
+            claim if shared >= CONTRADICTION else "not sure"
+            for claim, shared in zip(fused.confidence, common, strict=True)
+        ]
+        return replace(fused, agreement=common, confidence=confidence)
 
     def score(
         self,

@@ -7,9 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from geoloc.guess import Exif, Guess
-
-CONTRADICTION = 0.05
-"""Photos of one place with less belief than this in common contradict each other."""
+from geoloc.posterior import CONTRADICTION
 
 
 def render(guess: Guess) -> RenderableType:

@@ -21,9 +21,9 @@ FEATURES = 7 + len(VOTE_SCALES_KM)
 MOOD_SCALES = (1, 2, 3)
 """Rows of VOTE_SCALES_KM whose best vote tells how concentrated the belief is."""
 
-MOODS = 4 + len(MOOD_SCALES)
-"""What each weight may depend on: a constant, how similar the best cluster and the best photo are,
-how sure the belief, and how concentrated the votes are within towns, cities and regions."""
+MOODS = 3 + len(MOOD_SCALES)
+"""What each weight may depend on: a constant, how similar the best cluster is, how sure the belief,
+and how concentrated the votes are within towns, cities and regions."""
 
 _FLOOR = 1e-6
 
@@ -109,7 +109,6 @@ def moods(candidates: Candidates, belief: FloatArray, features: FloatArray) -> F
     alone = [
         np.ones(len(belief)),
         5.0 * candidates.similarity.max(axis=1),
-        5.0 * candidates.own.max(axis=1),
         belief.max(axis=1),
     ]
     return np.column_stack([*alone, best_votes]).astype(np.float32)

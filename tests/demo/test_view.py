@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -98,3 +99,9 @@ def test_the_basemap_is_finer_where_the_map_opens():
 def test_wide_maps_draw_the_world_once():
     assert list(basemap.style((-80, -180, 80, 180))["sources"]) == ["world"]
     assert list(basemap.style((-17, 179.5, -16, 180.5))["sources"]) == ["world"]
+
+
+def test_photos_that_contradict_each_other_are_told():
+    guess = replace(make_guess(), photos=3, agreement=0.01)
+    assert "These 3 photos contradict each other" in view.sentence(guess)
+    assert "contradict" not in view.sentence(replace(guess, agreement=0.4))

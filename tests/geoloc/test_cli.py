@@ -88,3 +88,54 @@ def test_a_map_is_written_or_the_reason_said(tmp_path, photo_folder):
     assert done.returncode == 2
     assert "nowhere" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_what_is_known_beforehand_is_kept_to(photo_folder):
+    photo = photo_folder / "00.jpg"
+    done = geoloc("locate", photo, "--within", "portugal", "--json")
+    assert done.returncode == 0, done.stderr
+    (answer,) = map(json.loads, done.stdout.splitlines())
+    assert answer["within"] == "Portugal"
+    assert {c["place"]["country"] for c in answer["candidates"]} == {"Portugal"}
+    assert answer["evidence"]["cell_path"][0] == "PT"
+    assert sum(cell["probability"] for cell in answer["region"]) <= 1.0001
+    assert all(cell["cell_id"].startswith("PT") for cell in answer["region"])
+    circle = geoloc("locate", photo, "--within", "-33.87,151.21,30km")
+    assert circle.returncode == 0, circle.stderr
+    assert "known beforehand: within 30 km of -33.87" in circle.stdout
+
+
+@pytest.mark.parametrize(
+    ("within", "reason"),
+    [
+        ("Portugl", "Portugal"),
+        ("0,-130,5km", "no geocell"),
+        ("91,0,92,1", "90"),
+        ("nowhere.geojson", "nowhere.geojson"),
+    ],
+)
+def test_a_place_that_is_none_is_one_line(photo_folder, within, reason):
+    done = geoloc("locate", photo_folder / "00.jpg", "--within", within)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert within.split(",")[0] in line
+    assert reason in line
+
+
+def test_photos_of_one_place_get_one_answer(photo_folder, tmp_path):
+    photo, other = photo_folder / "00.jpg", photo_folder / "03.jpg"
+    alone, twice, both = (
+        json.loads(geoloc("locate", *photos, "--together", "--json").stdout)
+        for photos in ([photo], [photo, photo], [photo, other])
+    )
+    assert (alone["lat"], alone["lon"]) == (twice["lat"], twice["lon"])
+    assert twice["radius_km"] == pytest.approx(alone["radius_km"], rel=1e-3)
+    assert (alone["photos"], twice["photos"], both["photos"]) == (1, 2, 2)
+    assert both["photo"] == f"{photo}, {other}"
+    assert 0 <= both["agreement"] <= 1
+    (tmp_path / "broken.jpg").write_bytes(b"nothing")
+    done = geoloc("locate", photo, tmp_path / "broken.jpg", "--together", "--json")
+    assert done.returncode == 2
+    assert json.loads(done.stdout)["photos"] == 1
+    assert "broken.jpg" in done.stderr
