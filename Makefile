@@ -5,6 +5,8 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$python && break; done)
 UV := uv==0.13.9
+# Its location encoder makes the benchmarks' embeddings; gradio refuses the pillow it asks for.
+GEOCLIP := geoclip==1.3.0
 SAMPLE := .cache/china.jpg
 PHOTO ?= $(SAMPLE)
 export PHOTO
@@ -52,6 +54,7 @@ define install
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check $(UV)
 	$(@D)/bin/uv pip install --python $(@D)/bin/python \
 		--constraints constraints.txt --build-constraints constraints.txt --editable ".[$(1)]"
+	$(if $(filter all,$(1)),$(@D)/bin/uv pip install --python $(@D)/bin/python --no-deps $(GEOCLIP))
 	@touch $@
 endef
 

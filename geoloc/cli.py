@@ -34,7 +34,7 @@ def locate(
     *,
     bundle: str = "starter",
     top: Top = 5,
-    within: str | None = None,
+    within: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     together: Annotated[bool, Parameter(negative=())] = False,
     json: Annotated[bool, Parameter(negative=())] = False,
     geojson: Annotated[bool, Parameter(negative=())] = False,

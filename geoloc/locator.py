@@ -21,7 +21,7 @@ from geoloc.encoder import FloatArray, ImageEncoder
 from geoloc.errors import PhotoError
 from geoloc.evidence import Witness
 from geoloc.guess import Candidate, Exif, Guess, Place, RegionCell
-from geoloc.photo import Photo, Source
+from geoloc.photo import Photo, Source, load
 from geoloc.posterior import Restriction, credible_region
 from geoloc.ranker import Ranking
 from geoloc.stream import ahead, encode
@@ -121,6 +121,25 @@ class Geolocator:
             ranking = self.bundle.ranker.rank_together(vectors, group, known)
         shown = replace(photos[0], name=", ".join(photo.name for photo in photos))
         return self._guesses(ranking, [shown], top, known, len(photos))[0]
+
+    def attribution(self, source: Source) -> FloatArray | None:
+        """Which patches of a photo speak for its answer, and which against it.
+
+        Returns:
+            (rows, columns) signed, on the encoder's patch grid; None where the encoder is no vision
+            transformer in torch.
+
+        Raises:
+            PhotoError: the photo cannot be read.
+        """
+        from geoloc.attribution import answer_direction, attribution_map
+
+        preprocessing = self.encoder.spec.preprocessing
+        pixels = preprocessing(load(source, min_side=preprocessing.min_side).image)
+        embedding = self.encoder.embed(pixels[None])
+        cell = int(self.bundle.ranker.rank(embedding).cell[0, 0])
+        direction = answer_direction(self.bundle.ranker.heads, embedding[0], cell)
+        return attribution_map(self.encoder, pixels, direction)
 
     def guess(
         self,

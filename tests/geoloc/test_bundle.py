@@ -77,6 +77,19 @@ def test_writing_does_not_replace_what_is_no_bundle(tmp_path):
         raise AssertionError("must not begin")
 
 
+def test_an_exported_encoder_has_no_patches_to_show(starter, photo_folder):
+    assert starter.attribution(photo_folder / "00.jpg") is None
+
+
+def test_the_direction_of_an_answer_is_given_to_the_map(starter, photo_folder, monkeypatch):
+    import geoloc.attribution as attribution
+
+    monkeypatch.setattr(attribution, "attribution_map", lambda *given: given[2])
+    direction = starter.attribution(photo_folder / "00.jpg")
+    assert direction.shape == (starter.encoder.spec.dim,)
+    assert np.abs(direction).max() > 0
+
+
 def test_answers_do_not_depend_on_the_company(starter, photo_folder):
     files = sorted(photo_folder.glob("0*.jpg"))[:5]
     together = list(starter.locate_many(files))
