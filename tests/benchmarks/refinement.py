@@ -15,6 +15,8 @@ import tempfile
 import time
 from pathlib import Path
 
+sys.path.remove(str(Path(__file__).parent))  # its training.py is a benchmark, not the package
+
 import numpy as np
 import pyarrow.parquet as pq
 import torch

@@ -16,6 +16,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+sys.path.remove(str(Path(__file__).parent))  # this file is not the package of its name
+
 import numpy as np
 import pyarrow.parquet as pq
 import torch

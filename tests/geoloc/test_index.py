@@ -19,7 +19,7 @@ def around(centres, count: int, seed: int):
     """Unit vectors near centres, and the centre of each."""
     rng = np.random.default_rng(seed)
     lists = rng.integers(0, len(centres), count)
-    return normalise(centres[lists] + rng.normal(0, 0.08, (count, centres.shape[1]))), lists
+    return normalise(centres[lists] + rng.normal(0, 0.15, (count, centres.shape[1]))), lists
 
 
 def exact(queries, vectors, lists, wanted, k):
@@ -63,25 +63,25 @@ def test_lists_may_be_empty_or_hold_one_vector(build):
 
 
 def coded(monkeypatch, build, count: int):
-    """An index that codes its vectors, with these, their lists and those of 100 queries."""
-    monkeypatch.setattr(indexes, "CODED_FROM", 1000)
+    """An index that codes its vectors, with these, their lists and those of 500 queries."""
+    monkeypatch.setattr(indexes, "CODED_FROM", 2000)
     centres = unit(40, 64)
     vectors, lists = around(centres, count, 1)
-    queries, wanted = around(centres, 100, 2)
+    queries, wanted = around(centres, 500, 2)
     return build(vectors, lists, centres), vectors, lists, queries, wanted[:, None]
 
 
 @builders
 def test_few_vectors_are_kept_in_half_precision(build, monkeypatch):
-    index = coded(monkeypatch, build, 999)[0]
+    index = coded(monkeypatch, build, 1999)[0]
     assert index.sq.qtype == indexes.faiss().ScalarQuantizer.QT_fp16
 
 
 def test_many_vectors_that_decide_take_a_byte_a_dimension_and_find_the_same(monkeypatch):
-    index, vectors, lists, queries, wanted = coded(monkeypatch, indexes.build_scalar, 3000)
+    index, vectors, lists, queries, wanted = coded(monkeypatch, indexes.build_scalar, 4000)
     assert index.sq.qtype == indexes.faiss().ScalarQuantizer.QT_8bit
     assert index.code_size == 64
-    everywhere = np.tile(np.arange(40), (100, 1))
+    everywhere = np.tile(np.arange(40), (500, 1))
     for looked in (wanted, everywhere):
         best = np.where((lists == looked[:, :, None]).any(axis=1), queries @ vectors.T, -2.0)
         row = indexes.search(index, queries, looked, 1)[1][:, 0]
@@ -89,7 +89,7 @@ def test_many_vectors_that_decide_take_a_byte_a_dimension_and_find_the_same(monk
 
 
 def test_many_vectors_that_refine_are_product_quantised(monkeypatch):
-    index, vectors, lists, queries, wanted = coded(monkeypatch, indexes.build_compact, 3000)
+    index, vectors, lists, queries, wanted = coded(monkeypatch, indexes.build_compact, 4000)
     assert isinstance(index, indexes.faiss().IndexIVFPQ)
     assert index.code_size == indexes.PQ_BYTES
     similarity, row = indexes.search(index, queries, wanted, 10)
@@ -106,7 +106,7 @@ def test_what_cannot_be_cut_into_parts_is_not_product_quantised(monkeypatch):
 
 
 @builders
-@pytest.mark.parametrize("count", [300, 3000])
+@pytest.mark.parametrize("count", [300, 4000])
 def test_the_same_vectors_make_the_same_file(build, count, monkeypatch, tmp_path):
     for name in "ab":
         indexes.write(coded(monkeypatch, build, count)[0], tmp_path / name)
@@ -115,7 +115,7 @@ def test_the_same_vectors_make_the_same_file(build, count, monkeypatch, tmp_path
 
 @builders
 @pytest.mark.parametrize("mapped", [False, True])
-@pytest.mark.parametrize("count", [300, 3000])
+@pytest.mark.parametrize("count", [300, 4000])
 def test_a_file_finds_the_same(build, mapped, count, monkeypatch, tmp_path):
     index, _, _, queries, wanted = coded(monkeypatch, build, count)
     indexes.write(index, tmp_path / "index")
