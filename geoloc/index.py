@@ -82,26 +82,35 @@ def search(
     queries: FloatArray,
     lists: IntArray,
     k: int,
+    inside: npt.NDArray[np.bool_] | None = None,
 ) -> tuple[FloatArray, IntArray]:
     """The k most similar vectors of some lists.
 
     Args:
         index: from here.
         queries: (N, K).
-        lists: (N, P) lists to look into; -1 for none.
+        lists: (N, P) lists to look into, each once; -1 for none.
         k: how many.
+        inside: (M,) vectors that may be found; all if left out.
 
     Returns:
         (N, k) inner products, descending, and (N, k) rows; -1 and -1 where the lists hold fewer.
     """
-    index.nprobe = lists.shape[1]
-    # the third argument is only used by metrics that need the distance to the centre
-    similarity, row = index.search_preassigned(
-        np.ascontiguousarray(queries, np.float32),
-        k,
-        np.ascontiguousarray(lists, np.int64),
-        np.zeros(lists.shape, np.float32),
-    )
+    # FAISS reads no more places of a row than there are lists; those of no list (-1) go last
+    lists = -np.sort(-lists, axis=1)[:, : index.nlist]
+    library = faiss()
+    options = library.SearchParametersIVF(nprobe=lists.shape[1])
+    if inside is not None:
+        allowed = np.packbits(inside, bitorder="little")
+        options.sel = library.IDSelectorBitmap(allowed)
+    vectors, chosen = np.ascontiguousarray(queries, np.float32), np.ascontiguousarray(lists)
+    similarity = np.empty((len(vectors), k), np.float32)
+    row = np.empty((len(vectors), k), np.int64)
+    # distances to the centres are only used by codes of what is left of a vector beside them
+    beside = np.zeros(lists.shape, np.float32)
+    given = (vectors, k, chosen, beside, similarity, row)
+    pointers = [library.swig_ptr(part) if isinstance(part, np.ndarray) else part for part in given]
+    index.search_preassigned_c(len(vectors), *pointers, False, options)
     return np.where(row < 0, np.float32(-1.0), similarity), row
 
 

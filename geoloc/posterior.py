@@ -200,7 +200,8 @@ def credible_region(
     """
     top = np.sort(np.argpartition(-belief, min(most, len(belief)) - 1)[:most])
     order = top[np.argsort(-belief[top], kind="stable")]
-    before = np.cumsum(belief[order]) - belief[order]
+    first = np.searchsorted(-belief[order], -belief[order])  # equal cells come together
+    before = (np.cumsum(belief[order]) - belief[order])[first]
     level = np.searchsorted(limits, before, side="left")
     inside = np.flatnonzero((level < len(CREDIBLE_LEVELS)) & (belief[order] > 0.0))
     return order[inside], np.asarray(CREDIBLE_LEVELS)[level[inside]]

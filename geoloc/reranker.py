@@ -39,15 +39,20 @@ def votes(candidates: Candidates, belief: FloatArray, sharpness: float) -> Float
     same = candidates.cell[:, :, None] == candidates.cell[:, None, :]
     in_cell = np.einsum("npq,nq->np", same, weight)
     of_cell = np.take_along_axis(belief, candidates.cell, axis=1)
-    share = of_cell * weight / np.maximum(in_cell, _FLOOR)
+    share = of_cell * weight / np.maximum(in_cell, 1e-30)
     return np.asarray(share / np.maximum(share.sum(axis=1, keepdims=True), 1e-30), np.float32)
 
 
 def distances_km(latlon: Float64Array) -> FloatArray:
     """(N, P, 2) degrees -> (N, P, P) km between the candidates of each photo."""
-    xyz = unit_vectors(latlon).astype(np.float32)
-    chord = np.sqrt(((xyz[:, :, None] - xyz[:, None, :]) ** 2).sum(axis=-1, dtype=np.float32))
-    return np.asarray(2.0 * EARTH_RADIUS_KM * np.arcsin(np.minimum(chord / 2.0, 1.0)), np.float32)
+    axes = np.moveaxis(unit_vectors(latlon).astype(np.float32), -1, 0)
+    total = np.zeros((*latlon.shape[:2], latlon.shape[1]), np.float32)
+    for axis in axes:  # in place: differences, not products, which round near places together
+        apart = axis[:, :, None] - axis[:, None, :]
+        total += np.multiply(apart, apart, out=apart)
+    half = np.multiply(np.sqrt(total, out=total), 0.5, out=total)
+    angle = np.arcsin(np.minimum(half, 1.0, out=half), out=half)
+    return np.asarray(np.multiply(angle, 2.0 * EARTH_RADIUS_KM, out=angle), np.float32)
 
 
 def describe(

@@ -102,8 +102,8 @@ class Gallery:
         """
         if within is not None:
             likely = np.argsort(-belief, axis=1, kind="stable")[:, :CELLS_SEARCHED]
-            found = indexes.search(self.prototypes, features, likely.astype(np.int64), k)
-            return _inside(Found(*found), within)
+            cells = likely.astype(np.int64)
+            return Found(*indexes.search(self.prototypes, features, cells, k, within.clusters))
         if len(self.clusters) <= SEARCH_ALL_UP_TO:
             similarity, cluster = self._all.search(features, min(k, len(self.clusters)))
             return Found(similarity, cluster)
@@ -122,9 +122,11 @@ class Gallery:
     ) -> Found:
         """The most similar cluster in each of the cells (N, P), photo by photo."""
         queries = np.repeat(features, cells.shape[1], axis=0)
-        similarity, cluster = indexes.search(self.prototypes, queries, cells.reshape(-1, 1), 1)
-        found = Found(similarity.reshape(cells.shape), cluster.reshape(cells.shape))
-        return found if within is None else _inside(found, within)
+        inside = None if within is None else within.clusters
+        similarity, cluster = indexes.search(
+            self.prototypes, queries, cells.reshape(-1, 1), 1, inside
+        )
+        return Found(similarity.reshape(cells.shape), cluster.reshape(cells.shape))
 
     def members_of(self, features: FloatArray, cluster: IntArray) -> tuple[FloatArray, IntArray]:
         """The most similar known photos in some clusters.
@@ -160,11 +162,3 @@ class Gallery:
     def _cell_prototypes(self) -> FloatArray:
         """(C, K) mean of the prototypes in each cell."""
         return indexes.centres(self.prototypes)
-
-
-def _inside(found: Found, within: Restriction) -> Found:
-    """What lies inside a part of the Earth; the rest is -1, -1."""
-    inside = (found.cluster >= 0) & within.clusters[np.maximum(found.cluster, 0)]
-    return Found(
-        np.where(inside, found.similarity, np.float32(-1.0)), np.where(inside, found.cluster, -1)
-    )

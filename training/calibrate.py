@@ -105,8 +105,9 @@ def fit_region(before: FloatArray) -> dict[str, float]:
     Args:
         before: (N,) belief that the cells more probable than the true one had, for held-out photos.
     """
-    limits = [float(np.quantile(before, int(name) / 100, method="higher")) for name in LEVELS]
-    return dict(zip(LEVELS, np.maximum.accumulate(limits).tolist(), strict=True))
+    ascending = np.append(np.sort(before), 1.0)  # with too few photos every cell belongs to it
+    ranks = [int(np.ceil((len(before) + 1) * int(name) / 100)) for name in LEVELS]
+    return {name: float(ascending[rank - 1]) for name, rank in zip(LEVELS, ranks, strict=True)}
 
 
 def fit_radius(evidence: FloatArray, distance_km: npt.NDArray[np.float64], level: float) -> Radius:

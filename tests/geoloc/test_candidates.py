@@ -55,10 +55,11 @@ def test_clusters_are_where_they_are_and_an_empty_cell_is_its_centroid():
     assert candidates.valid[~known].all()
 
 
-def test_a_place_resembles_as_its_prototype_its_best_member_and_its_cell_do():
+@pytest.mark.parametrize("k", [6, 33])
+def test_a_place_resembles_as_its_prototype_its_best_member_and_its_cell_do(k):
     gallery, prototypes, features = make_gallery()
     photos, belief = queries(20)
-    candidates, neighbour, similarity = gathered(gallery, photos, belief)
+    candidates, neighbour, similarity = gathered(gallery, photos, belief, k)
     by_prototype, by_member = photos @ prototypes.T, photos @ features.T
     best_member = by_member.reshape(20, len(prototypes), -1).max(axis=2)
     by_cell = gallery.cell_similarity(photos)

@@ -31,15 +31,14 @@ def exact(queries, vectors, lists, wanted, k):
     return np.where(np.isneginf(best), -1.0, best)
 
 
-@builders
-@given(data=st.data())
-@few
-def test_a_search_is_exact_inside_the_given_lists(build, data):
+def check_exact(build, data, most_columns):
+    """A search in up to so many lists, or numbers of none, finds what is most similar in them."""
     n_lists = data.draw(st.integers(1, 7))
     lists = np.array(data.draw(st.lists(st.integers(0, n_lists - 1), min_size=1, max_size=40)))
     vectors, queries = unit(len(lists), 8, 1), unit(3, 8, 2)
     looked = st.permutations([*range(n_lists), *[-1] * 3])
-    wanted = np.array([data.draw(looked) for _ in queries])[:, : data.draw(st.integers(1, n_lists))]
+    columns = data.draw(st.integers(1, most_columns(n_lists)))
+    wanted = np.array([data.draw(looked) for _ in queries])[:, :columns]
     k = data.draw(st.integers(1, 12))
     index = build(vectors, lists, unit(n_lists, 8))
     similarity, row = indexes.search(index, queries, wanted, k)
@@ -50,6 +49,20 @@ def test_a_search_is_exact_inside_the_given_lists(build, data):
         assert len(np.unique(known)) == len(known)
         assert np.isin(lists[known], wanted[i]).all()
         assert similarity[i, : len(known)] == pytest.approx(vectors[known] @ queries[i], abs=2e-3)
+
+
+@builders
+@given(data=st.data())
+@few
+def test_a_search_is_exact_inside_the_given_lists(build, data):
+    check_exact(build, data, lambda n_lists: n_lists)
+
+
+@builders
+@given(data=st.data())
+@few
+def test_a_search_is_exact_where_a_row_has_more_places_than_there_are_lists(build, data):
+    check_exact(build, data, lambda n_lists: n_lists + 3)
 
 
 @builders

@@ -193,11 +193,6 @@ def test_credible_regions_are_nested_and_hold_what_comes_before(seed, limits, mo
         assert set(np.flatnonzero(surely)) <= region <= set(np.flatnonzero(perhaps))
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="limits are fitted on mass_before, in which equal cells come together; credible_region"
-    " puts them one after another, and shows less than what was calibrated",
-)
 def test_cells_of_equal_belief_are_credible_together():
     belief = np.array([0.5, 0.25, 0.25], np.float32)
     assert mass_before(np.tile(belief, (3, 1)), np.arange(3)).tolist() == [0.0, 0.5, 0.5]

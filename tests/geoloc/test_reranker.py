@@ -48,11 +48,6 @@ def test_the_candidates_of_a_cell_share_its_belief():
     assert (share[~candidates.valid] == 0.0).all()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="votes divides by at least 1e-6, which is more than the weight of all candidates of a"
-    " cell whose similarity is ln(1e6) / sharpness below the best: its belief is lost",
-)
 @pytest.mark.parametrize("sharpness", [20.0, 80.0])
 def test_the_candidates_of_a_cell_share_its_belief_however_sharp_the_votes_are(sharpness):
     candidates, belief, _, _ = candidates_of(20)

@@ -36,7 +36,9 @@ def make_gallery(per_cell: int = 3, members: int = 4, seed: int = 0):
     rng = np.random.default_rng(seed)
     cell = np.repeat(np.arange(EMPTY), per_cell).astype(np.int32)
     cluster = np.repeat(np.arange(len(cell)), members).astype(np.int32)
-    latlon = np.column_stack([rng.uniform(1, 9, len(cell)), cell * 10 - 60 + rng.uniform(1, 9)])
+    latlon = np.column_stack(
+        [rng.uniform(1, 9, len(cell)), cell * 10 - 60 + rng.uniform(1, 9, len(cell))]
+    )
     prototypes = normalise(rng.normal(size=(len(cell), DIM)))
     features = normalise(prototypes[cluster] + rng.normal(0, 0.1, (len(cluster), DIM)))
     words = np.full(len(cluster), "x", dtype=object)
@@ -130,11 +132,6 @@ def test_nothing_outside_a_restriction_is_found(data, many):
     assert ((found.cluster < 0) == (found.similarity == -1.0)).all()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="Gallery.search masks what it found outside afterwards: that takes the places of"
-    " clusters inside, and leaves gaps in a row that should descend",
-)
 def test_within_a_restriction_the_most_similar_are_found_first():
     gallery, prototypes, _ = make_gallery()
     within = restrict(gallery, [4, 7])
@@ -174,11 +171,6 @@ def test_the_best_of_each_cell_lies_inside_a_restriction():
     assert np.isin(found.cluster[:, 2], [6, 7, 8]).all()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="Gallery.best_in looks for one cluster and masks it where it lies outside, so that a"
-    " cell across the outline loses its clusters inside",
-)
 def test_where_the_best_of_a_cell_lies_outside_the_next_is_found():
     gallery, prototypes, _ = make_gallery()
     photos, _ = queries(20)
