@@ -35,11 +35,13 @@ def votes(candidates: Candidates, belief: FloatArray, sharpness: float) -> Float
     are two opinions, and neither counts twice.
     """
     similarity = candidates.similarity * np.float32(sharpness)
-    weight = np.where(candidates.valid, np.exp(similarity - similarity.max(axis=1)[:, None]), 0.0)
     same = candidates.cell[:, :, None] == candidates.cell[:, None, :]
-    in_cell = np.einsum("npq,nq->np", same, weight)
+    rivals = same & candidates.valid[:, None, :]
+    most = np.where(rivals, similarity[:, None, :], -np.inf).max(axis=2)
+    weight = np.where(candidates.valid, np.exp(np.minimum(similarity - most, 0.0)), 0.0)
+    in_cell = np.einsum("npq,nq->np", rivals, weight)
     of_cell = np.take_along_axis(belief, candidates.cell, axis=1)
-    share = of_cell * weight / np.maximum(in_cell, 1e-30)
+    share = of_cell * weight / np.maximum(in_cell, 1.0)  # the best of a cell weighs 1
     return np.asarray(share / np.maximum(share.sum(axis=1, keepdims=True), 1e-30), np.float32)
 
 

@@ -100,15 +100,15 @@ class Gallery:
             k: how many.
             within: a part of the Earth outside of which nothing is found.
         """
-        if within is not None:
-            likely = np.argsort(-belief, axis=1, kind="stable")[:, :CELLS_SEARCHED]
-            cells = likely.astype(np.int64)
-            return Found(*indexes.search(self.prototypes, features, cells, k, within.clusters))
-        if len(self.clusters) <= SEARCH_ALL_UP_TO:
+        few = len(self.clusters) <= SEARCH_ALL_UP_TO
+        if few and within is None:
             similarity, cluster = self._all.search(features, min(k, len(self.clusters)))
             return Found(similarity, cluster)
         lists = self._cells_to_search(features, belief)
-        return Found(*indexes.search(self.prototypes, features, lists, k))
+        if few:
+            lists = np.tile(np.arange(belief.shape[1]), (len(features), 1))
+        inside = None if within is None else within.clusters
+        return Found(*indexes.search(self.prototypes, features, lists, k, inside))
 
     def votes(self, share: FloatArray, cluster: IntArray, n_cells: int) -> FloatArray:
         """Belief (N, n_cells) in which each cluster (N, k) votes with its share for its cell."""

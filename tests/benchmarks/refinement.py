@@ -36,7 +36,7 @@ from geoloc.refinement import PRESETS, refine
 from training.asking import Rankers
 from training.calibrate import UNFITTED
 from training.cluster import build_gallery
-from training.crossval import METHODS, calibrate, make_ranker
+from training.crossval import METHODS, calibrate, hold_out, make_ranker
 from training.fit_heads import density_prior
 from training.head_config import HeadConfig
 from training.manifest import Manifest
@@ -121,8 +121,12 @@ def panoramas(folder: Path) -> dict[str, Accuracy]:
     (train, latlon), (test, truth) = photos(folder, "train"), photos(folder, "test")
     ranker = learned(train[:, 0], latlon)
     half = len(truth) // 2
-    asked = Rankers([ranker], np.zeros(half, int), test[:half, 0], truth[:half])
-    ranker.calibration, _ = calibrate(asked, np.ones(half, np.float32))
+    known, others = slice(half), slice(half, None)
+    hold_out(
+        ranker,
+        (manifest(truth[known]), test[known, 0]),
+        (manifest(truth[others]), test[others, 0]),
+    )
     rows = range(half, len(truth), 64)
     one = np.concatenate([ranker.rank(test[i : i + 64, 0]).latlon[:, 0] for i in rows])
     four = []

@@ -50,7 +50,7 @@ def test_the_candidates_of_a_cell_share_its_belief():
 
 @pytest.mark.parametrize("sharpness", [20.0, 80.0])
 def test_the_candidates_of_a_cell_share_its_belief_however_sharp_the_votes_are(sharpness):
-    candidates, belief, _, _ = candidates_of(20)
+    candidates, belief, _, _ = candidates_of(400)
     share = votes(candidates, belief, sharpness)
     assert in_cells(candidates, share) == pytest.approx(belief, abs=1e-5)
 

@@ -141,6 +141,17 @@ def test_within_a_restriction_the_most_similar_are_found_first():
     assert found.similarity == pytest.approx(-np.sort(-product, axis=1)[:, :5], abs=2e-3)
 
 
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_a_few_clusters_are_all_searched_within_a_restriction_too(share, monkeypatch):
+    monkeypatch.setattr(retrieval, "CELLS_SEARCHED", 2)
+    gallery, prototypes, _ = make_gallery()
+    within = restrict(gallery, np.arange(round(CELLS * share)))
+    photos, belief = queries(20)
+    found = gallery.search(photos, within.mask(belief, belief), 5, within)
+    product = np.where(within.clusters, photos @ prototypes.T, -1.0)
+    assert found.similarity == pytest.approx(-np.sort(-product, axis=1)[:, :5], abs=2e-3)
+
+
 def test_the_best_of_each_cell_is_one_of_its_clusters():
     gallery, prototypes, _ = make_gallery()
     photos, belief = queries(20)
