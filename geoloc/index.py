@@ -49,10 +49,7 @@ def build_scalar(vectors: FloatArray, lists: npt.NDArray[np.integer], centres: F
         centres: (L, K) what stands for each list.
     """
     library = faiss()
-    kind = library.ScalarQuantizer.QT_fp16
-    if len(vectors) >= CODED_FROM:
-        kind = library.ScalarQuantizer.QT_8bit
-    quantizer, dim = _flat(centres), vectors.shape[1]
+    kind, quantizer, dim = _kind(len(vectors)), _flat(centres), vectors.shape[1]
     index = library.IndexIVFScalarQuantizer(
         quantizer, dim, len(centres), kind, library.METRIC_INNER_PRODUCT
     )
@@ -60,21 +57,33 @@ def build_scalar(vectors: FloatArray, lists: npt.NDArray[np.integer], centres: F
     return _fill(index, quantizer, vectors, lists)
 
 
-def build_compact(vectors: FloatArray, lists: npt.NDArray[np.integer], centres: FloatArray) -> Any:  # noqa: ANN401
+def build_compact(vectors: FloatArray, lists: npt.NDArray[np.integer], n_lists: int) -> Any:  # noqa: ANN401
     """Index for the many vectors that refine: product quantised where they are many.
 
-    Args and result as of `build_scalar`.
+    Its lists are always given, never searched for, and have no centres.
+
+    Args:
+        vectors: (M, K).
+        lists: (M,) list of each vector, 0..n_lists-1.
+        n_lists: number of lists, some of which may be empty.
     """
-    dim = vectors.shape[1]
+    library, dim = faiss(), vectors.shape[1]
+    quantizer = library.IndexLSH(dim, min(8, dim), False, False)  # a byte that nobody reads
+    quantizer.add(np.zeros((n_lists, dim), np.float32))
+    metric = library.METRIC_INNER_PRODUCT
     if len(vectors) < CODED_FROM or dim % PQ_BYTES:
-        return build_scalar(vectors, lists, centres)
-    library = faiss()
-    quantizer = _flat(centres)
-    index = library.IndexIVFPQ(
-        quantizer, dim, len(centres), PQ_BYTES, 8, library.METRIC_INNER_PRODUCT
-    )
+        kind = _kind(len(vectors))
+        index = library.IndexIVFScalarQuantizer(quantizer, dim, n_lists, kind, metric)
+    else:
+        index = library.IndexIVFPQ(quantizer, dim, n_lists, PQ_BYTES, 8, metric)
     index.by_residual = False
     return _fill(index, quantizer, vectors, lists)
+
+
+def _kind(count: int) -> int:
+    """FAISS's name for half precision, or for a byte a dimension where there are many vectors."""
+    codes = faiss().ScalarQuantizer
+    return int(codes.QT_fp16 if count < CODED_FROM else codes.QT_8bit)
 
 
 def search(

@@ -70,7 +70,7 @@ class Gallery:
         by_cell = indexes.build_scalar(
             prototypes, clusters.cell, np.asarray(total / count[:, None], np.float32)
         )
-        by_cluster = indexes.build_compact(features, members.cluster, prototypes)
+        by_cluster = indexes.build_compact(features, members.cluster, len(clusters))
         return cls(clusters, members, by_cell, by_cluster)
 
     def write(self, folder: Path) -> None:

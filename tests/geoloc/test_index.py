@@ -8,7 +8,13 @@ from geoloc.encoder import normalise
 from geoloc.errors import BundleError
 
 few = settings(max_examples=40, deadline=None)
-builders = pytest.mark.parametrize("build", [indexes.build_scalar, indexes.build_compact])
+
+
+def compact(vectors, lists, centres):
+    return indexes.build_compact(vectors, lists, len(centres))
+
+
+builders = pytest.mark.parametrize("build", [indexes.build_scalar, compact])
 
 
 def unit(count: int, dim: int, seed: int = 0):
@@ -102,7 +108,7 @@ def test_many_vectors_that_decide_take_a_byte_a_dimension_and_find_the_same(monk
 
 
 def test_many_vectors_that_refine_are_product_quantised(monkeypatch):
-    index, vectors, lists, queries, wanted = coded(monkeypatch, indexes.build_compact, 4000)
+    index, vectors, lists, queries, wanted = coded(monkeypatch, compact, 4000)
     assert isinstance(index, indexes.faiss().IndexIVFPQ)
     assert index.code_size == indexes.PQ_BYTES
     similarity, row = indexes.search(index, queries, wanted, 10)
@@ -114,7 +120,7 @@ def test_many_vectors_that_refine_are_product_quantised(monkeypatch):
 
 def test_what_cannot_be_cut_into_parts_is_not_product_quantised(monkeypatch):
     monkeypatch.setattr(indexes, "CODED_FROM", 100)
-    index = indexes.build_compact(unit(200, 40), np.zeros(200, int), unit(1, 40))
+    index = compact(unit(200, 40), np.zeros(200, int), unit(1, 40))
     assert index.sq.qtype == indexes.faiss().ScalarQuantizer.QT_8bit
 
 
