@@ -66,6 +66,12 @@ def add_evidence(evidence: Sequence[FloatArray], prior: FloatArray) -> FloatArra
     return softmax(total)
 
 
+def _by_group(group: npt.NDArray[np.intp]) -> tuple[IntArray, IntArray]:
+    """Rows (N,) sorted by group, and where (G,) each group begins among them."""
+    order = np.argsort(group, kind="stable")
+    return order, np.searchsorted(group[order], np.arange(int(group.max()) + 1))
+
+
 def fuse(belief: FloatArray, prior: FloatArray, group: npt.NDArray[np.intp]) -> FloatArray:
     """Belief (G, C) in the place of each group of photos, from that of each photo (N, C).
 
@@ -76,8 +82,7 @@ def fuse(belief: FloatArray, prior: FloatArray, group: npt.NDArray[np.intp]) -> 
         prior: (C,).
         group: (N,) 0..G-1, every group with a photo.
     """
-    order = np.argsort(group, kind="stable")
-    starts = np.searchsorted(group[order], np.arange(int(group.max()) + 1))
+    order, starts = _by_group(group)
     evidence = np.log(belief[order].astype(np.float64) + _FLOOR) - np.log(prior + _FLOOR)
     total = np.log(prior + _FLOOR) + np.add.reduceat(evidence, starts, axis=0)
     return np.where(prior > 0.0, softmax(total), np.float32(0.0))
@@ -93,16 +98,14 @@ def agreement(belief: FloatArray, group: npt.NDArray[np.intp]) -> FloatArray:
         belief: (N, C).
         group: (N,) 0..G-1, every group with a photo.
     """
-    order = np.argsort(group, kind="stable")
-    starts = np.searchsorted(group[order], np.arange(int(group.max()) + 1))
+    order, starts = _by_group(group)
     least = np.minimum.reduceat(belief[order], starts, axis=0)
     return np.asarray(np.minimum(least.sum(axis=1), 1.0), np.float32)
 
 
 def group_mean(vectors: FloatArray, group: npt.NDArray[np.intp]) -> FloatArray:
     """Mean (G, D) of the vectors (N, D) of each group, of length 1."""
-    order = np.argsort(group, kind="stable")
-    starts = np.searchsorted(group[order], np.arange(int(group.max()) + 1))
+    order, starts = _by_group(group)
     return normalise(np.add.reduceat(vectors[order].astype(np.float64), starts, axis=0))
 
 

@@ -104,9 +104,10 @@ class Gallery:
         if few and within is None:
             similarity, cluster = self._all.search(features, min(k, len(self.clusters)))
             return Found(similarity, cluster)
-        lists = self._cells_to_search(features, belief)
-        if few:
-            lists = np.tile(np.arange(belief.shape[1]), (len(features), 1))
+        every = np.arange(belief.shape[1])
+        lists = (
+            np.tile(every, (len(features), 1)) if few else self._cells_to_search(features, belief)
+        )
         inside = None if within is None else within.clusters
         return Found(*indexes.search(self.prototypes, features, lists, k, inside))
 

@@ -96,12 +96,10 @@ class Described:
     """(N, P)"""
     worth: FloatArray
     """(N, P) of each candidate as an answer."""
-    before: FloatArray
-    """(N,) belief of the cells more probable than the true one."""
 
     def take(self, rows: npt.NDArray[np.intp]) -> Described:
         """Some photos."""
-        parts = self.features, self.mood, self.valid, self.worth, self.before
+        parts = self.features, self.mood, self.valid, self.worth
         return Described(*(part[rows] for part in parts))
 
 
@@ -117,22 +115,20 @@ def described(asked: Rankers) -> Described:
         scored = ranker.score(sources.features, sources.found, belief)
         truth = asked.latlon[rows]
         off = haversine_km(truth[:, None], scored.candidates.latlon)
-        before = mass_before(belief, ranker.cells.locate(truth).astype(np.int64))
         valid = scored.candidates.valid
-        parts.append((rows, Described(scored.features, scored.mood, valid, worth(off), before)))
+        parts.append((rows, Described(scored.features, scored.mood, valid, worth(off))))
     count, width = len(asked.fold), max(part.valid.shape[1] for _, part in parts)
     whole = Described(
         np.zeros((count, width, FEATURES), np.float32),
         np.empty((count, MOODS), np.float32),
         np.zeros((count, width), bool),
         np.zeros((count, width), np.float32),
-        np.empty(count, np.float32),
     )
     for rows, part in parts:
         columns = slice(part.valid.shape[1])
         whole.features[rows, columns], whole.worth[rows, columns] = part.features, part.worth
         whole.valid[rows, columns] = part.valid
-        whole.mood[rows], whole.before[rows] = part.mood, part.before
+        whole.mood[rows] = part.mood
     return whole
 
 
