@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from geocells.table import CellTable
+from geoloc import installed
 from geoloc.attribute_heads import AttributeHeads
 from geoloc.calibration import Calibration
 from geoloc.encoder import EncoderSpec, ImageEncoder, build_encoder
@@ -70,7 +71,7 @@ class Bundle:
 
 
 def find(name_or_path: str | os.PathLike[str]) -> Path:
-    """The folder of a bundle given by path, or by the name of an embedded one.
+    """The folder of a bundle given by path, or by the name of an installed or embedded one.
 
     Raises:
         BundleError: there is none.
@@ -78,16 +79,25 @@ def find(name_or_path: str | os.PathLike[str]) -> Path:
     path = Path(name_or_path)
     if (path / "bundle.json").is_file():
         return path
-    if path.name == str(name_or_path) and (EMBEDDED / path / "bundle.json").is_file():
-        return EMBEDDED / path
+    if path.name == str(name_or_path):
+        for place in (installed.folder(), EMBEDDED):
+            if (place / path / "bundle.json").is_file():
+                return place / path
     if path.exists():
         raise BundleError(
             f"{path}: no bundle (there is no bundle.json in it); make one with geoloc-train learn"
         )
-    known = sorted(p.parent.name for p in EMBEDDED.glob("*/bundle.json"))
+    if str(name_or_path) == installed.WORLD:
+        raise BundleError(f"{path}: not installed yet; run  geoloc bundle get {path}")
     raise BundleError(
-        f"{name_or_path}: no such bundle; give the path of one, or a name: {', '.join(known)}"
+        f"{name_or_path}: no such bundle; give the path of one, or a name: {', '.join(names())}"
     )
+
+
+def names() -> list[str]:
+    """Names of the installed and the embedded bundles."""
+    embedded = {path.parent.name for path in EMBEDDED.glob("*/bundle.json")}
+    return sorted(embedded | set(installed.names()))
 
 
 def load(name_or_path: str | os.PathLike[str]) -> Bundle:

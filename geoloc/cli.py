@@ -23,6 +23,8 @@ app = App(
     help="Where was this photo taken? Answers offline; photos stay on this machine.",
 )
 
+app.command("geoloc.bundle_cli:app", name="bundle")
+
 Photos = Annotated[list[str], Parameter(negative=(), help="Photos: JPEG, PNG, WebP, HEIC, TIFF.")]
 Top = Annotated[int, Parameter(name=["--top", "-k"], validator=validators.Number(gte=1, lte=40))]
 
@@ -32,7 +34,7 @@ def locate(
     photos: Photos,
     /,
     *,
-    bundle: str = "starter",
+    bundle: str | None = None,
     top: Top = 5,
     within: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     together: Annotated[bool, Parameter(negative=())] = False,
@@ -48,7 +50,8 @@ def locate(
     photos
         Photos: JPEG, PNG, WebP, HEIC, TIFF.
     bundle
-        Model: the name of an embedded bundle, or the path of one.
+        Model: a name that `geoloc bundle list` knows, or a path. By default the world model where
+        it is installed, else the starter.
     top
         How many places to show for each photo.
     within
@@ -65,11 +68,12 @@ def locate(
     open
         Open that map in the browser.
     """
+    from geoloc.choice import choose
     from geoloc.errors import GeolocError
     from geoloc.locator import Geolocator
 
     try:
-        geolocator = Geolocator.from_bundle(bundle)
+        geolocator = Geolocator.from_bundle(bundle or choose())
         answers = (
             _one_answer(geolocator, photos, top, within)
             if together

@@ -33,20 +33,27 @@ class Preprocessing:
     mean: tuple[float, float, float]
     """Per channel, of values in 0..1."""
     std: tuple[float, float, float]
-    resize: Literal["squash", "crop"] = "squash"
-    """Squash the whole photo into the square, or crop the square in the middle."""
+    resize: Literal["squash", "crop", "clip"] = "squash"
+    """Squash the whole photo into the square, or crop the square in the middle: before scaling it
+    down roughly and quickly, or as CLIP was trained, after looking at every pixel."""
     interpolation: Literal["bilinear", "bicubic"] = "bicubic"
     detail_px: int | None = None
     """Reduce every photo to this short side first. Collections differ in resolution, and a model
     that sees it learns to tell collections apart instead of places."""
 
     @property
-    def min_side(self) -> int:
-        """Short side, in pixels, below which a decoder must not scale a photo down."""
-        return self.detail_px or self.size
+    def min_side(self) -> int | None:
+        """Short side, in pixels, below which a decoder must not shrink a photo; None: at all."""
+        return None if self.resize == "clip" else self.detail_px or self.size
 
     def __call__(self, image: Image.Image) -> FloatArray:
         """Prepare one upright RGB photo; returns (3, size, size)."""
+        image = self._exact(image) if self.resize == "clip" else self._quick(image)
+        mean, std = np.asarray(self.mean, np.float32), np.asarray(self.std, np.float32)
+        normal = (np.asarray(image, np.float32) / np.float32(255.0) - mean) / std
+        return np.asarray(normal.transpose(2, 0, 1), np.float32, order="C")
+
+    def _quick(self, image: Image.Image) -> Image.Image:
         method = _RESAMPLING[self.interpolation]
         if self.resize == "crop":
             image = _middle_square(image)
@@ -54,10 +61,12 @@ class Preprocessing:
             scale = self.detail_px / min(image.size)
             reduced = [max(1, round(side * scale)) for side in image.size]
             image = image.resize((reduced[0], reduced[1]), method, reducing_gap=2.0)
-        image = image.resize((self.size, self.size), method, reducing_gap=2.0)
-        mean, std = np.asarray(self.mean, np.float32), np.asarray(self.std, np.float32)
-        normal = (np.asarray(image, np.float32) / np.float32(255.0) - mean) / std
-        return np.asarray(normal.transpose(2, 0, 1), np.float32, order="C")
+        return image.resize((self.size, self.size), method, reducing_gap=2.0)
+
+    def _exact(self, image: Image.Image) -> Image.Image:
+        short = min(image.size)
+        width, height = (self.size * side // short for side in image.size)
+        return _middle_square(image.resize((width, height), _RESAMPLING[self.interpolation]))
 
 
 def _middle_square(image: Image.Image) -> Image.Image:
@@ -178,11 +187,25 @@ def _timm(spec: EncoderSpec, folder: Path | None) -> ImageEncoder:
     return TimmEncoder(spec)
 
 
+def _geoclip(spec: EncoderSpec, folder: Path | None) -> ImageEncoder:
+    from geoloc.clip_encoder import GeoClipEncoder
+
+    return GeoClipEncoder(spec, folder)
+
+
+def _hf_clip(spec: EncoderSpec, folder: Path | None) -> ImageEncoder:
+    from geoloc.clip_encoder import HubClipEncoder
+
+    return HubClipEncoder(spec)
+
+
 ENCODERS: dict[str, Callable[[EncoderSpec, Path | None], ImageEncoder]] = {
     "onnx": OnnxEncoder,
     "open_clip": _open_clip,
     "open_clip_tokens": _open_clip_tokens,
     "timm": _timm,
+    "geoclip": _geoclip,
+    "hf_clip": _hf_clip,
 }
 """Encoder kinds; a new kind is a new entry."""
 

@@ -16,7 +16,7 @@ LOCAL = "local-dir:"
 """How open_clip calls a model in a folder of this machine."""
 
 
-class _TorchEncoder:
+class TorchEncoder:
     """A torch image network behind the `ImageEncoder` protocol."""
 
     def __init__(self, spec: EncoderSpec, network: Callable[[Any], Any], module: Any) -> None:  # noqa: ANN401
@@ -38,7 +38,7 @@ class _TorchEncoder:
         return normalise(np.asarray(vectors.float().cpu()))
 
 
-class OpenClipEncoder(_TorchEncoder):
+class OpenClipEncoder(TorchEncoder):
     """An open_clip image tower: `model` is its architecture, `weights` its pretrained tag.
 
     For a model in a folder of this machine, "local-dir:FOLDER", `weights` is their sha256.
@@ -49,7 +49,7 @@ class OpenClipEncoder(_TorchEncoder):
         super().__init__(spec, tower, tower)
 
 
-class OpenClipTokensEncoder(_TorchEncoder):
+class OpenClipTokensEncoder(TorchEncoder):
     """The mean over all tokens of the tower's last layer, as in PIGEON (section 4.1).
 
     Longer than the projection that captions are compared with, and tells more of a place.
@@ -90,7 +90,7 @@ def _mean_of_tokens(tower: Any) -> Any:  # noqa: ANN401
     return MeanOfTokens()
 
 
-class TimmEncoder(_TorchEncoder):
+class TimmEncoder(TorchEncoder):
     """A timm backbone with global pooling; empty `weights` means random ones (for tests)."""
 
     def __init__(self, spec: EncoderSpec) -> None:
@@ -105,6 +105,7 @@ def describe(name: str) -> EncoderSpec:
         name: "open_clip:ARCHITECTURE/PRETRAINED" (for example open_clip:ViT-B-32/laion2b_s34b_b79k)
             or "open_clip:local-dir:FOLDER" (what `geoloc-train pretrain` writes);
             "open_clip_tokens:…" likewise, for the mean of all tokens instead of the projection;
+            "hf_clip:OWNER/MODEL" or a folder, for CLIP in Hugging Face's layout;
             or "timm:MODEL.TAG" (for example timm:convnext_tiny.fb_in22k).
 
     Raises:
@@ -117,12 +118,16 @@ def describe(name: str) -> EncoderSpec:
             return _describe_open_clip(kind, model_name, "")
         architecture, _, tag = model_name.partition("/")
         return _describe_open_clip(kind, architecture, tag)
+    if kind == "hf_clip" and model_name:
+        from geoloc.clip_encoder import describe_hub_clip
+
+        return describe_hub_clip(model_name)
     if kind == "timm" and model_name:
         architecture, _, tag = model_name.partition(".")
         return _describe_timm(architecture, tag)
     raise BundleError(
         f"encoder {name!r} is unknown: write open_clip:ARCHITECTURE/PRETRAINED, timm:MODEL.TAG,"
-        " or the path of a bundle whose encoder to use"
+        " hf_clip:OWNER/MODEL, or the path of a bundle whose encoder to use"
     )
 
 
@@ -194,7 +199,7 @@ def load_open_clip(architecture: str, tag: str, **options: Any) -> Any:  # noqa:
     try:
         return open_clip.create_model(architecture, pretrained=tag or None, **options)
     except Exception as error:
-        raise _unavailable(f"open_clip:{architecture}/{tag}", error) from error
+        raise unavailable(f"open_clip:{architecture}/{tag}", error) from error
 
 
 def _timm_model(architecture: str, tag: str) -> Any:  # noqa: ANN401
@@ -206,10 +211,11 @@ def _timm_model(architecture: str, tag: str) -> Any:  # noqa: ANN401
     try:
         return timm.create_model(name, pretrained=bool(tag), num_classes=0)
     except Exception as error:
-        raise _unavailable(f"timm:{name}", error) from error
+        raise unavailable(f"timm:{name}", error) from error
 
 
-def _unavailable(name: str, error: Exception) -> BundleError:
+def unavailable(name: str, error: Exception) -> BundleError:
+    """What to say when weights cannot be loaded."""
     reason = (str(error).splitlines() or [type(error).__name__])[0]
     return BundleError(
         f"{name}: the weights cannot be loaded ({reason}); connect to the internet once, or copy"

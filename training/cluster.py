@@ -12,7 +12,7 @@ from geoloc.encoder import FloatArray
 from geoloc.members import Clusters, Members
 from geoloc.retrieval import Gallery
 from training.manifest import Manifest
-from training.prototypes import prototypes
+from training.prototypes import SCALES_KM, prototypes
 
 DIAMETER_KM = 0.25
 """No two photos of a cluster are farther apart."""
@@ -21,7 +21,12 @@ _AT_ONCE = 1000
 """Most photos of a cell that are clustered together: the distances of all pairs are in memory."""
 
 
-def build_gallery(manifest: Manifest, features: FloatArray, cells: CellTable) -> Gallery:
+def build_gallery(
+    manifest: Manifest,
+    features: FloatArray,
+    cells: CellTable,
+    scales_km: tuple[float, ...] = SCALES_KM,
+) -> Gallery:
     """Cluster photos and index them.
 
     Every photo is in a cluster, alone if need be: PIGEON drops what its clustering calls noise, and
@@ -31,6 +36,7 @@ def build_gallery(manifest: Manifest, features: FloatArray, cells: CellTable) ->
         manifest: N photos.
         features: (N, K) retrieval features.
         cells: geocells.
+        scales_km: of the surroundings that prototypes are blended with.
     """
     cell = cells.locate(manifest.latlon)
     cluster = cluster_photos(manifest.latlon, cell)
@@ -49,7 +55,7 @@ def build_gallery(manifest: Manifest, features: FloatArray, cells: CellTable) ->
         licence=ordered.licence,
         author=ordered.author,
     )
-    typical = prototypes(features[order], members.cluster, clusters.latlon)
+    typical = prototypes(features[order], members.cluster, clusters.latlon, scales_km)
     return Gallery.build(clusters, members, typical, features[order], len(cells))
 
 

@@ -150,7 +150,11 @@ def hold_out(
     Returns:
         The calibration, and what was answered for the test photos.
     """
-    manifest, embeddings = calibration_set
+    return calibrate_alone(ranker, *calibration_set), answer_all(ranker, *test_set)
+
+
+def calibrate_alone(ranker: Ranker, manifest: Manifest, embeddings: FloatArray) -> Calibration:
+    """Calibrate a model on photos it never saw; it is given the calibration."""
     weights = group_weights(manifest.group)
     alone = np.zeros(len(manifest), np.intp)
     asked = Rankers([ranker], alone, embeddings, manifest.latlon)
@@ -159,7 +163,7 @@ def hold_out(
     ranker.calibration = _Judge(given, manifest.latlon, weights).fit(
         ranker.calibration, np.arange(len(manifest))
     )
-    return ranker.calibration, answer_all(ranker, *test_set)
+    return ranker.calibration
 
 
 def answer_all(ranker: Ranker, manifest: Manifest, embeddings: FloatArray) -> HeldOut:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from geoloc.bundle import sha256
-from geoloc.encoder import EncoderSpec, OnnxEncoder
+from geoloc.encoder import EncoderSpec, FloatArray, OnnxEncoder
 from geoloc.errors import BundleError
 
 LEAST_COSINE = 0.9999
@@ -32,30 +32,44 @@ def export_onnx(encoder: Any, folder: Path) -> EncoderSpec:  # noqa: ANN401
         BundleError: the exported network does not agree with the original.
     """
     import onnx
+
+    path = folder / "encoder.onnx"
+    onnx.save(_in_half_precision(trace(encoder)), path)
+    spec = exported_spec(encoder.spec, path)
+    pixels = _noise(encoder.spec)
+    cosine = (encoder.embed(pixels) * OnnxEncoder(spec, folder).embed(pixels)).sum(axis=1)
+    if cosine.min() < LEAST_COSINE:
+        raise BundleError(f"{path}: differs from the torch network (cosine {cosine.min():.6f})")
+    return spec
+
+
+def trace(encoder: Any) -> Any:  # noqa: ANN401
+    """The network of a torch encoder as an ONNX model, for any number of photos."""
     import torch
 
-    size = encoder.spec.preprocessing.size
-    pixels = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    path = folder / "encoder.onnx"
     program = torch.onnx.export(
         encoder.module.cpu(),
-        (pixels,),
+        (torch.from_numpy(_noise(encoder.spec)),),
         input_names=["pixels"],
         output_names=["embedding"],
         dynamic_shapes=({0: torch.export.Dim("photos", min=1, max=4096)},),
         dynamo=True,
         verbose=False,
     )
-    onnx.save(_in_half_precision(program.model_proto), path)
-    source = encoder.spec
+    encoder.module.to(encoder.device)
+    return program.model_proto
+
+
+def exported_spec(source: EncoderSpec, path: Path) -> EncoderSpec:
+    """The spec of an encoder that was written to a file."""
     model = "/".join(Path(source.model).parts[-2:])  # of an own model, not where it was made
-    spec = EncoderSpec("onnx", model, sha256(path), source.dim, source.preprocessing)
-    cosine = (encoder.embed(pixels.numpy()) * OnnxEncoder(spec, folder).embed(pixels.numpy())).sum(
-        1
-    )
-    if cosine.min() < LEAST_COSINE:
-        raise BundleError(f"{path}: differs from the torch network (cosine {cosine.min():.6f})")
-    return spec
+    return EncoderSpec("onnx", model, sha256(path), source.dim, source.preprocessing)
+
+
+def _noise(spec: EncoderSpec) -> FloatArray:
+    """Two inputs (2, 3, size, size)."""
+    shape = 2, 3, spec.preprocessing.size, spec.preprocessing.size
+    return np.random.default_rng(0).uniform(-1.0, 1.0, shape).astype(np.float32)
 
 
 def _in_half_precision(model: Any) -> Any:  # noqa: ANN401

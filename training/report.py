@@ -163,7 +163,7 @@ def model_card(
         measured,
     ]
     for part_name, part in metrics.items():
-        lines += ["", f"## {part_name}", "", markdown_table(part), "", *_honesty(part)]
+        lines += ["", f"## {part_name}", "", markdown_table(part), "", *honesty(part)]
     return "\n".join(lines) + "\n"
 
 
@@ -172,7 +172,9 @@ def licences(manifest: Manifest) -> dict[str, int]:
     return dict(Counter(str(licence) for licence in manifest.licence if licence))
 
 
-def _honesty(part: dict[str, Any]) -> list[str]:
+def honesty(part: dict[str, Any]) -> list[str]:
+    """What radii, cells and claims were worth on one collection, as lines of Markdown."""
+
     def sentence(level: str) -> str:
         held, radius = part["coverage"][level], part["median_radius_km"][level]
         return (

@@ -1,0 +1,1 @@
+"""A model of the whole world from published weights: the `geoclip` bundle."""
