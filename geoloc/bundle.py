@@ -79,10 +79,8 @@ def find(name_or_path: str | os.PathLike[str]) -> Path:
     path = Path(name_or_path)
     if (path / "bundle.json").is_file():
         return path
-    if path.name == str(name_or_path):
-        for place in (installed.folder(), EMBEDDED):
-            if (place / path / "bundle.json").is_file():
-                return place / path
+    if path.name in names() and path.name == str(name_or_path):
+        return (installed.folder() if path.name in installed.names() else EMBEDDED) / path
     if path.exists():
         raise BundleError(
             f"{path}: no bundle (there is no bundle.json in it); make one with geoloc-train learn"
@@ -113,10 +111,10 @@ def load(name_or_path: str | os.PathLike[str]) -> Bundle:
         spec = EncoderSpec.from_dict(manifest["encoder"])
         cells = CellTable.read(path / "cells.parquet")
     except (KeyError, TypeError, ValueError) as error:
-        raise _damaged(path / "bundle.json", str(error)) from error
+        raise damaged(path / "bundle.json", str(error)) from error
     heads = Heads.read(path / "heads.safetensors")
     if len(heads.prior) != len(cells):
-        raise _damaged(path / "heads.safetensors", "it belongs to other cells")
+        raise damaged(path / "heads.safetensors", "it belongs to other cells")
     gallery = Gallery.read(path, len(cells))
     ranker = Ranker(cells, heads, gallery, Calibration.read(path / "calibration.json"))
     attributes = None
@@ -136,7 +134,7 @@ def verify(path: Path) -> dict[str, Any]:
         manifest: dict[str, Any] = json.loads((path / "bundle.json").read_text(encoding="utf-8"))
         version, checksums = manifest["schema_version"], dict(manifest["sha256"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _damaged(path / "bundle.json", f"{type(error).__name__}: {error}") from error
+        raise damaged(path / "bundle.json", f"{type(error).__name__}: {error}") from error
     if version != SCHEMA_VERSION:
         raise BundleError(
             f"{path}: bundle schema {version}, this program reads {SCHEMA_VERSION};"
@@ -144,9 +142,13 @@ def verify(path: Path) -> dict[str, Any]:
         )
     for name in {*FILES, *checksums}:
         if not (path / name).is_file():
-            raise _damaged(path / name, "missing")
-        if checksums.get(name) != sha256(path / name):
-            raise _damaged(path / name, "its checksum differs from bundle.json")
+            raise damaged(path / name, "missing")
+        try:
+            digest = sha256(path / name)
+        except OSError as error:
+            raise damaged(path / name, error.strerror or "unreadable") from error
+        if checksums.get(name) != digest:
+            raise damaged(path / name, "its checksum differs from bundle.json")
     return manifest
 
 
@@ -221,5 +223,6 @@ def _is_empty(path: Path) -> bool:
     return path.is_dir() and not any(path.iterdir())
 
 
-def _damaged(path: Path, reason: str) -> BundleError:
+def damaged(path: Path, reason: str) -> BundleError:
+    """The error that names a file of a bundle and what is wrong with it."""
     return BundleError(f"{path}: damaged bundle ({reason}); fetch or make it again")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import entry_points
@@ -34,7 +35,9 @@ def show() -> int:
     from geoloc import bundle, installed
     from geoloc.errors import GeolocError
 
-    table = Table("name", "encoder", "photos or points", "licences", "MB", box=None, pad_edge=False)
+    table = Table("name", "encoder", "photos or points", box=None, pad_edge=False)
+    table.add_column("licences", overflow="fold")
+    table.add_column("MB", justify="right")
     failed = 0
     for name in sorted(bundle.names(), key=lambda name: name != installed.best()):
         path = bundle.find(name)
@@ -42,7 +45,7 @@ def show() -> int:
             table.add_row(name, *_told(path))
         except GeolocError as error:
             failed = fail("geoloc", error)
-    Console(width=None).print(table)
+    Console(width=None if sys.stdout.isatty() else 110).print(table)
     return failed
 
 
@@ -53,13 +56,16 @@ def _told(path: Path) -> list[str]:
     from geoloc import bundle
 
     manifest = bundle.verify(path)
-    encoder = manifest["encoder"]
-    licences = list(manifest["licences"])
+    try:
+        encoder = "{model} ({kind})".format(**manifest["encoder"])
+        licences = list(manifest["licences"])
+    except (KeyError, TypeError) as error:
+        raise bundle.damaged(path / "bundle.json", f"{type(error).__name__}: {error}") from error
     more = f" and {len(licences) - 2} more" if len(licences) > 2 else ""
     size = sum(file.stat().st_size for file in path.iterdir())
     members = pq.read_metadata(path / "members.parquet").num_rows
     return [
-        f"{encoder['model']} ({encoder['kind']})",
+        encoder,
         f"{members:,}",
         "; ".join(licences[:2]) + more,
         f"{size / 1e6:,.0f}",
@@ -81,9 +87,9 @@ def get(
     """
     from geoloc import bundle, installed
     from geoloc.errors import GeolocError
-    from geoloc.fetch import fetch
+    from geoloc.fetch import HUB, fetch
 
-    called = name or source.rstrip("/").rpartition("/")[2]
+    called = name or source.removeprefix(HUB).rstrip("/").rpartition("/")[2]
     try:
         target = installed.target(called)
         for builder in entry_points(group=BUILDERS, name=source):
@@ -124,8 +130,8 @@ def _bar() -> Iterator[Tell]:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
 
-    with Progress(
-        BarColumn(), DownloadColumn(), TransferSpeedColumn(), console=Console(stderr=True)
-    ) as progress:
+    console = Console(stderr=True)
+    columns = BarColumn(), DownloadColumn(), TransferSpeedColumn()
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("", total=None)
         yield lambda came, expected: progress.update(task, advance=came)

@@ -29,7 +29,7 @@ def choose() -> str:
     if installed.best() == installed.WORLD:
         return installed.WORLD
     if _can_offer() and _accepted():
-        (builder,) = entry_points(group="geoloc.bundles", name=installed.WORLD)
+        builder, *_ = entry_points(group="geoloc.bundles", name=installed.WORLD)
         if builder.load()(out=installed.target(installed.WORLD)) == 0:
             return installed.WORLD
     print(KNOWS_LITTLE, file=sys.stderr)
@@ -39,7 +39,8 @@ def choose() -> str:
 def _can_offer() -> bool:
     """Whether there is a person to ask, who was not asked before, and a network."""
     return (
-        sys.stdin.isatty()
+        sys.stdin is not None
+        and sys.stdin.isatty()
         and sys.stderr.isatty()
         and not _asked().exists()
         and bool(entry_points(group="geoloc.bundles", name=installed.WORLD))
@@ -71,8 +72,11 @@ def _online() -> bool:
     try:
         from huggingface_hub import constants
 
-        host = urlsplit(constants.ENDPOINT).hostname or ""
-        socket.create_connection((host, 443), _NETWORK_S).close()
+        if constants.HF_HUB_OFFLINE:
+            return False
+        place = urlsplit(constants.ENDPOINT)
+        address = (place.hostname or "", place.port or 443)
+        socket.create_connection(address, _NETWORK_S).close()
     except (ImportError, OSError):
         return False
     return True

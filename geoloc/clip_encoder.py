@@ -19,6 +19,19 @@ IMAGE_HEAD = "image_head.safetensors"
 
 GEOCLIP_DIM = 512
 
+_UNDESCRIBED = {
+    "osv5m/baseline": {
+        "image_size": 224,
+        "patch_size": 14,
+        "hidden_size": 1024,
+        "intermediate_size": 4096,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 16,
+        "hidden_act": "gelu",
+    }
+}
+"""Vision configurations of models whose own config.json has none."""
+
 Tensors = dict[str, Any]
 
 
@@ -65,7 +78,7 @@ def _image_head(folder: Path) -> Any:  # noqa: ANN401
 class HubClipEncoder(TorchEncoder):
     """A CLIP image tower in the layout of Hugging Face's transformers, which it does not need.
 
-    `model` is the name of a model on the Hub or a folder with config.json and model.safetensors.
+    `model` is the name of a model on the Hub or a folder with the same files.
     """
 
     def __init__(self, spec: EncoderSpec) -> None:
@@ -79,27 +92,46 @@ def describe_hub_clip(model: str) -> EncoderSpec:
     tower = tower_of(config, weights)
     size = int(config["image_size"])
     pixels = Preprocessing(size, CLIP_MEAN, CLIP_STD, resize="clip")
-    return EncoderSpec("hf_clip", model, "", int(tower.proj.shape[1]), pixels)
+    dim = int(config["hidden_size"] if tower.proj is None else tower.proj.shape[1])
+    return EncoderSpec("hf_clip", model, "", dim, pixels)
 
 
 def _published(model: str) -> tuple[dict[str, Any], Tensors]:
     """Vision configuration and weights, downloaded once."""
-    try:
-        from huggingface_hub import hf_hub_download
-        from safetensors.torch import load_file
-    except ImportError as error:
-        raise MissingExtraError("huggingface_hub", "gpu") from error
+    import torch
+    from safetensors.torch import load_file
+
     folder = Path(model)
     try:
-        paths = [
-            folder / name if folder.is_dir() else Path(hf_hub_download(model, name))
-            for name in ("config.json", "model.safetensors")
-        ]
-        config = json.loads(paths[0].read_text(encoding="utf-8"))
-        vision = {"projection_dim": config.get("projection_dim"), **config["vision_config"]}
-        return vision, load_file(paths[1])
+        if not folder.is_dir():
+            folder = _downloaded(model)
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        vision = config["vision_config"] if "vision_config" in config else _UNDESCRIBED[model]
+        path = folder / "model.safetensors"
+        if path.is_file():
+            return vision, load_file(path)
+        older = folder / "pytorch_model.bin"
+        return vision, torch.load(older, map_location="cpu", weights_only=True)
+    except MissingExtraError:
+        raise
     except Exception as error:  # the Hub's errors have no common base
         raise unavailable(f"hf_clip:{model}", error) from error
+
+
+def _downloaded(model: str) -> Path:
+    """Folder with the files of a model on the Hub, fetched once, checked and resumed by it."""
+    try:
+        from huggingface_hub import list_repo_files, snapshot_download
+        from huggingface_hub.errors import OfflineModeIsEnabled
+    except ImportError as error:
+        raise MissingExtraError("huggingface_hub", "gpu") from error
+    wanted = ["config.json", "model.safetensors"]
+    try:
+        if "model.safetensors" not in list_repo_files(model):
+            wanted[1] = "pytorch_model.bin"
+    except OfflineModeIsEnabled:  # what is in the cache
+        wanted.append("pytorch_model.bin")
+    return Path(snapshot_download(model, allow_patterns=wanted))
 
 
 def tower_of(config: dict[str, Any], weights: Tensors) -> Any:  # noqa: ANN401
@@ -118,6 +150,7 @@ def tower_of(config: dict[str, Any], weights: Tensors) -> Any:  # noqa: ANN401
     quick = config.get("hidden_act", "quick_gelu") == "quick_gelu"
     try:
         renamed = open_clip_names(weights)
+        projection = renamed.get("proj", torch.empty(0, 1))
         tower = VisionTransformer(
             image_size=int(config["image_size"]),
             patch_size=int(config["patch_size"]),
@@ -125,9 +158,11 @@ def tower_of(config: dict[str, Any], weights: Tensors) -> Any:  # noqa: ANN401
             layers=int(config["num_hidden_layers"]),
             heads=int(config["num_attention_heads"]),
             mlp_ratio=config["intermediate_size"] / config["hidden_size"],
-            output_dim=renamed["proj"].shape[1],
+            output_dim=projection.shape[1],
             act_layer=QuickGELU if quick else torch.nn.GELU,
         )
+        if "proj" not in renamed:
+            tower.proj = None
         tower.load_state_dict(renamed)
     except (KeyError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
@@ -178,8 +213,9 @@ def open_clip_names(weights: Tensors) -> Tensors:
             named[layer + whole] = tensor
     for name, parts in joined.items():
         named[name] = torch.cat([parts[which] for which in "qkv"])
-    projection = prefix.removesuffix("vision_model.") + "visual_projection.weight"
-    named["proj"] = weights[projection].T.contiguous()
+    projection = weights.get(prefix.removesuffix("vision_model.") + "visual_projection.weight")
+    if projection is not None:
+        named["proj"] = projection.T.contiguous()
     return named
 
 

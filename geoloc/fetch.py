@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import urllib.error
 import urllib.request
-from collections.abc import Callable
-from http.client import HTTPException
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from http.client import HTTPException, HTTPResponse
 from pathlib import Path
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from geoloc import bundle as bundles
 from geoloc.errors import BundleError
 
 TIMEOUT_S = 30.0
-BLOCK = 2**20
+BLOCK = 2**16
 MARGIN_BYTES = 2**26
 """Kept free on the disk."""
 
 HUB = "hf:"
 """Before OWNER/NAME: a model repository of the Hugging Face Hub."""
+
+FILE_NAME = re.compile(r"\w[\w.-]{0,99}", re.ASCII)
+"""What a file of a bundle may be called: never a path, never hidden."""
 
 Tell = Callable[[int, int | None], None]
 """Told how many bytes came, and how many are expected of this file."""
@@ -47,22 +52,28 @@ def fetch(address: str, target: Path, tell: Tell = lambda came, expected: None) 
         manifest = partial / "bundle.json"
         manifest.unlink(missing_ok=True)  # another version may have been published meanwhile
         _download(urljoin(base, "bundle.json"), manifest, tell)
-        for name, digest in _files(manifest).items():
-            _one(urljoin(base, quote(name)), partial / name, digest, tell)
+        files = _files(manifest, base)
+        for name, digest in files.items():
+            _one(urljoin(base, name), partial / name, digest, tell)
         bundles.verify(partial)
         with bundles.writing(target) as folder:
-            for path in partial.iterdir():
-                path.rename(folder / path.name)
+            for name in (manifest.name, *files):  # and nothing left of an earlier version
+                (partial / name).rename(folder / name)
     except OSError as error:
         raise BundleError(
             f"{target}: cannot be written ({error.strerror or error}); free some space, then run"
             " the same command again: it goes on where it stopped"
         ) from error
+    finally:
+        with suppress(OSError):  # stays where something of it came
+            partial.rmdir()
     shutil.rmtree(partial, ignore_errors=True)
     return target
 
 
 def _base(address: str) -> str:
+    """The URL that the files of a bundle lie below."""
+    base = address
     if address.startswith(HUB):
         try:
             from huggingface_hub import constants
@@ -70,21 +81,25 @@ def _base(address: str) -> str:
             from geoloc.errors import MissingExtraError
 
             raise MissingExtraError("huggingface_hub", "train") from error
-        return f"{constants.ENDPOINT}/{address.removeprefix(HUB)}/resolve/main/"
-    if urlsplit(address).scheme not in ("http", "https"):
+        base = f"{constants.ENDPOINT}/{address.removeprefix(HUB)}/resolve/main"
+    try:
+        parts = urlsplit(base)
+    except ValueError:  # brackets that do not match
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname or not base.isascii():
         raise BundleError(f"{address}: not an address; give https://…/NAME/ or hf:OWNER/NAME")
-    return address.rstrip("/") + "/"
+    return base.rstrip("/") + "/"
 
 
-def _files(manifest: Path) -> dict[str, str]:
+def _files(manifest: Path, base: str) -> dict[str, str]:
     """Names and checksums that a bundle.json lists."""
     try:
-        files = dict(json.loads(manifest.read_text(encoding="utf-8"))["sha256"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise BundleError(f"{manifest.name}: what was found there is no bundle") from error
+        files = dict(json.loads(manifest.read_text(encoding="utf-8"))["sha256"].items())
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BundleError(f"{base}: no bundle is there; check the address") from error
     for name in files:
-        if name != Path(name).name or name.startswith("."):
-            raise BundleError(f"{name!r}: a bundle has no such file; do not trust this address")
+        if not FILE_NAME.fullmatch(name):
+            raise BundleError(f"{base}: a bundle has no file {name!r}; do not trust this address")
     return files
 
 
@@ -106,37 +121,60 @@ def _one(address: str, path: Path, digest: str, tell: Tell) -> None:
 def _download(address: str, path: Path, tell: Tell) -> None:
     """Append to a file what is missing of it."""
     have = path.stat().st_size if path.exists() else 0
-    request = urllib.request.Request(address)
-    if have:
-        request.add_header("Range", f"bytes={have}-")
-    try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
-            resumed = answer.status == 206
-            length = answer.headers.get("Content-Length")
-            expected = None if length is None else int(length) + (have if resumed else 0)
-            _check_space(path, int(length or 0))
-            with path.open("ab" if resumed else "wb") as file:
-                while block := answer.read(BLOCK):
-                    file.write(block)
-                    tell(len(block), expected)
-                file.flush()
-                os.fsync(file.fileno())
-                size = file.tell()
-    except urllib.error.HTTPError as error:
-        if error.code == 416 and have:  # all of it had come
-            return
-        raise BundleError(f"{address}: {error.code} {error.reason}; check the address") from error
-    except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError) as error:
-        reason = getattr(error, "reason", None) or error
-        raise BundleError(
-            f"{address}: cannot be reached ({reason}); check the connection and run the same"
-            " command again, or copy the bundle from another machine and give its path"
-        ) from error
+    answer = _ask(address, have)
+    if answer is None:
+        return
+    with answer:
+        resumed = answer.status == 206
+        expected = None if answer.length is None else answer.length + (have if resumed else 0)
+        _check_space(path, answer.length or 0)
+        with path.open("ab" if resumed else "wb") as file:
+            for block in _blocks(answer, address):
+                file.write(block)
+                tell(len(block), expected)
+            file.flush()
+            os.fsync(file.fileno())
+            size = file.tell()
     if expected is not None and size < expected:
         raise BundleError(
             f"{address}: the connection broke after {size:,} of {expected:,} bytes; run the same"
             " command again: it goes on from there"
         )
+
+
+def _ask(address: str, have: int) -> HTTPResponse | None:
+    """A server's answer with what follows the bytes we have; None where nothing does."""
+    request = urllib.request.Request(address)
+    if have:
+        request.add_header("Range", f"bytes={have}-")
+    try:
+        answer: HTTPResponse = urllib.request.urlopen(request, timeout=TIMEOUT_S)
+    except urllib.error.HTTPError as error:
+        if error.code == 416 and have:
+            return None
+        raise BundleError(
+            f"{address}: {error.code} {error.reason}; check the address, or try again later"
+        ) from error
+    except (OSError, HTTPException) as error:
+        raise _unreachable(address, error) from error
+    return answer
+
+
+def _blocks(answer: HTTPResponse, address: str) -> Iterator[bytes]:
+    """What comes; errors of the network are told from those of the disk here."""
+    try:
+        while block := answer.read(BLOCK):
+            yield block
+    except (OSError, HTTPException) as error:
+        raise _unreachable(address, error) from error
+
+
+def _unreachable(address: str, error: Exception) -> BundleError:
+    return BundleError(
+        f"{address}: cannot be reached ({getattr(error, 'reason', None) or error}); check the"
+        " connection and run the same command again, or copy the bundle from another machine and"
+        " give its path"
+    )
 
 
 def _check_space(path: Path, needed: int) -> None:

@@ -32,7 +32,11 @@ def target(name: str) -> Path:
 
 def names() -> list[str]:
     """Names of the installed bundles."""
-    return sorted(path.parent.name for path in folder().glob("*/bundle.json"))
+    try:
+        paths = list(folder().glob("[!.]*/bundle.json"))  # a hidden one is on its way
+    except OSError:  # a home that may not be looked into
+        return []
+    return sorted(path.parent.name for path in paths)
 
 
 def best() -> str:

@@ -17,7 +17,7 @@ from training.finetune_cli import app as finetune_app
 from training.manifest_cli import audit_app, manifest_app, split_app
 from training.plan_cli import app as plan_app
 from training.pretrain_cli import app as pretrain_app
-from training.progress import Progress, require
+from training.progress import Progress, require, show_licence
 from training.recipe_cli import pigeon_app, pigeotto_app
 from training.synthetic_cli import app as planet_app
 
@@ -63,8 +63,9 @@ def learn(
     out
         The bundle to write.
     encoder
-        Whose image encoder to use: a bundle, efficientnet_lite0..2, open_clip:ARCHITECTURE/TAG or
-        timm:MODEL.TAG.
+        Whose image encoder to use: a bundle, efficientnet_lite0..2, a published one (clip, siglip2,
+        dinov3, streetclip, osv5m), open_clip:ARCHITECTURE/TAG, timm:MODEL.TAG or
+        hf_clip:OWNER/MODEL.
     coordinates
         Parquet table of photo coordinates of the world (lat, lon, perhaps author), from which cells
         and prior are drawn beside those of the photos; may be given several times.
@@ -76,6 +77,7 @@ def learn(
     progress = Progress()
     try:
         require("torch", "onnx", "faiss", "onnxruntime")
+        show_licence(encoder)
         from training.recipes import learn as recipe
 
         with progress:

@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 
 from geoloc.console import BAD_INPUT, fail, fail_writing
 from training.head_config import PRESETS
-from training.progress import Progress, require
+from training.progress import Progress, require, show_licence
 
 embed_app = App(name="embed", help="Embed the photos of a table.")
 assemble_app = App(name="assemble", help="Heads, clusters, calibration: embedded photos to bundle.")
@@ -55,6 +55,7 @@ def embed(
         from training.encoders import load_encoder
 
         table = photo_table.read(photos)
+        show_licence(encoder)
         loaded = load_encoder(encoder, cache or default_cache())
         with progress:
             progress.stage("embedding photos", len(table))
@@ -112,6 +113,7 @@ def assemble(
         from training.encoders import load_encoder
 
         table = CellTable.read(cells)
+        show_licence(encoder)
         loaded = load_encoder(encoder, cache or default_cache())
         with progress:
             stage(EmbeddedTable(embedded), table, loaded, out, PRESETS[preset](),

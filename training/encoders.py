@@ -13,6 +13,7 @@ from typing import Any
 from geoloc import bundle as bundles
 from geoloc.encoder import EncoderSpec, ImageEncoder, OnnxEncoder, Preprocessing, build_encoder
 from geoloc.errors import MissingExtraError
+from geoloc.public_encoders import public_encoders
 from training.export import export_onnx
 
 EFFICIENTNET_LITE = {
@@ -40,14 +41,16 @@ def load_encoder(name: str, cache: Path) -> LoadedEncoder:
     """Load an encoder, exporting it to ONNX unless that was done before.
 
     Args:
-        name: a bundle (name or path), a key of EFFICIENTNET_LITE, or a model of open_clip or timm
-            as `geoloc.torch_encoder.describe` takes it.
+        name: a bundle (name or path), a key of EFFICIENTNET_LITE, a name of
+            `geoloc.public_encoders`, or a model as `geoloc.torch_encoder.describe` takes it.
         cache: folder in which exported encoders are kept.
 
     Raises:
         BundleError: there is no such encoder, or its weights cannot be loaded.
         MissingExtraError: its library is not installed.
     """
+    if name in public_encoders():
+        name = public_encoders()[name].encoder
     if name not in EFFICIENTNET_LITE and ":" not in name:
         folder = bundles.find(name)
         spec = EncoderSpec.from_dict(bundles.verify(folder)["encoder"])

@@ -22,6 +22,14 @@ def require(*packages: str) -> None:
             raise MissingExtraError(package, "train")
 
 
+def show_licence(encoder: str) -> None:
+    """Say whose published weights are about to be fetched, and what their licence allows."""
+    from geoloc.public_encoders import notice
+
+    if said := notice(encoder):
+        print(f"geoloc-train: {said}", file=sys.stderr)
+
+
 class Progress:
     """A bar for each stage, on standard error: a `training.recipes.Reporter`."""
 

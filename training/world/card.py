@@ -10,15 +10,16 @@ from training.world.encoder import WorldEncoder
 from training.world.geoclip import PACKAGE
 
 PUBLISHED = """\
-GeoCLIP's own accuracy on IM2GPS3k, as its authors published it (Vivanco Cepeda et al., NeurIPS
-2023): 14.1 / 34.5 / 50.7 / 69.7 / 83.8 % within 1 / 25 / 200 / 750 / 2500 km. It is theirs, for their
+GeoCLIP's own accuracy on IM2GPS3k, as its authors published it (Vivanco Cepeda et al. 2023):
+14.1 / 34.5 / 50.7 / 69.7 / 83.8 % within 1 / 25 / 200 / 750 / 2500 km. It is theirs, for their
 gallery of 100,000 points; this bundle was not measured on IM2GPS3k."""
 
 UNTRIED = """\
 **Not tried on photographs.** The weights come without photos. The radii and the order of
 candidates were fitted on simulated photos (location vectors mixed with look-alikes and noise), so
 they say what the pipeline behind the encoder does, and nothing certain about yours: the bundle
-never says that it is sure. `geoloc bundle build geoclip --photos PHOTOS` calibrates it on geotagged photos."""
+never says that it is sure. `geoloc bundle build geoclip --photos PHOTOS` calibrates it on geotagged
+photos."""
 
 
 def world_card(name: str, ranker: Ranker, encoder: WorldEncoder, metrics: dict[str, Any]) -> str:

