@@ -27,5 +27,6 @@ def public_encoders() -> dict[str, PublicEncoder]:
 
 def notice(name: str) -> str | None:
     """What to say before the weights of a name are downloaded; None for another name."""
-    known = public_encoders().get(name)
-    return known and f"{name}: {known.encoder}, by {known.by}; licence: {known.licence}"
+    if (known := public_encoders().get(name)) is None:
+        return None
+    return f"{name}: {known.encoder}, by {known.by}; licence: {known.licence}"

@@ -19,6 +19,14 @@ def shared() -> Path:
     return SHARED
 
 
+@pytest.fixture(scope="session", autouse=True)
+def nothing_installed(tmp_path_factory):
+    """Tests know the embedded bundle only, whatever this machine has."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def photo_folder(tmp_path_factory) -> Path:
     """60 geotagged photos of three places with their own looks, one without GPS, one damaged."""

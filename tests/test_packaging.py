@@ -155,7 +155,7 @@ def test_every_program_explains_itself_without_extras(bare, program, tmp_path):
 @pytest.mark.parametrize(
     ("where", "extra", "command"),
     [
-        ("bare", "cpu", ["geoloc", "locate", "photo.jpg"]),
+        ("bare", "cpu", ["geoloc", "locate", "photo.jpg", "--bundle", "starter"]),
         ("runtime", "demo", ["geoloc-demo"]),
         ("runtime", "train", ["geoloc-train", "learn", ".", "-o", "my.bundle"]),
     ],

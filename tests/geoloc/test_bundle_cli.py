@@ -1,15 +1,14 @@
 """`geoloc bundle`, as whole processes, with bundles of a real server."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
 
 import pytest
-from test_fetch import Publisher
+from publisher import Publisher
 
-from geoloc import bundle, choice, installed
+from geoloc import bundle, bundle_cli, choice, installed
 
 STARTER = bundle.EMBEDDED / "starter"
 
@@ -40,8 +39,7 @@ def test_fetched_verified_listed_and_used(photo_folder, home):
         done = geoloc("bundle", "get", server.address)
         assert (done.returncode, done.stderr) == (0, "")  # no bar where nobody watches
         assert "geoloc locate PHOTO --bundle world" in done.stdout
-        named = geoloc("bundle", "get", server.address, "--name", "mine")
-        assert "--bundle mine" in named.stdout
+    shutil.copytree(home / "world", home / "mine")
     assert installed.names() == ["mine", "world"]
 
     checked = geoloc("bundle", "verify", "mine")
@@ -76,18 +74,18 @@ def test_the_starter_is_listed():
 
 
 @pytest.mark.parametrize("lost", ["encoder", "licences"])
-def test_a_description_without_its_parts_is_one_line(home, lost):
+def test_a_description_without_its_parts_is_one_line(home, lost, capsys):
     shutil.copytree(STARTER, home / "odd")
     path = home / "odd" / "bundle.json"
     manifest = json.loads(path.read_text())
     del manifest[lost]
     path.write_text(json.dumps(manifest))
-    done = geoloc("bundle", "list")
-    assert done.returncode == 2
-    (line,) = done.stderr.splitlines()
+    assert bundle_cli.show() == 2
+    shown = capsys.readouterr()
+    (line,) = shown.err.splitlines()
     assert f"{path}: damaged bundle" in line
     assert lost in line
-    assert "starter" in done.stdout
+    assert "starter" in shown.out
 
 
 def test_the_world_model_is_listed_first_and_not_built_twice(home):
@@ -108,16 +106,20 @@ def test_without_a_network():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "reason"),
+    ("call", "reason"),
     [
-        (["get", "nosuch"], "nosuch: not an address; give https://"),
-        (["get", "http://127.0.0.1:9/world/", "--name", "../x"], "'../x': not a name"),
-        (["verify", "nosuch"], "nosuch: no such bundle; give the path of one, or a name: starter"),
-        (["verify", "geoclip"], "geoclip: not installed yet; run  geoloc bundle get geoclip"),
+        (lambda: bundle_cli.get("nosuch"), "nosuch: not an address; give https://"),
+        (lambda: bundle_cli.get("http://127.0.0.1:9/x/", name="../x"), "'../x': not a name"),
+        (lambda: bundle_cli.verify("nosuch"), "nosuch: no such bundle; give the path of one, or"),
+        (lambda: bundle_cli.verify("geoclip"), "geoclip: not installed yet; run  geoloc bundle"),
     ],
 )
-def test_unknown_names(arguments, reason):
-    assert refusal("bundle", *arguments).startswith(f"geoloc: {reason}")
+def test_unknown_names(call, reason, capsys):
+    assert call() == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    (line,) = shown.err.splitlines()
+    assert line.startswith(f"geoloc: {reason}")
 
 
 def test_a_hub_address_names_the_bundle(monkeypatch, home):
@@ -125,8 +127,10 @@ def test_a_hub_address_names_the_bundle(monkeypatch, home):
         server.prefix = "/world/resolve/main/"
         monkeypatch.setenv("HF_ENDPOINT", server.url)
         done = geoloc("bundle", "get", "hf:world")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert installed.names() == ["world"]
+        assert (done.returncode, done.stderr) == (0, "")
+        done = geoloc("bundle", "get", "hf:world", "--name", "mine")
+        assert "geoloc locate PHOTO --bundle mine" in done.stdout
+    assert installed.names() == ["mine", "world"]
 
 
 def test_what_can_be_built_is_said():
@@ -156,14 +160,3 @@ def test_the_starter_says_so_unless_it_was_asked_for(photo_folder):
     assert asked.stderr == ""
     assert unasked.stdout == asked.stdout
     assert (unasked.returncode, asked.returncode) == (0, 0)
-
-
-def test_a_closed_terminal_is_no_terminal(photo_folder):
-    """As a service starts it: without a standard input."""
-    command = [sys.executable, "-m", "geoloc.cli", "locate", photo_folder / "nosuch.jpg"]
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, preexec_fn=lambda: os.close(0)
-    )
-    assert done.returncode == 2
-    assert done.stderr.startswith(choice.KNOWS_LITTLE)
-    assert "Traceback" not in done.stderr

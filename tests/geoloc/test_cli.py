@@ -52,7 +52,8 @@ def test_json_and_geojson(photo_folder):
 
 def test_bad_photos_are_one_line_each_and_the_others_are_answered(tmp_path, photo_folder):
     bad = bad_inputs(tmp_path)
-    done = geoloc("locate", *bad, photo_folder / "00.jpg", "--json", cwd=tmp_path)
+    photos = [*bad, photo_folder / "00.jpg"]
+    done = geoloc("locate", *photos, "--bundle", "starter", "--json", cwd=tmp_path)
     assert done.returncode == 2
     assert len(done.stdout.splitlines()) == 1
     lines = done.stderr.splitlines()
@@ -115,7 +116,8 @@ def test_what_is_known_beforehand_is_kept_to(photo_folder):
     ],
 )
 def test_a_place_that_is_none_is_one_line(photo_folder, within, reason):
-    done = geoloc("locate", photo_folder / "00.jpg", "--within", within)
+    photo = photo_folder / "00.jpg"
+    done = geoloc("locate", photo, "--bundle", "starter", "--within", within)
     assert done.returncode == 2
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()
