@@ -23,6 +23,8 @@ app = App(
     help="Where was this photo taken? Answers offline; photos stay on this machine.",
 )
 
+app.command("geoloc.game.cli:app", name="play")
+
 Photos = Annotated[list[str], Parameter(negative=(), help="Photos: JPEG, PNG, WebP, HEIC, TIFF.")]
 Top = Annotated[int, Parameter(name=["--top", "-k"], validator=validators.Number(gte=1, lte=40))]
 
