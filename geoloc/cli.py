@@ -23,7 +23,11 @@ app = App(
     help="Where was this photo taken? Answers offline; photos stay on this machine.",
 )
 
-app.command("geoloc.game.cli:app", name="play")
+app.command(
+    "geoloc.game.cli:play",
+    name="play",
+    help="Let systems play GeoGuessr against each other, offline.",
+)
 
 Photos = Annotated[list[str], Parameter(negative=(), help="Photos: JPEG, PNG, WebP, HEIC, TIFF.")]
 Top = Annotated[int, Parameter(name=["--top", "-k"], validator=validators.Number(gte=1, lte=40))]

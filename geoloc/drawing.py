@@ -109,4 +109,3 @@ def _ring(points: FloatArray) -> str:
     steps = steps[(steps != 0).any(axis=1)]
     relative = "".join(f"l{x / _STEPS:g},{y / _STEPS:g}" for x, y in steps.tolist())
     return f"M{whole[0, 0] / _STEPS:g},{whole[0, 1] / _STEPS:g}{relative}"
-

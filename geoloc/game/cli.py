@@ -7,19 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from cyclopts import App, Parameter, validators
+from cyclopts import Parameter, validators
 
 from geoloc.console import fail, fail_writing
 
 if TYPE_CHECKING:
     from geoloc.game.tournament import Tournament
 
-app = App(name="play", help="Let systems play GeoGuessr against each other, offline.")
-
 Some = Annotated[int | None, Parameter(validator=validators.Number(gte=1))]
 
 
-@app.default
 def play(
     places: Path,
     /,

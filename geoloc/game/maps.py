@@ -40,7 +40,8 @@ def make_map(name: str, places: Places, draw: str = "places") -> GameMap:
     weight = weigh(places.latlon)
     if not weight.sum():
         raise GameError(f"{name}: nobody lives near any of its places; draw places alike")
-    return GameMap(f"{name}, by {draw}", places, weight / weight.sum())
+    called = name if draw == DRAWS[0] else f"{name} by {draw}"
+    return GameMap(called, places, weight / weight.sum())
 
 
 def read_map(path: Path, places: Places) -> GameMap:
@@ -96,31 +97,22 @@ def draw_pool(game_map: GameMap, count: int, rng: np.random.Generator) -> npt.ND
 
 
 def draw_games(
-    pool: npt.NDArray[np.intp], games: int, rounds: int, rng: np.random.Generator
+    count: int, games: int, rounds: int, rng: np.random.Generator
 ) -> npt.NDArray[np.intp]:
-    """Draw games from a pool of places, no place twice in a game.
+    """Draw games from a pool: shuffle it again and again, and deal rounds from the top.
 
     Args:
-        pool: (P,) places, with at least `rounds` different ones.
+        count: entries of the pool, at least `rounds`.
         games: how many games.
         rounds: of each game.
         rng: the source of chance.
 
     Returns:
-        (games, rounds) places.
+        (games, rounds) entries, none twice in a game.
     """
-    drawn = pool[rng.integers(len(pool), size=(games, rounds))]
-    for number in range(1, rounds):
-        again = np.arange(games)
-        while len(again := again[_repeats(drawn[again], number)]):
-            drawn[again, number] = pool[rng.integers(len(pool), size=len(again))]
-    return drawn
-
-
-def _repeats(drawn: npt.NDArray[np.intp], number: int) -> npt.NDArray[np.bool_]:
-    """Games (G,) whose round `number` shows a place again."""
-    again: npt.NDArray[np.bool_] = (drawn[:, :number] == drawn[:, [number]]).any(axis=1)
-    return again
+    dealt = count // rounds
+    decks = rng.permuted(np.tile(np.arange(count), (-(-games // dealt), 1)), axis=1)
+    return decks[:, : dealt * rounds].reshape(-1, rounds)[:games]
 
 
 def _alike(latlon: FloatArray) -> FloatArray:

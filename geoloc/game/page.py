@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from geocells.places import describe
+from geocells.sphere import FloatArray
 from geoloc.drawing import WORLD_PX, mercator, page, world
 from geoloc.game.modes import Scored, duel_points, streaks, totals
 from geoloc.game.report import between, headline, median
@@ -85,7 +87,7 @@ def _duel(
         said = [
             _said(scored, player, place)
             + (f", {heal:+,} healed" if heal else "")
-            + (f", {-damage:,} at {factor}" if damage else "")
+            + (f", −{damage:,} at {factor}" if damage else "")
             for player, heal, damage, factor in zip(
                 pair, played.healed[0], played.damage[0], factors[::-1], strict=True
             )
@@ -150,10 +152,10 @@ def _match(
 
 def _round(
     place: int,
-    value: Any,
+    value: npt.NDArray[np.int64],
     said: list[str],
     before: list[str],
-    playing: list[bool],  # noqa: ANN401
+    playing: list[bool],
 ) -> dict[str, Any]:
     return {
         "place": int(place),
@@ -180,7 +182,7 @@ def _names(tournament: Tournament) -> list[str]:
     return [", ".join(row[key] for key in columns if row[key]) or "at sea" for row in named]
 
 
-def _pins(latlon: np.ndarray[Any, np.dtype[np.float64]], truth: Any) -> list[list[float] | None]:  # noqa: ANN401
+def _pins(latlon: FloatArray, truth: FloatArray) -> list[list[float] | None]:
     """Where answers are drawn: on the turn of the world that is nearest to the truth."""
     at = mercator(np.nan_to_num(latlon))
     at[:, 0] -= np.round((at[:, 0] - truth[:, 0]) / WORLD_PX) * WORLD_PX
@@ -188,6 +190,6 @@ def _pins(latlon: np.ndarray[Any, np.dtype[np.float64]], truth: Any) -> list[lis
     return [_rounded(xy) if there else None for xy, there in zip(at, pinned, strict=True)]
 
 
-def _rounded(xy: Any) -> list[float]:  # noqa: ANN401
+def _rounded(xy: FloatArray) -> list[float]:
     rounded: list[float] = np.round(xy, 3).tolist()
     return rounded

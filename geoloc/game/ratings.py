@@ -76,4 +76,5 @@ def bradley_terry(wins: FloatArray, prior: float = 0.5) -> FloatArray:
         if np.abs(step).max() < 1e-10:
             break
     centred: FloatArray = strength - strength.mean(axis=-1, keepdims=True)
-    return START + PER_STRENGTH * centred
+    rating: FloatArray = START + PER_STRENGTH * centred
+    return rating

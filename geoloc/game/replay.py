@@ -115,11 +115,7 @@ def _check(tournament: Tournament) -> None:
     if tournament.mode not in MODES:
         raise ValueError(f"mode {tournament.mode!r}")
     shown = np.concatenate([tournament.pool, tournament.schedule.ravel()])
-    if (
-        tournament.schedule.ndim != 2
-        or not len(shown)
-        or not (0 <= shown.min() <= shown.max() < count)
-    ):
+    if tournament.schedule.ndim != 2 or not ((shown >= 0) & (shown < count)).all():
         raise ValueError("games are about places that are not there")
     latlon = [tournament.latlon, *(player.latlon for player in tournament.players)]
     if any(pins.shape != (count, 2) or (np.abs(pins) > [90, 180]).any() for pins in latlon):

@@ -37,16 +37,16 @@ def render(tournament: Tournament, standings: Sequence[Standing]) -> RenderableT
 
 
 def headline(tournament: Tournament) -> str:
-    """What was played, in one or two sentences."""
+    """What was played, in two lines."""
     games, rounds = tournament.schedule.shape
-    what = {"classic": f"games of {rounds} rounds", "streak": "country streaks"}
+    what = {"classic": f"simulated games of {rounds} rounds", "streak": "simulated country streaks"}
     game = what.get(tournament.mode, f"simulated duels, rules {tournament.rules.name}")
     photos = "photo" if tournament.views == 1 else "photos"
+    places = f"{len(tournament.place):,} places of {tournament.map_name}"
     return (
-        f"{games:,} {game}, for each two of {len(tournament.players)} players, at"
-        f" {len(tournament.place):,} places of {tournament.map_name} ({tournament.views} {photos}"
-        f" each); scale {tournament.max_error_km:,.0f} km, {tournament.seconds:g} s an answer, seed"
-        f" {tournament.seed}."
+        f"{games:,} {game}, between every two of {len(tournament.players)} players.\n"
+        f"{places}, {tournament.views} {photos} each; scale {tournament.max_error_km:,.0f} km;"
+        f" {tournament.seconds:g} s an answer; seed {tournament.seed}."
     )
 
 

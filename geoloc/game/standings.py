@@ -57,7 +57,7 @@ def standings(tournament: Tournament) -> list[Standing]:
     """Results of all players, the strongest first."""
     scored = score(tournament)
     results = _results(tournament, scored, tournament.schedule)
-    ratings = np.stack([bradley_terry(results.sum(axis=-1, dtype=np.float64)), elo(results)])
+    ratings = _rate(tournament, results)
     resampled = _bootstrap(tournament, scored)
     points = scored.points[:, tournament.pool].mean(axis=1)
     rows = []
@@ -69,9 +69,9 @@ def standings(tournament: Tournament) -> list[Standing]:
             Standing(
                 name=player.name,
                 kind=player.kind,
-                rating=float(ratings[0, i]),
+                rating=float(ratings[0][i]),
                 rating_interval=_interval(resampled.rating[:, i]),
-                elo=float(ratings[1, i]),
+                elo=float(ratings[1][i]),
                 elo_interval=_interval(resampled.elo[:, i]),
                 won=int((others == 1.0).sum()),
                 drawn=int((others == 0.5).sum()),
@@ -92,6 +92,18 @@ def _results(
     tournament: Tournament, scored: Scored, schedule: npt.NDArray[np.intp]
 ) -> npt.NDArray[np.float32]:
     return MODES[tournament.mode].scores(scored, schedule, tournament.rules)
+
+
+def _rate(
+    tournament: Tournament, results: npt.NDArray[np.float32]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Bradley-Terry and Elo (..., P) from results (..., P, P, G).
+
+    The evidence is as much as there are places, however many games reuse them: of a player who
+    always wins, it says how far ahead he may be.
+    """
+    wins = results.mean(axis=-1, dtype=np.float64) * len(tournament.place)
+    return bradley_terry(wins), elo(results[..., :GAMES_PER_REPLICATE])
 
 
 def _of_mode(tournament: Tournament, scored: Scored, player: int) -> dict[str, float | None]:
@@ -139,11 +151,10 @@ def _bootstrap(tournament: Tournament, scored: Scored) -> _Replicates:
     for again in range(REPLICATES):
         chosen = rng.integers(len(groups), size=len(groups))
         places = tournament.pool[np.concatenate([groups[number] for number in chosen])]
-        drawn = draw_games(np.arange(len(places)), games, min(rounds, len(places)), rng)
+        drawn = draw_games(len(places), games, min(rounds, len(places)), rng)
         results[again] = _results(tournament, scored, places[drawn])
         points[again] = scored.points[:, places].mean(axis=1)
-    wins = results.sum(axis=-1, dtype=np.float64)
-    return _Replicates(bradley_terry(wins), elo(results), points)
+    return _Replicates(*_rate(tournament, results), points)
 
 
 def _interval(values: npt.NDArray[np.float64]) -> Interval:

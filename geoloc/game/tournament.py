@@ -96,7 +96,7 @@ def hold(
         raise GameError(
             f"{game_map.name}: {len(used)} places were drawn, and a game needs {least}; draw more"
         )
-    schedule = draw_games(pool, games, min(MODES[mode].rounds, len(used)), rng)
+    schedule = pool[draw_games(len(pool), games, min(MODES[mode].rounds, len(pool)), rng)]
     chosen = game_map.places.take(used)
     answered = []
     for player in sorted(players, key=lambda player: player.name):

@@ -41,7 +41,7 @@ function show(step) {
 function scoreboard(player, i, now, number) {
   const row = $(`player${i}`), before = number ? match.rounds[number - 1].value : match.start;
   const value = shown() ? now.value[i] : before[i];
-  row.querySelector(".value").textContent = value.toLocaleString("en") + (match.of ? ` / ${match.of.toLocaleString("en")}` : "");
+  row.querySelector(".value").textContent = value.toLocaleString("en");
   row.querySelector("i").style.width = `${100 * value / match.full}%`;
   row.querySelector("small").textContent = shown() ? now.said[i] : now.before[i];
   row.classList.toggle("out", !now.playing[i]);
