@@ -80,6 +80,9 @@ def play(
     from geoloc.errors import GeolocError
 
     try:
+        for target in filter(None, (out, html)):  # not after hours of asking
+            if not target.parent.is_dir():
+                raise GeolocError(f"{target}: there is no folder {target.parent}; make it first")
         if places.suffix == ".json":
             tournament = _replayed(places, rules)
         else:
@@ -141,7 +144,8 @@ def _held(
     players = make_players(specs, bundle, seed)
     if len(players) < 2:
         raise GameError(f"{len(players)} players; give two or more, as --player starter")
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         tasks = {p.name: progress.add_task(p.name, total=None) for p in players}
         return hold(
             game_map,
