@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from geoloc.errors import PhotoError
 from geoloc.game.manifest import GameError, Places
@@ -31,11 +32,12 @@ _LONGEST_LINE = 1_000_000
 class CommandPlayer:
     """A long-lived program that speaks JSON lines.
 
-    It reads `{"id": 0, "photos": ["/tmp/…/view-0.jpg"], "seconds": 15.0}` and writes
-    `{"lat": 48.86, "lon": 2.35}`, or `{"lat": null, "lon": null}` if it does not know. The photos
-    carry no metadata, and are gone after the reply. What it writes to standard error is shown.
-    After garbage, a crash or a hang it is ended, and started again for the next place, so that no
-    late reply is taken for that to another place.
+    It reads `{"id": 0, "photo": "/tmp/…/view-0.jpg", "photos": [the same and other views],
+    "seconds": 15.0}` and writes `{"lat": 48.86, "lon": 2.35}`, or null for both if it does not
+    know; it may repeat the id. The photos carry no metadata, and are gone after the reply. Lines
+    that are no JSON object, such as a library's chatter, are skipped. After a crash, or when there
+    is no reply in time, it is ended, and started again for the next place: no late reply is taken
+    for that to another place.
     """
 
     kind = "command"
@@ -99,35 +101,35 @@ class _Program:
 
     def answer(self, number: int, photos: Sequence[Path], seconds: float) -> Answer:
         """Ask about one place; raises _BrokenError."""
-        if not self._lines.empty():
-            raise _BrokenError("wrote more than one line about the place before")
-        request = {"id": number, "photos": list(map(str, photos)), "seconds": seconds}
+        with suppress(queue.Empty):  # what it had to add about the place before
+            while self._lines.get_nowait():
+                pass
+        names = list(map(str, photos))
+        request = {"id": number, "photo": names[0], "photos": names, "seconds": seconds}
         start = time.perf_counter()
-        line = self._exchange(json.dumps(request), seconds + self._loading_s)
-        took = math.nan if self._loading_s else time.perf_counter() - start
-        self._loading_s = 0.0
-        try:
-            reply = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise _BrokenError("the reply is no JSON") from error
-        if isinstance(reply, dict) and reply.get("id", number) != number:
-            raise _BrokenError("the reply is to another request")
-        return to_answer(reply, took)
-
-    def _exchange(self, request: str, limit_s: float) -> bytes:
         assert self._process.stdin
         with suppress(OSError):  # it may have ended; then no line comes
-            self._process.stdin.write(request.encode() + b"\n")
+            self._process.stdin.write(json.dumps(request).encode() + b"\n")
             self._process.stdin.flush()
+        reply = self._reply(number, seconds + self._loading_s)
+        took = math.nan if self._loading_s else time.perf_counter() - start
+        self._loading_s = 0.0
+        return to_answer(reply, took)
+
+    def _reply(self, number: int, limit_s: float) -> dict[str, Any]:
+        """The first JSON object that can be meant."""
+        deadline = time.monotonic() + limit_s
         try:
-            line = self._lines.get(timeout=limit_s)
+            while line := self._lines.get(timeout=max(0.0, deadline - time.monotonic())):
+                with suppress(ValueError, RecursionError):
+                    reply = json.loads(line)
+                    if isinstance(reply, dict) and reply.get("id", number) == number:
+                        return reply
         except queue.Empty:
             raise _BrokenError(f"no reply within {limit_s:g} s") from None
-        if not line:
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(1.0)
-            raise _BrokenError(f"ended, with exit code {self._process.returncode}")
-        return line
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(1.0)
+        raise _BrokenError(f"ended, with exit code {self._process.returncode}")
 
     def _listen(self) -> None:
         """Hand over lines; an empty one is the end."""

@@ -121,10 +121,12 @@ def to_answer(reply: Any, seconds: float) -> Answer:  # noqa: ANN401
         return Answer(seconds=seconds, problem="the reply is no JSON object with lat and lon")
     if reply["lat"] is None or reply["lon"] is None:
         return Answer(seconds=seconds, problem=str(reply.get("problem", "refused"))[:100])
+    if any(isinstance(reply[key], bool | str | list | dict) for key in ("lat", "lon")):
+        return Answer(seconds=seconds, problem="lat and lon are no numbers")
     try:
         lat, lon = float(reply["lat"]), float(reply["lon"])
-    except (TypeError, ValueError, OverflowError):
-        return Answer(seconds=seconds, problem="lat and lon are no numbers")
+    except OverflowError:  # an integer of a thousand digits
+        lat = lon = math.inf
     if not (abs(lat) <= 90.0 and abs(lon) <= 180.0):  # NaN neither
         return Answer(seconds=seconds, problem=f"{lat:g}, {lon:g} is no place on Earth")
     return Answer(lat, lon, seconds)

@@ -42,10 +42,10 @@ def headline(tournament: Tournament) -> str:
     what = {"classic": f"simulated games of {rounds} rounds", "streak": "simulated country streaks"}
     game = what.get(tournament.mode, f"simulated duels, rules {tournament.rules.name}")
     photos = "photo" if tournament.views == 1 else "photos"
-    places = f"{len(tournament.place):,} places of {tournament.map_name}"
+    places = f"{len(tournament.place):,} places, {tournament.map_name}"
     return (
         f"{games:,} {game}, between every two of {len(tournament.players)} players.\n"
-        f"{places}, {tournament.views} {photos} each; scale {tournament.max_error_km:,.0f} km;"
+        f"{places}, {tournament.views} {photos} of each; scale {tournament.max_error_km:,.0f} km;"
         f" {tournament.seconds:g} s an answer; seed {tournament.seed}."
     )
 
@@ -87,7 +87,7 @@ def _row(standing: Standing) -> list[str]:
 def between(interval: Interval) -> str:
     """Both ends of an interval."""
     low, high = interval
-    return f"{low:,.0f}-{high:,.0f}"
+    return f"{low:,.0f}–{high:,.0f}"
 
 
 def median(standing: Standing) -> str:

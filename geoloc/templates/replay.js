@@ -78,7 +78,7 @@ function around(points) {
   const [xs, ys] = [0, 1].map(axis => points.map(point => point[axis]));
   const [left, top] = [Math.min(...xs), Math.min(...ys)];
   const wide = Math.max(...xs) - left, high = Math.max(...ys) - top;
-  const side = Math.min(data.size, Math.max(LEAST, 1.35 * Math.max(wide, high)));
+  const side = Math.min(data.size, Math.max(LEAST, 1.5 * Math.max(wide, high)));
   const y = Math.min(data.size - side, Math.max(0, top + high / 2 - side / 2));
   return [left + wide / 2 - side / 2, y, side, side];
 }

@@ -63,29 +63,29 @@ def test_a_program_loses_the_round_and_not_the_tournament(bot, photo):
         elif number == 8: print('{"lat": 91, "lon": 2.5}')
         elif number == 9: print('{"lat": null, "lon": null}')
         elif number == 10: print('{"lat": "here", "lon": [2]}')
-        elif number == 11: print('[48.5, 2.5]')
-        elif number == 12: print("x" * 3_000_000)
-        elif number == 13: print('{"id": 12, "lat": 48.5, "lon": 2.5}')
-        elif number == 14: print(good); print(good); sys.stdout.flush(); time.sleep(0.3)
-        elif number == 17: print('{"lat": 1e999, "lon": 2}')
+        elif number == 11: print('{"lat": 1e999, "lon": 2}')
+        elif number == 12: print('{"place": "Paris"}')
+        elif number == 13: print('[48.5, 2.5]')
+        elif number == 15: print("x" * 3_000_000)
+        elif number == 17: print('{"id": 16, "lat": 48.5, "lon": 2.5}')
+        elif number == 18: print("loading"); print(good)
+        elif number == 19: print(good); print('{"lat": 0, "lon": 0}')
         else: print(good)
         """
     )
-    places = places_at(np.zeros((19, 2)), (photo,))
+    places = places_at(np.zeros((21, 2)), (photo,))
     start = time.monotonic()
-    answers = list(player.ask(places, 3.0))
-    assert time.monotonic() - start < 120, "the hang was cut short"
-    assert [number for number, answer in enumerate(answers) if answer.lat == 48.5] == [
-        0, 2, 4, 6, 14, 16, 18,
-    ]  # fmt: skip
-    lost = {number: answer for number, answer in enumerate(answers) if answer.problem}
-    assert all(np.isnan(answer.lat) and np.isnan(answer.lon) for answer in lost.values())
+    answers = list(player.ask(places, 2.0))
+    assert time.monotonic() - start < 200, "hangs were cut short"
+    lost = {number: answer.problem for number, answer in enumerate(answers) if answer.lat != 48.5}
+    assert list(lost) == [1, 3, 5, 7, 8, 9, 10, 11, 12, 13, 15, 17]
+    assert all(np.isnan(answers[number].lat) and np.isnan(answers[number].lon) for number in lost)
     for number, reason in {
-        1: "no reply within 3 s", 3: "exit code 3", 5: "no JSON", 7: "no place on Earth",
-        8: "no place on Earth", 9: "refused", 10: "no numbers", 11: "no JSON object",
-        12: "no JSON", 13: "another request", 15: "more than one line", 17: "no place on Earth",
+        1: "no reply within 2 s", 3: "exit code 3", 5: "no reply", 7: "no place on Earth",
+        8: "no place on Earth", 9: "refused", 10: "no numbers", 11: "no place on Earth",
+        12: "no JSON object with lat and lon", 13: "no reply", 15: "no reply", 17: "no reply",
     }.items():  # fmt: skip
-        assert reason in lost[number].problem, number
+        assert reason in lost[number], number
 
 
 def test_a_program_is_started_once_and_sees_no_more_than_pixels(bot, photo, tmp_path):

@@ -269,6 +269,6 @@ def test_the_table_says_what_was_played_and_what_went_wrong(earth):
         console = Console(width=200, record=True, file=open("/dev/null", "w"))
         console.print(render(held, standings(held)))
         text = console.export_text()
-        for word in (*words, "40 places of world", "ann", "no pin: refused"):
+        for word in (*words, "40 places, world", "ann", "no pin: refused"):
             assert word in text, mode
         assert headline(held).splitlines()[0] in text
