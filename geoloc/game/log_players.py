@@ -8,9 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from geoloc.game.manifest import LOCATION, GameError, Places, coordinates
+from geoloc.game.manifest import LOCATION, GameError, Places, read_located
 from geoloc.game.players import Answer
-from geoloc.photo_tables import SYNONYMS, TableError, column, floats, read_table, strings
+from geoloc.photo_tables import SYNONYMS, column, floats, strings
+
+ABOUT = ("file", *SYNONYMS["file"], "photo", "location", *LOCATION, "photo_id")
+"""What tables of answers call the column that says which place an answer is about."""
 
 
 class LogPlayer:
@@ -59,15 +62,8 @@ def read_log(path: Path, name: str, seed: int) -> list[LogPlayer]:
     Raises:
         TableError: it is no such table.
     """
-    wanted = "the columns file,lat,lon"
-    table = read_table(path, wanted)
-    place = column(table, "file", (*SYNONYMS["file"], "photo", "location", *LOCATION, "photo_id"))
-    missing = [name for name in ("lat", "lon") if column(table, name) is None]
-    if place is None or missing:
-        lacking = ", ".join([*(["file"] if place is None else []), *missing])
-        raise TableError(f"{path}: column {lacking} is missing; it needs {wanted}")
+    table, about, latlon = read_located(path, ABOUT)
     count = len(table)
-    about, latlon = strings(place, count), coordinates(table)
     seconds = floats(column(table, "seconds", ("latency_s",)), count)
     whose = strings(column(table, "division", ("player", "system")), count)
     answers: dict[str, dict[str, list[Answer]]] = {}

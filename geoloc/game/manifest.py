@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,13 +63,7 @@ def read_places(path: Path, views: int = 1) -> tuple[Places, list[str]]:
         TableError: it is no such table.
         GameError: no place is left.
     """
-    wanted = "the columns file,lat,lon"
-    table = read_table(path, wanted)
-    missing = [name for name in ("file", "lat", "lon") if column(table, name) is None]
-    if missing:
-        raise TableError(f"{path}: column {', '.join(missing)} is missing; it needs {wanted}")
-    latlon = coordinates(table)
-    file = strings(column(table, "file"), len(table))
+    table, file, latlon = read_located(path, ("file", *SYNONYMS["file"]))
     known = ~np.isnan(latlon[:, 0])
     problems = [
         f"{path}: row {row + 2} ({file[row]}) has no usable coordinates and is left out"
@@ -103,12 +98,35 @@ def read_places(path: Path, views: int = 1) -> tuple[Places, list[str]]:
     return places, problems
 
 
-def coordinates(table: pa.Table) -> npt.NDArray[np.float64]:
-    """(N, 2) degrees of a table; NaN where they are missing, no numbers or out of range."""
-    lat, lon = (floats(column(table, name), len(table)) for name in ("lat", "lon"))
-    latlon = np.stack([lat, lon], axis=1)
+def read_located(
+    path: Path, names: Sequence[str]
+) -> tuple[pa.Table, StrArray, npt.NDArray[np.float64]]:
+    """Read a table of things with coordinates.
+
+    Args:
+        path: CSV or Parquet.
+        names: what the column may be called that names the things.
+
+    Returns:
+        The table; the names (N,); and (N, 2) degrees, NaN where they are missing, no numbers or out
+        of range.
+
+    Raises:
+        TableError: it is no such table.
+    """
+    wanted = "the columns file,lat,lon"
+    table = read_table(path, wanted)
+    found = {
+        "file": column(table, names[0], tuple(names[1:])),
+        "lat": column(table, "lat"),
+        "lon": column(table, "lon"),
+    }
+    missing = [name for name, values in found.items() if values is None]
+    if missing:
+        raise TableError(f"{path}: column {', '.join(missing)} is missing; it needs {wanted}")
+    latlon = np.stack([floats(found[name], len(table)) for name in ("lat", "lon")], axis=1)
     good = (np.abs(latlon) <= [90.0, 180.0]).all(axis=1, keepdims=True)  # False for NaN
-    return np.where(good, latlon, np.nan)
+    return table, strings(found["file"], len(table)), np.where(good, latlon, np.nan)
 
 
 def _spaced(rows: list[int], heading: npt.NDArray[np.float64], views: int) -> list[int]:

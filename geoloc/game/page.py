@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from geocells.places import describe
 from geocells.sphere import FloatArray
@@ -92,13 +91,25 @@ def _duel(
                 pair, played.healed[0], played.damage[0], factors[::-1], strict=True
             )
         ]
-        before = [f"deals {factor}" for factor in factors]
-        rounds.append(_round(place, played.health[0], said, before, [True, True]))
+        rounds.append(
+            {
+                "place": int(place),
+                "value": played.health[0].tolist(),
+                "said": said,
+                "before": [f"deals {factor}" for factor in factors],
+                "playing": [True, True],
+            }
+        )
     left = rounds[-1]["value"]
     winner = "a draw" if left[0] == left[1] else f"{names[int(left[1] > left[0])]} wins"
-    name = f"{names[0]} – {names[1]}, duel {number + 1}"
-    start = [rules.initial_health] * 2
-    return _match(name, pair, rounds, start, rules.initial_health, winner)
+    return {
+        "name": f"{names[0]} – {names[1]}, duel {number + 1}",
+        "players": pair,
+        "rounds": rounds,
+        "start": [rules.initial_health] * 2,
+        "full": rules.initial_health,
+        "ending": winner,
+    }
 
 
 def _games(tournament: Tournament, scored: Scored) -> list[dict[str, Any]]:
@@ -117,53 +128,30 @@ def _games(tournament: Tournament, scored: Scored) -> list[dict[str, Any]]:
         value = np.cumsum(gain * playing, axis=1)
         rounds = []
         for column in np.flatnonzero(playing.any(axis=0)):
-            place = places[column]
-            said = [_said(scored, p, place) if playing[p, column] else "" for p in players]
+            on, place = playing[:, column].tolist(), int(places[column])
             rounds.append(
-                _round(place, value[:, column], said, [""] * len(said), playing[:, column].tolist())
+                {
+                    "place": place,
+                    "value": value[:, column].tolist(),
+                    "said": [_said(scored, p, place) if on[p] else "" for p in players],
+                    "before": [""] * len(on),
+                    "playing": on,
+                }
             )
         best = int(result[:, number].max())
         names = [tournament.players[p].name for p in players if result[p, number] == best]
-        ending = f"{' and '.join(names)}, {best:,}{' points' if classic else ' in a row'}"
-        full = 5000 * len(places) if classic else max(best, 1)
+        unit = "points" if classic else "in a row"
         matches.append(
-            _match(f"Game {number + 1}", players, rounds, [0] * len(players), full, ending)
+            {
+                "name": f"Game {number + 1}",
+                "players": list(players),
+                "rounds": rounds,
+                "start": [0] * len(players),
+                "full": 5000 * len(places) if classic else max(best, 1),
+                "ending": f"{' and '.join(names)}, {best:,} {unit}",
+            }
         )
     return matches
-
-
-def _match(
-    name: str,
-    players: Sequence[int],
-    rounds: list[dict[str, Any]],
-    start: list[int],
-    full: int,
-    ending: str,
-) -> dict[str, Any]:
-    return {
-        "name": name,
-        "players": list(players),
-        "rounds": rounds,
-        "start": start,
-        "full": full,
-        "ending": ending,
-    }
-
-
-def _round(
-    place: int,
-    value: npt.NDArray[np.int64],
-    said: list[str],
-    before: list[str],
-    playing: list[bool],
-) -> dict[str, Any]:
-    return {
-        "place": int(place),
-        "value": value.tolist(),
-        "said": said,
-        "before": before,
-        "playing": playing,
-    }
 
 
 def _said(scored: Scored, player: int, place: int) -> str:
