@@ -44,8 +44,9 @@ def play(
     Parameters
     ----------
     places
-        A CSV or Parquet table of photos: file,lat,lon and perhaps location (views of one place
-        share it), heading, group; or a replay (.json), which is scored again.
+        A folder of photos with GPS in their EXIF; a CSV or Parquet table of photos, file,lat,lon
+        and perhaps location (views of one place share it), heading, group; or a replay (.json),
+        which is scored again.
     player
         Who plays, two or more, as SPEC or NAME=SPEC: a bundle (starter, my.bundle); a baseline
         (prior, centroid, nearest); a table of answers (file,lat,lon and perhaps seconds, and player

@@ -5,13 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from geoloc.errors import GeolocError
-from geoloc.photo_tables import SYNONYMS, TableError, column, floats, read_table, strings
+from geoloc.errors import GeolocError, PhotoError
+from geoloc.guess import Exif
+from geoloc.photo import read_exif
+from geoloc.photo_tables import (
+    SYNONYMS,
+    TableError,
+    column,
+    floats,
+    photos_below,
+    read_table,
+    strings,
+)
 
 StrArray = npt.NDArray[np.object_]
 
@@ -47,13 +58,14 @@ class Places:
 
 
 def read_places(path: Path, views: int = 1) -> tuple[Places, list[str]]:
-    """Read a manifest: file,lat,lon and perhaps location, heading, group.
+    """Read a manifest: file,lat,lon and perhaps location, heading, group; or a folder of photos.
 
     Rows with one location are views of one place, which lies where its first view does. If it has
     more views than are asked for, evenly spaced ones are shown: of eight, every second.
 
     Args:
-        path: CSV or Parquet; its files are relative to it.
+        path: CSV or Parquet, whose files are relative to it; or a folder of photos with GPS
+            coordinates in their EXIF, which are the truth here.
         views: photos that a player sees of each place.
 
     Returns:
@@ -65,10 +77,13 @@ def read_places(path: Path, views: int = 1) -> tuple[Places, list[str]]:
     """
     table, file, latlon = read_located(path, ("file", *SYNONYMS["file"]))
     known = ~np.isnan(latlon[:, 0])
-    problems = [
-        f"{path}: row {row + 2} ({file[row]}) has no usable coordinates and is left out"
-        for row in np.flatnonzero(~known)
-    ]
+    problems = []
+    if not known.all():
+        lost = file[~known]
+        problems.append(
+            f"{path}: {len(lost):,} of {len(file):,} photos have no usable coordinates and are left"
+            f" out ({', '.join(lost[:3])}{' …' if len(lost) > 3 else ''})"
+        )
     place = column(table, "location", LOCATION)
     name = file if place is None else strings(place, len(table))
     heading = floats(column(table, "heading"), len(table))
@@ -85,12 +100,13 @@ def read_places(path: Path, views: int = 1) -> tuple[Places, list[str]]:
             " or ask for fewer views"
         )
     first = [rows[0] for rows in kept.values()]
+    folder = path if path.is_dir() else path.parent
     group = column(table, "group")
     places = Places(
         np.array(list(kept), dtype=object),
         latlon[first],
         tuple(
-            tuple(path.parent / file[row] for row in _spaced(rows, heading, views))
+            tuple(folder / file[row] for row in _spaced(rows, heading, views))
             for rows in kept.values()
         ),
         (name if group is None else strings(group, len(table)))[first],
@@ -104,7 +120,7 @@ def read_located(
     """Read a table of things with coordinates.
 
     Args:
-        path: CSV or Parquet.
+        path: CSV or Parquet, or a folder of photos.
         names: what the column may be called that names the things.
 
     Returns:
@@ -115,7 +131,7 @@ def read_located(
         TableError: it is no such table.
     """
     wanted = "the columns file,lat,lon"
-    table = read_table(path, wanted)
+    table = _read_folder(path) if path.is_dir() else read_table(path, wanted)
     found = {
         "file": column(table, names[0], tuple(names[1:])),
         "lat": column(table, "lat"),
@@ -127,6 +143,21 @@ def read_located(
     latlon = np.stack([floats(found[name], len(table)) for name in ("lat", "lon")], axis=1)
     good = (np.abs(latlon) <= [90.0, 180.0]).all(axis=1, keepdims=True)  # False for NaN
     return table, strings(found["file"], len(table)), np.where(good, latlon, np.nan)
+
+
+def _read_folder(folder: Path) -> pa.Table:
+    """What the photos of a folder say of where they were taken; nothing if they cannot be read."""
+    rows: dict[str, list[Any]] = {"file": [], "lat": [], "lon": []}
+    for file in photos_below(folder):
+        try:
+            exif = read_exif(file)
+        except PhotoError:
+            exif = Exif()
+        rows["file"].append(file.relative_to(folder).as_posix())
+        rows["lat"].append(exif.lat)
+        rows["lon"].append(exif.lon)
+    kinds = {"file": pa.string(), "lat": pa.float64(), "lon": pa.float64()}
+    return pa.table({name: pa.array(rows[name], kind) for name, kind in kinds.items()})
 
 
 def _spaced(rows: list[int], heading: npt.NDArray[np.float64], views: int) -> list[int]:

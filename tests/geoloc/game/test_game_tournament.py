@@ -247,13 +247,24 @@ def test_views_of_one_place(tmp_path):
         places, problems = read_places(path, views)
         assert places.views[1] == tuple(tmp_path / f"1-{heading}.jpg" for heading in shown)
         assert places.name.tolist() == ["p0", "p1", "p2", *(["p5"] if views == 1 else [])]
-        assert any("99" in line or "bad.jpg" in line for line in problems)
+        assert any("1 of 26 photos have no usable coordinates" in line for line in problems)
+        assert any("bad.jpg" in line for line in problems)
         assert any("fewer than" in line for line in problems) == (views > 1)
     with pytest.raises(GameError, match="no place with 9 views"):
         read_places(path, 9)
     path.write_text("file,lat\na,1\n")
     with pytest.raises(TableError, match="column lon is missing"):
         read_places(path)
+
+
+def test_a_folder_of_photos_that_say_where_they_are(photo_folder):
+    places, problems = read_places(photo_folder)
+    assert len(places) == 61, "the damaged one says where it is, and nobody can see it"
+    assert places.latlon[0] == pytest.approx((48.86, 2.35), abs=0.3)
+    assert places.views[0] == (photo_folder / "00.jpg",)
+    (line,) = problems
+    assert "1 of 62 photos have no usable coordinates" in line
+    assert "(without.jpg)" in line
 
 
 def test_the_table_says_what_was_played_and_what_went_wrong(earth):
