@@ -1,5 +1,5 @@
 // A round has two steps: the pins on the world, then the truth with what it costs.
-const PINS_MS = 1000, TRUTH_MS = 2600, MOVE_MS = 600, LEAST = 2;
+const PINS_MS = 1000, TRUTH_MS = 2600, MOVE_MS = 600, LEAST = 20;
 const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
 const WORLD = [0, 0, data.size, data.size];
 let match, at = 0, timer = null;
