@@ -24,6 +24,11 @@ app = App(
 )
 
 app.command("geoloc.bundle_cli:app", name="bundle")
+app.command(
+    "geoloc.game.cli:play",
+    name="play",
+    help="Let systems play GeoGuessr against each other, offline.",
+)
 
 Photos = Annotated[list[str], Parameter(negative=(), help="Photos: JPEG, PNG, WebP, HEIC, TIFF.")]
 Top = Annotated[int, Parameter(name=["--top", "-k"], validator=validators.Number(gte=1, lte=40))]

@@ -17,6 +17,13 @@ GEOGUESSR_SCALE_KM = 1492.7
 """World map: 5000 * exp(-d / 1492.7) points for a guess d km off (PIGEON, section 6.1)."""
 
 
+WORLD_MAX_ERROR_KM = 14_916.862
+"""`maxErrorDistance` of GeoGuessr's world map, as its community measured it."""
+
+PERFECT_KM = 0.025
+"""A guess nearer than this is worth all points on every map."""
+
+
 @dataclass(frozen=True)
 class Accuracy:
     """One row of a results table."""
@@ -58,6 +65,23 @@ def score(
         country=_share(same_country(guess, true)),
         geoscore=float(points.mean()),
     )
+
+
+def geoguessr_points(
+    distance_km: npt.ArrayLike, max_error_km: float = WORLD_MAX_ERROR_KM
+) -> npt.NDArray[np.int64]:
+    """Points of guesses by GeoGuessr's own formula: round(5000 exp(-10 d / max_error)).
+
+    Args:
+        distance_km: (...) of guesses from the truth.
+        max_error_km: the map's `maxErrorDistance`; small maps are stricter.
+
+    Returns:
+        (...) 0..5000; 5000 below 25 m.
+    """
+    distance = np.asarray(distance_km, np.float64)
+    points = np.round(5000.0 * np.exp(-10.0 * distance / max_error_km))
+    return np.where(distance < PERFECT_KM, 5000.0, points).astype(np.int64)
 
 
 def same_country(a: npt.ArrayLike, b: npt.ArrayLike) -> npt.NDArray[np.bool_]:

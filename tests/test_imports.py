@@ -30,6 +30,7 @@ def test_imports_point_right_only():
         ("geoloc.guess", HEAVY | {"numpy", "PIL"}),
         ("geoloc.errors", HEAVY | {"numpy", "PIL"}),
         ("geoloc.photo", HEAVY),
+        ("geoloc.game", HEAVY),
         ("geocells", HEAVY | {"numpy"}),
         ("geoloc.locator", TRAINING | {"faiss", "onnxruntime"}),
         ("demo.view", TRAINING - {"plotly"}),

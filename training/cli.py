@@ -52,6 +52,7 @@ def learn(
     encoder: str = "starter",
     coordinates: Annotated[tuple[Path, ...], Parameter(negative=())] = (),
     cache: Path | None = None,
+    held_out: Path | None = None,
 ) -> int:
     """Learn from geotagged photos: cells, classifier, retrieval, calibration, in one bundle.
 
@@ -71,6 +72,9 @@ def learn(
         and prior are drawn beside those of the photos; may be given several times.
     cache
         Folder of embeddings kept between runs.
+    held_out
+        Also write what was answered for every photo by a model that never saw its group, as a table
+        for `geoloc play` and `geoloc evaluate`.
     """
     from geoloc.errors import GeolocError
 
@@ -84,6 +88,11 @@ def learn(
             learned = recipe(
                 photos, out, encoder=encoder, coordinates=coordinates, cache=cache, report=progress
             )
+        if held_out:
+            from training.held_out import write_answers
+
+            base = photos if photos.is_dir() else photos.parent
+            write_answers(learned.manifest, learned.held_out, base, held_out)
     except GeolocError as error:
         return fail("geoloc-train", error)
     except OSError as error:

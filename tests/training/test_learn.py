@@ -12,7 +12,10 @@ import numpy as np
 import pytest
 from scenes import PLACES, draw_photo
 
+from geocells.sphere import haversine_km
 from geoloc import Geolocator
+from geoloc.game.log_players import read_log
+from geoloc.game.manifest import Places
 from training import manifest as photo_table
 
 pytest.importorskip("torch")
@@ -35,7 +38,7 @@ def learn(*arguments: object, cwd: Path, most_bytes: int | None = None):
 def learned(photo_folder, tmp_path_factory):
     """A bundle learned from the folder, and what the command said."""
     folder = tmp_path_factory.mktemp("learned")
-    done = learn(photo_folder, "-o", "mine.bundle", cwd=folder)
+    done = learn(photo_folder, "-o", "mine.bundle", "--held-out", "held_out.csv", cwd=folder)
     return folder / "mine.bundle", done
 
 
@@ -64,6 +67,17 @@ def test_held_out_results_are_in_the_bundle(learned):
     assert metrics["accuracy"]["full"]["country"] > metrics["accuracy"]["prior"]["country"]
     card = (learned[0] / "MODEL_CARD.md").read_text()
     assert "80 % radius" in card
+
+
+def test_held_out_answers_are_players_of_the_game(learned, photo_folder):
+    players = read_log(learned[0].with_name("held_out.csv"), "", seed=0)
+    methods = ["cell", "classifier", "full", "nearest photo", "prior"]
+    assert [player.name for player in players] == methods
+    manifest, _ = photo_table.read(photo_folder)
+    names = np.array([Path(file).name for file in manifest.file], dtype=object)
+    places = Places(names, manifest.latlon, ((Path(),),) * len(names), names)
+    answers = np.array([(answer.lat, answer.lon) for answer in players[2].ask(places, 15.0)])
+    assert (haversine_km(answers, manifest.latlon) < 25).mean() > 0.8
 
 
 def test_embeddings_are_kept_between_runs(learned, photo_folder):

@@ -1,0 +1,105 @@
+"""Modes of play: what a game is, and who wins it, for all games between all players at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from geoloc.game.rules import DuelRules, simulate_duels
+
+IntArray = npt.NDArray[np.int64]
+Scores = npt.NDArray[np.float32]
+"""(P, P, G) what the row's player made of game G against the column's: 1, 0.5 or 0."""
+
+_DUELS_AT_ONCE = 200_000
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """What P players were worth at N places."""
+
+    distance_km: npt.NDArray[np.float64]
+    """(P, N); NaN without a pin."""
+    points: IntArray
+    """(P, N) 0..5000; 0 without a pin."""
+    right: npt.NDArray[np.bool_]
+    """(P, N) whether the pin is in the right country."""
+
+
+@dataclass(frozen=True)
+class Mode:
+    """One mode of play, and what is usual in it."""
+
+    scores: Callable[[Scored, npt.NDArray[np.intp], DuelRules], Scores]
+    rounds: int
+    """Of a game, at most."""
+    games: int = 1000
+    rules: str = "ranked-2026"
+    views: int = 1
+
+
+def totals(scored: Scored, schedule: npt.NDArray[np.intp]) -> IntArray:
+    """Points (P, G) of classic games: five rounds make 25,000 at most."""
+    summed: IntArray = scored.points[:, schedule].sum(axis=-1)
+    return summed
+
+
+def streaks(scored: Scored, schedule: npt.NDArray[np.intp]) -> IntArray:
+    """Countries (P, G) that are right before the first wrong one ends the game."""
+    right = scored.right[:, schedule]
+    ended = ~right
+    length = np.where(ended.any(axis=-1), ended.argmax(axis=-1), schedule.shape[1])
+    return np.asarray(length, np.int64)
+
+
+def expected_streak(right: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Mean streak p / (1 - p) of players who are right with chance p, each round for itself."""
+    chance = np.asarray(right, np.float64)
+    with np.errstate(divide="ignore"):
+        return chance / (1.0 - chance)
+
+
+def duel_points(
+    scored: Scored, schedule: npt.NDArray[np.intp], first: int, second: int
+) -> IntArray:
+    """Points (G, R, 2) of two players in the rounds of games."""
+    return np.stack([scored.points[first][schedule], scored.points[second][schedule]], axis=-1)
+
+
+def _classic(scored: Scored, schedule: npt.NDArray[np.intp], rules: DuelRules) -> Scores:
+    return _compared(totals(scored, schedule))
+
+
+def _streak(scored: Scored, schedule: npt.NDArray[np.intp], rules: DuelRules) -> Scores:
+    return _compared(streaks(scored, schedule))
+
+
+def _duel(scored: Scored, schedule: npt.NDArray[np.intp], rules: DuelRules) -> Scores:
+    players, games = len(scored.points), len(schedule)
+    scores = np.full((players, players, games), 0.5, np.float32)
+    pairs = np.argwhere(np.triu(np.ones((players, players), bool), 1))
+    at_once = max(1, _DUELS_AT_ONCE // games)
+    for start in range(0, len(pairs), at_once):
+        some = pairs[start : start + at_once]
+        points = [duel_points(scored, schedule, first, second) for first, second in some]
+        won = simulate_duels(np.concatenate(points), rules).score.reshape(len(some), games)
+        scores[some[:, 0], some[:, 1]] = won
+        scores[some[:, 1], some[:, 0]] = 1.0 - won
+    return scores
+
+
+def _compared(value: IntArray) -> Scores:
+    """The higher value (P, G) wins."""
+    return np.asarray((np.sign(value[:, None] - value[None]) + 1) / 2, np.float32)
+
+
+MODES = {
+    "classic": Mode(_classic, rounds=5),
+    "streak": Mode(_streak, rounds=100),
+    "duel": Mode(_duel, rounds=30),
+    "pigeon": Mode(_duel, rounds=30, games=458, rules="legacy", views=4),
+}
+"""The last one is PIGEON's protocol: duels of its time, four headings, as many as it played."""

@@ -1,0 +1,139 @@
+"""The rules of duels, as arrays over many duels at once.
+
+Both players see the same place; who scores less loses health. How the multipliers grow tells the
+rule sets apart. The game's clock (15 s once the other player has guessed) is a limit for every
+answer here, set where players are asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+IntArray = npt.NDArray[np.int64]
+
+ONE = 10
+"""Multipliers are kept in tenths, as the game keeps them: 15 is x1.5."""
+
+
+@dataclass(frozen=True)
+class DuelRules:
+    """One rule set; the names are those of the game's options."""
+
+    name: str
+    initial_health: int = 6000
+    round_win_multiplier_increment: int = 0
+    """Tenths that the winner of a round gains; both players if it is a tie."""
+    multiplier_increment: int = 0
+    """Tenths that both players gain after a round."""
+    rounds_without_damage_multiplier: int = 0
+    """Increments begin after this round."""
+    healing_rounds: tuple[int, ...] = ()
+    """Rounds, counted from 1, that begin with healing."""
+    healing_share: float = 0.0
+    """Part of a player's points that heals in such a round, up to the initial health."""
+    max_rounds: int = 0
+    """Then the healthier player wins; 0: no limit."""
+
+
+RULES = {
+    rules.name: rules
+    for rules in (
+        DuelRules(
+            "ranked-2026", round_win_multiplier_increment=5, rounds_without_damage_multiplier=1
+        ),
+        DuelRules(
+            "legacy",
+            multiplier_increment=5,
+            rounds_without_damage_multiplier=4,
+            healing_rounds=(5,),
+            healing_share=0.25,
+        ),
+        DuelRules("no-multiplier"),
+    )
+}
+"""Ranked duels as captured in 2026; those of 2023, which PIGEON played: as players describe them,
+x1.5, x2, ... from round 5, which heals a quarter of the points; and plain differences."""
+
+
+@dataclass(frozen=True, eq=False)
+class Round:
+    """One round of G duels, two players each; all (G, 2)."""
+
+    multiplier: IntArray
+    """Tenths with which the round was played."""
+    healed: IntArray
+    damage: IntArray
+    """Taken by each player, by the formula: it may exceed the health that is left."""
+    health: IntArray
+    """After the round."""
+    playing: npt.NDArray[np.bool_]
+    """(G,) duels that were still going on; of the others nothing changes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Duels:
+    """How G duels ended."""
+
+    score: npt.NDArray[np.float64]
+    """(G,) 1 if the first player won, 0 if the second, 0.5 if neither."""
+    rounds: IntArray
+    """(G,) rounds played."""
+    health: IntArray
+    """(G, 2) at the end."""
+
+
+def play_rounds(points: npt.ArrayLike, rules: DuelRules) -> Iterator[Round]:
+    """Play duels round by round, until all have ended or the rounds are used up.
+
+    The damage is the difference of the points, times the winner's own multiplier, rounded half to
+    even; a tie does none. No multiplier grows after a duel's last round.
+
+    Args:
+        points: (G, R, 2) points of both players in each round.
+        rules: the rule set.
+    """
+    scored = np.asarray(points, np.int64)
+    count = scored.shape[0]
+    health = np.full((count, 2), rules.initial_health, np.int64)
+    multiplier = np.full((count, 2), ONE, np.int64)
+    most = scored.shape[1] if rules.max_rounds == 0 else min(scored.shape[1], rules.max_rounds)
+    for number in range(1, most + 1):
+        playing = np.asarray((health > 0).all(axis=1))
+        if not playing.any():
+            return
+        now = scored[:, number - 1] * playing[:, None]
+        lead = now[:, :1] - now[:, 1:]
+        heals = rules.healing_share if number in rules.healing_rounds else 0.0
+        healed = np.rint(now * heals).astype(np.int64)
+        healed = np.minimum(healed, rules.initial_health - health)
+        behind = np.maximum(np.hstack([-lead, lead]), 0)
+        # the multiplier that counts is the other player's; tenths are exact, so halves are too
+        damage = np.rint(behind * multiplier[:, ::-1] / ONE).astype(np.int64)
+        health = np.maximum(health + healed - damage, 0)
+        yield Round(multiplier, healed, damage, health, playing)
+        if number >= rules.rounds_without_damage_multiplier:
+            won = (behind == 0) * rules.round_win_multiplier_increment
+            multiplier = multiplier + won + rules.multiplier_increment
+
+
+def simulate_duels(points: npt.ArrayLike, rules: DuelRules) -> Duels:
+    """Play duels to their ends.
+
+    A duel that is not over when the rounds are used up is won by the healthier player.
+
+    Args:
+        points: (G, R, 2) points of both players in each round.
+        rules: the rule set.
+    """
+    count = np.shape(points)[0]
+    health = np.full((count, 2), rules.initial_health, np.int64)
+    rounds = np.zeros(count, np.int64)
+    for played in play_rounds(points, rules):
+        health = played.health
+        rounds += played.playing
+    score = (np.sign(health[:, 0] - health[:, 1]) + 1) / 2
+    return Duels(score, rounds, health)
