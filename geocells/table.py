@@ -209,7 +209,7 @@ def geo_metadata(bounds: Sequence[float], geometry_types: Sequence[str]) -> dict
         bounds: west, south, east, north of the whole file; left out where not finite.
         geometry_types: "Point", "Polygon", ...
     """
-    geometry = {
+    geometry: dict[str, Any] = {
         "encoding": "WKB",
         "geometry_types": list(geometry_types),
         "covering": {"bbox": {side: ["bbox", side] for side in _BOX}},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,16 +26,18 @@ _STEPS = 2000
 
 
 def page(name: str, **data: Any) -> str:  # noqa: ANN401
-    """A page that loads nothing: template, common style and map engine, and data for its script.
+    """A page that loads nothing: a template with the style and scripts that it names, and data.
 
     Args:
         name: of the template.
         data: what JSON can hold; the page finds it in the constant `data`.
     """
-    html = (TEMPLATES / name).read_text(encoding="utf-8")
-    for part in ("map.css", "map.js"):
-        html = html.replace(f"/*{part}*/", (TEMPLATES / part).read_text(encoding="utf-8"))
+    html = re.sub(r"/\*(\w+\.(?:css|js))\*/", lambda part: _template(part[1]), _template(name))
     return html.replace("/*DATA*/null", script_json({**data, "size": WORLD_PX}))
+
+
+def _template(name: str) -> str:
+    return (TEMPLATES / name).read_text(encoding="utf-8").rstrip("\n")
 
 
 def script_json(data: Any) -> str:  # noqa: ANN401
@@ -106,4 +109,3 @@ def _ring(points: FloatArray) -> str:
     steps = steps[(steps != 0).any(axis=1)]
     relative = "".join(f"l{x / _STEPS:g},{y / _STEPS:g}" for x, y in steps.tolist())
     return f"M{whole[0, 0] / _STEPS:g},{whole[0, 1] / _STEPS:g}{relative}"
-

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, TextIO
+from typing import Any
 from xml.sax.saxutils import escape
 
 from geoloc.guess import Guess
@@ -73,27 +72,33 @@ def row(guess: Guess) -> dict[str, Scalar]:
 
 def to_json(guess: Guess, columns: Columns = NOTHING) -> str:
     """One line of JSON; see `Guess` for the fields. What came along is in "columns"."""
-    extra = {"columns": _finite(_clean(columns))} if columns else {}
+    extra = {"columns": finite(_clean(columns))} if columns else {}
     return _json({**guess.to_dict(), **extra})
 
 
 def to_csv(guesses: Iterable[Guess]) -> str:
-    """A table with one row per photo and a header of COLUMNS; see `write_csv`."""
-    out = io.StringIO()
-    write_csv(map(row, guesses), COLUMNS, out)
-    return out.getvalue()
+    """A table with one row per photo and a header of COLUMNS; see `csv_lines`."""
+    return "".join(csv_lines(map(row, guesses), COLUMNS))
 
 
-def write_csv(rows: Iterable[Mapping[str, Scalar]], columns: Iterable[str], out: TextIO) -> None:
-    """Write rows under a header, safe to open in a spreadsheet.
+def csv_lines(rows: Iterable[Mapping[str, Scalar]], columns: Iterable[str]) -> Iterator[str]:
+    """Rows under a header, safe to open in a spreadsheet.
 
     A text that a spreadsheet would run as a formula, like the file name "=1+1.jpg", gets an
     apostrophe in front, as has one that would look so then; numbers do not.
     """
     names = list(columns)
-    table = csv.writer(out, lineterminator="\n")
-    table.writerow(map(_harmless, names))
-    table.writerows([_cell(each.get(name), name) for name in names] for each in rows)
+    table = csv.writer(_Echo(), lineterminator="\n")
+    yield table.writerow(map(_harmless, names))
+    for each in rows:
+        yield table.writerow([_cell(each.get(name), name) for name in names])
+
+
+class _Echo:
+    """Lets a CSV writer return its lines."""
+
+    def write(self, text: str) -> str:
+        return text
 
 
 def _cell(value: Scalar, name: str) -> Scalar:
@@ -129,7 +134,7 @@ def features(guess: Guess, columns: Columns = NOTHING) -> Iterator[dict[str, Any
                 "probability": candidate.probability,
                 "radius_km": guess.radius_km if rank == 1 else None,
                 "confidence": guess.confidence,
-                **_finite(carried(columns)),
+                **finite(carried(columns)),
             },
         }
 
@@ -148,8 +153,7 @@ def placemark(guess: Guess, columns: Columns = NOTHING) -> str:
     """The KML placemark of one photo's answer, a line or more."""
     about = f"{guess.place}, within {km(guess.radius_km)} ({guess.confidence})"
     data = "".join(
-        f'<Data name="{_xml(name)}">'
-        f"<value>{_xml(str(value))}</value></Data>"
+        f'<Data name="{_xml(name)}"><value>{_xml(str(value))}</value></Data>'
         for name, value in {**row(guess), **carried(columns)}.items()
         if value is not None
     )
@@ -172,7 +176,7 @@ def _clean(columns: Columns) -> dict[str, Scalar]:
     return {clean(name): clean(value) for name, value in columns.items()}
 
 
-def _finite(columns: Columns) -> dict[str, Scalar]:
+def finite(columns: Columns) -> dict[str, Scalar]:
     """JSON knows no infinity and no NaN."""
     return {
         name: None if isinstance(value, float) and not math.isfinite(value) else value

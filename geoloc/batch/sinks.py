@@ -1,4 +1,4 @@
-"""Where a batch writes its answers, by the ending of the file: one record at a time, flat memory."""
+"""Where a batch writes its answers, by the ending of the file: record by record, in flat memory."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from geoloc.batch.page import PageSink
 from geoloc.batch.record import Record
 from geoloc.batch.table import CsvSink, ParquetSink
 from geoloc.errors import GeolocError
+from geoloc.guess import Guess
 from geoloc.whole_file import WholeFile
 
 
@@ -34,7 +35,7 @@ class TextSink:
     def __init__(
         self,
         out: WholeFile,
-        piece: Callable[[export.Guess, export.Columns], str],
+        piece: Callable[[Guess, export.Columns], str],
         start: str = "",
         between: str = "",
         end: str = "",

@@ -6,7 +6,6 @@ records may carry different columns.
 
 from __future__ import annotations
 
-import codecs
 import json
 from collections.abc import Iterator
 from itertools import islice
@@ -18,7 +17,7 @@ import shapely
 
 from geocells.table import geo_metadata
 from geoloc.batch.record import Record
-from geoloc.export import COLUMNS, Scalar, carried, row, write_csv
+from geoloc.export import COLUMNS, Scalar, carried, row, csv_lines
 from geoloc.whole_file import WholeFile
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ class Rows:
 
 
 class CsvSink:
-    """A CSV file in UTF-8, safe to open in a spreadsheet; see `export.write_csv`."""
+    """A CSV file in UTF-8, safe to open in a spreadsheet; see `export.csv_lines`."""
 
     def __init__(self, out: WholeFile) -> None:
         """Start without rows."""
@@ -80,8 +79,8 @@ class CsvSink:
 
     def close(self) -> None:
         """Write the file."""
-        text = codecs.getwriter("utf-8")(self._out, "backslashreplace")  # type: ignore[arg-type]
-        write_csv(self._rows, self._rows.columns, text)
+        for line in csv_lines(self._rows, self._rows.columns):
+            self._out.write_text(line)
         self._out.finish()
 
 

@@ -72,11 +72,15 @@ svg.onwheel = event => {
   zoom(Math.exp(event.deltaY * (event.deltaMode ? .05 : .0015)), at.x, at.y);
 };
 const fingers = new Map();
-svg.onpointerdown = event => { svg.setPointerCapture(event.pointerId); fingers.set(event.pointerId, event); };
+svg.onpointerdown = event => fingers.set(event.pointerId, event);
 svg.onpointerup = svg.onpointercancel = event => fingers.delete(event.pointerId);
 svg.onpointermove = event => {
   const before = fingers.get(event.pointerId);
   if (!before) return;
+  if (!svg.hasPointerCapture(event.pointerId)) {           // else a click would never reach what is clicked
+    if (Math.hypot(before.clientX - event.clientX, before.clientY - event.clientY) < 4) return;
+    svg.setPointerCapture(event.pointerId);
+  }
   if (fingers.size === 2) {                               // pinch
     const other = [...fingers.values()].find(finger => finger.pointerId !== event.pointerId);
     const span = finger => Math.hypot(finger.clientX - other.clientX, finger.clientY - other.clientY);
