@@ -88,7 +88,7 @@ def csv_lines(rows: Iterable[Mapping[str, Scalar]], columns: Iterable[str]) -> I
     apostrophe in front, as has one that would look so then; numbers do not.
     """
     names = list(columns)
-    table = csv.writer(_Echo(), lineterminator="\n")
+    table = csv.writer(_Echo())  # RFC 4180: lines end in CR LF, and cells with either are quoted
     yield table.writerow(map(_harmless, names))
     for each in rows:
         yield table.writerow([_cell(each.get(name), name) for name in names])

@@ -17,7 +17,7 @@ import shapely
 
 from geocells.table import geo_metadata
 from geoloc.batch.record import Record
-from geoloc.export import COLUMNS, Scalar, carried, row, csv_lines
+from geoloc.export import COLUMNS, Scalar, carried, csv_lines, row
 from geoloc.whole_file import WholeFile
 
 if TYPE_CHECKING:
