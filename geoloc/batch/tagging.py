@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
+from xml.etree import ElementTree
 
 from geoloc.errors import GeolocError, MissingExtraError
 from geoloc.guess import Guess
@@ -81,6 +82,8 @@ def write_sidecar(photo: Path, guess: Guess, convention: Convention = "digikam")
     content = path.read_bytes() if path.exists() else _EMPTY_SIDECAR
     with _metadata(content, path, "move it away") as sidecar:
         known = sidecar.read_xmp()
+        if not known and _says_something(content):
+            raise RuntimeError("what it says cannot be understood")
         if _has_position(known):
             return False
         sidecar.modify_xmp(_xmp(guess, known))
@@ -103,6 +106,17 @@ def _metadata(content: bytes, path: Path, remedy: str) -> Iterator[Any]:
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
         raise GeolocError(f"{path}: cannot hold metadata ({reason}); {remedy}") from error
+
+
+def _says_something(sidecar: bytes) -> bool:
+    """Whether exiv2, which takes what it cannot read for empty, should have found properties."""
+    try:
+        root = ElementTree.fromstring(sidecar)
+    except ElementTree.ParseError:
+        return True
+    rdf = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
+    about = {f"{rdf}about"}
+    return any(node.attrib.keys() - about or len(node) for node in root.iter(f"{rdf}Description"))
 
 
 def _write(path: Path, content: bytes) -> None:
