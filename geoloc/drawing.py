@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ def script_json(data: Any) -> str:  # noqa: ANN401
     return text.replace("<", "\\u003c")
 
 
+@cache
 def world() -> str:
     """Path data of all countries, to 0.1 degrees."""
     return svg_path(shapely.get_parts(project(outline())))
