@@ -24,6 +24,8 @@ Convention = Literal["digikam", "lightroom"]
 """Where a sidecar lies. "digikam": `photo.jpg.xmp`, which darktable and Immich read too.
 "lightroom": `photo.xmp`; Adobe's programs read it beside raw files only, not beside JPEGs."""
 
+_POSITION = ("Xmp.exif.GPSLatitude", "Xmp.exif.GPSLongitude")
+
 METHOD = "ESTIMATE planet-geoloc"
 """GPSProcessingMethod of every position written here."""
 
@@ -70,7 +72,7 @@ def write_sidecar(photo: Path, guess: Guess, convention: Convention = "digikam")
     """Write the estimate into the XMP sidecar of a photo; what one holds already is kept.
 
     Returns:
-        False where the photo or the sidecar has a position already: nothing is written.
+        False where the photo or the sidecar has another position already: nothing is written.
 
     Raises:
         GeolocError: there is a sidecar that cannot be read.
@@ -84,9 +86,10 @@ def write_sidecar(photo: Path, guess: Guess, convention: Convention = "digikam")
         known = sidecar.read_xmp()
         if not known and _says_something(content):
             raise RuntimeError("what it says cannot be understood")
+        estimate = _xmp(guess, known)
         if _has_position(known):
-            return False
-        sidecar.modify_xmp(_xmp(guess, known))
+            return all(known.get(name) == estimate[name] for name in _POSITION)
+        sidecar.modify_xmp(estimate)
         content = sidecar.get_bytes()
     _write(path, content)
     return True

@@ -256,6 +256,9 @@ def test_a_position_that_is_known_is_not_replaced(tmp_path):
     before = sidecar.read_bytes()
     assert write_sidecar(source, SYDNEY) is False
     assert sidecar.read_bytes() == before
+    sidecar.unlink()
+    assert write_sidecar(source, SYDNEY)
+    assert write_sidecar(source, SYDNEY), "the same estimate again is no conflict"
     assert write_sidecar(tmp_path / "b.jpg", replace(SYDNEY, exif=Exif(1.0, 2.0))) is False
     assert not (tmp_path / "b.jpg.xmp").exists()
 
