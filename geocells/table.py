@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -163,7 +164,9 @@ class CellTable:
             "geometry": pa.array(shapely.to_wkb(self.polygon), pa.binary()),
             "bbox": pa.StructArray.from_arrays([pa.array(side) for side in bounds.T], list(_BOX)),
         }
-        table = pa.table(columns).replace_schema_metadata({"geo": json.dumps(_geo(bounds))})
+        overall = [*bounds[:, :2].min(axis=0).tolist(), *bounds[:, 2:].max(axis=0).tolist()]
+        geo = geo_metadata(overall, ["MultiPolygon", "Polygon"])
+        table = pa.table(columns).replace_schema_metadata({"geo": json.dumps(geo)})
         partial = target.with_name(target.name + ".part")
         try:
             pq.write_table(table, partial, compression="zstd", compression_level=9)
@@ -197,13 +200,20 @@ class CellTable:
             ) from error
 
 
-def _geo(bounds: FloatArray) -> dict[str, Any]:
-    """The GeoParquet 1.1 file metadata; coordinates are OGC:CRS84 by default."""
-    low, high = bounds[:, :2].min(axis=0), bounds[:, 2:].max(axis=0)
-    geometry = {
+def geo_metadata(bounds: Sequence[float], geometry_types: Sequence[str]) -> dict[str, Any]:
+    """The GeoParquet 1.1 file metadata for a WKB column `geometry` with boxes in a column `bbox`.
+
+    Coordinates are OGC:CRS84 by default.
+
+    Args:
+        bounds: west, south, east, north of the whole file; left out where not finite.
+        geometry_types: "Point", "Polygon", ...
+    """
+    geometry: dict[str, Any] = {
         "encoding": "WKB",
-        "geometry_types": ["MultiPolygon", "Polygon"],
-        "bbox": [*low.tolist(), *high.tolist()],
+        "geometry_types": list(geometry_types),
         "covering": {"bbox": {side: ["bbox", side] for side in _BOX}},
     }
+    if np.isfinite(bounds).all():
+        geometry["bbox"] = list(bounds)
     return {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": geometry}}

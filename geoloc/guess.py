@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -140,3 +141,30 @@ class Guess:
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts, lists, strings and numbers, ready for JSON."""
         return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Guess:
+        """The inverse of `to_dict`, also after a way through JSON.
+
+        Raises:
+            KeyError, TypeError: fields are missing, or there are others, as in another schema.
+        """
+        evidence = values["evidence"]
+        nested = {
+            "place": Place(**values["place"]),
+            "candidates": tuple(
+                Candidate(**{**each, "place": Place(**each["place"])})
+                for each in values["candidates"]
+            ),
+            "region": tuple(RegionCell(**each) for each in values["region"]),
+            "neighbours": tuple(Neighbour(**each) for each in values["neighbours"]),
+            "evidence": Evidence(
+                **{
+                    **evidence,
+                    "cell_path": tuple(evidence["cell_path"]),
+                    "attributes": tuple(Attribute(**each) for each in evidence["attributes"]),
+                }
+            ),
+            "exif": Exif(**values["exif"]),
+        }
+        return cls(**{**values, **nested})

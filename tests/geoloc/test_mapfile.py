@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from geocells.sphere import haversine_km
 from geocells.table import CellTable
-from geoloc import mapfile
+from geoloc import drawing, mapfile
 from geoloc.guess import Candidate, Evidence, Exif, Guess, Place, RegionCell
 
 CHROMIUM = Path("/usr/bin/chromium")
-HALF_WORLD = mapfile.WORLD_PX / 2
+HALF_WORLD = drawing.WORLD_PX / 2
 
 
 @pytest.fixture(scope="module")
@@ -64,11 +64,11 @@ def xs(path: str) -> np.ndarray:
 @settings(max_examples=100, deadline=None)
 @given(st.floats(-80, 80), st.floats(-180, 180), st.floats(1, 19_000))
 def test_every_point_of_the_circle_lies_at_the_radius(lat, lon, radius_km):
-    middle = mapfile._xy(np.array([[lat, lon]]))[0, 0]
+    middle = drawing.mercator(np.array([[lat, lon]]))[0, 0]
     circle = mapfile._circle(guess_at(lat, lon, radius_km), middle)
     points = shapely.get_coordinates(circle)
-    lonlat = mapfile._lonlat(points)
-    drawn = np.abs(lonlat[:, 1]) < mapfile.NORTHERNMOST_DEG - 0.01
+    lonlat = drawing.lonlat_of(points)
+    drawn = np.abs(lonlat[:, 1]) < drawing.NORTHERNMOST_DEG - 0.01
     assume(drawn.any())
     distance = haversine_km([lat, lon], lonlat[drawn, ::-1])
     assert distance == pytest.approx(radius_km, rel=1e-6)
@@ -83,11 +83,11 @@ def test_an_answer_on_the_antimeridian_is_drawn_in_one_piece(cells, tmp_path):
     x, _, side, _ = photo["window"]
     assert side < 10
     drawn = [*xs(photo["circle"]), photo["file"][0], *(pin["at"][0] for pin in photo["pins"])]
-    assert min(drawn) < mapfile.WORLD_PX < max(drawn)
+    assert min(drawn) < drawing.WORLD_PX < max(drawn)
     assert x <= min(drawn)
     assert max(drawn) <= x + side
     coast = xs(photo["detail"])
-    assert coast.min() + 0.1 < mapfile.WORLD_PX < coast.max() - 0.1, "Fiji lies on both sides"
+    assert coast.min() + 0.1 < drawing.WORLD_PX < coast.max() - 0.1, "Fiji lies on both sides"
     assert coast.max() - coast.min() <= 3 * side + 0.01
 
 
@@ -96,7 +96,7 @@ def test_the_first_view_holds_the_circle(cells, tmp_path, lat, radius_km):
     guess = guess_at(lat, 2.35, radius_km)
     (photo,) = page_data(mapfile.write_map([guess], cells, tmp_path / "map.html"))["photos"]
     x, y, side, _ = photo["window"]
-    assert 0 <= y <= y + side <= mapfile.WORLD_PX
+    assert 0 <= y <= y + side <= drawing.WORLD_PX
     circle = xs(photo["circle"])
     assert x <= circle.min() <= circle.max() <= x + side
     assert photo["file"] is not None
@@ -107,12 +107,11 @@ def test_a_failed_write_leaves_the_old_file_and_no_half_one(cells, tmp_path, mon
     mapfile.write_map([guess_at(48.9, 2.35, 9.0)], cells, str(target))
     before = target.read_bytes()
 
-    def full_disk(self, text, encoding):
-        self.write_bytes(text.encode()[:100])
+    def full_disk(file):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full_disk)
-    with pytest.raises(OSError, match="No space left"):
+    monkeypatch.setattr("os.fsync", full_disk)
+    with pytest.raises(OSError, match=r"No space left.*map.html"):
         mapfile.write_map([guess_at(41.9, 12.5, 9.0)], cells, target)
     assert target.read_bytes() == before
     assert list(tmp_path.iterdir()) == [target]
@@ -229,7 +228,7 @@ def test_everything_can_be_done_by_keyboard(open_map):
     tab.locator("#list button").nth(1).focus()
     tab.keyboard.press("Enter")
     x, y, width, height = view_of(tab)
-    rome = mapfile._xy(np.array([[41.9, 12.5]]))[0]
+    rome = drawing.mercator(np.array([[41.9, 12.5]]))[0]
     assert (x + width / 2, y + height / 2) == pytest.approx(rome.tolist(), abs=1e-3)
     tab.locator("svg").focus()
     for key, factor in (("+", 0.6), ("-", 1 / 0.6)):
