@@ -89,7 +89,7 @@ def floats(values: pa.ChunkedArray | None, count: int) -> npt.NDArray[np.float64
         values = pc.if_else(is_number, pc.utf8_trim_whitespace(values), None)
     elif not (pa.types.is_integer(values.type) or pa.types.is_floating(values.type)):
         return np.full(count, np.nan)
-    return np.asarray(values.cast(pa.float64()).to_numpy(), np.float64)
+    return np.array(values.cast(pa.float64()).to_numpy(), np.float64)  # a copy, to be changed
 
 
 def strings(values: pa.ChunkedArray | None, count: int) -> npt.NDArray[np.object_]:
