@@ -175,7 +175,7 @@ def answer(
     finally:
         program.end()
     lines = [_line(command, trouble, photos) for trouble, photos in troubles.items() if photos]
-    return replace(answers, problems=tuple(lines))
+    return replace(answers, refusals=tuple(lines))
 
 
 def _line(command: str, trouble: str, photos: list[str]) -> str:

@@ -8,7 +8,6 @@ percent of photos), latency_s and cost_usd. No row, or no number, is a refusal.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -66,12 +65,14 @@ class Predictions:
     """(N,) of each photo and the most similar one that the system learned from."""
     problems: tuple[str, ...] = ()
     """One line for each thing that is wrong with the answers."""
+    refusals: tuple[str, ...] = ()
+    """One line for each way in which photos were refused, which is no fault of the input."""
 
     @classmethod
     def none(cls, system: str, count: int) -> Predictions:
         """So many refusals, to be filled."""
         widths = {"latlon": (2,), "radii_km": (3,), "region_km2": (3,), "region_holds": (3,)}
-        names = [f.name for f in fields(cls) if f.name not in ("system", "problems")]
+        names = [f.name for f in fields(cls) if f.name not in ("system", "problems", "refusals")]
         nothing: dict[str, Any] = {
             name: np.full((count, *widths.get(name, ())), np.nan) for name in names
         }
@@ -123,7 +124,7 @@ def read(path: Path, benchmark: Benchmark) -> Predictions:
     answers = Predictions.none(path.stem, len(benchmark))
     _fill(answers, row[counted], {name: values[counted] for name, values in numbers.items()})
     complain.unanswered(benchmark, np.setdiff1d(np.arange(len(benchmark)), row[counted]))
-    return replace(answers, problems=tuple(complain.lines))
+    return replace(answers, problems=tuple(complain.lines), refusals=tuple(complain.refusals))
 
 
 _RADII = tuple(f"radius_{level}_km" for level in LEVELS)
@@ -134,37 +135,36 @@ class _Complaints:
     """One line for each kind of trouble with the rows of a table."""
 
     def __init__(self, path: Path, ids: pa.ChunkedArray) -> None:
-        self.path, self.ids, self.lines = path, ids, list[str]()
+        self.path, self.ids = path, ids
+        self.lines, self.refusals = list[str](), list[str]()
 
-    def __call__(self, what: str, bad: npt.NDArray[np.bool_]) -> None:
+    def __call__(self, what: str, bad: npt.NDArray[np.bool_], refused: bool = False) -> None:
         rows = np.flatnonzero(bad)
         if len(rows):
             names = ", ".join(str(self.ids[int(row)]) for row in rows[:NAMED])
             more = " …" if len(rows) > NAMED else ""
-            self.lines.append(
-                f"{self.path}: {len(rows):,} of {len(bad):,} rows {what} ({names}{more})"
-            )
+            line = f"{self.path}: {len(rows):,} of {len(bad):,} rows {what} ({names}{more})"
+            (self.refusals if refused else self.lines).append(line)
 
     def unanswered(self, benchmark: Benchmark, rows: npt.NDArray[np.int64]) -> None:
         """Name photos that have no row."""
         if len(rows):
             names = ", ".join(map(str, benchmark.photo_id[rows[:NAMED]]))
             more = " …" if len(rows) > NAMED else ""
-            self.lines.append(
+            self.refusals.append(
                 f"{self.path}: {len(rows):,} of {len(benchmark):,} photos have no row and count as"
                 f" refused ({names}{more})"
             )
 
 
 def _check(
-    numbers: dict[str, FloatArray],
-    complain: Callable[[str, npt.NDArray[np.bool_]], None],
-    counted: npt.NDArray[np.bool_],
+    numbers: dict[str, FloatArray], complain: _Complaints, counted: npt.NDArray[np.bool_]
 ) -> None:
     """Take out what is no place, no chance or no radius."""
     lat, lon = numbers["lat"], numbers["lon"]
     nothing = ~(np.isfinite(lat) & np.isfinite(lon))
-    complain("have no number for lat or lon and count as refused", counted & nothing)
+    empty = counted & nothing
+    complain("have no number for lat or lon and count as refused", empty, refused=True)
     beyond = ~nothing & ~((np.abs(lat) <= 90.0) & (np.abs(lon) <= 180.0))
     complain("lie outside -90..90, -180..180 degrees and count as refused", counted & beyond)
     lat[nothing | beyond] = lon[nothing | beyond] = np.nan
