@@ -102,7 +102,8 @@ def evaluate(
         return fail_writing("geoloc evaluate", error, out or benchmark)
     for line in report["problems"]:
         fail("geoloc evaluate", line)
-    return BAD_INPUT if any(each.problems for each in (photos, system, *others)) else 0
+    wrong = [photos.problems, *(each.problems for each in (system, *others))]
+    return BAD_INPUT if any(wrong) else 0
 
 
 def results(
