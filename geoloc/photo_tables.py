@@ -57,7 +57,7 @@ def read_table(path: Path, wanted: str) -> pa.Table:
     try:
         if path.suffix == ".parquet":
             return read_parquet(path)
-        options = csv.ConvertOptions(strings_can_be_null=False)  # "NA" is a name
+        options = csv.ConvertOptions(null_values=[""], strings_can_be_null=False)  # "NA" is a name
         return csv.read_csv(path, convert_options=options)
     except (OSError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]

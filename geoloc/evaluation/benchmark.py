@@ -192,12 +192,12 @@ def _latlon(path: Path, raw: pa.Table, problems: list[str]) -> FloatArray:
 def _swapped(latlon: FloatArray) -> bool:
     """Whether the first column holds longitudes: copies of IM2GPS3k with swapped columns exist."""
     known = latlon[np.isfinite(latlon).all(axis=1)]
-    if not len(known) or (np.abs(known[:, 1]) > 90.0).any() or (np.abs(known) > 180.0).any():
+    if len(known) < _ENOUGH or (np.abs(known[:, 1]) > 90.0).any():
         return False
     beyond = np.abs(known[:, 0]) > 90.0
     if beyond.mean() > 0.02:  # a few may be slips of the pen
         return True
-    if len(known) < _ENOUGH or beyond.any():
+    if beyond.any():
         return False
     return bool(is_land(known).mean() < 0.5 and is_land(known[:, ::-1]).mean() > 0.75)
 

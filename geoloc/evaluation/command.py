@@ -167,7 +167,7 @@ def answer(
                 troubles.setdefault(trouble, []).append(str(benchmark.photo_id[row]))
             silent = silent + 1 if said is None else 0
             if silent == GIVE_UP_AFTER:
-                troubles[f"{GIVE_UP_AFTER} in a row without an answer, given up"] = list(
+                troubles[f"given up after {GIVE_UP_AFTER} in a row without an answer"] = list(
                     map(str, benchmark.photo_id[row + 1 :])
                 )
                 break

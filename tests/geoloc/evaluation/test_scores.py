@@ -1,4 +1,4 @@
-"""Formulas against golden values and independent computations, and what must hold for any answers."""
+"""Formulas against golden values and independent computations, and what holds for any answers."""
 
 import numpy as np
 import pytest
