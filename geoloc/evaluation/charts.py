@@ -115,7 +115,7 @@ def world(dots: Sequence[Sequence[float]], title: str) -> str:
     circles = []
     for lat, lon, photos, km in shown:
         x, y = _on_map(lon, lat)
-        radius = max(2.0, LARGEST_DOT * (photos / max(largest, 30.0)) ** 0.5)
+        radius = max(2.4, LARGEST_DOT * (photos / max(largest, 30.0)) ** 0.5)
         level = int(np.searchsorted(ERROR_KM, km, "right"))
         count = f"{photos:,.0f} photo{'s' if photos > 1 else ''}"
         circles.append(

@@ -218,7 +218,7 @@ def _print(report: dict[str, Any]) -> None:
 
     from geoloc.evaluation.terminal import render
 
-    Console(width=None if sys.stdout.isatty() else 130, highlight=False).print(render(report))
+    Console(width=None if sys.stdout.isatty() else 110, highlight=False).print(render(report))
 
 
 def _write(

@@ -23,13 +23,19 @@ class ReportError(GeolocError):
 def write(report: Report, path: Path) -> Path:
     """Write the report of `assess` as HTML, and beside it as JSON; returns the JSON's path.
 
-    Thumbnails of the photos that are shown are in the page, if their files are there.
+    Thumbnails of the photos that are shown are in the page, if their files are there; where these
+    lie is nobody else's business, and not in the JSON.
 
     Raises:
         OSError: it cannot be written.
     """
     numbers = path.with_suffix(".json")
-    whole(numbers, json.dumps(report, ensure_ascii=False, allow_nan=False) + "\n")
+    shown = {
+        name: [{k: v for k, v in each.items() if k != "file"} for each in rows]
+        for name, rows in report["examples"].items()
+    }
+    text = json.dumps({**report, "examples": shown}, ensure_ascii=False, allow_nan=False)
+    whole(numbers, text + "\n")
     whole(path, html(_title(report), body(report)))
     return numbers
 

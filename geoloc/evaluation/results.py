@@ -17,7 +17,7 @@ from geoloc.evaluation.examples import examples
 from geoloc.evaluation.honesty import honesty
 from geoloc.evaluation.leaks import Known, Leaks, leaks
 from geoloc.evaluation.predictions import Predictions
-from geoloc.evaluation.scores import MEASURES, REFUSED_KM, WITHIN, Marks, mark, places, score
+from geoloc.evaluation.scores import MEANS, MEASURES, REFUSED_KM, WITHIN, Marks, mark, places, score
 from geoloc.evaluation.statistics import RESAMPLES, interval, mcnemar, sign_test, units
 from geoloc.metrics import WORLD_MAX_ERROR_KM
 
@@ -157,8 +157,8 @@ def _paired(ours: Marks, theirs: Marks, differences: np.ndarray[Any, Any]) -> li
     """Differences with 95 % intervals, and tests on the photos that the systems differ on."""
     low, high = interval(differences)
     tests = {
-        name: mcnemar(ours.values[:, column] == 1.0, theirs.values[:, column] == 1.0)
-        for column, name in enumerate(WITHIN)
+        name: mcnemar(*(each.values[:, MEANS.index(name)] == 1.0 for each in (ours, theirs)))
+        for name in (*WITHIN, "country", "region")
     }
     tests["median_km"] = sign_test(ours.distance_km, theirs.distance_km)
     return [

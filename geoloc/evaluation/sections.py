@@ -5,15 +5,16 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
+from geoloc.evaluation.scores import MEASURES
 from geoloc.evaluation.tables import NOTHING, TITLES, distance, number, ranged, table
 
 Report = dict[str, Any]
 
-FIRST = ("within_1_km", "within_25_km", "within_200_km", "within_750_km", "within_2500_km",
-         "median_km", "geoscore", "country")  # fmt: skip
-SECOND = ("within_5_km", "within_10_km", "within_50_km", "within_100_km", "mean_km",
-          "geometric_mean_km", "geoscore_rounded", "geoguessr", "region")  # fmt: skip
-
+SHOWN = (
+    "within_1_km", "within_25_km", "within_200_km", "within_750_km", "within_2500_km", "median_km",
+    "geoscore", "country",
+)  # fmt: skip
+"""Measures by which systems are shown side by side."""
 
 MOSTLY = 0.5
 """With fewer disjoint photos than this share the report begins with a warning."""
@@ -54,30 +55,25 @@ def notices(report: Report) -> list[str]:
 
 def scores(report: Report) -> str:
     """Standard and disjoint scores with intervals."""
-    parts = [(name, rows[0]) for name, rows in report["scores"].items()]
-
-    def rows(measures: tuple[str, ...]) -> str:
-        return table(
-            ["photos", "number", *(TITLES[measure] for measure in measures)],
-            [
-                [
-                    name,
-                    f"{row['photos']:,}",
-                    *(ranged(m, row["value"][m], row["low"][m], row["high"][m]) for m in measures),
-                ]
-                for name, row in parts
-            ],
-            label="scores",
-        )
-
+    parts = {name: rows[0] for name, rows in report["scores"].items()}
+    rows = [["photos", *(f"{row['photos']:,}" for row in parts.values())]]
+    rows += [
+        [
+            TITLES[name],
+            *(
+                ranged(name, row["value"][name], row["low"][name], row["high"][name])
+                for row in parts.values()
+            ),
+        ]
+        for name in MEASURES
+    ]
     disjoint = (
         " “Disjoint” are the photos that share nothing with the training photos, see below."
         if "disjoint" in report["scores"]
         else ""
     )
-    return (
-        f"<h2>Scores</h2><p>Below each number its 95 % interval.{disjoint}</p>"
-        f"{rows(FIRST)}{rows(SECOND)}"
+    return f"<h2>Scores</h2><p>Beside each number its 95 % interval.{disjoint}</p>" + table(
+        ["", *parts], rows, label="scores"
     )
 
 
@@ -114,14 +110,14 @@ def systems(report: Report) -> str:
         rows.append(
             [
                 escape(system["name"]),
-                *(number(measure, value[measure]) for measure in FIRST),
+                *(number(measure, value[measure]) for measure in SHOWN),
                 f"{system['refused']:,}",
                 NOTHING if system["ece"] is None else f"{system['ece']:.3f}",
                 NOTHING if system["latency_s"] is None else f"{system['latency_s']:.2g} s",
                 NOTHING if cost is None else f"{cost:,.2f}",
             ]
         )
-    heads = ["system", *(TITLES[measure] for measure in FIRST), "refused", "ECE", "latency",
+    heads = ["system", *(TITLES[measure] for measure in SHOWN), "refused", "ECE", "latency",
              "USD per 1,000"]  # fmt: skip
     return "<h3>Systems</h3>" + table(heads, rows, ours=[0], label="systems")
 

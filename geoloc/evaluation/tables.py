@@ -52,12 +52,12 @@ def area(km2: float | None) -> str:
 
 
 def ranged(measure: str, value: float | None, low: float | None, high: float | None) -> str:
-    """A measure with its interval below it."""
+    """A measure with its interval beside it."""
     text = number(measure, value)
     if text == NOTHING or low is None or high is None:
         return text
     ends = (number(measure, low).removesuffix(" %"), number(measure, high).removesuffix(" %"))
-    return f"{text}<small>{ends[0]} to {ends[1]}</small>"
+    return f"{text} <small>{ends[0]} to {ends[1]}</small>"
 
 
 def table(
@@ -83,7 +83,8 @@ def table(
         scope = ' scope="col"' if tag == "th" else ""
         return f"<{tag}{scope}{kind}>{content}</{tag}>"
 
-    top = "".join(cell("th", i, escape(name)) for i, name in enumerate(head))
+    names = [escape(name).replace(" km", "\u00a0km") for name in head]
+    top = "".join(cell("th", i, name) for i, name in enumerate(names))
     body = "".join(
         f"<tr{' class=ours' if index in ours else ''}>"
         + "".join(cell("td", i, content) for i, content in enumerate(row))

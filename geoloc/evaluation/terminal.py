@@ -15,16 +15,20 @@ SHOWN = ("within_1_km", "within_25_km", "within_200_km", "within_750_km", "withi
 
 
 def render(report: dict[str, Any]) -> RenderableType:
-    """Scores with their intervals, the leaks beside them, and how honest the system is."""
+    """Scores with their intervals, the leaks, and how honest the system is."""
     system, benchmark = report["systems"][0], report["benchmark"]
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("", no_wrap=True)
-    for name in ("photos", *(TITLES[measure] for measure in SHOWN)):
-        table.add_column(name, justify="right", no_wrap=True)
-    for part, rows in report["scores"].items():
-        for row, each in zip(rows, report["systems"], strict=True):
-            label = part if each is system else f"{part}, {each['name']}"
-            table.add_row(label, *_cells(row))
+    columns = [
+        (part if each is system else f"{part}, {each['name']}", row)
+        for part, rows in report["scores"].items()
+        for row, each in zip(rows, report["systems"], strict=True)
+    ]
+    for name, _ in columns:
+        table.add_column(name, justify="right")
+    table.add_row("photos", *(f"{row['photos']:,}" for _, row in columns))
+    for measure in SHOWN:
+        table.add_row(TITLES[measure], *(_cell(row, measure) for _, row in columns))
     lines: list[RenderableType] = [
         Text(f"{system['name']} on {benchmark['title']}", style="bold"),
         table,
@@ -40,14 +44,13 @@ def render(report: dict[str, Any]) -> RenderableType:
     return Group(*lines)
 
 
-def _cells(row: dict[str, Any]) -> list[str]:
-    cells = [f"{row['photos']:,}"]
-    for measure in SHOWN:
-        value, low, high = (row[name][measure] for name in ("value", "low", "high"))
-        ends = [number(measure, end).removesuffix(" %") for end in (low, high)]
-        text = number(measure, value)
-        cells.append(text if value is None else f"{text}\n[{ends[0]}, {ends[1]}]")
-    return cells
+def _cell(row: dict[str, Any], measure: str) -> str:
+    value, low, high = (row[name][measure] for name in ("value", "low", "high"))
+    text = number(measure, value)
+    if value is None:
+        return text
+    ends = [number(measure, end).removesuffix(" %") for end in (low, high)]
+    return f"{text} [{ends[0]}, {ends[1]}]"
 
 
 def _audit(report: dict[str, Any]) -> str:
