@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv as csv
 
-from geocells.columns import read_parquet
+from geocells.columns import numbers, objects, read_parquet, to_numbers, to_strings
 from geoloc.errors import GeolocError
 
 SUFFIXES = frozenset(".jpg .jpeg .png .webp .heic .heif .tif .tiff .gif .bmp .avif".split())
@@ -33,6 +33,10 @@ SYNONYMS = {
     "split": (),
 }
 """What published tables call the columns of a photo table, in lower case."""
+
+# scalars made from columns: `pa.scalar` would import pandas, see `geocells.columns`
+_NAN = to_numbers(np.array([np.nan]), pa.float64())[0]
+_EMPTY = to_strings([""])[0]
 
 _NUMBER = r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*$"
 _FOLDERS_AND_ENDING = r"^.*/|\.[A-Za-z0-9]{2,5}$"
@@ -86,10 +90,11 @@ def floats(values: pa.ChunkedArray | None, count: int) -> npt.NDArray[np.float64
         return np.full(count, np.nan)
     if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
         is_number = pc.match_substring_regex(values, _NUMBER)
-        values = pc.if_else(is_number, pc.utf8_trim_whitespace(values), None)
+        values = pc.if_else(is_number, pc.utf8_trim_whitespace(values), pa.NULL)
     elif not (pa.types.is_integer(values.type) or pa.types.is_floating(values.type)):
         return np.full(count, np.nan)
-    return np.array(values.cast(pa.float64()).to_numpy(), np.float64)  # a copy, to be changed
+    known = pc.fill_null(values.cast(pa.float64()), _NAN)
+    return np.array(numbers(known), np.float64)  # a copy, to be changed
 
 
 def strings(values: pa.ChunkedArray | None, count: int) -> npt.NDArray[np.object_]:
@@ -98,8 +103,7 @@ def strings(values: pa.ChunkedArray | None, count: int) -> npt.NDArray[np.object
 
     if values is None:
         return np.full(count, "", dtype=object)
-    text = pc.fill_null(values.cast(pa.string()), "")
-    return np.asarray(text.to_numpy(zero_copy_only=False), dtype=object)
+    return objects(pc.fill_null(values.cast(pa.string()), _EMPTY))
 
 
 def stems(names: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from geocells.attributes import is_land
+from geocells.columns import to_strings
 from geocells.sphere import FloatArray
 from geoloc.photo_tables import TableError, column, floats, photos_below, read_table, stems, strings
 
@@ -220,12 +221,12 @@ def _files(path: Path, names: StrArray, known: Published | None, images: Path | 
             f"{images}: no photos in this folder"
             + (f". Published: {known.pictures}" if known else "")
         )
-    have = stems(pa.array(there, pa.string()))
+    paths = to_strings(there)
+    have = stems(paths)
     if known and known.prefix:
         have = pc.replace_substring_regex(have, known.prefix, "")
-    row = pc.index_in(stems(pa.array(names.tolist(), pa.string())), value_set=have)
-    found = pa.array(there, pa.string()).take(row)
-    return strings(pa.chunked_array([found]), len(names))
+    row = pc.index_in(stems(to_strings(names)), value_set=have)
+    return strings(pa.chunked_array([paths.take(row)]), len(names))
 
 
 def _tell(

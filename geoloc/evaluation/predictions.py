@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv as csv
 
+from geocells.columns import numbers, to_numbers, to_strings
 from geocells.sphere import FloatArray
 from geoloc.calibration import LEVELS
 from geoloc.evaluation.benchmark import Benchmark
@@ -106,7 +107,7 @@ def read(path: Path, benchmark: Benchmark) -> Predictions:
     missing = [name for name in ("photo", "lat", "lon") if told[name] is None]
     if missing:
         raise TableError(f"{path}: column {', '.join(missing)} is missing; it needs {WANTED}")
-    ids = pa.chunked_array([pa.array(strings(told["photo"], len(raw)).tolist(), pa.string())])
+    ids = pa.chunked_array([to_strings(strings(told["photo"], len(raw)))])
     row = _rows(ids, benchmark)
     if len(raw) and not (row >= 0).any():
         raise TableError(
@@ -183,13 +184,14 @@ def _rows(ids: pa.ChunkedArray, benchmark: Benchmark) -> npt.NDArray[np.int64]:
     """Row of the benchmark that each id means, -1 for none: by the whole id, else by file name."""
     import pyarrow.compute as pc
 
-    known = pa.array(benchmark.photo_id.tolist(), pa.string())
+    known = to_strings(benchmark.photo_id)
     row = pc.index_in(ids, value_set=known)
     short = stems(known)
     if len(pc.unique(short)) == len(short):
         row = pc.coalesce(row, pc.index_in(stems(ids), value_set=short))
-    found: npt.NDArray[np.int64] = np.asarray(pc.fill_null(row, -1).to_numpy(), np.int64)
-    return found
+    return np.asarray(
+        numbers(pc.fill_null(row, to_numbers(np.array([-1], np.int32), pa.int32())[0])), np.int64
+    )
 
 
 def _fill(answers: Predictions, row: npt.NDArray[np.int64], numbers: dict[str, FloatArray]) -> None:
@@ -201,8 +203,9 @@ def _fill(answers: Predictions, row: npt.NDArray[np.int64], numbers: dict[str, F
 
 def write(answers: Predictions, benchmark: Benchmark, path: Path) -> None:
     """Write a table that `read` reads; it appears whole or not at all."""
-    columns: dict[str, Any] = {
-        "photo": benchmark.photo_id.tolist(),
+    import pyarrow.compute as pc
+
+    columns = {
         "lat": answers.latlon[:, 0],
         "lon": answers.latlon[:, 1],
         "chance_200km": answers.chance,
@@ -210,11 +213,11 @@ def write(answers: Predictions, benchmark: Benchmark, path: Path) -> None:
         "latency_s": answers.latency_s,
         "cost_usd": answers.cost_usd,
     }
-    told = {
-        name: pa.array(values, from_pandas=True)  # an empty field says it better than "nan"
-        for name, values in columns.items()
-        if name in ("photo", "lat", "lon") or not np.isnan(values).all()
-    }
+    told = {"photo": to_strings(benchmark.photo_id)}
+    for name, values in columns.items():
+        if name in ("lat", "lon") or not np.isnan(values).all():
+            column = to_numbers(values, pa.float64())
+            told[name] = pc.if_else(pc.is_nan(column), pa.NULL, column)  # empty, rather than "nan"
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         csv.write_csv(pa.table(told), partial)
