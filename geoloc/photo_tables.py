@@ -17,7 +17,7 @@ from geoloc.errors import GeolocError
 SUFFIXES = frozenset(".jpg .jpeg .png .webp .heic .heif .tif .tiff .gif .bmp .avif".split())
 
 SYNONYMS = {
-    "photo_id": ("img_id", "image_id", "photoid", "id", "key", "__key__"),
+    "photo_id": ("img_id", "image_id", "photoid", "photo", "id", "key", "__key__"),
     "file": ("path", "filepath", "filename", "file_name", "image", "image_path"),
     "lat": ("latitude",),
     "lon": ("lng", "long", "longitude"),
