@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import tomllib
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
@@ -14,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from geocells.attributes import is_land
-from geocells.columns import to_strings
+from geocells.columns import numbers, to_strings
 from geocells.sphere import FloatArray
 from geoloc.photo_tables import TableError, column, floats, photos_below, read_table, stems, strings
 
@@ -150,7 +151,8 @@ def _benchmark(
     usable = np.asarray((np.abs(latlon) <= (90.0, 180.0)).all(axis=1))
     _tell(problems, path, ids, ~usable, "no place on the Earth")
     first = np.zeros(len(ids), bool)
-    first[np.unique(ids.astype(str), return_index=True)[1]] = True
+    code = to_strings(ids).dictionary_encode().indices
+    first[np.unique(numbers(pa.chunked_array([code])), return_index=True)[1]] = True
     _tell(problems, path, ids, usable & ~first, "the id of an earlier one")
     rows = np.flatnonzero(usable & first)
     if not len(rows):
@@ -211,8 +213,7 @@ def _files(path: Path, names: StrArray, known: Published | None, images: Path | 
     import pyarrow.compute as pc
 
     if images is None:
-        beside = [path.parent / str(name) for name in names]
-        return _objects([str(file) if file.is_file() else "" for file in beside])
+        return _beside(path.parent, names)
     if not images.is_dir():
         raise TableError(f"{images}: no such folder; give the folder of the photos")
     there = [str(file) for file in photos_below(images)]
@@ -227,6 +228,22 @@ def _files(path: Path, names: StrArray, known: Published | None, images: Path | 
         have = pc.replace_substring_regex(have, known.prefix, "")
     row = pc.index_in(stems(to_strings(names)), value_set=have)
     return strings(pa.chunked_array([paths.take(row)]), len(names))
+
+
+def _beside(folder: Path, names: StrArray) -> StrArray:
+    """Paths of the files that a table names relative to its folder, "" where there is none."""
+    paths = [os.path.join(folder, name) for name in names]
+    there = {
+        place: set(os.listdir(place))  # far quicker than to look for each
+        for place in {os.path.dirname(path) for path in paths}
+        if os.path.isdir(place)
+    }
+    found = np.empty(len(names), dtype=object)
+    found[:] = [
+        path if os.path.basename(path) in there.get(os.path.dirname(path), ()) else ""
+        for path in paths
+    ]
+    return found
 
 
 def _tell(
@@ -244,9 +261,3 @@ def _tell(
         problems.append(
             f"{path}: {bad.sum():,} of {len(ids):,} {rows} have {reason} ({named}{more})"
         )
-
-
-def _objects(values: list[Any]) -> StrArray:
-    array = np.empty(len(values), dtype=object)
-    array[:] = values
-    return array
