@@ -76,6 +76,7 @@ def evaluate(
         Of these resamples.
     """
     from geoloc.evaluation import benchmark as benchmarks
+    from geoloc.evaluation import leaks
     from geoloc.evaluation import predictions as tables
     from geoloc.evaluation.results import assess
 
@@ -83,7 +84,7 @@ def evaluate(
         _check(benchmark, bundle, predictions, command, out)
         photos = benchmarks.read(benchmark, images)
         if predictions is not None:
-            known = _table(train) if train else None
+            known = leaks.read(train) if train else None
             system = tables.read(predictions, photos)
         else:
             photos = _with_files(photos)
@@ -167,28 +168,20 @@ def _ask(
     photos: Benchmark, bundle: str, command: str | None, timeout_s: float, train: Path | None
 ) -> tuple[Predictions, Known | None]:
     """Answers of a program or of a bundle, and what it learned from."""
-    from geoloc.evaluation import answering
+    from geoloc.evaluation import answering, leaks
     from geoloc.evaluation import command as programs
-    from geoloc.evaluation.leaks import Known
 
+    known = leaks.read(train) if train else None
     with _Progress(len(photos)) as progress:
         if command is not None:
             answers = programs.answer(command, photos, timeout_s, progress)
-            return answers, _table(train) if train else None
+            return answers, known
         from geoloc.bundle import load
 
         model = load(bundle)
         answers = answering.answer(model, photos, progress)
     members = model.ranker.gallery.members
-    return answers, _table(train) if train else Known(members.latlon, members.author)
-
-
-def _table(path: Path) -> Known:
-    from geoloc.evaluation import benchmark as benchmarks
-    from geoloc.evaluation.leaks import Known
-
-    photos = benchmarks.read(str(path))
-    return Known(photos.latlon, photos.author)
+    return answers, known or leaks.Known(members.latlon, members.author)
 
 
 class _Progress:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from geocells.neighbours import NearestPoints
 from geocells.sphere import FloatArray
+from geoloc.photo_tables import TableError, column, floats, read_table, strings
+
+WANTED = "the columns lat, lon and perhaps author"
 
 KNOWN_PLACE_KM = 1.0
 """A photo nearer than this to a training photo shows a place that the model knows."""
@@ -55,6 +59,21 @@ class Leaks:
             if shared is not None:
                 apart &= ~shared
         return apart
+
+
+def read(path: Path) -> Known:
+    """Read a table of training photos: lat, lon, and perhaps author.
+
+    Raises:
+        TableError: it is missing, or has no coordinates.
+    """
+    raw = read_table(path, WANTED)
+    columns = [column(raw, name) for name in ("lat", "lon")]
+    latlon = np.stack([floats(found, len(raw)) for found in columns], axis=1)
+    good = np.asarray((np.abs(latlon) <= (90.0, 180.0)).all(axis=1))  # False for NaN
+    if not good.any():
+        raise TableError(f"{path}: no row has coordinates; it needs {WANTED}")
+    return Known(latlon[good], strings(column(raw, "author"), len(raw))[good])
 
 
 def leaks(

@@ -8,8 +8,9 @@ from geocells.boundaries import country_continents, load_boundaries
 from geocells.sphere import EARTH_RADIUS_KM
 from geoloc.evaluation import answering
 from geoloc.evaluation.breakdown import breakdown
-from geoloc.evaluation.leaks import Known, leaks
+from geoloc.evaluation.leaks import Known, leaks, read
 from geoloc.evaluation.scores import mark, places
+from geoloc.photo_tables import TableError
 
 
 def authors(*names):
@@ -35,6 +36,15 @@ def test_what_is_not_known_is_not_claimed():
     assert found.disjoint.tolist() == [True]
     nobody = leaks(Known(np.empty((0, 2)), authors()), np.array([(1.0, 1.0)]), authors("bob"))
     assert nobody.nearest_km.tolist() == [np.inf]
+
+
+def test_training_photos_are_a_table_of_coordinates(shared, tmp_path):
+    gallery = read(shared / "data" / "coordinates" / "gallery_100k.parquet")
+    assert gallery.latlon.shape == (100_000, 2)
+    assert not (gallery.author != "").any()
+    (tmp_path / "none.csv").write_text("lat,lon\n95,0\n")
+    with pytest.raises(TableError, match="no row has coordinates"):
+        read(tmp_path / "none.csv")
 
 
 def test_parts_of_the_earth_add_up():
