@@ -168,6 +168,17 @@ def country_names(codes: npt.ArrayLike) -> StrArray:
     return np.array([table[c][1] if c in table else c for c in array] + [None], object)[:-1]
 
 
+@cache
+def country_continents() -> dict[str, str]:
+    """ISO alpha-2 code -> continent, one of seven.
+
+    A country has one, that of Natural Earth: Russia is in Europe, Türkiye in Asia.
+    """
+    options = csv.ConvertOptions(strings_can_be_null=False)
+    table = csv.read_csv(DATA / "countries.csv", convert_options=options)
+    return dict(zip(table["iso2"].to_pylist(), table["continent"].to_pylist(), strict=True))
+
+
 def load_boundaries(
     source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = "natural-earth",
 ) -> Boundaries:

@@ -29,6 +29,14 @@ app.command(
     name="play",
     help="Let systems play GeoGuessr against each other, offline.",
 )
+app.command(
+    "geoloc.evaluation.cli:evaluate",
+    help="Score a bundle, or any other system, on photos whose places are known.",
+)
+app.command(
+    "geoloc.evaluation.cli:results",
+    help="Write a page of the published numbers of other systems, with ours beside them.",
+)
 
 Photos = Annotated[list[str], Parameter(negative=(), help="Photos: JPEG, PNG, WebP, HEIC, TIFF.")]
 Top = Annotated[int, Parameter(name=["--top", "-k"], validator=validators.Number(gte=1, lte=40))]

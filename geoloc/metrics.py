@@ -16,12 +16,39 @@ THRESHOLDS_KM = (1.0, 5.0, 25.0, 200.0, 750.0, 2500.0)
 GEOGUESSR_SCALE_KM = 1492.7
 """World map: 5000 * exp(-d / 1492.7) points for a guess d km off (PIGEON, section 6.1)."""
 
+MOST_POINTS = 5000
+"""Of one guess."""
 
 WORLD_MAX_ERROR_KM = 14_916.862
-"""`maxErrorDistance` of GeoGuessr's world map, as its community measured it."""
+"""`maxErrorDistance` of GeoGuessr's world map, as most tools have it."""
 
-PERFECT_KM = 0.025
-"""A guess nearer than this is worth all points on every map."""
+BULLSEYE_KM = 0.025
+"""A guess nearer than this has all points in GeoGuessr, whatever the map."""
+
+
+def geoscore(distance_km: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Points 0..5000 of guesses (...) so far off, not rounded, as OSV-5M has them.
+
+    PIGEON rounds each to a whole number; see `geoguessr_points` for the game itself.
+    """
+    distance = np.asarray(distance_km, np.float64)
+    return np.asarray(MOST_POINTS * np.exp(-distance / GEOGUESSR_SCALE_KM), np.float64)
+
+
+def geoguessr_points(
+    distance_km: npt.ArrayLike, max_error_km: float = WORLD_MAX_ERROR_KM
+) -> npt.NDArray[np.int64]:
+    """Whole points 0..5000 that GeoGuessr gives guesses (...) so far off.
+
+    round(5000 * exp(-10 * d / max_error_km)), and 5000 nearer than 25 m.
+
+    Args:
+        distance_km: from guess to truth; infinite for no guess.
+        max_error_km: `maxErrorDistance` of the map.
+    """
+    distance = np.asarray(distance_km, np.float64)
+    points = np.round(MOST_POINTS * np.exp(-10.0 * distance / max_error_km)).astype(np.int64)
+    return np.where(distance < BULLSEYE_KM, np.int64(MOST_POINTS), points)
 
 
 @dataclass(frozen=True)
@@ -57,7 +84,7 @@ def score(
         return Accuracy(0, float("nan"), nothing, float("nan"), float("nan"))
     distance = haversine_km(guess, true)
     precision = np.zeros(len(guess)) if precision_km is None else np.asarray(precision_km)
-    points = np.round(5000.0 * np.exp(-distance / GEOGUESSR_SCALE_KM))
+    points = np.round(geoscore(distance))
     return Accuracy(
         photos=len(guess),
         median_km=float(np.median(distance)),
@@ -65,23 +92,6 @@ def score(
         country=_share(same_country(guess, true)),
         geoscore=float(points.mean()),
     )
-
-
-def geoguessr_points(
-    distance_km: npt.ArrayLike, max_error_km: float = WORLD_MAX_ERROR_KM
-) -> npt.NDArray[np.int64]:
-    """Points of guesses by GeoGuessr's own formula: round(5000 exp(-10 d / max_error)).
-
-    Args:
-        distance_km: (...) of guesses from the truth.
-        max_error_km: the map's `maxErrorDistance`; small maps are stricter.
-
-    Returns:
-        (...) 0..5000; 5000 below 25 m.
-    """
-    distance = np.asarray(distance_km, np.float64)
-    points = np.round(5000.0 * np.exp(-10.0 * distance / max_error_km))
-    return np.where(distance < PERFECT_KM, 5000.0, points).astype(np.int64)
 
 
 def same_country(a: npt.ArrayLike, b: npt.ArrayLike) -> npt.NDArray[np.bool_]:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from geocells.neighbours import NearestPoints
+from geoloc.evaluation.leaks import nearest_km, shared
 from training.duplicates import seen_before
 from training.fit_heads import Embeddings
 from training.photo_table import latlon_of, strings_of
@@ -83,9 +83,7 @@ def audit(
         embeddings: of both, to find near-duplicates.
     """
     here, there = latlon_of(train), latlon_of(test)
-    distance = (
-        NearestPoints(here).query(there)[0][:, 0] if len(here) else np.full(len(there), np.inf)
-    )
+    distance = nearest_km(here, there)
     squares = blocks(here, BLOCK_KM), blocks(there, BLOCK_KM)
     quantiles = np.percentile(distance, (5, 50, 95)) if len(there) else np.full(3, np.nan)
     return Leaks(
@@ -104,8 +102,7 @@ def audit(
 
 def _shared(train: pa.Table, test: pa.Table, name: str) -> int:
     """Test photos whose value, if they have one, is that of a training photo."""
-    known, asked = (strings_of(table, name).astype(str) for table in (train, test))
-    return int((np.isin(asked, known) & (asked != "")).sum())
+    return int(shared(strings_of(train, name), strings_of(test, name)).sum())
 
 
 def _files(table: pa.Table) -> npt.NDArray[np.str_]:

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from geocells.columns import read_parquet
+from geoloc.photo_tables import column
 from training.manifest import ManifestError
 
 SCHEMA = pa.schema({
@@ -33,34 +34,6 @@ SCHEMA = pa.schema({
     "precision_km": pa.float32(),  # how far off the coordinates may be
     "split": pa.string(),          # train, val, test, or "" for none
 })  # fmt: skip
-
-SYNONYMS = {
-    "photo_id": ("img_id", "image_id", "photoid", "id", "key", "__key__"),
-    "file": ("path", "filepath", "filename", "file_name", "image", "image_path"),
-    "lat": ("latitude",),
-    "lon": ("lng", "long", "longitude"),
-    "taken_at": ("captured_at", "date_taken", "datetaken", "datetime", "timestamp"),
-    "heading": ("compass_angle", "computed_compass_angle", "bearing"),
-    "location_id": ("pano_id", "panoid", "panorama"),
-    "view": (),
-    "author": ("user_id", "user_nsid", "nsid", "owner", "creator", "username", "photographer"),
-    "group": ("sequence", "sequence_id", "sequence_key", "album"),
-    "source": (),
-    "licence": ("license", "license_name"),
-    "precision_km": (),
-    "split": (),
-}
-"""What published tables call our columns, in lower case."""
-
-
-def column(table: pa.Table, name: str) -> pa.ChunkedArray | None:
-    """A column by its name or a synonym of it, in any case."""
-    wanted = (name, *SYNONYMS.get(name, ()))
-    found = {present.lower(): present for present in reversed(table.column_names)}
-    for known in wanted:
-        if known in found:
-            return table[found[known]]
-    return None
 
 
 def complete(raw: pa.Table) -> pa.Table:

@@ -12,12 +12,10 @@ import numpy.typing as npt
 from geocells.sphere import haversine_km
 from geoloc.calibration import CLAIM_KM, LEVELS
 from geoloc.encoder import EncoderSpec
+from geoloc.evaluation.leaks import KNOWN_PLACE_KM
 from geoloc.metrics import Accuracy, coverage, same_country, score
 from training.crossval import METHODS, HeldOut
 from training.manifest import Manifest
-
-KNOWN_PLACE_KM = 1.0
-"""A photo nearer than this to a training photo shows a place the model knows."""
 
 ANSWERED_SHARES = (10, 25, 50, 75, 100)
 """Percentages of photos at which the selective-risk curve is written down."""

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from training.manifest import SUFFIXES, ManifestError
+from geoloc.photo_tables import SUFFIXES
+from training.manifest import ManifestError
 
 
 @dataclass

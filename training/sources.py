@@ -14,9 +14,10 @@ import pyarrow.csv as csv
 
 from geocells.columns import read_parquet
 from geoloc.errors import PhotoError
-from training import manifest, shards
-from training.manifest import SUFFIXES, ManifestError
-from training.photo_table import SYNONYMS, column, complete, latlon_of, with_column
+from geoloc.photo_tables import SUFFIXES, SYNONYMS, column, photos_below, stems
+from training import shards
+from training.manifest import ManifestError
+from training.photo_table import complete, latlon_of, with_column
 
 YFCC100M = (
     "photoid nsid nickname date_taken date_uploaded device title description tags machine_tags"
@@ -69,7 +70,7 @@ def _read_folder(folder: Path) -> tuple[pa.Table, list[str]]:
 
     rows: list[tuple[str, float | None, float | None, object]] = []
     problems: list[str] = []
-    for file in manifest.photos_below(folder):
+    for file in photos_below(folder):
         try:
             exif = read_exif(file)
         except PhotoError as error:
@@ -170,7 +171,7 @@ def _join(raw: pa.Table, images: Path) -> pa.Table:
     if key is None:
         raise ManifestError("the table has neither ids nor file names to find photos by")
     there = _below(images)
-    row = pc.index_in(_stem(key.cast(pa.string())), value_set=there["stem"])
+    row = pc.index_in(stems(key.cast(pa.string())), value_set=there["stem"])
     found = there.drop_columns("stem").take(row.combine_chunks())
     for name in found.column_names:
         raw = with_column(raw, name, found[name])
@@ -183,18 +184,14 @@ def _below(images: Path) -> pa.Table:
     if tars:
         table, _ = _read_shards(tars)
         return table.select(["file", "offset", "size"]).append_column(
-            "stem", _stem(table["photo_id"])
+            "stem", stems(table["photo_id"])
         )
-    files = [os.path.relpath(file, images) for file in manifest.photos_below(images)]
+    files = [os.path.relpath(file, images) for file in photos_below(images)]
     if not files:
         raise ManifestError(f"{images}: no photos and no tar shards in this folder")
     nothing = pa.nulls(len(files), pa.int64())
     name = pa.chunked_array([pa.array(files)])
-    return pa.table({"file": name, "offset": nothing, "size": nothing, "stem": _stem(name)})
-
-
-def _stem(names: pa.ChunkedArray) -> pa.ChunkedArray:
-    return pc.replace_substring_regex(names, r"^.*/|\.[A-Za-z0-9]{2,5}$", "")
+    return pa.table({"file": name, "offset": nothing, "size": nothing, "stem": stems(name)})
 
 
 def _usable(

@@ -41,6 +41,17 @@ OWN_CODE = {
 OWN_CODE_BY_NAME = {"Cocos (Keeling) Islands": "CC", "Christmas Island": "CX"}
 NOBODYS = ["PGA"]  # the Spratly reefs: six claimants, no code
 
+# Natural Earth has no continent for them: seven seas, or no entry of their own
+CONTINENTS = {
+    "Africa": "IO MU RE SC SH YT",
+    "Antarctica": "BV GS HM TF",
+    "Asia": "MV",
+    "Europe": "SJ",
+    "North America": "BQ GP MQ",
+    "Oceania": "CC CX TK",
+    "South America": "GF",
+}
+
 GROUP_RATIO = 1.3
 ISLET_KM = 5.0
 ISLET_RADIUS_KM = 2.0
@@ -52,12 +63,16 @@ QUARTER_KM = 20.0
 
 
 def countries(source: Path) -> pd.DataFrame:
-    """ISO codes with names and driving sides."""
+    """ISO codes with names, driving sides and continents."""
     table = pd.read_csv(source / "drive_side_iso.csv", keep_default_na=False)
     table = table[~table.iso2.isin(NOT_ISO)].drop(columns="country").reset_index(drop=True)
     table["name"] = [
         NAMES.get(code, name) for code, name in zip(table.iso2, table.name, strict=True)
     ]
+    nations = pd.read_parquet(source / "ne_10m_admin0_slim.parquet")
+    first = nations.drop_duplicates("ISO_A2_EH").set_index("ISO_A2_EH")
+    own = {code: where for where, codes in CONTINENTS.items() for code in codes.split()}
+    table["continent"] = [own.get(code) or first.CONTINENT[code] for code in table.iso2]
     return table
 
 

@@ -1,0 +1,1 @@
+"""How good a system is: published benchmarks, scores with intervals, leaks, a report."""

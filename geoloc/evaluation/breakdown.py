@@ -1,0 +1,107 @@
+"""Where a system is good: scores by continent, country, population and distance to known photos."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from geocells.attributes import population_per_km2
+from geocells.boundaries import country_continents, load_boundaries
+from geocells.polygons import IntArray
+from geocells.sphere import FloatArray
+from geoloc.evaluation.scores import Marks, summary
+
+SHOWN = ("median_km", "within_25_km", "within_200_km", "within_750_km", "geoscore", "country")
+"""Measures of each part."""
+
+POPULATION = (0.0, 1.0, 10.0, 100.0, 1000.0, np.inf)
+"""People per km² within 10 km, ends of the parts."""
+
+NEAREST_KM = (0.0, 0.025, 1.0, 25.0, 200.0, 1000.0, np.inf)
+"""To the nearest training photo, ends of the parts."""
+
+CONFUSIONS = 12
+
+Rows = list[dict[str, Any]]
+
+
+def breakdown(
+    marks: Marks, truth: IntArray, latlon: FloatArray, nearest_km: FloatArray | None
+) -> dict[str, Rows]:
+    """Scores of parts of N photos, ready for JSON; each row has "name", "photos" and SHOWN.
+
+    Args:
+        marks: of the answers.
+        truth: (N, 2) country and region of the photos.
+        latlon: (N, 2) degrees of the photos.
+        nearest_km: (N,) to the nearest training photo; None where these are not known.
+    """
+    country = load_boundaries().country
+    continents = country_continents()
+    continent = np.array([continents.get(code, "") for code in country.codes], dtype=object)
+    names, code = np.unique(continent, return_inverse=True)
+    tables = {
+        "continent": _largest_first(_by(marks, code[truth[:, 0]], list(names))),
+        "country": _largest_first(_by(marks, truth[:, 0], list(country.names))),
+        "population": _by(marks, *_ranges(population_per_km2(latlon), POPULATION, "{} per km²")),
+        "confusion": _confusions(marks, truth[:, 0]),
+    }
+    if nearest_km is not None:
+        tables["nearest"] = _by(marks, *_ranges(nearest_km, NEAREST_KM, "{} km"))
+    return tables
+
+
+def _by(marks: Marks, group: npt.NDArray[np.integer], names: list[str]) -> Rows:
+    """A row for each group (N,) that has photos, in the order of their numbers."""
+    order = np.argsort(group, kind="stable")
+    present, starts = np.unique(group[order], return_index=True)
+    rows = []
+    for number, members in zip(present, np.split(order, starts[1:]), strict=True):
+        scores = summary(marks.take(members))
+        chosen = {measure: scores[measure] for measure in SHOWN}
+        rows.append({"name": str(names[number]), "photos": len(members), **chosen})
+    return rows
+
+
+def _largest_first(rows: Rows) -> Rows:
+    return sorted(rows, key=lambda row: -int(row["photos"]))
+
+
+def _ranges(
+    values: FloatArray, ends: tuple[float, ...], words: str
+) -> tuple[npt.NDArray[np.intp], list[str]]:
+    """Number (N,) of the range that each value lies in, and the names of the ranges."""
+    number = np.clip(np.searchsorted(ends, values, "right") - 1, 0, len(ends) - 2)
+    names = [
+        f"under {words.format(_short(high))}"
+        if low == 0.0
+        else f"{words.format(_short(low))} or more"
+        if high == np.inf
+        else words.format(f"{_short(low)} to {_short(high)}")
+        for low, high in pairwise(ends)
+    ]
+    return np.asarray(number, np.intp), names
+
+
+def _short(number: float) -> str:
+    return f"{number:,.0f}" if number >= 1000 else f"{number:g}"
+
+
+def _confusions(marks: Marks, truth: npt.NDArray[np.integer]) -> Rows:
+    """The countries most often taken for others: {"truth", "answer", "photos"}."""
+    country = load_boundaries().country
+    wrong = np.flatnonzero((marks.country >= 0) & (marks.country != truth))
+    pair = truth[wrong].astype(np.int64) * len(country) + marks.country[wrong]
+    found, count = np.unique(pair, return_counts=True)
+    most = np.argsort(-count, kind="stable")[:CONFUSIONS]
+    return [
+        {
+            "truth": str(country.names[found[i] // len(country)]),
+            "answer": str(country.names[found[i] % len(country)]),
+            "photos": int(count[i]),
+        }
+        for i in most
+    ]

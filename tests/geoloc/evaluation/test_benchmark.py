@@ -1,0 +1,160 @@
+"""Tables as they are published, and as they are broken."""
+
+import shutil
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from geoloc.evaluation.benchmark import published, read
+from geoloc.photo_tables import TableError
+
+LAND = np.array(
+    [
+        *[(48.85, 2.35), (40.42, -3.7), (52.52, 13.4), (-33.87, 151.2), (35.68, 139.7)],
+        *[(-1.29, 36.8), (19.43, -99.1), (55.75, 37.6), (28.61, 77.2), (-34.6, -58.4)],
+    ]
+)
+
+
+def write(path, rows, head="IMG_ID,AUTHOR,LAT,LON"):
+    path.write_text("\n".join([head, *rows]) + "\n", encoding="utf-8")
+    return path
+
+
+def im2gps3k(path, swapped=False):
+    """As many rows as IM2GPS3k has."""
+    rng = np.random.default_rng(0)
+    places = LAND[rng.integers(len(LAND), size=2997)] + rng.normal(0, 0.05, (2997, 2))
+    if swapped:
+        places = places[:, ::-1]
+    rows = [f"{i}_ab_{i}_1@N0{i % 7}.jpg,1@N0{i % 7},{a},{b}" for i, (a, b) in enumerate(places)]
+    return write(path, rows), places
+
+
+def test_yfcc26k_is_read_as_it_was_published(shared):
+    photos = read(str(shared / "data" / "coordinates" / "yfcc25600_places365.csv"))
+    assert (photos.title, len(photos), photos.problems) == ("YFCC26k", 25_600, ())
+    assert photos.published.key == "yfcc26k"
+    assert photos.photo_id[0] == "45/77/3228511372.jpg"
+    assert photos.latlon[0].tolist() == [46.778991, 23.611207]
+    assert photos.author[0] == "1ba8e63d19ce"
+
+
+def test_the_shared_photos_are_a_manifest(shared):
+    photos = read(str(shared / "data" / "photos" / "photos.csv"))
+    assert (len(photos), photos.problems, photos.published) == (7128, (), None)
+    assert (photos.file != "").all()
+    assert photos.precision_km[0] == 0.05
+    assert (photos.group != "").all()
+
+
+@pytest.mark.parametrize("name", ["gallery_100k", "streetview_24k", "flickr_973k"])
+def test_tables_of_coordinates_alone_name_no_photos(shared, name):
+    with pytest.raises(TableError, match="no column names the photos"):
+        read(str(shared / "data" / "coordinates" / f"{name}.parquet"))
+
+
+def test_a_benchmark_is_known_by_its_table(tmp_path):
+    path, places = im2gps3k(tmp_path / "im2gps3k_places365.csv")
+    photos = read(str(path))
+    assert (photos.title, len(photos), photos.problems) == ("IM2GPS3k", 2997, ())
+    assert photos.latlon == pytest.approx(places)
+
+
+def test_swapped_columns_are_noticed(tmp_path):
+    path, places = im2gps3k(tmp_path / "im2gps3k_places365.csv", swapped=True)
+    photos = read(str(path))
+    assert photos.latlon == pytest.approx(places[:, ::-1])
+    assert "latitude and longitude are swapped" in photos.problems[0]
+    # where no longitude is beyond 90 degrees, land tells
+    europe = LAND[[0, 1, 2] * 50] + np.random.default_rng(1).normal(0, 0.05, (150, 2))
+    rows = [f"{i}.jpg,{lon},{lat}" for i, (lat, lon) in enumerate(europe)]
+    photos = read(str(write(tmp_path / "europe.csv", rows, "file,lat,lon")))
+    assert photos.latlon == pytest.approx(europe)
+    assert len(photos.problems) == 1
+
+
+def test_another_number_of_rows_is_said(tmp_path):
+    path, _ = im2gps3k(tmp_path / "im2gps3k_places365.csv")
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(lines[:-5]))
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "0_ab_0_1@N00.jpg").touch()
+    photos = read("IM2GPS3k", tmp_path / "photos")
+    assert "2,992 usable photos; IM2GPS3k has 2,997" in photos.problems[0]
+    assert "2,991 of 2,992 photos have no photo here" in photos.problems[1]
+    assert "lugiavn/revisiting-im2gps" in photos.problems[1]  # where they were published
+    assert (photos.file != "").sum() == 1
+
+
+def test_what_is_missing_is_named_with_where_it_was_published(tmp_path):
+    for name, known in published().items():
+        with pytest.raises(TableError, match="Published: ") as caught:
+            read(name, tmp_path)
+        assert known.metadata[0] in str(caught.value)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(TableError, match=r"no benchmark of that name; .*im2gps3k"):
+        read("im2gps4k")
+    with pytest.raises(TableError, match="no such folder"):
+        read(str(im2gps3k(tmp_path / "x.csv")[0]), tmp_path / "nothing")
+
+
+def test_photos_of_im2gps_are_found_behind_the_names_of_places(tmp_path):
+    rows = [f"{i}_ab_{i}_1@N00.jpg,a,{lat},{lon}" for i, (lat, lon) in enumerate(LAND)]
+    write(tmp_path / "im2gps_places365.csv", rows)
+    folder = tmp_path / "gps_query_imgs"
+    folder.mkdir()
+    for i in range(len(LAND)):
+        (folder / f"Rome_{i:05}_{i}_ab_{i}_1@N00.jpg").touch()
+    photos = read("im2gps", folder)
+    assert (photos.file != "").all()
+    assert photos.file[3].endswith("Rome_00003_3_ab_3_1@N00.jpg")
+
+
+def test_osv5m_names_its_photos_by_id(tmp_path):
+    (tmp_path / "images" / "00").mkdir(parents=True)
+    for i in range(3):
+        (tmp_path / "images" / "00" / f"{900 + i}.jpg").touch()
+    rows = [f"{900 + i},{LAND[i, 0]},{LAND[i, 1]},seq{i},FR" for i in range(3)]
+    write(tmp_path / "test.csv", rows, "id,latitude,longitude,sequence,country")
+    photos = read("OSV-5M", tmp_path / "images")
+    assert photos.photo_id.tolist() == ["900", "901", "902"]
+    assert (photos.file != "").all()
+    assert photos.group[1] == "seq1"
+    assert "3 usable photos; OSV-5M has 210,122" in photos.problems[0]
+
+
+def test_broken_rows_are_one_line_each_kind(tmp_path):
+    rows = ["a.jpg,1,2", "b.jpg,95,2", "c.jpg,nan,2", "d.jpg,x,2", "a.jpg,3,4", "e.jpg,,5"]
+    photos = read(str(write(tmp_path / "mine.csv", rows, "file,lat,lon")))
+    assert photos.photo_id.tolist() == ["a.jpg"]
+    assert len(photos.problems) == 2
+    assert (
+        "4 of 6 rows have no place on the Earth (b.jpg, c.jpg, d.jpg and 1 more)"
+        in (photos.problems[0])
+    )
+    assert "1 of 6 rows have the id of an earlier one" in photos.problems[1]
+    with pytest.raises(TableError, match="no usable row"):
+        read(str(write(tmp_path / "none.csv", ["a,99,0"], "file,lat,lon")))
+    with pytest.raises(TableError, match="lat or lon is missing"):
+        read(str(write(tmp_path / "other.csv", ["a,9"], "file,x")))
+    (tmp_path / "binary.csv").write_bytes(b"\x00\xff" * 100)
+    with pytest.raises(TableError):
+        read(str(tmp_path / "binary.csv"))
+
+
+def test_parquet_is_read_as_well(tmp_path):
+    table = pa.table({"image": ["a.jpg"], "Latitude": [1.5], "Lng": [2.5], "user_id": ["me"]})
+    pq.write_table(table, tmp_path / "t.parquet")
+    (tmp_path / "a.jpg").touch()
+    photos = read(str(tmp_path / "t.parquet"))
+    assert photos.latlon.tolist() == [[1.5, 2.5]]
+    assert photos.file[0] == str(tmp_path / "a.jpg")
+    assert photos.author[0] == "me"
+
+
+def test_namibia_is_an_author(tmp_path):
+    shutil.copy(write(tmp_path / "x.csv", ["a.jpg,NA,1,2"]), tmp_path / "y.csv")
+    assert read(str(tmp_path / "y.csv")).author[0] == "NA"

@@ -1,0 +1,210 @@
+"""`geoloc evaluate` and `geoloc results` as people run them, and the report in a browser."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from samples import towns
+
+from geocells.sphere import haversine_km
+
+CHROMIUM = Path("/usr/bin/chromium")
+
+
+def geoloc(*arguments: object, cwd=None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "geoloc.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+
+
+@pytest.fixture(scope="module")
+def library(photo_folder, tmp_path_factory):
+    """A manifest of the drawn photos, with their authors and one photo that is not there."""
+    folder = tmp_path_factory.mktemp("evaluation")
+    from geoloc.photo import read_exif
+
+    with (folder / "mine.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["file", "lat", "lon", "author"])
+        for photo in sorted(photo_folder.glob("[0-9]*.jpg")):
+            exif = read_exif(photo)
+            table.writerow([photo.name, exif.lat, exif.lon, f"author {int(photo.stem) % 5}"])
+        table.writerow(["damaged.jpg", 48.86, 2.35, "author 0"])
+        table.writerow(["gone.jpg", 48.86, 2.35, "author 0"])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def report(library, photo_folder):
+    """The starter bundle on these photos."""
+    out = library / "starter.html"
+    done = geoloc("evaluate", library / "mine.csv", "--images", photo_folder, "-o", out,
+                  "--resamples", 100)  # fmt: skip
+    return done, out
+
+
+def test_a_bundle_is_scored(report, library):
+    done, out = report
+    assert done.returncode == 2
+    lines = done.stderr.splitlines()
+    assert "1 of 62 photos have no photo here (gone.jpg)" in lines[1]
+    assert "damaged.jpg" in lines[2]
+    assert len(lines) == 3
+    assert lines[0].startswith("report: ")
+    assert "standard" in done.stdout
+    assert "disjoint" in done.stdout
+    assert "with the training photos:" in done.stdout
+    numbers = json.loads(out.with_suffix(".json").read_text())
+    score = numbers["scores"]["standard"][0]
+    assert (score["photos"], score["answered"]) == (61, 60)  # the damaged one counts as wrong
+    assert numbers["benchmark"]["resampled_by"] == "author"
+    assert numbers["audit"]["duplicate"] == 0
+    assert numbers["audit"]["author"] == 0
+    assert numbers["honesty"]["regions"]["95"]["photos"] == 60
+    for measure, value in score["value"].items():
+        if value is not None:
+            assert score["low"][measure] <= value + 1e-6 or value > 0
+    assert (
+        str(library)
+        not in out.with_suffix(".json").read_text().replace(str(out), "").split('"problems"')[0]
+    )  # nobody's folders
+    assert (out.with_suffix(".predictions.csv")).is_file()
+
+
+def test_its_answers_score_the_same_when_read_again(report, library):
+    _, out = report
+    again = library / "again.html"
+    done = geoloc("evaluate", library / "mine.csv", "--predictions",
+                  out.with_suffix(".predictions.csv"), "-o", again, "--resamples", 10,
+                  "--against", out.with_suffix(".predictions.csv"))  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    first, second = (json.loads(path.with_suffix(".json").read_text()) for path in (out, again))
+    assert second["scores"]["standard"][0]["photos"] == 62
+    assert second["systems"][0]["refused"] == 2
+    assert first["honesty"]["radii"] == second["honesty"]["radii"]
+    assert second["honesty"]["chances"]["ece"] == pytest.approx(first["honesty"]["chances"]["ece"])
+    assert second["audit"] is None
+    assert "not audited" in done.stdout
+    (pair,) = second["paired"]
+    assert all(row["low"] == row["high"] == 0.0 for row in pair["rows"])
+    assert all(row["p"] == 1.0 for row in pair["rows"] if "p" in row)
+
+
+def test_training_photos_of_other_systems_are_audited(library, tmp_path):
+    rows = list(csv.DictReader((library / "mine.csv").open()))
+    with (tmp_path / "train.csv").open("w") as file:
+        file.write("file,lat,lon,author\nx.jpg,10,10,author 3\n")
+        file.write(f"y.jpg,{rows[0]['lat']},{rows[0]['lon']},somebody\n")
+    with (tmp_path / "theirs.csv").open("w") as file:
+        file.write("photo,lat,lon\n" + "".join(f"{row['file']},48.9,2.3\n" for row in rows))
+    done = geoloc("evaluate", library / "mine.csv", "--predictions", tmp_path / "theirs.csv",
+                  "--train", tmp_path / "train.csv", "--resamples", 10)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "12 share an author" in done.stdout
+    places = np.array([(row["lat"], row["lon"]) for row in rows], float)
+    near = (haversine_km(places, places[0]) < 1.0).sum()
+    assert f"{near} are within 1 km" in done.stdout
+    assert "not known: duplicate" in done.stdout
+
+
+def test_a_program_is_scored(library, photo_folder, tmp_path):
+    (tmp_path / "player.py").write_text(
+        "import json, sys\n"
+        "for number, line in enumerate(sys.stdin):\n"
+        "    if number == 4: sys.exit('out of memory')\n"
+        "    assert json.loads(line)['photo'].endswith('.jpg')\n"
+        "    print(json.dumps({'lat': 48.8, 'lon': 2.3, 'cost_usd': 0.002}), flush=True)\n"
+    )
+    done = geoloc("evaluate", library / "mine.csv", "--images", photo_folder, "--command",
+                  f"{sys.executable} {tmp_path / 'player.py'}", "--resamples", 10,
+                  "-o", tmp_path / "program.html")  # fmt: skip
+    assert done.returncode == 2  # a photo is missing; what the program did is no fault of the input
+    assert "crashed" in done.stderr
+    numbers = json.loads((tmp_path / "program.json").read_text())
+    (system,) = numbers["systems"]
+    assert system["refused"] == 12
+    assert system["cost_usd_per_1000"] == pytest.approx(2.0)
+    assert system["latency_s"] > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["im2gps3k"], "Published:"),
+        (["nothing.csv"], "no such table"),
+        (["mine.csv"], "--images"),
+        (["mine.csv", "--predictions", "no.csv"], "no such table"),
+        (["mine.csv", "--predictions", "a.csv", "--command", "x"], "one system at a time"),
+        (["mine.csv", "--predictions", "mine.csv", "-o", "x.pdf"], "ends with .html"),
+        (["mine.csv", "--images", "nowhere"], "no such folder"),
+        (["mine.csv", "--predictions", "mine.csv", "-o", "mine.csv/x.html"], "choose another"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(library, monkeypatch, capsys, arguments, reason):
+    from geoloc.cli import app
+
+    monkeypatch.chdir(library)
+    said = app(["evaluate", *arguments, "--resamples", "5"], result_action="return_value")
+    assert said == 2
+    error = capsys.readouterr().err
+    assert reason in error
+    assert len(error.splitlines()) == 1
+
+
+def test_results_of_reports(report, library):
+    _, out = report
+    page = library / "results.html"
+    assert geoloc("results", out.with_suffix(".json"), "-o", page).returncode == 0
+    assert "PIGEOTTO" in page.read_text()
+    wrong = geoloc("results", library / "mine.csv", "-o", page)
+    assert wrong.returncode == 2
+    assert "no report" in wrong.stderr
+    assert len(wrong.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium")
+def test_the_report_is_read_anywhere(report, library):
+    """One file, no request, no sideways scrolling, every picture with its alternative."""
+    from playwright.sync_api import sync_playwright
+
+    _, out = report
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        for width in (1280, 390):
+            for scheme in ("light", "dark"):
+                context = browser.new_context(
+                    viewport={"width": width, "height": 800}, color_scheme=scheme
+                )
+                page = context.new_page()
+                asked, said = [], []
+                page.on("request", lambda request, asked=asked: asked.append(request.url))
+                page.on("console", lambda message, said=said: said.append(message.text))
+                page.goto(out.as_uri())
+                assert [url for url in asked if not url.startswith("data:")] == [out.as_uri()]
+                assert said == []
+                assert page.evaluate("document.documentElement.scrollWidth") <= width
+                assert (
+                    page.locator("svg[role=img][aria-label]").count() == page.locator("svg").count()
+                )
+                assert page.locator(".photos img").count() > 8
+                assert page.evaluate("[...document.images].every(image => image.naturalWidth > 0)")
+                context.close()
+        browser.close()
+
+
+def test_file_names_are_no_html(library, tmp_path):
+    rng = np.random.default_rng(0)
+    evil = "<script>alert(1)</script>"
+    places = towns(5, rng)
+    with (tmp_path / "evil.csv").open("w") as file:
+        file.write("file,lat,lon\n")
+        file.writelines(f"{evil}{i}.jpg,{a},{b}\n" for i, (a, b) in enumerate(places))
+    done = geoloc("evaluate", tmp_path / "evil.csv", "--predictions", tmp_path / "evil.csv",
+                  "-o", tmp_path / "evil.html", "--resamples", 5)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "evil.html").read_text()
+    assert evil not in text
+    assert "&lt;script&gt;" in text

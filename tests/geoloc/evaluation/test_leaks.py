@@ -1,0 +1,89 @@
+"""What test photos share with training photos, and what a bundle says of its own."""
+
+import numpy as np
+import pytest
+from samples import drawn_answers, drawn_benchmark, towns
+
+from geocells.boundaries import country_continents, load_boundaries
+from geocells.sphere import EARTH_RADIUS_KM
+from geoloc.evaluation import answering
+from geoloc.evaluation.breakdown import breakdown
+from geoloc.evaluation.leaks import Known, leaks, read
+from geoloc.evaluation.scores import mark, places
+from geoloc.photo_tables import TableError
+
+
+def authors(*names):
+    return np.array(names, dtype=object)
+
+
+def test_planted_leaks_are_found():
+    known = Known(np.array([(0.0, 0.0), (40.0, 10.0)]), authors("ann", ""))
+    latlon = np.array([(0.0, 0.005), (10.0, 10.0), (20.0, 20.0), (30.0, 30.0)])
+    found = leaks(known, latlon, authors("", "ann", "bob", ""), [0.2, 0.2, 0.95, 0.2])
+    assert found.place.tolist() == [True, False, False, False]
+    assert found.author.tolist() == [False, True, False, False]  # nobody is no author
+    assert found.duplicate.tolist() == [False, False, True, False]
+    assert found.disjoint.tolist() == [False, False, False, True]
+    assert found.nearest_km[0] == pytest.approx(0.556, abs=0.001)
+
+
+def test_what_is_not_known_is_not_claimed():
+    known = Known(np.array([(0.0, 0.0)]), authors(""))
+    found = leaks(known, np.array([(1.0, 1.0)]), authors("bob"))
+    assert found.author is None
+    assert found.duplicate is None
+    assert found.disjoint.tolist() == [True]
+    nobody = leaks(Known(np.empty((0, 2)), authors()), np.array([(1.0, 1.0)]), authors("bob"))
+    assert nobody.nearest_km.tolist() == [np.inf]
+
+
+def test_training_photos_are_a_table_of_coordinates(shared, tmp_path):
+    gallery = read(shared / "data" / "coordinates" / "gallery_100k.parquet")
+    assert gallery.latlon.shape == (100_000, 2)
+    assert not (gallery.author != "").any()
+    (tmp_path / "none.csv").write_text("lat,lon\n95,0\n")
+    with pytest.raises(TableError, match="no row has coordinates"):
+        read(tmp_path / "none.csv")
+
+
+def test_parts_of_the_earth_add_up():
+    rng = np.random.default_rng(0)
+    truth = towns(200, rng)
+    benchmark = drawn_benchmark(truth)
+    answers = drawn_answers(truth, rng.lognormal(5, 2, 200).clip(0, 19000), rng, refused=5)
+    seen = places(benchmark)
+    nearest = rng.lognormal(0, 4, 200)
+    tables = breakdown(mark(benchmark, answers, seen), seen, truth, nearest)
+    for name in ("continent", "country", "population", "nearest"):
+        assert sum(row["photos"] for row in tables[name]) == 200
+    assert {row["name"] for row in tables["continent"]} == {
+        "Europe", "Asia", "North America", "Oceania",
+    }  # fmt: skip
+    near = next(row for row in tables["nearest"] if row["name"] == "under 0.025 km")
+    assert near["photos"] == (nearest < 0.025).sum()
+    france = next(row for row in tables["country"] if row["name"] == "France")
+    names = load_boundaries().country.names[seen[:, 0]]
+    assert france["photos"] == (names == "France").sum()
+    assert all(row["truth"] != row["answer"] for row in tables["confusion"])
+
+
+def test_every_country_has_one_continent():
+    continents = country_continents()
+    assert set(load_boundaries().country.codes) <= set(continents)
+    assert set(continents.values()) == {
+        "Africa", "Antarctica", "Asia", "Europe", "North America", "Oceania", "South America",
+    }  # fmt: skip
+    assert [continents[code] for code in ("NA", "RU", "TR", "MU", "GF", "FJ")] == [
+        "Africa", "Europe", "Asia", "Africa", "South America", "Oceania",
+    ]  # fmt: skip
+
+
+def test_areas_on_the_sphere():
+    import shapely
+
+    whole = answering.areas_km2(np.array([shapely.box(-180, -90, 180, 90)]))
+    assert whole[0] == pytest.approx(4 * np.pi * EARTH_RADIUS_KM**2)
+    north = answering.areas_km2(np.array([shapely.box(0, 60, 10, 70)]))
+    expected = EARTH_RADIUS_KM**2 * np.radians(10) * np.diff(np.sin(np.radians([60, 70])))[0]
+    assert north[0] == pytest.approx(expected)

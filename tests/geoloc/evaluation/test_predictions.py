@@ -1,0 +1,157 @@
+"""Answers of other systems: tables and programs, whatever is wrong with them."""
+
+import sys
+
+import numpy as np
+import pytest
+from samples import drawn_answers, drawn_benchmark, towns
+
+from geoloc.evaluation import command, predictions
+from geoloc.evaluation.predictions import read
+from geoloc.photo_tables import TableError
+
+
+@pytest.fixture
+def benchmark():
+    return drawn_benchmark(towns(6, np.random.default_rng(0)))
+
+
+def write(path, head, *rows):
+    path.write_text("\n".join([head, *rows]) + "\n", encoding="utf-8")
+    return path
+
+
+def test_every_trouble_is_one_line(tmp_path, benchmark):
+    table = write(
+        tmp_path / "theirs.csv", "photo,lat,lon,chance_200km,radius_80_km",
+        "p0.jpg,1,2,0.5,10", "p1.jpg,nan,2,,", "p2.jpg,91,2,,", "p0.jpg,5,5,,", "zzz.jpg,1,1,,",
+        "p3.jpg,1,2,1.5,-3", "p4.jpg,word,2,,",
+    )  # fmt: skip
+    found = read(table, benchmark)
+    assert found.system == "theirs"
+    assert found.refused.tolist() == [False, True, True, False, True, True]
+    assert found.latlon[0].tolist() == [1.0, 2.0]  # the first of the doubled rows
+    assert np.isnan([found.chance[3], found.radii_km[3, 1]]).all()
+    words = ["no photo of the benchmark", "answer a photo again", "outside -90..90",
+             "chance outside 0..1", "negative radius"]  # fmt: skip
+    assert len(found.problems) == len(words)
+    for word in words:
+        assert sum(word in line for line in found.problems) == 1
+    assert [line.split("theirs.csv: ")[1] for line in found.refusals] == [
+        "2 of 7 rows have no number for lat or lon and count as refused (p1.jpg, p4.jpg)",
+        "1 of 6 photos have no row and count as refused (p5.jpg)",
+    ]
+
+
+def test_other_names_and_other_folders(tmp_path, benchmark):
+    table = write(tmp_path / "x.csv", "IMG_ID,pred_lat,pred_lng,confidence,latency",
+                  "some/where/p2.png,1,2,city,0.5")  # fmt: skip
+    found = read(table, benchmark)
+    assert found.latlon[2].tolist() == [1.0, 2.0]
+    assert np.isnan(found.chance).all()  # words are no chances
+    assert found.latency_s[2] == 0.5
+    assert found.problems == ()
+
+
+def test_a_table_of_something_else_is_refused(tmp_path, benchmark):
+    with pytest.raises(TableError, match=r"none of its photos is in drawn, whose first is p0\.jpg"):
+        read(write(tmp_path / "x.csv", "photo,lat,lon", "a,1,2"), benchmark)
+    with pytest.raises(TableError, match="column lon is missing"):
+        read(write(tmp_path / "y.csv", "photo,lat", "a,1"), benchmark)
+    with pytest.raises(TableError, match="no such table"):
+        read(tmp_path / "z.csv", benchmark)
+
+
+def test_what_is_written_is_read(tmp_path, benchmark):
+    rng = np.random.default_rng(0)
+    answers = drawn_answers(benchmark.latlon, 50.0, rng, refused=2)
+    answers.radii_km[2:] = rng.uniform(1, 100, (4, 3))
+    answers.chance[2:] = rng.random(4)
+    predictions.write(answers, benchmark, tmp_path / "a.csv")
+    assert "nan" not in (tmp_path / "a.csv").read_text()
+    found = read(tmp_path / "a.csv", benchmark)
+    for name in ("latlon", "chance", "radii_km", "cost_usd"):
+        assert getattr(found, name) == pytest.approx(getattr(answers, name), nan_ok=True)
+    assert list(tmp_path.iterdir()) == [tmp_path / "a.csv"]
+
+
+ANSWERS = """
+import json, sys, time
+def say(text):
+    print(text, flush=True)
+say("loading the model ...")
+for line in sys.stdin:
+    name = json.loads(line)["photo"]
+    if {when}:
+        {then}
+    say('{{"lat": 1.0, "lon": 2.0, "chance_200km": 0.5, "cost_usd": 0.01}}')
+"""
+
+
+def ask(tmp_path, benchmark, then="pass", when="'p2' in name", timeout_s=10.0):
+    program = tmp_path / "program.py"
+    program.write_text(ANSWERS.format(then=then, when=when), encoding="utf-8")
+    photos = benchmark.take(np.arange(len(benchmark)))
+    photos.file[:] = [str(tmp_path / name) for name in photos.photo_id]
+    return command.answer(f"{sys.executable} {program}", photos, timeout_s)
+
+
+def test_a_program_answers_and_may_chatter(tmp_path, benchmark):
+    found = ask(tmp_path, benchmark)
+    assert not found.refused.any()
+    assert (found.latlon == [1.0, 2.0]).all()
+    assert (found.chance == 0.5).all()
+    assert found.cost_usd.sum() == pytest.approx(0.06)
+    assert (found.latency_s > 0).all()
+    assert found.refusals == ()
+
+
+@pytest.mark.parametrize(
+    ("then", "said"),
+    [
+        ("sys.exit(3)", "crashed"),
+        ("time.sleep(60)", "no answer within"),
+        ("say('{'); continue", "no answer within"),
+        ("say('[' * 100000); continue", "no answer within"),
+        ("say('x' * 3_000_000); continue", "no answer within"),
+        ("say('[1, 2]'); continue", "no answer within"),
+        ("""say('{"lat": NaN, "lon": 1e999}'); continue""", "refused"),
+        ("""say('{"lat": 95, "lon": 0}'); continue""", "refused"),
+        ("""say('{"lat": true, "lon": "x"}'); continue""", "refused"),
+        ("""say('{"lat": 1' + "0" * 400 + ', "lon": 0}'); continue""", "refused"),
+        ("""say('{"refused": true}'); continue""", "refused"),
+    ],
+)
+def test_its_troubles_are_refusals_and_the_run_goes_on(tmp_path, benchmark, then, said):
+    found = ask(tmp_path, benchmark, then, timeout_s=1.5)
+    assert found.refused.tolist() == [False, False, True, False, False, False]
+    assert len(found.refusals) == 1
+    assert said in found.refusals[0]
+    assert "p2.jpg" in found.refusals[0]
+
+
+def test_endless_chatter_fills_no_memory(tmp_path, benchmark):
+    found = ask(tmp_path, benchmark, "while True: say('x' * 1000)", timeout_s=1.5)
+    assert found.refused.sum() == 1
+
+
+def test_a_program_that_never_answers_is_given_up(tmp_path, monkeypatch, benchmark):
+    monkeypatch.setattr(command, "GIVE_UP_AFTER", 2)
+    found = ask(tmp_path, benchmark, "sys.exit(1)", when="True")
+    assert found.refused.all()
+    assert "crashed: 2 photos count as refused" in found.refusals[0]
+    assert "given up after 2 in a row without an answer: 4 photos" in found.refusals[1]
+
+
+def test_an_answer_to_another_photo_is_none(tmp_path, benchmark):
+    other = """say('{"photo": "another", "lat": 9.0, "lon": 9.0}')"""
+    assert (ask(tmp_path, benchmark, other, when="True").latlon == [1.0, 2.0]).all()
+
+
+def test_a_program_that_does_not_exist_is_said_at_once(benchmark):
+    with pytest.raises(command.CommandError, match="give a program that exists"):
+        command.answer("no-such-program", benchmark, 1.0)
+    with pytest.raises(command.CommandError, match="empty"):
+        command.Program("", 1.0)
+    with pytest.raises(command.CommandError, match="quotes"):
+        command.Program("'", 1.0)
