@@ -56,8 +56,11 @@ class Preprocessing:
             image = image.resize((reduced[0], reduced[1]), method, reducing_gap=2.0)
         image = image.resize((self.size, self.size), method, reducing_gap=2.0)
         mean, std = np.asarray(self.mean, np.float32), np.asarray(self.std, np.float32)
-        normal = (np.asarray(image, np.float32) / np.float32(255.0) - mean) / std
-        return np.asarray(normal.transpose(2, 0, 1), np.float32, order="C")
+        values = np.array(np.asarray(image).transpose(2, 0, 1), np.float32, order="C")
+        values /= np.float32(255.0)
+        values -= mean[:, None, None]
+        values /= std[:, None, None]
+        return values
 
 
 def _middle_square(image: Image.Image) -> Image.Image:

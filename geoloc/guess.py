@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -139,4 +140,47 @@ class Guess:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts, lists, strings and numbers, ready for JSON."""
-        return dataclasses.asdict(self)
+        values: dict[str, Any] = _plain(self)
+        return values
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Guess:
+        """The inverse of `to_dict`, also after a way through JSON.
+
+        Raises:
+            KeyError, TypeError: fields are missing, or there are others, as in another schema.
+        """
+        evidence = values["evidence"]
+        nested = {
+            "place": Place(**values["place"]),
+            "candidates": tuple(
+                Candidate(**{**each, "place": Place(**each["place"])})
+                for each in values["candidates"]
+            ),
+            "region": tuple(RegionCell(**each) for each in values["region"]),
+            "neighbours": tuple(Neighbour(**each) for each in values["neighbours"]),
+            "evidence": Evidence(
+                **{
+                    **evidence,
+                    "cell_path": tuple(evidence["cell_path"]),
+                    "attributes": tuple(Attribute(**each) for each in evidence["attributes"]),
+                }
+            ),
+            "exif": Exif(**values["exif"]),
+        }
+        return cls(**{**values, **nested})
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    """What `dataclasses.asdict` gives, without copying what cannot change: much quicker."""
+    if type(value) in _FIELDS:
+        return {name: _plain(getattr(value, name)) for name in _FIELDS[type(value)]}
+    if isinstance(value, tuple):
+        return tuple(map(_plain, value))
+    return dict(value) if isinstance(value, dict) else value
+
+
+_FIELDS = {
+    kind: tuple(field.name for field in dataclasses.fields(kind))
+    for kind in (Place, Candidate, Neighbour, RegionCell, Attribute, Evidence, Exif, Guess)
+}

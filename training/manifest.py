@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,10 @@ import pyarrow as pa
 import pyarrow.csv as csv
 
 from geocells.columns import objects, read_parquet
+from geoloc.batch.folders import photos_below
 from geoloc.errors import GeolocError, PhotoError
 
 StrArray = npt.NDArray[np.object_]
-
-SUFFIXES = frozenset(".jpg .jpeg .png .webp .heic .heif .tif .tiff .gif .bmp .avif".split())
 
 BLOCK_DEG = 0.01
 """Photos without a group are held out together with all others of a block of about 1 km."""
@@ -90,7 +88,7 @@ def _read_folder(folder: Path) -> tuple[Manifest, list[str]]:
         if exif.lat is None or exif.lon is None:
             without += 1
         else:
-            rows.append((str(file.relative_to(folder)), exif.lat, exif.lon))
+            rows.append((os.path.relpath(file, folder), exif.lat, exif.lon))
     if not rows:
         raise ManifestError(
             f"{folder}: no photo with GPS coordinates in its EXIF ({without} without);"
@@ -99,15 +97,6 @@ def _read_folder(folder: Path) -> tuple[Manifest, list[str]]:
     columns = list(zip(*rows, strict=True))
     latlon = np.array([columns[1], columns[2]], np.float64).T
     return _manifest(folder, {"file": _column(columns[0])}, latlon), problems
-
-
-def photos_below(folder: Path) -> Iterator[Path]:
-    """Photo files of a folder and all below it, in the order of their names."""
-    for base, folders, names in os.walk(folder):
-        folders.sort()
-        for name in sorted(names):
-            if Path(name).suffix.lower() in SUFFIXES and not name.startswith("."):
-                yield Path(base) / name
 
 
 def _read_table(path: Path) -> tuple[Manifest, list[str]]:

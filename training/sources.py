@@ -13,9 +13,11 @@ import pyarrow.compute as pc
 import pyarrow.csv as csv
 
 from geocells.columns import read_parquet
+from geoloc.batch import shards
+from geoloc.batch.folders import photos_below
 from geoloc.errors import PhotoError
-from training import manifest, shards
-from training.manifest import SUFFIXES, ManifestError
+from geoloc.photo import SUFFIXES
+from training.manifest import ManifestError
 from training.photo_table import SYNONYMS, column, complete, latlon_of, with_column
 
 YFCC100M = (
@@ -69,7 +71,7 @@ def _read_folder(folder: Path) -> tuple[pa.Table, list[str]]:
 
     rows: list[tuple[str, float | None, float | None, object]] = []
     problems: list[str] = []
-    for file in manifest.photos_below(folder):
+    for file in photos_below(folder):
         try:
             exif = read_exif(file)
         except PhotoError as error:
@@ -88,7 +90,7 @@ def _read_folder(folder: Path) -> tuple[pa.Table, list[str]]:
 def _read_shards(paths: list[Path]) -> tuple[pa.Table, list[str]]:
     tables, problems = [], []
     for path in paths:
-        samples, lines = shards.read(path)
+        samples, lines = shards.read(str(path))
         problems += lines
         said = _of_samples(samples, path.name)
         tables.append(complete(_with_sidecar(said, path.with_suffix(".parquet"))))
@@ -185,7 +187,7 @@ def _below(images: Path) -> pa.Table:
         return table.select(["file", "offset", "size"]).append_column(
             "stem", _stem(table["photo_id"])
         )
-    files = [os.path.relpath(file, images) for file in manifest.photos_below(images)]
+    files = [os.path.relpath(file, images) for file in photos_below(images)]
     if not files:
         raise ManifestError(f"{images}: no photos and no tar shards in this folder")
     nothing = pa.nulls(len(files), pa.int64())
