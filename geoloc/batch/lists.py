@@ -116,10 +116,10 @@ def _file_column(row: Row, called: str) -> str:
 
 def _csv(path: str, delimiter: str = ",") -> Iterator[Row]:
     with files.text(path) as file:
-        rows = csv.DictReader(file, delimiter=delimiter, restkey="", strict=True)
+        rows = csv.DictReader(file, delimiter=delimiter, strict=True)
         try:
             for row in rows:
-                if "" in row:
+                if None in row:
                     raise GeolocError(
                         f"{path}: line {rows.line_num} has more cells than the header"
                     )
