@@ -63,6 +63,7 @@ def on_ray(address: str) -> Answer:
     except ImportError as error:
         raise MissingExtraError("ray", "ray") from error
     try:
+        _check_reachable(address)
         _connect(ray, address)
     except (ConnectionError, ValueError, RuntimeError, OSError) as error:
         reason = str(error).splitlines()[0]
@@ -78,11 +79,20 @@ def on_ray(address: str) -> Answer:
     return answer
 
 
+def _check_reachable(address: str) -> None:
+    """Raise OSError if nobody listens there: Ray itself tries for minutes."""
+    import socket
+
+    host, colon, port = address.rpartition("://")[2].partition(":")
+    if colon:
+        socket.create_connection((host, int(port)), timeout=10.0).close()
+
+
 def _connect(ray: Any, address: str) -> None:  # noqa: ANN401
     import logging
 
     where = {} if address == "local" else {"address": address}
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # errors are raised too
     ray.init(
         **where,
         ignore_reinit_error=True,
@@ -119,12 +129,11 @@ def _steps(
 
 def _reason(error: BaseException) -> GeolocError:
     """What went wrong on a machine of the cluster, as it would have been said here."""
-    at: BaseException | None = error
-    while at is not None:
-        if isinstance(at, GeolocError | OSError):
-            return GeolocError(f"a machine of the cluster gave up: {at}")
-        at = getattr(at, "cause", None) or at.__cause__
-    return GeolocError(f"the cluster gave up: {str(error).splitlines()[-1]}")
+    cause = error
+    while isinstance(inner := getattr(cause, "cause", None), BaseException):
+        cause = inner
+    lines = str(cause).splitlines() or [type(cause).__name__]
+    return GeolocError(f"a machine of the cluster gave up: {lines[-1]}")
 
 
 def _actors(nodes: list[dict[str, Any]]) -> tuple[dict[str, float], int]:

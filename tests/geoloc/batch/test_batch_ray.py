@@ -56,8 +56,9 @@ def test_a_worker_that_is_killed_loses_nothing(ray, tmp_path, monkeypatch):
 def test_what_a_machine_cannot_write_is_said(ray, tmp_path):
     draw(tmp_path / "in" / "1.jpg", 1)
     options = Options(cache=tmp_path / "in" / "1.jpg")
-    with pytest.raises(GeolocError, match=r"a machine of the cluster gave up: .*1\.jpg"):
+    with pytest.raises(GeolocError, match=r"a machine of the cluster gave up: .*1\.jpg") as said:
         run([str(tmp_path / "in")], tmp_path / "out.jsonl", options, Silent(), ray)
+    assert len(str(said.value).splitlines()) == 1
 
 
 def test_actors_are_as_many_as_gpus_or_machines():
