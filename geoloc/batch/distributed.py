@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from geoloc.batch import answers, files, plan
@@ -22,6 +22,9 @@ from geoloc.errors import GeolocError, MissingExtraError
 
 IN_ORDER = 4
 """Parts that an actor gets at a time, so that it need not wait between them."""
+
+PER_GPU = 4
+"""Actors that share a GPU: one process ranks and writes fewer photos than a GPU encodes."""
 
 
 class OnRay:
@@ -115,7 +118,7 @@ def _steps(
     size = max(1, min(IN_ORDER, len(rows) // number))
     answered = ray.data.from_items(rows, override_num_blocks=-(-len(rows) // size)).map_batches(
         OnRay,
-        fn_constructor_args=(worker, os.path.abspath(planned.file)),
+        fn_constructor_args=(_from_anywhere(worker), os.path.abspath(planned.file)),
         batch_size=size,
         compute=ray.data.ActorPoolStrategy(min_size=1, max_size=number),
         **each,
@@ -125,6 +128,20 @@ def _steps(
             yield Step(row["photos"], [Failure(**values) for values in json.loads(row["failures"])])
     except ray.exceptions.RayError as error:
         raise _reason(error) from error
+
+
+def _from_anywhere(worker: Worker) -> Worker:
+    """The worker with paths that hold in any folder, and nothing loaded."""
+
+    def absolute(name: str) -> str:
+        return os.path.abspath(name) if os.path.exists(name) else name
+
+    return replace(
+        worker,
+        bundle=absolute(worker.bundle),
+        within=worker.within and absolute(worker.within),
+        cache=worker.cache and worker.cache.absolute(),
+    )
 
 
 def _reason(error: BaseException) -> GeolocError:
@@ -137,14 +154,14 @@ def _reason(error: BaseException) -> GeolocError:
 
 
 def _actors(nodes: list[dict[str, Any]]) -> tuple[dict[str, float], int]:
-    """What each actor takes, and how many there are: one a GPU, or one a machine without any.
+    """What each actor takes, and how many there are: PER_GPU, or one a machine without GPUs.
 
     An encoder on a CPU uses all cores of its machine by itself.
     """
     alive = [node["Resources"] for node in nodes if node["Alive"]]
     gpus = int(sum(there.get("GPU", 0) for there in alive))
     if gpus:
-        return {"num_gpus": 1}, gpus
+        return {"num_gpus": 1 / PER_GPU}, gpus * PER_GPU
     cores = [there["CPU"] for there in alive if there.get("CPU")]
     if not cores:
         return {"num_cpus": 1}, 1

@@ -68,7 +68,7 @@ def test_actors_are_as_many_as_gpus_or_machines():
     lost = {"Alive": False, "Resources": {"CPU": 64}}
     assert distributed._actors([node(CPU=16), node(CPU=8), lost]) == ({"num_cpus": 7}, 2)
     assert distributed._actors([node(CPU=2)]) == ({"num_cpus": 1}, 1)
-    assert distributed._actors([node(CPU=4, GPU=8), node(CPU=64)]) == ({"num_gpus": 1}, 8)
+    assert distributed._actors([node(CPU=4, GPU=8), node(CPU=64)]) == ({"num_gpus": 0.25}, 32)
 
 
 def test_no_cluster_is_one_line():
