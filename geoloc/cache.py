@@ -101,6 +101,8 @@ class EmbeddingCache:
         return bytes(row[0]) if row else None
 
     def _write(self) -> None:
+        if not self._waiting:
+            return
         rows = [(bytes.fromhex(digest), vector) for digest, vector in self._waiting.items()]
         with self._explained(), self._table:
             self._table.executemany("INSERT OR IGNORE INTO embedding VALUES (?, ?)", rows)

@@ -32,6 +32,8 @@ def test_imports_point_right_only():
         ("geoloc.photo", HEAVY),
         ("geocells", HEAVY | {"numpy"}),
         ("geoloc.locator", TRAINING | {"faiss", "onnxruntime"}),
+        ("geoloc.batch.cli", HEAVY | {"numpy", "PIL", "pyarrow", "filelock"}),
+        ("geoloc.batch.run", TRAINING | {"faiss", "onnxruntime", "ray", "fsspec"}),
         ("demo.view", TRAINING - {"plotly"}),
         ("demo.app", TRAINING),
         ("training.cli", HEAVY | {"numpy", "pyarrow"}),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
 from typing import Any
@@ -68,8 +69,8 @@ def on_ray(address: str) -> Answer:
     try:
         _check_reachable(address)
         _connect(ray, address)
-    except (ConnectionError, ValueError, RuntimeError, OSError) as error:
-        reason = str(error).splitlines()[0]
+    except Exception as error:  # Ray raises whatever it likes
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise GeolocError(f"--ray {address}: no cluster there ({reason})") from error
 
     def answer(worker: Worker, planned: Plan, waiting: Iterable[Part]) -> Iterator[Step]:
@@ -145,12 +146,10 @@ def _from_anywhere(worker: Worker) -> Worker:
 
 
 def _reason(error: BaseException) -> GeolocError:
-    """What went wrong on a machine of the cluster, as it would have been said here."""
-    cause = error
-    while isinstance(inner := getattr(cause, "cause", None), BaseException):
-        cause = inner
-    lines = str(cause).splitlines() or [type(cause).__name__]
-    return GeolocError(f"a machine of the cluster gave up: {lines[-1]}")
+    """What went wrong on a machine of the cluster: the last error of Ray's long text."""
+    said = re.findall(r"^[\w.]*(?:Error|Interrupt|Exception): (.+)$", str(error), re.MULTILINE)
+    reason = said[-1] if said else type(error).__name__
+    return GeolocError(f"a machine of the cluster gave up: {reason}")
 
 
 def _actors(nodes: list[dict[str, Any]]) -> tuple[dict[str, float], int]:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Any, Protocol
 
 from geoloc import __version__
 from geoloc import bundle as bundles
@@ -101,7 +101,7 @@ def run(
         if not planned.photos:
             raise GeolocError(f"{', '.join(given)}: no photos in it; give a folder that has some")
         done = work.finished(planned.digest)
-        if done is not None and not also:
+        if done is not None and not also and not (done.failed and options.fail_fast):
             report.stage("answered by an earlier run", planned.photos)
             report.advance(planned.photos, already=True)
         else:
@@ -174,46 +174,41 @@ def _write(
 ) -> Summary:
     """One output from all parts, in the order of the inputs."""
     report.stage("writing answers", planned.photos)
-    keys: set[str] = set()
     again: set[str] = set()
     rows = failed = 0
-    partial = work.errors.with_name(f".{work.errors.name}.{os.getpid()}.part")
-    try:
-        with (
-            partial.open("w", encoding="utf-8") as errors,
-            open_sink(work.out, worker.geolocator.cells) as sink,
-        ):
-            for key, photos, _, _ in planned.heads():
-                keys.add(key)
-                for entry in answers.read(str(work.parts), key):
-                    if isinstance(entry, Failure):
-                        if options.fail_fast:
-                            raise PhotoError(entry.error)
-                        failed += 1
-                        _write_failure(errors, entry)
-                        if entry.again:
-                            again.add(key)
-                        continue
-                    sink.write(entry)
-                    rows += 1
-                    # Finished records are handed on here: copies with EXIF, XMP sidecars.
-                    for act in also:
-                        act(entry)
-                report.advance(photos)
-            if rows:
-                sink.close()
-        partial.replace(work.errors)
-    finally:
-        partial.unlink(missing_ok=True)
+    with work.writing_errors() as errors, open_sink(work.out, worker.geolocator.cells) as sink:
+        for key, entry in _entries(planned, work, report):
+            if isinstance(entry, Failure):
+                if options.fail_fast:
+                    raise PhotoError(entry.error)
+                errors.write(_error_line(entry))
+                failed += 1
+                if entry.again:
+                    again.add(key)
+                continue
+            sink.write(entry)
+            rows += 1
+            # Finished records are handed on here: copies with EXIF, XMP sidecars.
+            for act in also:
+                act(entry)
+        if rows:
+            sink.close()
     summary = Summary(rows, planned.photos, failed)
     if not again:
         work.finish(planned.digest, summary)
-    work.keep_only(keys - again)
+    work.keep_only({key for key, _, _, _ in planned.heads()} - again)
     return summary
 
 
-def _write_failure(errors: TextIO, failure: Failure) -> None:
-    line = {"photo": failure.photo, "error": failure.error}
+def _entries(planned: Plan, work: Work, report: Reporter) -> Iterator[tuple[str, Record | Failure]]:
+    for key, photos, _, _ in planned.heads():
+        for entry in answers.read(str(work.parts), key):
+            yield key, entry
+        report.advance(photos)
+
+
+def _error_line(failure: Failure) -> str:
+    line: dict[str, Any] = {"photo": failure.photo, "error": failure.error}
     if failure.columns:
-        line["columns"] = dict(failure.columns)  # type: ignore[assignment]
-    errors.write(f"{json.dumps(line, ensure_ascii=False)}\n")
+        line["columns"] = dict(failure.columns)
+    return json.dumps(line) + "\n"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,7 +54,7 @@ def check_ending(path: Path) -> None:
 def open_sink(path: Path, cells: CellTable) -> Iterator[Sink]:
     """The output at `path`, to be written and closed within the `with` block."""
     check_ending(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    partial = path.with_name(f".{path.name}.part")
     try:
         with partial.open("w", encoding="utf-8", errors="backslashreplace") as file:
             yield JsonLines(file, partial, path)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TextIO
 
 from geoloc.batch import answers, files
 from geoloc.batch.items import stamp_of
@@ -58,6 +59,17 @@ class Work:
             yield
         finally:
             lock.release()
+
+    @contextmanager
+    def writing_errors(self) -> Iterator[TextIO]:
+        """The file of errors, which appears when the block is left in peace."""
+        partial = self.errors.with_name(f".{self.out.name}.{ERRORS}.part")
+        try:
+            with partial.open("w", encoding="ascii") as file:
+                yield file
+            partial.replace(self.errors)
+        finally:
+            partial.unlink(missing_ok=True)
 
     def has(self, key: str) -> bool:
         """Whether a part is answered."""

@@ -36,14 +36,14 @@ SHARED = Path(os.environ.get("SHARED", ROOT.parent / "shared")) / "data"
 PHOTOS = int(os.environ.get("PHOTOS", 5000))
 LARGE = int(os.environ.get("LARGE", 400))
 MANY = int(os.environ.get("MANY", 100_000))
-TENSORS = 640
+TENSORS = max(BATCH, min(640, PHOTOS))
 
 
 def batch(*arguments: object, cache: Path) -> tuple[float, float]:
     """Seconds and peak MB of a whole `geoloc batch`."""
     command = [sys.executable, "-m", "geoloc.cli", "batch", *map(str, arguments), "--cache", cache]
     begin = time.perf_counter()
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, cwd=ROOT)
+    process = subprocess.Popen(command, cwd=ROOT)
     _, status, used = os.wait4(process.pid, 0)
     if os.waitstatus_to_exitcode(status) not in (0, 1):
         raise SystemExit(f"failed: {command}")
@@ -87,9 +87,6 @@ def small(photos: Sequence[Path], scratch: Path, results: dict[str, float]) -> N
     results["small photos/s"] = len(photos) / seconds
     results["bare encoder photos/s"] = (before + after) / 2
     results["small_ratio"] = results["small photos/s"] / results["bare encoder photos/s"]
-    cold = batch(folder, "-o", scratch / "again.jsonl", cache=scratch / "cold")[0]
-    ray = batch(folder, "-o", scratch / "ray.jsonl", "--ray", "local", cache=scratch / "ray")[0]
-    results["ray_overhead"] = ray / cold - 1.0
 
 
 class Free:
@@ -155,9 +152,18 @@ def memory(photos: Sequence[Path], scratch: Path, results: dict[str, float]) -> 
     results["resume_s"] = batch(*arguments, cache=scratch / "cache")[0]
 
 
+def cluster(photos: Sequence[Path], scratch: Path, results: dict[str, float]) -> None:
+    """Whole commands with Ray and without, start and end of Ray included."""
+    folder = scratch / "small"
+    here = batch(folder, "-o", scratch / "here.jsonl", cache=scratch / "cold")[0]
+    ray = batch(folder, "-o", scratch / "ray.jsonl", "--ray", "local", cache=scratch / "ray")[0]
+    results["ray_overhead"] = ray / here - 1.0
+
+
 def main() -> None:
     photos = sorted((SHARED / "photos" / "sydney").glob("*.jpg"))[:PHOTOS]
     results: dict[str, float] = {}
+    print("| figure | value |\n|---|---:|")
     with tempfile.TemporaryDirectory(dir=sys.argv[1] if sys.argv[1:] else None) as place:
         scratch = Path(place)
         own = scratch / "photos"  # links cannot reach other file systems
@@ -165,12 +171,11 @@ def main() -> None:
         for path in photos:
             (own / path.name).write_bytes(path.read_bytes())
         own_photos = sorted(own.iterdir())
-        small(own_photos, scratch, results)
-        memory(own_photos, scratch, results)
-        large(own_photos, scratch, results)
-    print("| figure | value |\n|---|---:|")
-    for name, value in results.items():
-        print(f"| {name} | {value:,.3g} |" if value < 1000 else f"| {name} | {value:,.0f} |")
+        for measure in (small, memory, large, cluster):
+            before = dict(results)
+            measure(own_photos, scratch, results)
+            for name in results.keys() - before:
+                print(f"| {name} | {results[name]:,.4g} |", flush=True)
     print(json.dumps({name: round(value, 4) for name, value in results.items() if " " not in name}))
 
 
