@@ -39,15 +39,25 @@ MANY = int(os.environ.get("MANY", 100_000))
 TENSORS = max(BATCH, min(640, PHOTOS))
 
 
+LAUNCHER = """
+import resource, subprocess, sys
+code = subprocess.call(sys.argv[1:])
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(code)
+"""
+"""A small process between: the peak of a child begins with that of its parent."""
+
+
 def batch(*arguments: object, cache: Path) -> tuple[float, float]:
     """Seconds and peak MB of a whole `geoloc batch`."""
-    command = [sys.executable, "-m", "geoloc.cli", "batch", *map(str, arguments), "--cache", cache]
+    command = [sys.executable, "-m", "geoloc.cli", "batch", *map(str, arguments)]
+    command += ["--cache", str(cache)]
     begin = time.perf_counter()
-    process = subprocess.Popen(command, cwd=ROOT)
-    _, status, used = os.wait4(process.pid, 0)
-    if os.waitstatus_to_exitcode(status) not in (0, 1):
+    launcher = [sys.executable, "-c", LAUNCHER, *command]
+    done = subprocess.run(launcher, cwd=ROOT, stdout=subprocess.PIPE, check=False)
+    if done.returncode not in (0, 1):
         raise SystemExit(f"failed: {command}")
-    return time.perf_counter() - begin, used.ru_maxrss / 1024
+    return time.perf_counter() - begin, int(done.stdout) / 1024
 
 
 def links(photos: Sequence[Path], folder: Path, count: int) -> Path:
