@@ -49,7 +49,8 @@ def read(path: str) -> tuple[list[Sample], list[str]]:
             if not problems and not _has_end(file, length):
                 problems.append(f"{path}: cut short, its end is missing; fetch it again")
     except (tarfile.ReadError, OSError) as error:
-        raise GeolocError(f"{path}: not a readable tar shard ({error})") from error
+        reason = str(error).splitlines()[0]
+        raise GeolocError(f"{path}: not a readable tar shard ({reason})") from error
     return [sample for sample in samples.values() if sample.offset >= 0], problems
 
 

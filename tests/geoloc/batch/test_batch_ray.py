@@ -46,7 +46,7 @@ def ray():
 
 @pytest.mark.slow
 def test_a_worker_that_is_killed_loses_nothing(ray, tmp_path, monkeypatch):
-    for number in range(24):
+    for number in range(12):
         draw(tmp_path / "in" / f"{number:02}.jpg", number)
     (tmp_path / "in" / "05.jpg").write_bytes(DAMAGED)
     (tmp_path / "here").mkdir()
