@@ -1,4 +1,4 @@
-"""The command line, `geoloc locate`."""
+"""The command line: `geoloc locate`, `geoloc batch`."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ app = App(
     help="Where was this photo taken? Answers offline; photos stay on this machine.",
 )
 
+app.command("geoloc.batch.cli:app", name="batch", help="Answer a folder, a list, or millions.")
 app.command("geoloc.bundle_cli:app", name="bundle")
 app.command(
     "geoloc.game.cli:play",
@@ -121,18 +122,19 @@ def _one_answer(
     geolocator: Geolocator, photos: Sequence[str], top: int, within: str | None
 ) -> Iterator[Guess | PhotoError]:
     """One answer for all photos that can be read, after the errors of the others."""
-    from geoloc.errors import PhotoError
-    from geoloc.photo import load
+    import numpy as np
 
-    readable = []
-    for photo in photos:
-        try:
-            load(photo)
-            readable.append(photo)
-        except PhotoError as error:
-            yield error
+    from geoloc.errors import PhotoError
+    from geoloc.stream import encode
+
+    known = geolocator.restrict(within)
+    encoded = list(encode(geolocator.encoder, photos))
+    items = [item for batch in encoded for item in batch.photos]
+    readable = [item for item in items if not isinstance(item, PhotoError)]
+    yield from (item for item in items if isinstance(item, PhotoError))
     if readable:
-        yield geolocator.locate_together(readable, top, within)
+        embeddings = np.concatenate([batch.embeddings for batch in encoded])
+        yield geolocator.guess_together(embeddings, [readable], top, known)[0]
 
 
 def _show(

@@ -50,8 +50,11 @@ class Preprocessing:
         """Prepare one upright RGB photo; returns (3, size, size)."""
         image = self._exact(image) if self.resize == "clip" else self._quick(image)
         mean, std = np.asarray(self.mean, np.float32), np.asarray(self.std, np.float32)
-        normal = (np.asarray(image, np.float32) / np.float32(255.0) - mean) / std
-        return np.asarray(normal.transpose(2, 0, 1), np.float32, order="C")
+        values = np.array(np.asarray(image).transpose(2, 0, 1), np.float32, order="C")
+        values /= np.float32(255.0)
+        values -= mean[:, None, None]
+        values /= std[:, None, None]
+        return values
 
     def _quick(self, image: Image.Image) -> Image.Image:
         method = _RESAMPLING[self.interpolation]

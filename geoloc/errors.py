@@ -11,6 +11,10 @@ class PhotoError(GeolocError):
     """A photo cannot be read."""
 
 
+class FileError(PhotoError):
+    """The file of a photo cannot be opened; what is in it is not known, and it may work later."""
+
+
 class BundleError(GeolocError):
     """A bundle is missing, damaged or of another schema version."""
 

@@ -115,12 +115,7 @@ class Geolocator:
             embeddings.append(encoded.embeddings)
         if not photos:
             raise PhotoError("no photos: give at least one")
-        vectors = np.concatenate(embeddings)
-        with _thread_pools().limit(limits=1, user_api="blas"):
-            group = np.zeros(len(vectors), np.intp)
-            ranking = self.bundle.ranker.rank_together(vectors, group, known)
-        shown = replace(photos[0], name=", ".join(photo.name for photo in photos))
-        return self._guesses(ranking, [shown], top, known, len(photos))[0]
+        return self.guess_together(np.concatenate(embeddings), [photos], top, known)[0]
 
     def attribution(self, source: Source) -> FloatArray | None:
         """Which patches of a photo speak for its answer, and which against it.
@@ -156,6 +151,27 @@ class Geolocator:
             ranking = self.bundle.ranker.rank(embeddings, known)
         return self._guesses(ranking, photos, top, known)
 
+    def guess_together(
+        self,
+        embeddings: FloatArray,
+        groups: Sequence[Sequence[Photo]],
+        top: int = SHOWN_CANDIDATES,
+        known: Restriction | None = None,
+    ) -> list[Guess]:
+        """One answer for each group of photos of one place, from embeddings of all (N, D) in order.
+
+        The answer bears the names of all photos, and the metadata of the first.
+        """
+        if not groups:
+            return []
+        sizes = [len(photos) for photos in groups]
+        with _thread_pools().limit(limits=1, user_api="blas"):
+            group = np.repeat(np.arange(len(groups)), sizes)
+            ranking = self.bundle.ranker.rank_together(embeddings, group, known)
+        named = [replace(p[0], name=", ".join(each.name for each in p)) for p in groups]
+        guesses = self._guesses(ranking, named, top, known)
+        return [replace(guess, photos=size) for guess, size in zip(guesses, sizes, strict=True)]
+
     def restrict(self, within: str | None) -> Restriction | None:
         """What is known beforehand, as this bundle's cells and clusters see it.
 
@@ -181,7 +197,6 @@ class Geolocator:
         photos: list[Photo],
         top: int,
         known: Restriction | None,
-        together: int = 1,
     ) -> list[Guess]:
         shown = ranking.latlon[:, :top]
         words = _describe(shown.reshape(-1, 2))
@@ -191,7 +206,7 @@ class Geolocator:
             for i, photo in enumerate(photos)
         ]
         name = known.name if known else ""
-        return [replace(guess, within=name, photos=together) for guess in guesses]
+        return [replace(guess, within=name) for guess in guesses]
 
     def _one(self, ranking: Ranking, i: int, photo: Photo, words: list[Place]) -> Guess:
         lat, lon = map(float, ranking.latlon[i, 0])

@@ -7,7 +7,7 @@ import io
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image, ImageOps
 
-from geoloc.errors import PhotoError
+from geoloc.errors import FileError, PhotoError
 from geoloc.exif import exif_of
 from geoloc.guess import Exif
 
@@ -31,6 +31,12 @@ LEAST_SIDE_PX = 16
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP")
 """What Pillow may try, besides HEIC and AVIF: others, like PostScript, start programs."""
+
+SUFFIXES = frozenset(".jpg .jpeg .png .webp .heic .heif .tif .tiff .gif .bmp .avif".split())
+"""How the names of photos end, in lower case."""
+
+NO_PIXELS = Image.new("RGB", (1, 1))
+"""Stands for pixels that nobody needs."""
 
 _READABLE = "give a JPEG, PNG, WebP, HEIC or TIFF photo"
 
@@ -48,7 +54,13 @@ class Photo:
     """Of the file's bytes; of the upright pixels for a picture that never was a file."""
 
 
-def load(source: Source, *, name: str | None = None, min_side: int | None = None) -> Photo:
+def load(
+    source: Source,
+    *,
+    name: str | None = None,
+    min_side: int | None = None,
+    known: Container[str] = (),
+) -> Photo:
     """Decode a photo; of an animation the first frame.
 
     Args:
@@ -56,9 +68,11 @@ def load(source: Source, *, name: str | None = None, min_side: int | None = None
         name: what to call it; the path, or "photo".
         min_side: the short side that suffices, in pixels. A JPEG is then decoded at 1/2, 1/4 or 1/8
             of its size, which is several times quicker, so that it keeps twice this side.
+        known: sha256 of files whose pixels nobody needs: they get NO_PIXELS.
 
     Raises:
-        PhotoError: it cannot be read; says why and what to do.
+        FileError: the file cannot be opened.
+        PhotoError: it is no photo; says why and what to do.
     """
     called = _name(source, name)
     if isinstance(source, Image.Image):
@@ -68,14 +82,16 @@ def load(source: Source, *, name: str | None = None, min_side: int | None = None
         return Photo(called, image, exif_of(source), hashlib.sha256(pixels).hexdigest())
     with _explained(called), _file(source) as file:
         content = file.read()
+    digest = hashlib.sha256(content).hexdigest()
     with _opened(io.BytesIO(content), called) as picture:
         exif = exif_of(picture)
+        if digest in known:
+            return Photo(called, NO_PIXELS, exif, digest)
         if picture.format in ("JPEG", "MPO"):
             _check_complete(content, called)
             if min_side:
                 picture.draft(None, (2 * min_side, 2 * min_side))
-        image = _rgb_or_error(picture, called)
-    return Photo(called, image, exif, hashlib.sha256(content).hexdigest())
+        return Photo(called, _rgb_or_error(picture, called), exif, digest)
 
 
 def read_exif(source: Source, *, name: str | None = None) -> Exif:
@@ -113,13 +129,16 @@ def strip(source: Source) -> bytes:
 
 
 def _name(source: Source, given: str | None) -> str:
-    """A name that can be printed: line breaks and bytes that are no text are escaped."""
     if given is None and isinstance(source, str | os.PathLike):
         given = os.fspath(source)
     given = given or str(getattr(source, "name", "") or getattr(source, "filename", "") or "photo")
-    return re.sub(
-        "[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]", lambda c: ascii(c[0])[1:-1], given
-    )
+    return printable(given)
+
+
+def printable(name: str) -> str:
+    """A name for one line: line breaks and bytes that are no text are escaped."""
+    unprintable = "[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"
+    return re.sub(unprintable, lambda c: ascii(c[0])[1:-1], name)
 
 
 @contextmanager
@@ -128,12 +147,12 @@ def _explained(name: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise PhotoError(f"{name}: no such file; check the path") from error
+        raise FileError(f"{name}: no such file; check the path") from error
     except IsADirectoryError as error:
-        raise PhotoError(f"{name}: is a folder; give the photos in it") from error
+        raise FileError(f"{name}: is a folder; give the photos in it") from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise PhotoError(
+        raise FileError(
             f"{name}: cannot be opened ({reason}); check its path and permissions"
         ) from error
 

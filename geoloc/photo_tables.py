@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +11,6 @@ import pyarrow.csv as csv
 
 from geocells.columns import numbers, objects, read_parquet, to_numbers, to_strings
 from geoloc.errors import GeolocError
-
-SUFFIXES = frozenset(".jpg .jpeg .png .webp .heic .heif .tif .tiff .gif .bmp .avif".split())
 
 SYNONYMS = {
     "photo_id": ("img_id", "image_id", "photoid", "photo", "id", "key", "__key__"),
@@ -111,12 +107,3 @@ def stems(names: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     import pyarrow.compute as pc
 
     return pc.replace_substring_regex(names, _FOLDERS_AND_ENDING, "")
-
-
-def photos_below(folder: Path) -> Iterator[Path]:
-    """Photo files of a folder and all below it, in the order of their names."""
-    for base, folders, names in os.walk(folder):
-        folders.sort()
-        for name in sorted(names):
-            if Path(name).suffix.lower() in SUFFIXES and not name.startswith("."):
-                yield Path(base) / name

@@ -4,29 +4,42 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
-from PIL import Image
 
 from geoloc import photo
+from geoloc.cache import EmbeddingCache
 from geoloc.encoder import FloatArray, ImageEncoder
 from geoloc.errors import PhotoError
 
 BATCH = 32
 
+AHEAD = 3
+"""Batches that wait for the encoder at most."""
+
 Item = TypeVar("Item")
+Prepared = tuple[photo.Photo | PhotoError, FloatArray | None]
+"""A photo without its picture, and what the network is fed: None if it is not needed."""
 
 
 class Load(Protocol):
-    """Reads a photo from whatever it is kept in."""
+    """Reads a photo from whatever it is kept in; see `geoloc.photo.load`."""
 
-    def __call__(self, source: Any, *, min_side: int | None) -> photo.Photo:  # noqa: ANN401
-        """See `geoloc.photo.load`; raises PhotoError."""
+    def __call__(
+        self,
+        source: Any,  # noqa: ANN401
+        /,
+        *,
+        min_side: int | None,
+        known: Container[str],
+    ) -> photo.Photo:
+        """Raises PhotoError."""
         ...
 
 
@@ -45,6 +58,7 @@ def encode(
     sources: Iterable[Any],
     batch: int = BATCH,
     load: Load = photo.load,
+    cache: EmbeddingCache | None = None,
 ) -> Iterator[Encoded]:
     """Decode on threads and encode batch by batch, while the next batches are being decoded.
 
@@ -53,33 +67,71 @@ def encode(
         sources: what `load` takes; for `photo.load` paths, bytes, open files or PIL images.
         batch: photos that are encoded together.
         load: reads one photo, or raises PhotoError.
+        cache: embeddings that are there are neither decoded nor encoded, the others are added.
     """
-    pixels = encoder.spec.preprocessing
+    yield from encode_batches(encoder, batched(sources, batch), load, cache)
 
-    def prepare(source: Any) -> tuple[photo.Photo | PhotoError, FloatArray | None]:  # noqa: ANN401
-        try:
-            loaded = load(source, min_side=pixels.min_side)
-        except PhotoError as error:
-            return error, None
-        return replace(loaded, image=_NO_PIXELS), pixels(loaded.image)
 
-    remaining = iter(sources)
-    workers = os.cpu_count() or 1
-    with ThreadPoolExecutor(workers) as pool:
-        waiting: deque[Future[tuple[photo.Photo | PhotoError, FloatArray | None]]] = deque()
+def encode_batches(
+    encoder: ImageEncoder,
+    batches: Iterable[Sequence[Any]],
+    load: Load = photo.load,
+    cache: EmbeddingCache | None = None,
+) -> Iterator[Encoded]:
+    """Like `encode`, with batches as the caller divides them."""
+    prepare = partial(_prepare, encoder, load, () if cache is None else cache)
+    remaining = iter(batches)
+    waiting: deque[list[Future[Prepared]]] = deque()
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
         while True:
-            for source in islice(remaining, 3 * batch - len(waiting)):
-                waiting.append(pool.submit(prepare, source))
+            for sources in islice(remaining, AHEAD - len(waiting)):
+                waiting.append([pool.submit(prepare, each) for each in sources])
             if not waiting:
                 return
-            done = [waiting.popleft().result() for _ in range(min(batch, len(waiting)))]
-            ready = [prepared for _, prepared in done if prepared is not None]
-            embeddings = (
-                encoder.embed(np.stack(ready))
-                if ready
-                else np.empty((0, encoder.spec.dim), np.float32)
-            )
-            yield Encoded([loaded for loaded, _ in done], embeddings)
+            yield _embed(encoder, [future.result() for future in waiting.popleft()], cache)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _prepare(
+    encoder: ImageEncoder,
+    load: Load,
+    known: Container[str],
+    source: Any,  # noqa: ANN401
+) -> Prepared:
+    pixels = encoder.spec.preprocessing
+    try:
+        loaded = load(source, min_side=pixels.min_side, known=known)
+    except PhotoError as error:
+        return error, None
+    if loaded.image is photo.NO_PIXELS:
+        return loaded, None
+    return replace(loaded, image=photo.NO_PIXELS), pixels(loaded.image)
+
+
+def _embed(
+    encoder: ImageEncoder, prepared: Sequence[Prepared], cache: EmbeddingCache | None
+) -> Encoded:
+    photos = [loaded for loaded, _ in prepared]
+    fresh = [pixels for _, pixels in prepared if pixels is not None]
+    embeddings = np.empty((0, encoder.spec.dim), np.float32)
+    if fresh:
+        embeddings = encoder.embed(np.stack(fresh))
+    if cache is not None:
+        readable = [
+            (each.sha256, pixels) for each, pixels in prepared if isinstance(each, photo.Photo)
+        ]
+        cache.add([digest for digest, pixels in readable if pixels is not None], embeddings)
+        embeddings = cache.get([digest for digest, _ in readable])
+    return Encoded(photos, embeddings)
+
+
+def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Lists of `size` items; the last may be shorter."""
+    remaining = iter(items)
+    while some := list(islice(remaining, size)):
+        yield some
 
 
 def ahead(items: Iterator[Item]) -> Iterator[Item]:
@@ -89,6 +141,3 @@ def ahead(items: Iterator[Item]) -> Iterator[Item]:
         while current := following.result():
             following = worker.submit(lambda: list(islice(items, 1)))
             yield from current
-
-
-_NO_PIXELS = Image.new("RGB", (1, 1))

@@ -39,6 +39,8 @@ def test_imports_point_right_only():
         ("geoloc.export", HEAVY - {"shapely"}),
         ("geoloc.batch.sinks", TRAINING | {"faiss", "onnxruntime"}),
         ("geoloc.batch.tagging", HEAVY - {"shapely"} | {"pyexiv2"}),
+        ("geoloc.batch.cli", HEAVY | {"numpy", "PIL", "pyarrow", "filelock"}),
+        ("geoloc.batch.run", TRAINING | {"faiss", "onnxruntime", "ray", "fsspec"}),
         ("demo.view", TRAINING - {"plotly"}),
         ("demo.app", TRAINING),
         ("training.cli", HEAVY | {"numpy", "pyarrow"}),

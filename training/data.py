@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -155,9 +155,14 @@ class CaptionedPhotos:
 
 
 def load_photo(
-    table: pa.Table, folder: Path, row: int, *, min_side: int | None = None
+    table: pa.Table,
+    folder: Path,
+    row: int,
+    *,
+    min_side: int | None = None,
+    known: Container[str] = (),
 ) -> photo.Photo:
-    """The photo of a row, from its own file or from a tar shard.
+    """The photo of a row, from its own file or from a tar shard; see `geoloc.photo.load`.
 
     Raises:
         PhotoError: it is missing, cut short or no photo.
@@ -166,7 +171,7 @@ def load_photo(
     path = folder / table["file"][row].as_py()
     offset, size = table["offset"][row].as_py(), table["size"][row].as_py()
     if offset is None:
-        return photo.load(path, name=name, min_side=min_side)
+        return photo.load(path, name=name, min_side=min_side, known=known)
     try:
         with path.open("rb") as shard:
             shard.seek(offset)
@@ -175,7 +180,7 @@ def load_photo(
         raise PhotoError(f"{path}: {error.strerror}; is the shard where it was?") from error
     if len(content) < size:
         raise PhotoError(f"{path}: ends within photo {name}; fetch the shard again")
-    return photo.load(content, name=name, min_side=min_side)
+    return photo.load(content, name=name, min_side=min_side, known=known)
 
 
 def _random_square(image: Any, rng: np.random.Generator) -> Any:  # noqa: ANN401

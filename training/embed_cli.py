@@ -49,8 +49,8 @@ def embed(
     progress = Progress()
     try:
         require("torch", "onnx", "onnxruntime")
+        from geoloc.cache import default_cache
         from training import photo_table
-        from training.embed import default_cache
         from training.embed_table import embed_table
         from training.encoders import load_encoder
 
@@ -107,8 +107,8 @@ def assemble(
     try:
         require("torch", "onnx", "faiss", "onnxruntime")
         from geocells.table import CellTable
+        from geoloc.cache import default_cache
         from training.assemble import assemble as stage
-        from training.embed import default_cache
         from training.embed_table import EmbeddedTable
         from training.encoders import load_encoder
 

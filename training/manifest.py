@@ -14,7 +14,7 @@ import pyarrow.csv as csv
 
 from geocells.columns import objects, read_parquet
 from geoloc.errors import GeolocError, PhotoError
-from geoloc.photo_tables import photos_below
+from geoloc.folders import photos_below
 
 StrArray = npt.NDArray[np.object_]
 
@@ -88,7 +88,7 @@ def _read_folder(folder: Path) -> tuple[Manifest, list[str]]:
         if exif.lat is None or exif.lon is None:
             without += 1
         else:
-            rows.append((str(file.relative_to(folder)), exif.lat, exif.lon))
+            rows.append((os.path.relpath(file, folder), exif.lat, exif.lon))
     if not rows:
         raise ManifestError(
             f"{folder}: no photo with GPS coordinates in its EXIF ({without} without);"

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from geoloc import bundle as bundles
+from geoloc.cache import default_cache
 from training import manifest as photo_table
 from training.crossval import HeldOut, cross_validate, make_ranker
 from training.earth import build_earth, read_world
-from training.embed import default_cache, embed_files
+from training.embed import embed_files
 from training.encoders import load_encoder
 from training.manifest import Manifest, ManifestError
 from training.report import licences, measure, model_card

@@ -13,9 +13,11 @@ import pyarrow.compute as pc
 import pyarrow.csv as csv
 
 from geocells.columns import read_parquet
+from geoloc.batch import shards
 from geoloc.errors import PhotoError
-from geoloc.photo_tables import SUFFIXES, SYNONYMS, column, photos_below, stems
-from training import shards
+from geoloc.folders import photos_below
+from geoloc.photo import SUFFIXES
+from geoloc.photo_tables import SYNONYMS, column, stems
 from training.manifest import ManifestError
 from training.photo_table import complete, latlon_of, with_column
 
@@ -89,7 +91,7 @@ def _read_folder(folder: Path) -> tuple[pa.Table, list[str]]:
 def _read_shards(paths: list[Path]) -> tuple[pa.Table, list[str]]:
     tables, problems = [], []
     for path in paths:
-        samples, lines = shards.read(path)
+        samples, lines = shards.read(str(path))
         problems += lines
         said = _of_samples(samples, path.name)
         tables.append(complete(_with_sidecar(said, path.with_suffix(".parquet"))))

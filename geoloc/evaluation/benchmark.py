@@ -17,7 +17,8 @@ import pyarrow as pa
 from geocells.attributes import is_land
 from geocells.columns import numbers, to_strings
 from geocells.sphere import FloatArray
-from geoloc.photo_tables import TableError, column, floats, photos_below, read_table, stems, strings
+from geoloc.folders import photos_below
+from geoloc.photo_tables import TableError, column, floats, read_table, stems, strings
 
 StrArray = npt.NDArray[np.object_]
 
@@ -216,7 +217,7 @@ def _files(path: Path, names: StrArray, known: Published | None, images: Path | 
         return _beside(path.parent, names)
     if not images.is_dir():
         raise TableError(f"{images}: no such folder; give the folder of the photos")
-    there = [str(file) for file in photos_below(images)]
+    there = list(photos_below(images))
     if not there:
         raise TableError(
             f"{images}: no photos in this folder"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from geoloc.errors import GeolocError, PhotoError
+from geoloc.folders import photos_below
 from geoloc.guess import Exif
 from geoloc.photo import read_exif
 from geoloc.photo_tables import (
@@ -19,7 +21,6 @@ from geoloc.photo_tables import (
     TableError,
     column,
     floats,
-    photos_below,
     read_table,
     strings,
 )
@@ -153,7 +154,7 @@ def _read_folder(folder: Path) -> pa.Table:
             exif = read_exif(file)
         except PhotoError:
             exif = Exif()
-        rows["file"].append(file.relative_to(folder).as_posix())
+        rows["file"].append(os.path.relpath(file, folder))
         rows["lat"].append(exif.lat)
         rows["lon"].append(exif.lon)
     kinds = {"file": pa.string(), "lat": pa.float64(), "lon": pa.float64()}

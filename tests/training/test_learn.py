@@ -82,14 +82,12 @@ def test_held_out_answers_are_players_of_the_game(learned, photo_folder):
 
 def test_embeddings_are_kept_between_runs(learned, photo_folder):
     bundle, _ = learned
-    shards = list((bundle.parent / "cache").rglob("*.safetensors"))
+    shards = list((bundle.parent / "cache").rglob("*.sqlite"))
     assert shards
     before = {shard: shard.stat().st_mtime_ns for shard in shards}
     again = learn(photo_folder, "-o", "again.bundle", cwd=bundle.parent)
     assert again.returncode == 2
-    assert {
-        s: s.stat().st_mtime_ns for s in (bundle.parent / "cache").rglob("*.safetensors")
-    } == before
+    assert {s: s.stat().st_mtime_ns for s in (bundle.parent / "cache").rglob("*.sqlite")} == before
     first, second = (json.loads((bundle.parent / name / "bundle.json").read_text())["metrics"]
                      for name in ("mine.bundle", "again.bundle"))  # fmt: skip
     assert first == second, "the same photos give the same bundle"

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from geoloc.errors import GeolocError
 from training.data import load_photo
 from training.manifest import ManifestError
 from training.photo_table import SCHEMA, complete
@@ -81,7 +82,7 @@ def test_a_shard_cut_short_is_used_up_to_the_cut(tmp_path, share):
 
 def test_no_tar_is_named(tmp_path):
     (tmp_path / "0.tar").write_bytes(b"nothing of the kind" * 100)
-    with pytest.raises(ManifestError, match=r"0\.tar: not a readable tar shard"):
+    with pytest.raises(GeolocError, match=r"0\.tar: not a readable tar shard"):
         read(tmp_path)
 
 

@@ -6,11 +6,11 @@ import json
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from geoloc.photo_tables import SUFFIXES
-from training.manifest import ManifestError
+from geoloc.batch import files
+from geoloc.errors import GeolocError
+from geoloc.photo import SUFFIXES
 
 
 @dataclass
@@ -25,42 +25,42 @@ class Sample:
     """What KEY.json says."""
 
 
-def read(path: Path) -> tuple[list[Sample], list[str]]:
-    """Photos of a shard, without unpacking it.
+def read(path: str) -> tuple[list[Sample], list[str]]:
+    """Photos of a shard, a path or an address, without unpacking it.
 
     Returns:
         Samples that have a photo, and a line if the shard is cut short: what lies before the cut is
         used.
 
     Raises:
-        ManifestError: it is no tar file.
+        GeolocError: it is no tar file.
     """
     samples: dict[str, Sample] = {}
     problems: list[str] = []
-    length = path.stat().st_size
     try:
-        with tarfile.open(path) as shard:
+        length, _ = files.stamp(path)
+        with files.opened(path) as file, tarfile.open(fileobj=file) as shard:
             for member in _members(shard, path, problems):
                 if member.offset_data + member.size > length:
                     missing = member.offset_data + member.size - length
                     problems.append(f"{path}: cut short, {missing:,} bytes of {member.name} miss")
                     break
                 _add(samples, member, shard)
+            if not problems and not _has_end(file, length):
+                problems.append(f"{path}: cut short, its end is missing; fetch it again")
     except (tarfile.ReadError, OSError) as error:
-        raise ManifestError(f"{path}: not a readable tar shard ({error})") from error
-    if not problems and not _has_end(path, length):
-        problems.append(f"{path}: cut short, its end is missing; fetch it again")
+        reason = str(error).splitlines()[0]
+        raise GeolocError(f"{path}: not a readable tar shard ({reason})") from error
     return [sample for sample in samples.values() if sample.offset >= 0], problems
 
 
-def _has_end(path: Path, length: int) -> bool:
+def _has_end(file: BinaryIO, length: int) -> bool:
     """Whether the block of zeros is there that ends every tar file."""
-    with path.open("rb") as file:
-        file.seek(max(0, length - tarfile.BLOCKSIZE))
-        return length % tarfile.BLOCKSIZE == 0 and not any(file.read())
+    file.seek(max(0, length - tarfile.BLOCKSIZE))
+    return length % tarfile.BLOCKSIZE == 0 and not any(file.read())
 
 
-def _members(shard: tarfile.TarFile, path: Path, problems: list[str]) -> Iterator[tarfile.TarInfo]:
+def _members(shard: tarfile.TarFile, path: str, problems: list[str]) -> Iterator[tarfile.TarInfo]:
     while True:
         try:
             member = shard.next()
@@ -74,9 +74,14 @@ def _members(shard: tarfile.TarFile, path: Path, problems: list[str]) -> Iterato
 
 
 def _add(samples: dict[str, Sample], member: tarfile.TarInfo, shard: tarfile.TarFile) -> None:
-    key, dot, ending = member.name.partition(".")  # as WebDataset has it: up to the first dot
+    folder, slash, name = member.name.rpartition("/")
+    stem, _, ending = name.partition(".")  # as WebDataset has it: up to the first dot
+    kind = f".{ending.rpartition('.')[2]}".lower()
+    if kind in SUFFIXES:  # of several photos under one key, each is its own
+        stem = name[: -len(kind)]
+    key = f"{folder}{slash}{stem}"
     sample = samples.setdefault(key, Sample(key))
-    if f"{dot}{ending}".lower() in SUFFIXES:
+    if kind in SUFFIXES:
         sample.offset, sample.size = member.offset_data, member.size
     elif ending == "json":
         content = shard.extractfile(member)

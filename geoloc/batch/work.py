@@ -1,0 +1,99 @@
+"""The work folder beside an output: plan, answered parts, and what is finished."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TextIO
+
+from geoloc.batch import answers, files
+from geoloc.batch.items import stamp_of
+from geoloc.errors import GeolocError
+
+ERRORS = "errors.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a finished batch has done."""
+
+    answers: int
+    """Rows of the output."""
+    photos: int
+    failed: int
+    """Photos without an answer, each a line of errors.jsonl."""
+
+
+class Work:
+    """What is kept between runs over one output."""
+
+    def __init__(self, out: Path) -> None:
+        """Name the folder `OUT.work`; nothing is written yet."""
+        self.out = out
+        self.errors = out.with_name(ERRORS)
+        self.folder = out.with_name(f"{out.name}.work")
+        self.parts = self.folder / "parts"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Nobody else writes this output meanwhile; the lock of a killed run is free.
+
+        Raises:
+            GeolocError: another run has it.
+            OSError: the folder cannot be written.
+        """
+        from filelock import FileLock, Timeout
+
+        self.parts.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.folder / "lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise GeolocError(
+                f"{self.out}: another run is writing it; wait for it, or choose another output"
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @contextmanager
+    def writing_errors(self) -> Iterator[TextIO]:
+        """The file of errors, which appears when the block is left in peace."""
+        partial = self.errors.with_name(f".{self.out.name}.{ERRORS}.part")
+        try:
+            with partial.open("w", encoding="ascii") as file:
+                yield file
+            partial.replace(self.errors)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def has(self, key: str) -> bool:
+        """Whether a part is answered."""
+        return files.exists(answers.place(str(self.parts), key))
+
+    def finished(self, digest: str) -> Summary | None:
+        """What an earlier run made of the same plan, if its output is still there."""
+        try:
+            state = json.loads((self.folder / "done.json").read_text(encoding="ascii"))
+            made, summary = state["made"], Summary(**state["summary"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        there = self.errors.exists() and (self.out.exists() or not summary.answers)
+        return summary if made == [digest, *stamp_of(str(self.out))] and there else None
+
+    def finish(self, digest: str, summary: Summary) -> None:
+        """Remember what the output was made from."""
+        made = [digest, *stamp_of(str(self.out))]
+        state = json.dumps({"made": made, "summary": asdict(summary)})
+        files.write(str(self.folder / "done.json"), state.encode("ascii"))
+
+    def keep_only(self, keys: set[str]) -> None:
+        """Remove parts of other plans, and what a killed run left half written."""
+        wanted = {Path(answers.place("", key)).name for key in keys}
+        for file in self.parts.iterdir():
+            if file.name not in wanted:
+                file.unlink(missing_ok=True)

@@ -1,0 +1,19 @@
+"""A geolocator that is quick, in place of the embedded one."""
+
+import pytest
+from library import quick_geolocator
+
+from geoloc.locator import Geolocator
+
+
+@pytest.fixture(scope="session")
+def quick_once():
+    return quick_geolocator()
+
+
+@pytest.fixture
+def quick(quick_once, monkeypatch):
+    """What `Geolocator.from_bundle` gives."""
+    monkeypatch.setattr(Geolocator, "from_bundle", classmethod(lambda cls, name: quick_once))
+    quick_once.encoder.embedded = 0
+    return quick_once
