@@ -19,7 +19,7 @@ class WholeFile:
     """
 
     closed = False
-    """Whether it has its name already."""
+    """Whether it has its name already; pyarrow asks before it writes."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         """Open the temporary file; what a killed run left under its name is overwritten."""

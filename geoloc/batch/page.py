@@ -74,7 +74,7 @@ class PageSink:
         self._out.finish()
 
     def _values(self, record: Record) -> list[Any]:
-        """What the page knows of a photo, in the order of `FIELDS` in the template."""
+        """What the page knows of a photo, in the order of `FIELDS` in photos.js."""
         guess = record.guess
         picture = self._picture(record.source)
         return [

@@ -23,7 +23,7 @@ from geoloc.whole_file import WholeFile
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ROWS = 10_000
+ROWS = 5_000
 """Rows of one row group."""
 
 
