@@ -28,20 +28,25 @@ class Failure:
     """The file could not be opened: worth another try in the next run."""
 
 
-def encode(entries: list[Record | Failure]) -> bytes:
-    """A part as bytes: JSON lines in ASCII, compressed."""
+def line(entry: Record | Failure) -> bytes:
+    """One entry of a part: a line of JSON in ASCII."""
+    return f"{json.dumps(_plain(entry))}\n".encode("ascii")
+
+
+def encode(lines: list[bytes]) -> bytes:
+    """A part as bytes: its lines, compressed."""
     import pyarrow as pa
 
-    lines = "".join(f"{json.dumps(_plain(each))}\n" for each in entries).encode("ascii")
     with pa.BufferOutputStream() as buffer:
         with pa.CompressedOutputStream(buffer, "zstd") as out:
-            out.write(lines)
+            for each in lines:
+                out.write(each)
         content: bytes = buffer.getvalue().to_pybytes()
     return content
 
 
 def decode(content: bytes, name: str) -> Iterator[Record | Failure]:
-    """The inverse of `encode`.
+    """The entries of a part, the inverse of `encode`.
 
     Raises:
         GeolocError: the part is damaged.

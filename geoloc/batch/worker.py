@@ -78,7 +78,7 @@ class Worker:
                 failures = waiting.add(encoded)
                 if waiting.complete:
                     place = answers.place(self.parts, waiting.part.key)
-                    files.write(place, answers.encode(waiting.entries))
+                    files.write(place, answers.encode(waiting.lines))
                     waiting = None
                 yield Step(len(encoded.photos), failures)
 
@@ -95,7 +95,7 @@ class _Answering:
 
     def __init__(self, worker: Worker, part: Part) -> None:
         self.part = part
-        self.entries: list[Record | Failure] = []
+        self.lines: list[bytes] = []
         self._worker = worker
         self._photos: list[Photo | PhotoError] = []
         self._vectors: list[FloatArray] = []
@@ -122,7 +122,7 @@ class _Answering:
         vectors, self._vectors = self._vectors[:number], self._vectors[number:]
         failures = [_failure(i, p) for i, p in zip(items, photos, strict=True)
                     if isinstance(p, PhotoError)]  # fmt: skip
-        self.entries += failures
+        self.lines += map(answers.line, failures)
         self._answer(readable, vectors, self._ranked)
         self._done, self._ranked = self._done + count, self._ranked + whole
         return failures
@@ -146,7 +146,7 @@ class _Answering:
             guesses = [_called(guess, name) for guess, name in zip(guesses, names, strict=True)]
         for guess, members in zip(guesses, groups, strict=True):
             items = [item for item, _ in members]
-            self.entries.append(Record(guess, _shared(items), items[0].source))
+            self.lines.append(answers.line(Record(guess, _shared(items), items[0].source)))
 
 
 def _divided(

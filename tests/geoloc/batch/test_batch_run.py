@@ -1,5 +1,6 @@
 """Batches that are killed, repeated, changed and damaged: no row lost, none doubled."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ from library import DAMAGED, Silent, answer, draw
 from geoloc.batch.answers import place
 from geoloc.cache import EmbeddingCache
 from geoloc.errors import GeolocError, PhotoError
+from geoloc.guess import Guess
 
 
 @pytest.fixture
@@ -38,6 +40,12 @@ def test_every_photo_is_answered_in_order_as_it_is_alone(quick, folder, tmp_path
     for row, guess in zip(found, quick.locate_many(files), strict=True):
         assert (row["lat"], row["lon"]) == pytest.approx((guess.lat, guess.lon), abs=0.2)
     assert failed(tmp_path / "out.jsonl") == []
+
+
+def test_answers_survive_the_way_through_json(quick, folder):
+    guess = quick.locate(folder / "00.jpg")
+    assert guess.to_dict() == dataclasses.asdict(guess)
+    assert Guess.from_dict(json.loads(json.dumps(guess.to_dict()))) == guess
 
 
 def killed_after(seconds, work):
