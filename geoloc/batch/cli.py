@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, Parameter, validators
 
@@ -38,11 +38,13 @@ def batch(
     /,
     *,
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
-    bundle: str = "starter",
+    bundle: str | None = None,
     top: Top = 5,
     within: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     group_by: str | None = None,
     fail_fast: Flag = False,
+    write_exif: Path | None = None,
+    xmp: Literal["digikam", "lightroom"] | None = None,
     cache: Path | None = None,
     part: Count = 1024,
     ray: str | None = None,
@@ -61,7 +63,8 @@ def batch(
     out
         The file to write; its ending says which kind.
     bundle
-        Model: the name of an embedded bundle, or the path of one.
+        Model: a name that `geoloc bundle list` knows, or a path. By default the world model where
+        it is installed, else the starter.
     top
         How many places to name for each photo.
     within
@@ -70,6 +73,12 @@ def batch(
         A column of the list, or "folder": photos that share it show one place, and get one answer.
     fail_fast
         Stop at the first photo that cannot be answered.
+    write_exif
+        Folder for copies of the photos that hold their answers as GPS, marked as estimates; a
+        position that a photo has is kept.
+    xmp
+        Write the answers into XMP sidecars beside the photos: digikam (photo.jpg.xmp) or lightroom
+        (photo.xmp), marked as estimates.
     cache
         Folder of embeddings kept between runs.
     part
@@ -79,18 +88,22 @@ def batch(
     """
     from geoloc.batch.progress import Progress
     from geoloc.batch.run import Answer, Options, here, run
+    from geoloc.batch.tagged import acts
     from geoloc.cache import default_cache
+    from geoloc.choice import choose
     from geoloc.errors import GeolocError, PhotoError
 
-    options = Options(bundle, top, within, group_by, part, cache or default_cache(), fail_fast)
     try:
+        model = bundle or choose()
+        options = Options(model, top, within, group_by, part, cache or default_cache(), fail_fast)
         with Progress() as progress:
+            also = acts(photos, write_exif, xmp, progress.problem)
             answer: Answer = here
             if ray is not None:
                 from geoloc.batch.distributed import on_ray
 
                 answer = on_ray(ray)
-            done = run(photos, out, options, progress, answer)
+            done = run(photos, out, options, progress, answer, also)
     except PhotoError as error:
         fail(PROGRAM, f"{error} (stopped by --fail-fast)")
         return SOME_FAILED

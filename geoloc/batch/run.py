@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from geoloc import __version__
 from geoloc import bundle as bundles
+from geoloc import installed
 from geoloc.batch import answers, groups, inputs, plan
 from geoloc.batch.answers import Failure
 from geoloc.batch.plan import Part, Plan
@@ -28,7 +29,7 @@ from geoloc.locator import SHOWN_CANDIDATES
 class Options:
     """What a batch is asked, besides its photos."""
 
-    bundle: str = "starter"
+    bundle: str = installed.STARTER
     top: int = SHOWN_CANDIDATES
     within: str | None = None
     group_by: str | None = None
@@ -188,7 +189,6 @@ def _write(
                 continue
             sink.write(entry)
             rows += 1
-            # Finished records are handed on here: copies with EXIF, XMP sidecars.
             for act in also:
                 act(entry)
         if rows:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from geoloc.batch.record import Record
@@ -13,6 +14,38 @@ from geoloc.errors import GeolocError, MissingExtraError
 Act = Callable[[Record], None]
 Say = Callable[[str], None]
 """Takes one line about a photo that was left as it is; the others go on."""
+
+
+def acts(
+    inputs: Sequence[str], folder: Path | None, convention: Convention | None, say: Say
+) -> list[Act]:
+    """What is asked to be done with each answer.
+
+    Args:
+        inputs: of the batch.
+        folder: for tagged copies, or None.
+        convention: of sidecars, or None.
+        say: see `copies`.
+
+    Raises:
+        GeolocError: copies would lie among the photos, where the next run finds them.
+        MissingExtraError: the library that writes metadata is not installed.
+    """
+    chosen: list[Act] = []
+    if folder is None and convention is None:
+        return chosen
+    if find_spec("pyexiv2") is None:
+        raise MissingExtraError("pyexiv2", "tag")
+    folders = [Path(given).absolute() for given in inputs if Path(given).is_dir()]
+    if folder is not None:
+        inside = next((each for each in folders if folder.absolute().is_relative_to(each)), None)
+        if inside is not None:
+            raise GeolocError(f"{folder}: lies inside {inside}; choose a folder outside for copies")
+        root = Path(os.path.commonpath(folders)) if folders else Path.cwd()
+        chosen.append(copies(folder, root, say))
+    if convention is not None:
+        chosen.append(sidecars(convention, say))
+    return chosen
 
 
 def copies(folder: Path, root: Path, say: Say) -> Act:

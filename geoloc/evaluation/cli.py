@@ -52,8 +52,8 @@ def evaluate(
     images
         Folder of the photos; needed unless --predictions is given or the table names them.
     bundle
-        Model to score: the name of an embedded bundle, or the path of one; "starter" if nothing
-        else is to be scored.
+        Model to score: a name that `geoloc bundle list` knows, or a path; the best installed one if
+        nothing else is to be scored.
     predictions
         Score these answers instead: a CSV or Parquet table with the columns photo, lat, lon, and
         perhaps chance_200km, radius_50_km, radius_80_km, radius_95_km, latency_s, cost_usd.
@@ -75,6 +75,7 @@ def evaluate(
     seed
         Of these resamples.
     """
+    from geoloc.choice import choose
     from geoloc.evaluation import benchmark as benchmarks
     from geoloc.evaluation import leaks
     from geoloc.evaluation import predictions as tables
@@ -88,7 +89,7 @@ def evaluate(
             system = tables.read(predictions, photos)
         else:
             photos = _with_files(photos)
-            system, known = _ask(photos, bundle or "starter", command, timeout_s, train)
+            system, known = _ask(photos, bundle or choose(), command, timeout_s, train)
         others = [tables.read(path, photos) for path in against]
         report = assess(
             photos, [system, *others], known,

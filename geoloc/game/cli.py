@@ -30,7 +30,7 @@ def play(
     draw: Literal["places", "country", "population"] = "places",
     map: Annotated[Path | None, Parameter(name=["--map"])] = None,
     seconds: Annotated[float, Parameter(validator=validators.Number(gt=0))] = 15.0,
-    bundle: str = "starter",
+    bundle: str | None = None,
     seed: Annotated[int, Parameter(validator=validators.Number(gte=0))] = 0,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     html: Annotated[Path | None, Parameter(name=["--html"])] = None,
@@ -78,6 +78,7 @@ def play(
     html
         Write an animated replay of some games: one HTML file that loads nothing.
     """
+    from geoloc.choice import choose
     from geoloc.errors import GeolocError
 
     try:
@@ -89,7 +90,7 @@ def play(
         else:
             tournament = _held(
                 places, player, mode, rules, rounds=rounds, games=games, views=views, draw=draw,
-                map_file=map, seconds=seconds, bundle=bundle, seed=seed,
+                map_file=map, seconds=seconds, bundle=bundle or choose(), seed=seed,
             )  # fmt: skip
         _show(tournament, out, html)
     except GeolocError as error:

@@ -11,6 +11,8 @@ import time
 import pytest
 from library import DAMAGED, draw
 
+from geoloc.photo import read_exif
+
 NAMES = ("new\nline.jpg", "🌏.jpg", os.fsdecode(b"\xff\xfe.jpg"), "plain.jpg")
 
 
@@ -21,6 +23,8 @@ def command(tmp_path):
 
     def start(*arguments, **options):
         words = [sys.executable, "-m", "geoloc.cli", "batch", *map(str, arguments)]
+        if "--bundle" not in words:
+            words += ["--bundle", "starter"]
         return subprocess.Popen(
             words, cwd=tmp_path, env=environment, text=True, errors="surrogateescape",
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options,
@@ -62,6 +66,22 @@ def test_a_folder_goes_in_and_a_file_comes_out(command, tmp_path):
     fast = finished(command("in", "-o", "out.jsonl", "--fail-fast", "--top", "1"))
     assert fast.returncode == 1
     assert "stopped by --fail-fast" in fast.err
+
+
+def test_a_folder_goes_in_and_a_map_comes_out_with_tagged_copies(command, tmp_path):
+    pytest.importorskip("pyexiv2")
+    for number, name in enumerate(("a/1.jpg", "b/2.jpg")):
+        draw(tmp_path / "in" / name, number)
+    done = finished(command("in", "-o", "map.html", "--write-exif", "copies", "--xmp", "digikam"))
+    assert done.returncode == 0, done.err
+    assert "<html" in (tmp_path / "map.html").read_text(encoding="utf-8")
+    for name in ("a/1.jpg", "b/2.jpg"):
+        assert read_exif(tmp_path / "copies" / name).lat is not None
+        assert read_exif(tmp_path / "in" / name).lat is None
+        assert (tmp_path / "in" / f"{name}.xmp").is_file()
+    inside = finished(command("in", "-o", "map.html", "--write-exif", "in/copies"))
+    assert inside.returncode == 2
+    assert "choose a folder outside for copies" in inside.err
 
 
 @pytest.mark.parametrize(
