@@ -105,6 +105,7 @@ def build_world(
     published = Published.find()
     tell.stage("loading the image encoder")
     encoder = load_world_encoder(published, cache, wanted.clip, wanted.form)
+    real = None if photos is None else _embedded(photos, encoder, cache, tell)
     tell.stage("drawing geocells")
     cells = build_cells(np.unique(known, axis=0), CellConfig.of_size(wanted.per_cell))
     tell.stage("encoding the gallery", len(points))
@@ -113,9 +114,9 @@ def build_world(
     ranker = world.ranker(cells)
     tell.stage("calibrating")
     metrics = {SIMULATED: world.calibrate(ranker)}
-    if photos is not None:
+    if real is not None:
         tell.stage("calibrating on your photos")
-        metrics[REAL] = _calibrate_on(photos, ranker, encoder, cache, tell)
+        metrics[REAL] = _calibrate_on(ranker, *real)
     tell.stage("writing the bundle")
     _write(out, encoder, ranker, metrics)
     return metrics
@@ -185,12 +186,14 @@ def silent(calibration: Calibration) -> Calibration:
     return replace(calibration, claims=claims)
 
 
-def _calibrate_on(
-    photos: Path, ranker: Ranker, encoder: WorldEncoder, cache: Path, tell: Reporter
-) -> dict[str, Any]:
-    """Calibrate on real photos; what is measured was answered by other photos' calibration."""
+def _embedded(
+    photos: Path, encoder: WorldEncoder, cache: Path, tell: Reporter
+) -> tuple[Manifest, FloatArray]:
+    """Real photos and their embeddings (N, D); raises ManifestError where they are too few."""
+    tell.stage("reading your photos")
     manifest, problems = read(photos)
     files = [str(file) for file in manifest.file]
+    tell.stage("embedding your photos", len(files))
     embeddings, kept, unreadable = embed_files(files, encoder.network, cache, tell.advance)
     for line in [*problems, *unreadable]:
         tell.problem(line)
@@ -199,6 +202,11 @@ def _calibrate_on(
         raise ManifestError(
             f"{photos}: {len(manifest)} usable photos; calibrating needs at least {FEWEST_PHOTOS}"
         )
+    return manifest, embeddings
+
+
+def _calibrate_on(ranker: Ranker, manifest: Manifest, embeddings: FloatArray) -> dict[str, Any]:
+    """Calibrate on real photos; what is measured was answered by other photos' calibration."""
     fold = assign_folds(manifest, embeddings)
     models = [
         Ranker(ranker.cells, ranker.heads, ranker.gallery, UNFITTED) for _ in range(fold.max() + 1)
