@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from geoloc import __version__
+from geoloc import __version__, installed
 from geoloc import bundle as bundles
-from geoloc import installed
 from geoloc.batch import answers, groups, inputs, plan
 from geoloc.batch.answers import Failure
 from geoloc.batch.plan import Part, Plan
