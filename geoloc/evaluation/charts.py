@@ -64,17 +64,7 @@ def lines(
     """
     across = _scale(x, (LEFT, WIDTH - RIGHT), np.log if log_x else np.asarray)
     up = _scale(y, (HEIGHT - BOTTOM, TOP), np.asarray)
-    parts = [
-        f'<line class="grid" x1="{across(at):.1f}" x2="{across(at):.1f}" y1="{TOP}"'
-        f' y2="{HEIGHT - BOTTOM}"/><text x="{across(at):.1f}" y="{HEIGHT - BOTTOM + 16}"'
-        f' text-anchor="middle">{escape(label)}</text>'
-        for at, label in x_ticks
-    ]
-    parts += [
-        f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{up(at):.1f}" y2="{up(at):.1f}"/>'
-        f'<text x="{LEFT - 6}" y="{up(at) + 4:.1f}" text-anchor="end">{escape(label)}</text>'
-        for at, label in y_ticks
-    ]
+    parts = _grid(across, x_ticks, up, y_ticks)
     parts.append(
         f'<text class="title" x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 6}"'
         f' text-anchor="middle">{escape(x_title)}</text>'
@@ -91,6 +81,26 @@ def lines(
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label)}">'
         f"{''.join(parts)}</svg>{legend(curves)}"
     )
+
+
+def _grid(
+    across: Callable[[float], float],
+    x_ticks: Sequence[tuple[float, str]],
+    up: Callable[[float], float],
+    y_ticks: Sequence[tuple[float, str]],
+) -> list[str]:
+    parts = [
+        f'<line class="grid" x1="{across(at):.1f}" x2="{across(at):.1f}" y1="{TOP}"'
+        f' y2="{HEIGHT - BOTTOM}"/><text x="{across(at):.1f}" y="{HEIGHT - BOTTOM + 16}"'
+        f' text-anchor="middle">{escape(label)}</text>'
+        for at, label in x_ticks
+    ]
+    parts += [
+        f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{up(at):.1f}" y2="{up(at):.1f}"/>'
+        f'<text x="{LEFT - 6}" y="{up(at) + 4:.1f}" text-anchor="end">{escape(label)}</text>'
+        for at, label in y_ticks
+    ]
+    return parts
 
 
 def legend(curves: Sequence[Line]) -> str:

@@ -95,6 +95,8 @@ class Program:
                 pass
             self._process.wait()
             self._process = None
+            while not self._lines.empty():  # whoever listens may wait for room, and then ends too
+                self._lines.get_nowait()
 
     def _start(self) -> subprocess.Popen[str]:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from pathlib import Path
 from typing import Any
 
 from geoloc.evaluation.charts import error_key, world
@@ -152,9 +153,9 @@ def photos(report: Report) -> str:
 
 def _photo(each: dict[str, Any]) -> str:
     sure = "" if each["chance"] is None else f", {100 * each['chance']:.0f} % sure"
-    picture = thumbnail(each["file"])
+    picture, name = thumbnail(each["file"]), escape(Path(each["photo"]).name)
     image = f'<img alt="" src="{picture}">' if picture else '<div class="none"></div>'
     return (
         f"<li>{image}<b>{distance(each['distance_km'])}{sure}</b>{escape(each['truth'])}<br>"
-        f"<span class=soft>answered {escape(each['answer'])}<br>{escape(each['photo'])}</span></li>"
+        f"<span class=soft>answered {escape(each['answer'])}<br>{name}</span></li>"
     )

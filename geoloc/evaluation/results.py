@@ -56,54 +56,64 @@ def assess(
     Returns:
         Plain values, ready for JSON; numbers that do not exist are None.
     """
-    first = systems[0]
     truth = places(benchmark)
     marks = [mark(benchmark, each, truth, max_error_km) for each in systems]
+    found = _leaks(benchmark, systems[0], known) if known else None
     unit = units(benchmark.group, benchmark.author)
-    looked = not np.isnan(first.similarity).all()
-    found = (
-        leaks(
-            known, benchmark.latlon, benchmark.author, first.similarity if looked else None
-        )
-        if known
-        else None
-    )  # fmt: skip
-    scores, estimates = score(marks, unit, resamples, seed)
-    parts = {"standard": [asdict(each) for each in scores]}
-    if found:
-        rows = np.flatnonzero(found.disjoint)
-        apart = np.unique(unit[rows], return_inverse=True)[1]
-        taken = [each.take(rows) for each in marks]
-        parts["disjoint"] = [asdict(each) for each in score(taken, apart, resamples, seed)[0]]
+    scores, paired = _scores(systems, marks, unit, found, resamples, seed)
     claims = [honesty(*pair) for pair in zip(systems, marks, strict=True)]
-    report = {
-        "schema_version": SCHEMA_VERSION,
-        "made_with": f"planet-geoloc {__version__}",
-        "benchmark": _benchmark(benchmark, unit),
-        "systems": [
-            _system(*each) for each in zip(systems, marks, claims, strict=True)
-        ],
-        "scores": parts,
-        "audit": _audit(found),
-        "paired": [
-            {"against": other.system, "rows": _paired(marks[0], theirs, estimates[0] - estimate)}
-            for other, theirs, estimate in zip(systems[1:], marks[1:], estimates[1:], strict=True)
-        ],
-        "honesty": claims[0],
-        "breakdown": breakdown(
-            marks[0], truth, benchmark.latlon, found.nearest_km if found else None
-        ),
-        "curves": _curves(marks, found),
-        "maps": _maps(benchmark, first, marks[0]),
-        "examples": examples(benchmark, first, marks[0].distance_km),
-        "settings": {"max_error_km": max_error_km, "resamples": resamples, "seed": seed},
-        "problems": [
-            *benchmark.problems,
-            *(line for each in systems for line in (*each.problems, *each.refusals)),
-        ],
-    }  # fmt: skip
-    plain: Report = _plain(report)
-    return plain
+    nearest_km = found.nearest_km if found else None
+    report: Report = _plain(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "made_with": f"planet-geoloc {__version__}",
+            "benchmark": _benchmark(benchmark, unit),
+            "systems": list(map(_system, systems, marks, claims)),
+            "scores": scores,
+            "audit": _audit(found),
+            "paired": paired,
+            "honesty": claims[0],
+            "breakdown": breakdown(marks[0], truth, benchmark.latlon, nearest_km),
+            "curves": _curves(marks, found),
+            "maps": _maps(benchmark, systems[0], marks[0]),
+            "examples": examples(benchmark, systems[0], marks[0].distance_km),
+            "settings": {"max_error_km": max_error_km, "resamples": resamples, "seed": seed},
+            "problems": [
+                *benchmark.problems,
+                *(line for each in systems for line in (*each.problems, *each.refusals)),
+            ],
+        }
+    )
+    return report
+
+
+def _leaks(benchmark: Benchmark, answers: Predictions, known: Known) -> Leaks:
+    looked = not np.isnan(answers.similarity).all()
+    similarity = answers.similarity if looked else None
+    return leaks(known, benchmark.latlon, benchmark.author, similarity)
+
+
+def _scores(
+    systems: Sequence[Predictions],
+    marks: list[Marks],
+    unit: npt.NDArray[np.intp],
+    found: Leaks | None,
+    resamples: int,
+    seed: int,
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Scores of all systems on all and on the disjoint photos; the first against each other."""
+    rows, estimates = score(marks, unit, resamples, seed)
+    scores = {"standard": [asdict(row) for row in rows]}
+    paired = [
+        {"against": other.system, "rows": _paired(marks[0], theirs, estimates[0] - estimate)}
+        for other, theirs, estimate in zip(systems[1:], marks[1:], estimates[1:], strict=True)
+    ]
+    if found:
+        disjoint = np.flatnonzero(found.disjoint)
+        apart = np.unique(unit[disjoint], return_inverse=True)[1]
+        taken = [each.take(disjoint) for each in marks]
+        scores["disjoint"] = [asdict(row) for row in score(taken, apart, resamples, seed)[0]]
+    return scores, paired
 
 
 def _benchmark(benchmark: Benchmark, unit: npt.NDArray[np.intp]) -> dict[str, Any]:
