@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
-import queue
-import shlex
-import signal
-import subprocess
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from geoloc.errors import PhotoError
-from geoloc.game.manifest import GameError, Places
+from geoloc.game.manifest import Places
 from geoloc.game.players import Answer, shown, to_answer
+from geoloc.program import BrokenError, CommandError, Program, parse
 
 START_S = 60.0
 """A program may take this much longer for its first answer: it has a model to load."""
 
 GIVE_UP_AFTER = 10
 """Failures in a row; a program that cannot run is not started a thousand times."""
-
-_LONGEST_LINE = 1_000_000
 
 
 class CommandPlayer:
@@ -43,18 +33,13 @@ class CommandPlayer:
     kind = "command"
 
     def __init__(self, name: str, command: str, start_s: float = START_S) -> None:
-        """Take a command as typed in a shell, though no shell runs it; raises GameError."""
-        try:
-            self._command = shlex.split(command)
-        except ValueError as error:
-            raise GameError(f"cmd:{command}: {error}; check its quotation marks") from error
-        if not self._command:
-            raise GameError("cmd: names no command; give one like 'cmd:python bot.py'")
+        """Take a command as typed in a shell, though no shell runs it; raises CommandError."""
+        self._command = parse(command)
         self.name, self._start_s = name, start_s
 
     def ask(self, places: Places, seconds: float) -> Iterator[Answer]:
         """See `Player`."""
-        program: _Program | None = None
+        program: Program | None = None
         failures = 0
         try:
             for number, views in enumerate(places.views):
@@ -63,13 +48,13 @@ class CommandPlayer:
                     continue
                 try:
                     with shown(views) as photos:
-                        if program is None:
-                            program = _Program(self._command, self._start_s)
-                        answer = program.answer(number, photos, seconds)
+                        loading_s = 0.0 if program else self._start_s
+                        program = program or Program(self._command)
+                        answer = _ask(program, number, photos, seconds, loading_s)
                     failures = 0
                 except PhotoError as error:
                     answer = Answer(problem=str(error))
-                except _BrokenError as error:
+                except (BrokenError, CommandError) as error:
                     answer, failures = Answer(problem=str(error)), failures + 1
                     if program:
                         program.end()
@@ -80,78 +65,14 @@ class CommandPlayer:
                 program.end()
 
 
-class _BrokenError(Exception):
-    """The program cannot be relied on any more."""
-
-
-class _Program:
-    """A running program."""
-
-    def __init__(self, command: Sequence[str], start_s: float) -> None:
-        try:
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
-            )
-        except OSError as error:
-            raise _BrokenError(f"cannot be started: {error.strerror or error}") from error
-        self._loading_s = start_s
-        self._lines: queue.Queue[bytes] = queue.Queue(maxsize=8)
-        self._listener = threading.Thread(target=self._listen, daemon=True)
-        self._listener.start()
-
-    def answer(self, number: int, photos: Sequence[Path], seconds: float) -> Answer:
-        """Ask about one place; raises _BrokenError."""
-        with suppress(queue.Empty):  # what it had to add about the place before
-            while self._lines.get_nowait():
-                pass
-        names = list(map(str, photos))
-        request = {"id": number, "photo": names[0], "photos": names, "seconds": seconds}
-        start = time.perf_counter()
-        assert self._process.stdin
-        with suppress(OSError):  # it may have ended; then no line comes
-            self._process.stdin.write(json.dumps(request).encode() + b"\n")
-            self._process.stdin.flush()
-        reply = self._reply(number, seconds + self._loading_s)
-        took = math.nan if self._loading_s else time.perf_counter() - start
-        self._loading_s = 0.0
-        return to_answer(reply, took)
-
-    def _reply(self, number: int, limit_s: float) -> dict[str, Any]:
-        """The first JSON object that can be meant."""
-        deadline = time.monotonic() + limit_s
-        try:
-            while line := self._lines.get(timeout=max(0.0, deadline - time.monotonic())):
-                with suppress(ValueError, RecursionError):
-                    reply = json.loads(line)
-                    if isinstance(reply, dict) and reply.get("id", number) == number:
-                        return reply
-        except queue.Empty:
-            raise _BrokenError(f"no reply within {limit_s:g} s") from None
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(1.0)
-        raise _BrokenError(f"ended, with exit code {self._process.returncode}")
-
-    def _listen(self) -> None:
-        """Hand over lines; an empty one is the end."""
-        assert self._process.stdout
-        line = b"\n"
-        while line:
-            line = self._process.stdout.readline(_LONGEST_LINE)
-            self._lines.put(line)
-
-    def end(self) -> None:
-        """End the program and what it has started."""
-        with suppress(OSError):
-            if hasattr(os, "killpg"):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            else:
-                self._process.kill()
-        self._process.wait()
-        for _ in range(20):  # the listener may wait for room in the queue
-            if not self._listener.is_alive():
-                break
-            with suppress(queue.Empty):
-                self._lines.get(timeout=0.05)
-        for pipe in (self._process.stdin, self._process.stdout):
-            with suppress(OSError):  # unsent requests
-                pipe.close()  # type: ignore[union-attr]
+def _ask(
+    program: Program, number: int, photos: Sequence[Path], seconds: float, loading_s: float
+) -> Answer:
+    """Ask about one place; how long the first answer of a program takes says little."""
+    names = list(map(str, photos))
+    request = {"id": number, "photo": names[0], "photos": names, "seconds": seconds}
+    start = time.perf_counter()
+    reply = program.ask(
+        request, seconds + loading_s, lambda reply: reply.get("id", number) == number
+    )
+    return to_answer(reply, math.nan if loading_s else time.perf_counter() - start)

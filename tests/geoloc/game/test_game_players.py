@@ -24,6 +24,7 @@ from geoloc.game.manifest import GameError
 from geoloc.game.players import make_players
 from geoloc.photo import read_exif
 from geoloc.photo_tables import TableError
+from geoloc.program import CommandError
 
 START_S = 30.0
 """Python may take its time to start on a busy machine."""
@@ -332,7 +333,7 @@ def test_specs(tmp_path):
     ]  # fmt: skip
     with pytest.raises(GameError, match="two players are called 'prior'"):
         make_players(["prior", "prior"], "starter", 0)
-    with pytest.raises(GameError, match="names no command"):
+    with pytest.raises(CommandError, match="command is empty"):
         make_players(["cmd:"], "starter", 0)
     (missing,) = make_players(["nosuch"], "starter", 0)
     with pytest.raises(BundleError, match="nosuch"):
