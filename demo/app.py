@@ -1,16 +1,12 @@
 """The web page: a photo in, the answer on a map. Wiring only; what is shown comes from `view`."""
 
 import io
-import os
-import sys
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cyclopts import App
-
-from geoloc.errors import GeolocError, MissingExtraError
+from geoloc.errors import GeolocError
+from geoloc.guess import Guess
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -23,22 +19,19 @@ where the picture says nothing, so does the answer. Photos stay on this machine 
 within minutes."""
 
 DELETED_AFTER_S = 300
-LARGEST_UPLOAD = "50mb"
-
-app = App(name="geoloc-demo", help_format="markdown")
 
 Answer = tuple[str, Any, list[list[str]], str]
 """Sentence, map, table rows, note on the file."""
 
 
-def answer(geolocator: "Geolocator", path: Path) -> Answer:
+def answer(geolocator: "Geolocator", coarse: Callable[[Guess], Guess], path: Path) -> Answer:
     """What the page shows for one uploaded photo; for an unreadable one, the reason."""
     from demo import view
 
     upload = io.BytesIO(path.read_bytes())
     upload.name = path.name  # messages name the file as its owner knows it
     try:
-        guess = geolocator.locate(upload)
+        guess = coarse(geolocator.locate(upload))
     except GeolocError as error:
         return f"### This photo cannot be answered\n{error}", None, [], ""
     return (
@@ -49,16 +42,23 @@ def answer(geolocator: "Geolocator", path: Path) -> Answer:
     )
 
 
-def build(geolocator: "Geolocator") -> "gr.Blocks":
-    """The page around a geolocator."""
+def build(
+    geolocators: "Mapping[str, Geolocator]",
+    *,
+    coarse: Callable[[Guess], Guess] = lambda guess: guess,
+    game_photos: Path | None = None,
+) -> "gr.Blocks":
+    """The page around geolocators."""
     import gradio as gr
 
     from demo import view
 
+    geolocator = next(iter(geolocators.values()))
+
     def show(photos: list[tuple[str, str | None]] | None, index: int = -1) -> Answer:
         if not photos:
             return "", None, [], ""
-        return answer(geolocator, Path(photos[index][0]))
+        return answer(geolocator, coarse, Path(photos[index][0]))
 
     def select(photos: list[tuple[str, str | None]], event: gr.SelectData) -> Answer:
         return show(photos, event.index)
@@ -96,62 +96,3 @@ def build(geolocator: "Geolocator") -> "gr.Blocks":
         photos.change(show, photos, shown, api_name="locate")
         photos.select(select, photos, shown, api_visibility="private")
     return page
-
-
-@app.default
-def serve(*, bundle: str = "starter", host: str = "127.0.0.1", port: int = 7860) -> None:
-    """Serve a web page that says where photos were taken.
-
-    Args:
-        bundle: name of an embedded bundle, or the path of your own.
-        host: address to listen on; 0.0.0.0 lets others in.
-        port: port to listen on.
-    """
-    try:
-        import gradio  # noqa: F401
-        import plotly  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError(error.name or "gradio", "demo") from error
-    from geoloc.locator import Geolocator
-
-    page = build(Geolocator.from_bundle(bundle))
-    with tempfile.TemporaryDirectory(prefix="geoloc-demo-") as uploads:
-        os.environ["GRADIO_TEMP_DIR"] = uploads  # readable by this user alone, gone at the end
-        launch(page, host, port)
-        print(f"Open {page.local_url} in a browser; stop with Ctrl-C.")
-        page.block_thread()
-
-
-def launch(page: "gr.Blocks", host: str, port: int | None) -> None:
-    """Serve the page in the background, with nothing leaving this machine.
-
-    Args:
-        page: what to serve.
-        host: address to listen on.
-        port: port to listen on; None takes a free one.
-
-    Raises:
-        GeolocError: the port is taken.
-    """
-    try:
-        page.launch(
-            server_name=host,
-            server_port=port,
-            share=False,
-            ssr_mode=False,
-            footer_links=[],
-            max_file_size=LARGEST_UPLOAD,
-            prevent_thread_lock=True,
-            quiet=True,
-        )
-    except OSError as error:
-        raise GeolocError(f"port {port} cannot be used; choose another with --port") from error
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Run `geoloc-demo`; an error of input is one line and exit code 2."""
-    try:
-        app(argv)
-    except GeolocError as error:
-        print(f"geoloc-demo: {error}", file=sys.stderr)
-        raise SystemExit(2) from None

@@ -48,7 +48,13 @@ class Photo:
     """Of the file's bytes; of the upright pixels for a picture that never was a file."""
 
 
-def load(source: Source, *, name: str | None = None, min_side: int | None = None) -> Photo:
+def load(
+    source: Source,
+    *,
+    name: str | None = None,
+    min_side: int | None = None,
+    most_megapixels: int = MOST_MEGAPIXELS,
+) -> Photo:
     """Decode a photo; of an animation the first frame.
 
     Args:
@@ -56,19 +62,21 @@ def load(source: Source, *, name: str | None = None, min_side: int | None = None
         name: what to call it; the path, or "photo".
         min_side: the short side that suffices, in pixels. A JPEG is then decoded at 1/2, 1/4 or 1/8
             of its size, which is several times quicker, so that it keeps twice this side.
+        most_megapixels: larger pictures are refused by their header.
 
     Raises:
         PhotoError: it cannot be read; says why and what to do.
     """
     called = _name(source, name)
     if isinstance(source, Image.Image):
-        _check_size(source, called)
+        _check_size(source, called, most_megapixels)
         image = _rgb_or_error(source, called)
         pixels = str(image.size).encode() + image.tobytes()
         return Photo(called, image, exif_of(source), hashlib.sha256(pixels).hexdigest())
     with _explained(called), _file(source) as file:
         content = file.read()
     with _opened(io.BytesIO(content), called) as picture:
+        _check_size(picture, called, most_megapixels)
         exif = exif_of(picture)
         if picture.format in ("JPEG", "MPO"):
             _check_complete(content, called)
@@ -171,11 +179,11 @@ def _opened(file: BinaryIO, name: str) -> Image.Image:
     return picture
 
 
-def _check_size(picture: Image.Image, name: str) -> None:
+def _check_size(picture: Image.Image, name: str, most: int = MOST_MEGAPIXELS) -> None:
     width, height = picture.size
-    if width * height > MOST_MEGAPIXELS * 1_000_000:
+    if width * height > most * 1_000_000:
         raise PhotoError(
-            f"{name}: {width} x {height} pixels are more than {MOST_MEGAPIXELS} megapixels;"
+            f"{name}: {width} x {height} pixels are more than {most} megapixels;"
             " make it smaller first"
         )
     if min(width, height) < LEAST_SIDE_PX:
