@@ -117,6 +117,7 @@ def _api(service: Service, api_key: str | None) -> FastAPI:
     api.add_exception_handler(HTTPException, _http_problem)
     api.add_exception_handler(RequestValidationError, _invalid)
     api.add_exception_handler(GeolocError, _unanswerable)
+    api.add_exception_handler(Exception, _broken)
     api.include_router(_public())
     api.include_router(_keyed(service.limits), dependencies=[Depends(_key_check(api_key))])
     return api
@@ -276,3 +277,7 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
 
 async def _unanswerable(request: Request, error: Exception) -> JSONResponse:
     return problem(request.scope, 422, str(error))
+
+
+async def _broken(request: Request, error: Exception) -> JSONResponse:
+    return problem(request.scope, 500, "internal error; the log has it under this request id")

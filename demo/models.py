@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from geoloc.export import to_json
 from geoloc.guess import (
     Attribute,
     Candidate,
@@ -21,7 +23,7 @@ API_VERSION = 1
 """Of everything around the guesses; these carry a schema version of their own."""
 
 PARIS = Place("FR", "France", "Île-de-France", "Paris", 1.9)
-EXAMPLE = Guess(
+_GUESS = Guess(
     photo="tower.jpg",
     lat=48.8584,
     lon=2.2945,
@@ -44,6 +46,7 @@ EXAMPLE = Guess(
     exif_distance_km=None,
     bundle="starter",
 )
+EXAMPLE = json.loads(to_json(_GUESS))
 
 
 def example(**values: Any) -> ConfigDict:  # noqa: ANN401
@@ -54,7 +57,7 @@ def example(**values: Any) -> ConfigDict:  # noqa: ANN401
 class Answer(BaseModel):
     """One photo, or several of one place, with its guess or the reason why there is none."""
 
-    model_config = example(photo="tower.jpg", guess=EXAMPLE.to_dict(), error=None)
+    model_config = example(photo="tower.jpg", guess=EXAMPLE, error=None)
 
     photo: Annotated[str, Field(description="Its name, as it was uploaded.")]
     guess: Guess | None = None
@@ -68,7 +71,7 @@ class Located(BaseModel):
         schema_version=API_VERSION,
         request_id="6f1f…",
         bundle="starter",
-        answers=[{"photo": "tower.jpg", "guess": EXAMPLE.to_dict(), "error": None}],
+        answers=[{"photo": "tower.jpg", "guess": EXAMPLE, "error": None}],
     )
 
     schema_version: Literal[1] = API_VERSION

@@ -108,8 +108,10 @@ def _merged(
 def _named(place: Place, km: float) -> Place:
     """The names of what is at least as large as `km`."""
     countries, regions = _sizes_km()
+    if not place.country_code:
+        return replace(place, town_distance_km=0.0)
     if countries.get(place.country_code, 0.0) < km:
-        return Place("", "", "", "", 0.0)
+        return Place("", "a small country", "", "", 0.0)
     if regions.get((place.country_code, place.region), 0.0) < km:
         return Place(place.country_code, place.country, "", "", 0.0)
     if km > TOWN_KM:
@@ -119,7 +121,7 @@ def _named(place: Place, km: float) -> Place:
 
 def _finest_claim(place: Place) -> int:
     """The row of `CLAIMS` up to which the names that are left reach."""
-    return [bool(place.town), bool(place.region), bool(place.country), True].index(True)
+    return [bool(place.town), bool(place.region), bool(place.country_code), True].index(True)
 
 
 @cache
