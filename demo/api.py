@@ -45,6 +45,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     }.items()
 }
 GET_PROBLEMS = {401: PROBLEMS[401]}
+GONE = {"model": Problem, "description": "Unknown, or deleted."}
 
 
 def create(
@@ -73,7 +74,7 @@ def create(
         expiry.cancel()
         await asyncio.to_thread(service.close)
 
-    app = FastAPI(openapi_url=None, lifespan=working)
+    app = FastAPI(openapi_url=None, redirect_slashes=False, lifespan=working)
     app.state.service = service
     app.add_exception_handler(HTTPException, _http_problem)
     app.mount("/v1", _api(service, api_key))
@@ -111,6 +112,7 @@ def _api(service: Service, api_key: str | None) -> FastAPI:
         description=ABOUT,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         form_limits={"max_fields": 8, "max_part_size": LONGEST_FIELD},
     )
     api.state.service = service
@@ -119,15 +121,16 @@ def _api(service: Service, api_key: str | None) -> FastAPI:
     api.add_exception_handler(GeolocError, _unanswerable)
     api.add_exception_handler(Exception, _broken)
     api.include_router(_public())
-    api.include_router(_keyed(service.limits), dependencies=[Depends(_key_check(api_key))])
+    guards = [Depends(_key_check(api_key))] if api_key else []
+    api.include_router(_keyed(service.limits), dependencies=guards)
     return api
 
 
-def _key_check(api_key: str | None) -> Callable[..., None]:
+def _key_check(api_key: str) -> Callable[..., None]:
     header = APIKeyHeader(name="X-API-Key", auto_error=False)
 
     def check(given: Annotated[str | None, Depends(header)]) -> None:
-        if api_key and not secrets.compare_digest((given or "").encode(), api_key.encode()):
+        if not secrets.compare_digest((given or "").encode(), api_key.encode()):
             raise HTTPException(401, "the header X-API-Key is missing or wrong")
 
     return check
@@ -229,10 +232,10 @@ def _keyed(limits: Limits) -> APIRouter:
 
     @router.get(
         "/batch/{id}",
-        responses=GET_PROBLEMS | {404: {"model": Problem, "description": "Unknown, or deleted."}},
+        responses={**GET_PROBLEMS, 404: GONE, 422: PROBLEMS[422]},
     )
     async def batch(
-        id: Annotated[str, Path(max_length=64)], service: Annotated[Service, Depends(_served)]
+        id: Annotated[str, Path()], service: Annotated[Service, Depends(_served)]
     ) -> Progress:
         """How far a batch is, and its answers so far."""
         job = service.jobs.get(id)

@@ -40,7 +40,7 @@ class ColourEncoder:
 
 
 class ColourGeolocator(ServedGeolocator):
-    """Says that a photo was taken where its colour says: red is the latitude, green the longitude."""
+    """Says where a photo was taken by its colour: red is the latitude, green the longitude."""
 
     def __init__(self, slow_s: float = 0.0, megapixels: int = 64) -> None:
         cells = CellTable(
