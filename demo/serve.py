@@ -1,5 +1,6 @@
 """The command `geoloc-demo`: page and API on one port."""
 
+import importlib.util
 import logging
 import os
 import signal
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter, validators
 
-from demo import offline
+from demo import confined
 from demo.limits import Limits
 from geoloc.console import fail, run
 from geoloc.errors import GeolocError, MissingExtraError
@@ -64,14 +65,21 @@ def serve(
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # cleans up
     limits = Limits(upload_mb=upload_mb, posts_per_minute=rate_limit)
     try:
-        with _listener(host, port) as listener, offline.private_folder():
+        _require_extra()
+        with _listener(host, port) as listener, confined.private_folder(limits.keep_s):
             geolocators = _load(bundle, limits)
             service = _application(geolocators, limits, page, max_precision_km, game_photos)
-            offline.refuse_connections()
+            confined.refuse_connections()
             _answer(service, listener)
     except GeolocError as error:
         return fail("geoloc-demo", error)
     return 0
+
+
+def _require_extra() -> None:
+    for name in ("fastapi", "gradio", "plotly"):
+        if importlib.util.find_spec(name) is None:
+            raise MissingExtraError(name, "demo")
 
 
 def _listener(host: str, port: int) -> socket.socket:
@@ -80,7 +88,7 @@ def _listener(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=1024)
     except OSError as error:
-        reason = error.strerror or error
+        reason = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror
         raise GeolocError(
             f"{host}, port {port}: cannot listen there ({reason}); choose another with --port"
         ) from error
@@ -110,16 +118,12 @@ def _application(
     max_precision_km: float,
     game_photos: Path | None,
 ) -> "FastAPI":
+    from demo import api
+    from demo.app import build
     from demo.privacy import coarse
 
-    try:
-        from demo import api
-        from demo.app import build
-
-        coarsely = partial(coarse, km=max_precision_km)
-        shown = build(geolocators, coarse=coarsely, game_photos=game_photos) if page else None
-    except ImportError as error:
-        raise MissingExtraError(error.name or "gradio", "demo") from error
+    coarsely = partial(coarse, km=max_precision_km)
+    shown = build(geolocators, coarse=coarsely, game_photos=game_photos) if page else None
     key = os.environ.get(KEY_VARIABLE)
     return api.create(geolocators, limits=limits, coarse=coarsely, api_key=key, page=shown)
 

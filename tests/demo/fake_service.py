@@ -15,7 +15,7 @@ import shapely
 from answers import make_guess
 from PIL import Image
 
-from demo import api, offline, serve
+from demo import api, confined, serve
 from demo.app import build
 from demo.limits import Limits
 from demo.served import ServedGeolocator
@@ -90,13 +90,13 @@ def main() -> None:
     logging.getLogger("geoloc.service").setLevel(logging.INFO)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     limits = Limits(**options.get("limits", {}))
-    with serve._listener("127.0.0.1", 0) as listener, offline.private_folder():
+    with serve._listener("127.0.0.1", 0) as listener, confined.private_folder(limits.keep_s):
         fake = ColourGeolocator(options.get("slow_s", 0.0), limits.megapixels)
         page = build({"fake": fake}) if options.get("page") else None
         service = api.create(
             {"fake": fake}, limits=limits, api_key=options.get("api_key"), page=page
         )
-        offline.refuse_connections()
+        confined.refuse_connections()
         serve._answer(service, listener)
         print("calls of the encoder:", len(fake.colours.batches), flush=True)
 
