@@ -80,8 +80,8 @@ def create(
     app.mount("/v1", _api(service, api_key))
     if page is not None:
         _mount(page, app, limits)
-    app.add_middleware(BodyLimit, most_bytes=limits.upload_mb * 10**6, within_s=limits.receive_s)
     app.add_middleware(Refusals, posts_per_minute=limits.posts_per_minute)
+    app.add_middleware(BodyLimit, most_bytes=limits.upload_mb * 10**6, within_s=limits.receive_s)
     app.add_middleware(RequestIds)
     return app
 

@@ -8,6 +8,7 @@ import math
 import re
 import time
 import uuid
+from contextlib import suppress
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
@@ -101,7 +102,13 @@ class Refusals:
 
 
 class BodyLimit:
-    """Refuses bodies that are too large, before they are read if they say so, or too slow."""
+    """Refuses bodies that are too large, before they are read if they say so, or too slow.
+
+    A refusal reaches a client only if the connection is not closed while it still sends: for a
+    moment what comes is thrown away.
+    """
+
+    LINGER_S = 2.0
 
     def __init__(self, app: ASGIApp, most_bytes: int, within_s: float) -> None:
         self.app, self._most, self._within_s = app, most_bytes, within_s
@@ -111,34 +118,55 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        declared = Headers(scope=scope).get("content-length", "0")
-        if declared.isdigit() and int(declared) > self._most:
-            refusal = problem(scope, 413, self._too_large(), {"Connection": "close"})
-            await refusal(scope, receive, send)
-            return
-        await self.app(scope, self._limited(receive), send)
+        headers = Headers(scope=scope)
+        body = _Body(receive, self._most, self._within_s)
+        body.complete = "content-length" not in headers and "transfer-encoding" not in headers
 
-    def _limited(self, receive: Receive) -> Receive:
-        clock = asyncio.get_running_loop().time
-        deadline, seen, complete = clock() + self._within_s, 0, False
+        async def answer(message: Message) -> None:
+            last = message["type"] == "http.response.body" and not message.get("more_body")
+            if last and not body.complete:
+                await send({**message, "more_body": True})
+                await body.discard(self.LINGER_S)
+                message = {"type": "http.response.body"}
+            await send(message)
 
-        async def limited() -> Message:
-            nonlocal seen, complete
-            if complete:  # what is waited for now is the end of the connection
-                return await receive()
-            try:
-                message = await asyncio.wait_for(receive(), deadline - clock())
-            except TimeoutError:
-                raise HTTPException(
-                    408, f"the upload took longer than {self._within_s:g} s; send less at once"
-                ) from None
-            seen += len(message.get("body", b""))
-            if seen > self._most:
-                raise HTTPException(413, self._too_large())
-            complete = not message.get("more_body", False)
-            return message
+        declared = headers.get("content-length", "0")
+        too_large = declared.isdigit() and int(declared) > self._most
+        refusal = problem(scope, 413, body.too_large) if too_large else None
+        await (refusal or self.app)(scope, body.receive, answer)
 
-        return limited
 
-    def _too_large(self) -> str:
-        return f"more than {self._most // 10**6} MB in one request; send fewer or smaller photos"
+class _Body:
+    """What is received of a request, within limits."""
+
+    def __init__(self, receive: Receive, most_bytes: int, within_s: float) -> None:
+        self._receive, self._most, self._within_s = receive, most_bytes, within_s
+        self._clock = asyncio.get_running_loop().time
+        self._deadline, self._seen = self._clock() + within_s, 0
+        self.complete = False
+        self.too_large = (
+            f"more than {most_bytes // 10**6} MB in one request; send fewer or smaller photos"
+        )
+
+    async def receive(self) -> Message:
+        """See ASGI; HTTPException where a limit is passed."""
+        if self.complete:  # what is waited for now is the end of the connection
+            return await self._receive()
+        try:
+            message = await asyncio.wait_for(self._receive(), self._deadline - self._clock())
+        except TimeoutError:
+            raise HTTPException(
+                408, f"the upload took longer than {self._within_s:g} s; send less at once"
+            ) from None
+        self._seen += len(message.get("body", b""))
+        if self._seen > self._most:
+            raise HTTPException(413, self.too_large)
+        self.complete = not message.get("more_body", False)
+        return message
+
+    async def discard(self, within_s: float) -> None:
+        """Throw the rest away, for some time at most."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while not self.complete:
+                    self.complete = not (await self._receive()).get("more_body", False)

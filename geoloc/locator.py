@@ -51,7 +51,7 @@ class Geolocator:
         """
         self.bundle = bundle
         self._given_encoder = encoder
-        self._load = load
+        self.load = load
 
     @classmethod
     def from_bundle(cls, name_or_path: str | os.PathLike[str] = "starter") -> Geolocator:
@@ -98,7 +98,7 @@ class Geolocator:
     ) -> Iterator[Guess | PhotoError]:
         """Answer photos in order, as they are encoded; an unreadable one yields its error."""
         known = self.restrict(within)
-        for encoded in ahead(encode(self.encoder, sources, load=self._load)):
+        for encoded in ahead(encode(self.encoder, sources, load=self.load)):
             readable = [item for item in encoded.photos if isinstance(item, Photo)]
             guesses = iter(self.guess(encoded.embeddings, readable, top, known))
             for item in encoded.photos:
@@ -116,7 +116,7 @@ class Geolocator:
         known = self.restrict(within)
         photos: list[Photo] = []
         embeddings = []
-        for encoded in encode(self.encoder, sources, load=self._load):
+        for encoded in encode(self.encoder, sources, load=self.load):
             for item in encoded.photos:
                 if isinstance(item, PhotoError):
                     raise item
@@ -144,7 +144,7 @@ class Geolocator:
         from geoloc.attribution import answer_direction, attribution_map
 
         preprocessing = self.encoder.spec.preprocessing
-        pixels = preprocessing(self._load(source, min_side=preprocessing.min_side).image)
+        pixels = preprocessing(self.load(source, min_side=preprocessing.min_side).image)
         embedding = self.encoder.embed(pixels[None])
         cell = int(self.bundle.ranker.rank(embedding).cell[0, 0])
         direction = answer_direction(self.bundle.ranker.heads, embedding[0], cell)

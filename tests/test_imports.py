@@ -35,6 +35,9 @@ def test_imports_point_right_only():
         ("geoloc.locator", TRAINING | {"faiss", "onnxruntime"}),
         ("demo.view", TRAINING - {"plotly"}),
         ("demo.app", TRAINING),
+        ("demo.serve", HEAVY | {"numpy", "fastapi", "uvicorn"}),
+        ("demo.api", TRAINING | {"faiss", "onnxruntime"}),
+        ("demo.served", TRAINING | {"faiss", "onnxruntime"}),
         ("training.cli", HEAVY | {"numpy", "pyarrow"}),
     ],
 )

@@ -5,14 +5,20 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 from PIL import Image
+
+from demo import api
+from demo.app import build
+from demo.limits import Limits
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -61,6 +67,25 @@ def running(*command, **environment):
 def fake(**options):
     """The service with the geolocator that reads colours."""
     return running(HERE / "fake_service.py", json.dumps(options))
+
+
+@contextmanager
+def mounted(geolocators, **options):
+    """Page and API around geolocators of this process: the address, and the page."""
+    import uvicorn
+
+    page = build(geolocators)
+    service = api.create(geolocators, limits=Limits(), page=page, **options)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        config = uvicorn.Config(service, log_config=None, timeout_graceful_shutdown=1)
+        server = uvicorn.Server(config)
+        serving = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        serving.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}", page
+        finally:
+            server.should_exit = True
+            serving.join()
 
 
 def jpeg(image: Image.Image, kind: str = "JPEG", **options) -> bytes:

@@ -1,12 +1,8 @@
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-
-from demo import app
-from geoloc.errors import GeolocError
+from services import mounted
 
 gradio_client = pytest.importorskip("gradio_client", reason="the demo extra is not installed")
 
@@ -17,10 +13,8 @@ WEBGL = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-
 @pytest.fixture
 def address(geolocator):
     """The real server on a free port."""
-    page = app.build(geolocator)
-    app.launch(page, "127.0.0.1", None)
-    yield page.local_url
-    page.close()
+    with mounted({"fake": geolocator}) as (address, _):
+        yield address
 
 
 def ask(address: str, photo: Path):
@@ -39,11 +33,9 @@ def test_the_server_answers_an_uploaded_photo(address, photo):
 
 def test_uploads_are_kept_privately_and_deleted(geolocator, photo, tmp_path, monkeypatch):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
-    page = app.build(geolocator)
-    app.launch(page, "127.0.0.1", None)
-    ask(page.local_url, photo)
-    (upload,) = tmp_path.glob("uploads/**/holiday.jpg")
-    page.close()
+    with mounted({"fake": geolocator}) as (address, page):
+        ask(address, photo)
+        (upload,) = tmp_path.glob("uploads/**/holiday.jpg")
     assert not upload.exists()
     assert page.delete_cache[1] <= 300
 
@@ -81,33 +73,3 @@ def test_a_person_drops_a_photo_and_nothing_leaves_the_machine(address, photo, t
 
 def local(url: str, address: str) -> bool:
     return url.startswith((address, "data:", "blob:"))
-
-
-def test_a_taken_port_is_named(address, geolocator):
-    port = int(address.rstrip("/").rsplit(":", 1)[1])
-    with pytest.raises(GeolocError, match=f"port {port} cannot be used; choose another"):
-        app.launch(app.build(geolocator), "127.0.0.1", port)
-
-
-def test_without_gradio_it_says_so_in_one_line():
-    code = "import sys; sys.modules['gradio'] = None; from demo.app import main; main([])"
-    refused = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=Path(app.__file__).parents[1],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert refused.returncode == 2
-    assert refused.stderr == (
-        "geoloc-demo: gradio is not installed: run  pip install 'planet-geoloc[demo]'\n"
-    )
-
-
-@pytest.mark.parametrize("argv", [["--bundle", "no such bundle"], ["--port", "http"], ["--prot"]])
-def test_wrong_options_are_explained(argv, capsys):
-    with pytest.raises(SystemExit) as stopped:
-        app.main(argv)
-    assert stopped.value.code == 2
-    said = capsys.readouterr()
-    assert argv[0] in said.err + said.out or argv[1] in said.err + said.out
