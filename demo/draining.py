@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from types import FrameType
 
@@ -15,7 +14,7 @@ class DrainingServer(uvicorn.Server):
     """Takes no new work after a signal, and stops when the accepted work is fetched.
 
     Until then it still listens, so that the answers of a batch can be asked for. A second signal
-    stops it at once.
+    stops it as soon as the photos that are being encoded allow.
     """
 
     def __init__(self, config: uvicorn.Config, service: Service) -> None:
@@ -26,8 +25,8 @@ class DrainingServer(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The base class would raise the signal again at the end, and skip what cleans up."""
         if self._service.stopping:
+            self._service.jobs.abandon()
             self.should_exit = True
-            self.force_exit = sig == signal.SIGINT
         self._service.stopping = True
         self._deadline = time.monotonic() + self._service.limits.drain_s
 

@@ -52,6 +52,7 @@ class Jobs(Generic[Item]):
         self._jobs: dict[str, Job[Item]] = {}
         self._lock = threading.Lock()
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="batch")
+        self._abandoned = False
 
     def add(self, work: Callable[[], Iterable[Item]], total: int, about: str) -> Job[Item] | None:
         """Accept a batch; None if there are too many already."""
@@ -95,6 +96,11 @@ class Jobs(Generic[Item]):
         with self._lock:
             return sum(not (job.over and job.fetched) for job in self._jobs.values())
 
+    def abandon(self) -> None:
+        """Finish nothing any more: batches fail where they are."""
+        self._abandoned = True
+        self._worker.shutdown(wait=False, cancel_futures=True)
+
     def close(self) -> None:
         """Finish every accepted batch, then stop."""
         self._worker.shutdown()
@@ -105,6 +111,8 @@ class Jobs(Generic[Item]):
             assert job.work is not None
             for result in job.work():
                 job.results.append(result)
+                if self._abandoned:
+                    raise GeolocError("the service was stopped; ask again")
             state: State = "finished"
         except GeolocError as error:
             job.error, state = str(error), "failed"

@@ -213,13 +213,18 @@ def test_stopping_finishes_what_was_accepted_and_lets_it_be_fetched():
         assert server.files() == []
 
 
-def test_a_second_signal_stops_at_once():
-    with fake(slow_s=30) as server:
-        server.client.post("/v1/batch", files=photos(jpeg(photo_of(1))))
+def test_a_second_signal_finishes_nothing_more():
+    with fake(slow_s=0.5, limits={"batch_photos": 400}) as server:
+        contents = [jpeg(photo_of(1))] * 400  # 13 batches of the encoder
+        batch = server.client.post("/v1/batch", files=photos(*contents)).headers["Location"]
         server.process.terminate()
-        time.sleep(0.3)
-        assert server.process.poll() is None
-        server.process.kill()
+        while server.client.get("/v1/health").status_code != 503:
+            pass
+        assert server.client.get(batch).json()["state"] in ("waiting", "running")
+        server.client.close()
+        assert server.stop() == 0
+        calls = int(server.process.stdout.read().rsplit(":", 1)[1])
+        assert calls < 13
 
 
 def test_the_document_is_complete(server):
