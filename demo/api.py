@@ -16,6 +16,7 @@ from demo.jobs import Job
 from demo.limits import Limits
 from demo.middleware import BodyLimit, Refusals, RequestIds, problem, request_id
 from demo.models import Answer, BundleInfo, Bundles, Health, Located, Problem, Progress
+from demo.mounting import mount
 from demo.service import SOON, Question, Service, Upload
 from geoloc import __version__
 from geoloc.errors import GeolocError
@@ -55,6 +56,7 @@ def create(
     coarse: Callable[[Guess], Guess] = lambda guess: guess,
     api_key: str | None = None,
     page: "gr.Blocks | None" = None,
+    appearance: Mapping[str, Any] | None = None,
 ) -> FastAPI:
     """The whole service as an ASGI application, with the running work in `state.service`.
 
@@ -64,6 +66,7 @@ def create(
         coarse: what goes over every guess before it leaves; see `demo.privacy`.
         api_key: what requests to the API (not the page) have to bring along; None lets all in.
         page: what is served at "/".
+        appearance: theme and style of the page, as gradio takes them.
     """
     service = Service(geolocators, limits, coarse)
 
@@ -79,29 +82,11 @@ def create(
     app.add_exception_handler(HTTPException, _http_problem)
     app.mount("/v1", _api(service, api_key))
     if page is not None:
-        _mount(page, app, limits)
+        mount(page, app, limits, appearance or {})
     app.add_middleware(Refusals, posts_per_minute=limits.posts_per_minute)
     app.add_middleware(BodyLimit, most_bytes=limits.upload_mb * 10**6, within_s=limits.receive_s)
     app.add_middleware(RequestIds)
     return app
-
-
-def _mount(page: "gr.Blocks", app: FastAPI, limits: Limits) -> None:
-    import gradio as gr
-
-    gr.mount_gradio_app(
-        app,
-        page,
-        "/",
-        footer_links=[],
-        run_history=False,
-        show_error=False,
-        ssr_mode=False,
-        mcp_server=False,
-        enable_monitoring=False,
-        max_file_size=limits.upload_mb * 10**6,
-    )
-    page.has_launched = True  # else gradio lets a request name any file of the server as its upload
 
 
 def _api(service: Service, api_key: str | None) -> FastAPI:
@@ -122,7 +107,8 @@ def _api(service: Service, api_key: str | None) -> FastAPI:
     api.add_exception_handler(Exception, _broken)
     api.include_router(_public())
     guards = [Depends(_key_check(api_key))] if api_key else []
-    api.include_router(_keyed(service.limits), dependencies=guards)
+    api.include_router(_questions(service.limits), dependencies=guards)
+    api.include_router(_batches(service.limits), dependencies=guards)
     return api
 
 
@@ -181,7 +167,7 @@ def _public() -> APIRouter:
     return router
 
 
-def _keyed(limits: Limits) -> APIRouter:
+def _questions(limits: Limits) -> APIRouter:
     router = APIRouter()
 
     @router.get("/bundles", responses=GET_PROBLEMS)
@@ -201,7 +187,7 @@ def _keyed(limits: Limits) -> APIRouter:
             ]
         )
 
-    @router.post("/locate", responses=PROBLEMS, form_limits=_form(limits.photos))
+    @router.post("/locate", responses=PROBLEMS, form_limits={"max_files": limits.photos})
     async def locate(
         request: Request,
         photos: Annotated[list[UploadFile], File(description="JPEG, PNG, WebP, HEIC or TIFF.")],
@@ -215,8 +201,17 @@ def _keyed(limits: Limits) -> APIRouter:
         name = question.geolocator.bundle.name
         return Located(request_id=request_id(request.scope), bundle=name, answers=answers)
 
+    return router
+
+
+def _batches(limits: Limits) -> APIRouter:
+    router = APIRouter()
+
     @router.post(
-        "/batch", status_code=202, responses=PROBLEMS, form_limits=_form(limits.batch_photos)
+        "/batch",
+        status_code=202,
+        responses=PROBLEMS,
+        form_limits={"max_files": limits.batch_photos},
     )
     async def accept_batch(
         request: Request,
@@ -245,10 +240,6 @@ def _keyed(limits: Limits) -> APIRouter:
         return _progress(service, job)
 
     return router
-
-
-def _form(files: int) -> Any:  # noqa: ANN401
-    return {"max_files": files}
 
 
 def _progress(service: Service, job: Job[Answer]) -> Progress:

@@ -58,7 +58,7 @@ def serve(
         rate_limit: requests that one client may post per minute, page and API together; 0: any.
         max_precision_km: tell no place more precisely than this; for servers that strangers use.
         upload_mb: megabytes that one request may hold.
-        game_photos: folder of geotagged photos for the game.
+        game_photos: a table `file,lat,lon` of photos for the game.
     """
     logging.basicConfig(format="%(asctime)s %(message)s")
     logging.getLogger("geoloc.service").setLevel(logging.INFO)
