@@ -23,8 +23,8 @@ OUTLINE_FINE = 0.3
 PHOTO_PX = 800
 
 
-def world() -> str:
-    """The outline of the land, fetched by the map when the first game starts."""
+def world(_: object) -> str:
+    """The outline of the land, fetched by the map when the first game starts; gradio asks so."""
     return world_path(OUTLINE_FINE)
 
 
@@ -101,19 +101,14 @@ def game_tab(
     """
     table = Table(geolocators, coarse, game_photos)
     played = gr.State(game.Game(()))
+    gr.HTML(game_view.INTRO)
     with gr.Row(elem_classes="start"):
-        gr.HTML(
-            '<div class="answer"><h2>Can you do better?</h2><p>Five photos. Say where each was '
-            "taken; the bundle guesses too. The same number deals the same photos.</p></div>",
-            elem_classes="intro",
-        )
         seed = gr.Number(1, label="Game number", precision=0, minimum=0, min_width=120)
         start = gr.Button("Start the game", variant="primary", min_width=160)
     with gr.Row(visible=False) as board:
         with gr.Column(scale=2, min_width=300):
             task = gr.HTML(elem_classes="live")
             picture = gr.HTML()
-            scores = gr.HTML()
         with gr.Column(scale=3, min_width=300):
             world_map = gr.HTML(
                 html_template=game_view.MAP,
@@ -126,6 +121,7 @@ def game_tab(
                 lon = gr.Number(None, label="Longitude", minimum=-180, maximum=180, min_width=100)
             settle = gr.Button("This is my guess", variant="primary")
             following = gr.Button("Next round", variant="primary", visible=False)
+            scores = gr.HTML()
     shown = [played, picture, task, world_map, scores, settle, following, typed]
 
     def clicked(event: gr.EventData) -> tuple[float, float]:

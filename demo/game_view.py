@@ -7,6 +7,9 @@ from typing import Any
 from demo.game import MOST_POINTS, Game, LatLon, Round
 from geoloc import report
 
+INTRO = """<div class="answer"><h2>Can you do better?</h2><p>Five photos. Say where each was taken;
+the bundle guesses too. The same game number deals the same photos.</p></div>"""
+
 MAP = """
 <div class="game-map">
   <svg tabindex="0" role="application" aria-label="World map. Click to place your guess.

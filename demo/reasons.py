@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from html import escape
-from urllib.parse import urlparse
+from urllib.parse import unquote, urlparse
 
 from geocells.attributes import describe_earth
 from geoloc import report
@@ -71,7 +71,8 @@ def neighbours(guess: Guess) -> str:
 
 def _neighbour(known: Neighbour) -> str:
     place = f"{known.lat:.4f}, {known.lon:.4f}"
-    credit = ", ".join(filter(None, (known.author, known.licence))) or "author unknown"
+    host = "" if "://" in known.source else known.source.split("@")[0]
+    credit = ", ".join(filter(None, (known.author, known.licence, host))) or "author unknown"
     return (
         f"<li>{_source(known.source)}<small>{escape(credit)}</small>"
         f"<small>{place}, similarity {known.similarity:.2f}</small></li>"
@@ -79,14 +80,13 @@ def _neighbour(known: Neighbour) -> str:
 
 
 def _source(source: str) -> str:
-    """A link where the source is a web address; its file's name says more than its host."""
-    parts = urlparse(source)
-    if parts.scheme not in ("http", "https"):
-        return f"<span>{escape(source or 'source unknown')}</span>"
-    name = parts.path.rsplit("/", 1)[-1].removeprefix("File:").replace("_", " ") or parts.netloc
-    return (
-        f'<a href="{escape(source)}" target="_blank" rel="noopener noreferrer">{escape(name)}</a>'
-    )
+    """Its file's name, which says more than its host, as a link where it is a web address."""
+    name = source.rsplit("/", 1)[-1].rsplit(":", 1)[-1].replace("_", " ")
+    shown = escape(unquote(name) or source or "source unknown")
+    if urlparse(source).scheme in ("http", "https"):
+        address = escape(source)
+        return f'<a href="{address}" target="_blank" rel="noopener noreferrer">{shown}</a>'
+    return f'<span title="{escape(source)}">{shown}</span>'
 
 
 def heat(address: str) -> str:

@@ -34,7 +34,8 @@ def _theme() -> Any:  # noqa: ANN401
         neutral_hue=colors.stone,
         radius_size="lg",
         text_size="md",
-        font=[LocalFont("Source Sans Pro"), "system-ui", "sans-serif"],  # all of it, not a subset
+        # of these gradio ships all letters; of other weights and families only a part
+        font=[LocalFont("Source Sans Pro", (400, 700)), "system-ui", "sans-serif"],
         font_mono=[LocalFont("IBM Plex Mono"), "monospace"],
     )
     return theme.set(**_pairs(_COLOURS), **_SHAPES)
@@ -71,6 +72,8 @@ _COLOURS = {
     "checkbox_border_color_selected": (ACCENT, ACCENT_DARK),
     "button_primary_background_fill": (ACCENT, ACCENT_DARK),
     "button_primary_background_fill_hover": ("#933207", "#ffb285"),
+    "button_primary_border_color": (ACCENT, ACCENT_DARK),
+    "button_primary_border_color_hover": (ACCENT, ACCENT_DARK),
     "button_primary_text_color": ("#ffffff", PAPER_DARK),
     "button_primary_text_color_hover": ("#ffffff", PAPER_DARK),
     "button_secondary_background_fill": (PANEL, PANEL_DARK),

@@ -71,7 +71,7 @@ def places(guess: Guess) -> str:
         f'<tr><td class="rank">{rank}</td><th scope="row">{escape(str(candidate.place))}</th>'
         f'<td data-label="Coordinates">{_position(candidate)}</td>'
         f'<td data-label="Probability">{_bar(candidate.probability)}</td>'
-        f'<td data-label="Radius">{report.km(guess.radius_km) if rank == 1 else "–"}</td>'
+        f'<td data-label="Radius">{report.km(guess.radius_km) if rank == 1 else ""}</td>'
         f'<td data-label="Open in">{_links(candidate)}</td></tr>'
         for rank, candidate in enumerate(guess.candidates, start=1)
     )

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 ANSWER, OTHER, FILE, CELL = "#b4400f", "#44525c", "#0f766e", "#e07b39"
 OPACITY = {0.5: 0.6, 0.8: 0.38, 0.95: 0.2}
 """Of cells, by the smallest credible level that holds them."""
+AIR = 1.1
+"""The map opens on so many radii around the answer."""
+NORTHERNMOST_DEG = 78.0
+"""The map opens no farther north, or south, where Web Mercator shows little but ice."""
 NARROWEST_KM = 2.0
 """The map never opens on less than this around the answer."""
 MAP_PX = 480
@@ -61,12 +65,16 @@ def map_figure(guess: Guess, cells: CellTable) -> go.Figure:
 
 def window(guess: Guess) -> basemap.Window:
     """What the map shows first: the circle around the answer with some air."""
-    reach_deg = 1.3 * max(guess.radius_km, NARROWEST_KM) / KM_PER_DEG
-    reach_lon_deg = min(reach_deg / math.cos(math.radians(min(abs(guess.lat), 85.0))), 180.0)
+    reach_deg = AIR * max(guess.radius_km, NARROWEST_KM) / KM_PER_DEG
+    top = max(NORTHERNMOST_DEG, abs(guess.lat) + 1.0)
+    reach_lon_deg = 180.0
+    if reach_deg + abs(guess.lat) < 90.0:  # no pole inside: the circle has a western end
+        widest = math.sin(math.radians(reach_deg)) / math.cos(math.radians(guess.lat))
+        reach_lon_deg = math.degrees(math.asin(widest))
     return (
-        max(guess.lat - reach_deg, -85.0),
+        max(guess.lat - reach_deg, -top),
         guess.lon - reach_lon_deg,
-        min(guess.lat + reach_deg, 85.0),
+        min(guess.lat + reach_deg, top),
         guess.lon + reach_lon_deg,
     )
 

@@ -112,8 +112,10 @@ function show() {                             // after a round all pins are show
   }
   draw();
 }
-watch("value", async () => {
+async function changed() {
   const land = svg.querySelector(".land");
   if (!land.hasAttribute("d")) land.setAttribute("d", await server.world());
   show();
-});
+}
+watch("value", changed);
+if (props.value) changed();                   // the first round is dealt before this is loaded

@@ -24,7 +24,9 @@ function drawn() {                            // resolves when the plot shows th
   });
 }
 
-watch("value", () => { if (props.value) drawn().then(() => fit(props.value)); });
+const show = () => { if (props.value) drawn().then(() => fit(props.value)); };
+watch("value", show);
+show();                                       // the first answer comes before this is loaded
 
 const button = name => element.querySelector(`[data-tool=${name}]`);
 button("answer").addEventListener("click", () => fit(props.value));
