@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from geoloc.locator import Geolocator
 
-HEADER = """<header class="top"><p class="brand">planet-geoloc</p>
+HEADER = """<header class="top"><h1>planet-geoloc</h1>
 <p>Where was this photo taken, and how sure can we be?</p></header>"""
 
 FOOTER = """<footer class="foot">

@@ -8,9 +8,9 @@ from typing import Any
 
 import gradio as gr
 
-from demo import game, game_view, placed
+from demo import game, game_view, known, placed
 from demo.asking import Coarse
-from demo.game import Game
+from demo.game import Game, LatLon
 from demo.pictures import data_uri
 from demo.theme import script
 from geoloc import photo as photos
@@ -46,17 +46,17 @@ class Table:
         """The next round."""
         return self._next(played)
 
-    def place(self, lat: float | None, lon: float | None) -> dict[str, Any]:
+    def place(self, lat: str, lon: str) -> dict[str, Any]:
         """Show the guess on the map; nothing while a coordinate is missing."""
-        return game_view.open_map(None if lat is None or lon is None else (lat, lon))
+        return game_view.open_map(_latlon(lat, lon))
 
-    def settle(self, played: Game, bundle: str, lat: float | None, lon: float | None) -> list[Any]:
+    def settle(self, played: Game, bundle: str, lat: str, lon: str) -> list[Any]:
         """Compare the visitor's guess with the bundle's."""
-        if played.photo is None or lat is None or lon is None:
+        yours = _latlon(lat, lon)
+        if played.photo is None or yours is None:
             gr.Warning("Click the map first, or type latitude and longitude.")
             return [gr.skip()] * 8
         its = self._coarse(self._geolocators[bundle].locate(played.photo.file))
-        yours = (min(max(lat, -90.0), 90.0), min(max(lon, -180.0), 180.0))
         over = played.guessed(yours, (its.lat, its.lon))
         return [
             over,
@@ -83,6 +83,14 @@ class Table:
             gr.Button(visible=False),
             gr.Row(visible=True),
         ]
+
+
+def _latlon(lat: str, lon: str) -> LatLon | None:
+    """What the fields say; None while they say no place on Earth."""
+    north, east = known.number(lat), known.number(lon)
+    if north is None or east is None or abs(north) > 90.0 or abs(east) > 180.0:
+        return None
+    return north, east
 
 
 def game_tab(
@@ -117,18 +125,18 @@ def game_tab(
                 elem_id="game-map",
             )
             with gr.Row() as typed:
-                lat = gr.Number(None, label="Latitude", minimum=-90, maximum=90, min_width=100)
-                lon = gr.Number(None, label="Longitude", minimum=-180, maximum=180, min_width=100)
+                lat = gr.Textbox(label="Latitude", placeholder="48.86", max_lines=1, min_width=100)
+                lon = gr.Textbox(label="Longitude", placeholder="2.35", max_lines=1, min_width=100)
             settle = gr.Button("This is my guess", variant="primary")
             following = gr.Button("Next round", variant="primary", visible=False)
             scores = gr.HTML()
     shown = [played, picture, task, world_map, scores, settle, following, typed]
 
-    def clicked(event: gr.EventData) -> tuple[float, float]:
-        return round(event.lat, 4), round(event.lon, 4)
+    def clicked(event: gr.EventData) -> tuple[str, str]:
+        return f"{event.lat:.4f}", f"{event.lon:.4f}"
 
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    empty = (lambda: (None, None), None, [lat, lon])
+    empty = (lambda: ("", ""), None, [lat, lon])
     start.click(*empty, **private).then(table.deal, seed, shown, **private).then(
         lambda: gr.Row(visible=True), None, board, **private
     )

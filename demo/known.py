@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from functools import cache
@@ -16,7 +17,8 @@ MOST_CHARACTERS = 100
 
 _NO_NAME = re.compile(r"json$|^\{|^(multi)?polygon\b", re.IGNORECASE)
 
-Fields = Sequence[float | None]
+Fields = Sequence[str]
+"""Numbers as people type them."""
 
 
 def within(kind: str, place: str | None, circle: Fields, box: Fields) -> str | None:
@@ -52,9 +54,19 @@ def _name(place: str | None) -> str:
 
 
 def _filled(fields: Fields, names: str) -> list[str]:
-    if any(value is None for value in fields):
-        raise ConstraintError(f"Fill in {names}.")
-    return [f"{value:.6f}" for value in fields if value is not None]
+    numbers = [number(text) for text in fields]
+    if None in numbers:
+        raise ConstraintError(f"Fill in {names}, as numbers such as 48.86.")
+    return [f"{value:.6f}" for value in numbers if value is not None]
+
+
+def number(text: str | None) -> float | None:
+    """A finite number as people type it, with a comma or a long minus too; None if it is none."""
+    try:
+        value = float((text or "").strip().replace("−", "-").replace(",", "."))
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
 
 
 @cache

@@ -58,7 +58,9 @@ def _wire_photos(parts: Parts, desk: Desk) -> None:
         yield from look([files[event.index % len(files)]], *asked)
 
     def other_bundle(session: Session | None, *asked: Any) -> Iterator[Parts]:  # noqa: ANN401
-        if session is not None:
+        if session is None:
+            yield _unchanged(parts)
+        else:
             yield from look([item.path for item in session.seen], *asked)
 
     def choose(session: Session | None, event: gr.EventData) -> Parts:
@@ -80,11 +82,14 @@ def _wire_form(parts: Parts, desk: Desk) -> None:
 
     def again(session: Session | None, together: str, *form: Any) -> Parts:  # noqa: ANN401
         if session is None:
-            return _gone(parts) if form[0] != known.ANYWHERE else {}
+            return _gone(parts) if form[0] != known.ANYWHERE else _unchanged(parts)
         return _updates(parts, desk.again(session, _is_one(together), partial(_within, *form)))
 
     def forget(session: Session | None, together: str, *form: Any) -> Parts:  # noqa: ANN401
-        return again(session, together, *form) if form[0] == known.ANYWHERE else {}
+        """Choosing "nothing" asks at once; another kind waits for its fields."""
+        if form[0] != known.ANYWHERE:
+            return _unchanged(parts)
+        return again(session, together, *form)
 
     def choose_kind(kind: str) -> Parts:
         return {
@@ -96,7 +101,7 @@ def _wire_form(parts: Parts, desk: Desk) -> None:
         }
 
     def drawn(event: gr.EventData) -> list[Any]:
-        return [known.BOX, *(round(getattr(event, corner), 4) for corner in CORNERS)]
+        return [known.BOX, *(f"{getattr(event, corner):.4f}" for corner in CORNERS)]
 
     fields = {parts[name] for name in ("place", "circle", "box", "again", "notice")}
     asked, page = [parts[name] for name in ("session", "together", *FORM)], _page(parts)
@@ -134,7 +139,7 @@ def _explain(parts: Parts, desk: Desk, answered: Any) -> None:  # noqa: ANN401
     """After an answer, why; it takes longer, and nobody shall wait for it."""
 
     def explain(session: Session | None) -> Parts:
-        return _updates(parts, desk.explain(session)) if session else {}
+        return _updates(parts, desk.explain(session)) if session else _unchanged(parts)
 
     answered.then(explain, parts["session"], _page(parts), **QUIET)
 
@@ -157,6 +162,11 @@ def _updates(parts: Parts, shown: Shown) -> Parts:
     return new
 
 
+def _unchanged(parts: Parts) -> Parts:
+    """Gradio wants at least one component named."""
+    return {parts["notice"]: gr.skip()}
+
+
 def _gone(parts: Parts) -> Parts:
     """What is said where there is no photo, or its answer has been forgotten."""
     return {parts["notice"]: view.notice("There is no photo here: give one, and this counts.")}
@@ -166,7 +176,7 @@ def _is_one(together: str) -> bool:
     return together == view.ONE_PLACE
 
 
-def _within(kind: str, place: str | None, *numbers: float | None) -> str | None:
+def _within(kind: str, place: str | None, *numbers: str) -> str | None:
     return known.within(kind, place, numbers[:3], numbers[3:])
 
 

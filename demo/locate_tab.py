@@ -10,7 +10,7 @@ import gradio as gr
 from demo import known, placed, view
 from demo.asking import Coarse
 from demo.desk import EXPORTS, Desk
-from demo.locate_events import Parts, wire
+from demo.locate_events import CORNERS, Parts, wire
 from demo.pictures import data_uri
 from demo.theme import script
 from geoloc import photo as photos
@@ -85,7 +85,7 @@ def _pictures() -> tuple[str, ...]:
 
 def _questions() -> Parts:
     """What a visitor gives: photos, and what is known of them."""
-    number = partial(gr.Number, None, min_width=80)
+    number = partial(gr.Textbox, max_lines=1, min_width=80)
     parts: Parts = {
         "drop": gr.HTML(html_template=DROP, js_on_load=script("drop.js")),
         "picture": gr.HTML(),
@@ -100,18 +100,16 @@ def _questions() -> Parts:
         )
         parts["place"] = gr.Dropdown(
             known.countries(), value=None, allow_custom_value=True, visible=False,
-            label="Country or region", info="For a region write Bavaria, Germany",
+            label="Which country or region", info="For a region write Bavaria, Germany",
         )  # fmt: skip
         with gr.Row(visible=False) as circle:
-            parts["lat"] = number(label="Latitude", minimum=-90, maximum=90)
-            parts["lon"] = number(label="Longitude", minimum=-180, maximum=180)
-            parts["radius_km"] = number(label="Radius, km", minimum=0)
+            parts["lat"] = number(label="Latitude", placeholder="48.86")
+            parts["lon"] = number(label="Longitude", placeholder="2.35")
+            parts["radius_km"] = number(label="Radius, km", placeholder="50")
         with gr.Row(visible=False) as box:
-            for name in ("south", "north"):
-                parts[name] = number(label=name.title(), minimum=-90, maximum=90)
-            for name in ("west", "east"):
-                parts[name] = number(label=name.title(), minimum=-180, maximum=180)
-        parts["again"] = gr.Button("Ask again with this", visible=False)
+            for name, example in zip(CORNERS, ("48", "2", "49.5", "3"), strict=True):
+                parts[name] = number(label=name.title(), placeholder=example, min_width=120)
+        parts["again"] = gr.Button("Ask again with this", variant="primary", visible=False)
         parts["notice"] = gr.HTML()
     return parts | {"circle": circle, "box": box}
 

@@ -86,6 +86,7 @@ _COLOURS = {
 
 _SHAPES = {
     "button_border_width": "1px",
+    "input_border_width": "1px",
     "block_border_width": "1px",
     "block_label_border_width": "0px",
     "block_shadow": "none",

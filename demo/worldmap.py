@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 ANSWER, OTHER, FILE, CELL = "#b4400f", "#44525c", "#0f766e", "#e07b39"
-OPACITY = {0.5: 0.6, 0.8: 0.38, 0.95: 0.2}
+OPACITY = {0.5: 0.5, 0.8: 0.3, 0.95: 0.16}
 """Of cells, by the smallest credible level that holds them."""
 AIR = 1.1
 """The map opens on so many radii around the answer."""
 NORTHERNMOST_DEG = 78.0
 """The map opens no farther north, or south, where Web Mercator shows little but ice."""
-NARROWEST_KM = 2.0
-"""The map never opens on less than this around the answer."""
+NARROWEST_KM = 120.0
+"""The map never opens on less than this around the answer: coasts and borders tell where it is."""
 MAP_PX = 480
 """The smaller side of the map as most screens show it."""
 TILE_PX = 512
