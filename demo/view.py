@@ -29,6 +29,8 @@ def headline(guess: Guess) -> str:
     if not claimed:
         first = guess.candidates[0]
         lines.insert(0, f"The best of its guesses: {first.place}.")
+    if guess.photos > 1:
+        lines.append(f"One answer for {guess.photos} photos.")
     if guess.within:
         lines.append(f"Known beforehand: {guess.within}.")
     told = "".join(f"<p>{escape(line)}</p>" for line in lines)

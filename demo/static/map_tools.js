@@ -28,10 +28,15 @@ const show = () => { if (props.value) drawn().then(() => fit(props.value)); };
 watch("value", show);
 show();                                       // the first answer comes before this is loaded
 
+if (!document.createElement("canvas").getContext("webgl")) {
+  document.querySelector("#world").hidden = true;
+  element.querySelector(".tools").innerHTML = "<p>This browser draws no map: WebGL is switched off.</p>";
+}
+
 const button = name => element.querySelector(`[data-tool=${name}]`);
-button("answer").addEventListener("click", () => fit(props.value));
-button("world").addEventListener("click", () => fit(WORLD));
-button("box").addEventListener("click", () => {
+button("answer")?.addEventListener("click", () => fit(props.value));
+button("world")?.addEventListener("click", () => fit(WORLD));
+button("box")?.addEventListener("click", () => {
   const gd = plot(), draw = button("box").getAttribute("aria-pressed") !== "true";
   button("box").setAttribute("aria-pressed", draw);
   Plotly.relayout(gd, {dragmode: draw ? "select" : "pan", selections: []});
