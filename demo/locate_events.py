@@ -71,7 +71,7 @@ def _wire_photos(parts: Parts, desk: Desk) -> None:
     for asked in (
         parts["drop"].upload(uploaded, where, page, **QUIET),
         parts["examples"].select(example, where, page, **QUIET),
-        parts["bundle"].input(other_bundle, [parts["session"], *where], page, **QUIET),
+        parts["bundle"].change(other_bundle, [parts["session"], *where], page, **QUIET),
         parts["strip"].select(choose, parts["session"], page, **QUIET),
     ):
         _explain(parts, desk, asked)
@@ -108,7 +108,7 @@ def _wire_form(parts: Parts, desk: Desk) -> None:
     parts["kind"].change(choose_kind, parts["kind"], fields, **QUIET)
     box = [parts[name] for name in ("kind", *CORNERS)]
     numbers = [parts[name].submit for name in FORM[2:]]
-    changes = [parts["together"].input, parts["place"].input, parts["again"].click, *numbers]
+    changes = [parts["together"].input, parts["place"].change, parts["again"].click, *numbers]
     for answered in (
         parts["kind"].input(forget, asked, page, **QUIET),
         parts["window"].apply(drawn, None, box, **QUIET).then(again, asked, page, **QUIET),
