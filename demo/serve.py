@@ -121,11 +121,19 @@ def _application(
     from demo import api
     from demo.app import build
     from demo.privacy import coarse
+    from demo.theme import appearance
 
     coarsely = partial(coarse, km=max_precision_km)
     shown = build(geolocators, coarse=coarsely, game_photos=game_photos) if page else None
     key = os.environ.get(KEY_VARIABLE)
-    return api.create(geolocators, limits=limits, coarse=coarsely, api_key=key, page=shown)
+    return api.create(
+        geolocators,
+        limits=limits,
+        coarse=coarsely,
+        api_key=key,
+        page=shown,
+        appearance=appearance() if page else None,
+    )
 
 
 def _answer(service: "FastAPI", listener: socket.socket) -> None:

@@ -124,12 +124,7 @@ class Geolocator:
             embeddings.append(encoded.embeddings)
         if not photos:
             raise PhotoError("no photos: give at least one")
-        vectors = np.concatenate(embeddings)
-        with _thread_pools().limit(limits=1, user_api="blas"):
-            group = np.zeros(len(vectors), np.intp)
-            ranking = self.bundle.ranker.rank_together(vectors, group, known)
-        shown = replace(photos[0], name=", ".join(photo.name for photo in photos))
-        return self._guesses(ranking, [shown], top, known, len(photos))[0]
+        return self.guess_together(np.concatenate(embeddings), photos, top, known)
 
     def attribution(self, source: Source) -> FloatArray | None:
         """Which patches of a photo speak for its answer, and which against it.
@@ -164,6 +159,20 @@ class Geolocator:
         with _thread_pools().limit(limits=1, user_api="blas"):
             ranking = self.bundle.ranker.rank(embeddings, known)
         return self._guesses(ranking, photos, top, known)
+
+    def guess_together(
+        self,
+        embeddings: FloatArray,
+        photos: list[Photo],
+        top: int = SHOWN_CANDIDATES,
+        known: Restriction | None = None,
+    ) -> Guess:
+        """One answer from the embeddings (N, D) of N >= 1 photos of one place."""
+        with _thread_pools().limit(limits=1, user_api="blas"):
+            group = np.zeros(len(embeddings), np.intp)
+            ranking = self.bundle.ranker.rank_together(embeddings, group, known)
+        shown = replace(photos[0], name=", ".join(photo.name for photo in photos))
+        return self._guesses(ranking, [shown], top, known, len(photos))[0]
 
     def restrict(self, within: str | None) -> Restriction | None:
         """What is known beforehand, as this bundle's cells and clusters see it.

@@ -65,6 +65,16 @@ def write_map(guesses: Sequence[Guess], cells: CellTable, path: str | os.PathLik
     return target
 
 
+def world_path(fine: float) -> str:
+    """All countries as SVG path data in Web Mercator, the world WORLD_PX wide and high.
+
+    Args:
+        fine: what is smaller, in units of the drawing, is left out.
+    """
+    parts = shapely.get_parts(shapely.simplify(_project(outline()), fine))
+    return _path(parts[shapely.area(parts) > fine**2], round(3 / fine))
+
+
 def _photo(guess: Guess, cells: CellTable, row_of: dict[str, int]) -> dict[str, Any]:
     """What the page shows of one answer."""
     middle = float(_xy(np.array([[guess.lat, guess.lon]]))[0, 0])
@@ -190,20 +200,20 @@ def _lonlat(xy: FloatArray) -> FloatArray:
     return np.stack([lon, lat], axis=1)
 
 
-def _path(parts: GeometryArray) -> str:
+def _path(parts: GeometryArray, steps: int = _STEPS) -> str:
     """SVG path data of polygons or lines."""
     rings = [
         ring
         for part in parts
         for ring in ([part] if shapely.get_type_id(part) == 1 else shapely.get_rings(part))
     ]
-    return "".join(_ring(shapely.get_coordinates(ring)) for ring in rings)
+    return "".join(_ring(shapely.get_coordinates(ring), steps) for ring in rings)
 
 
-def _ring(points: FloatArray) -> str:
-    """One ring or line: a start and relative steps, which are short to write."""
-    whole = np.rint(points * _STEPS).astype(np.int64)
-    steps = np.diff(whole, axis=0)
-    steps = steps[(steps != 0).any(axis=1)]
-    relative = "".join(f"l{x / _STEPS:g},{y / _STEPS:g}" for x, y in steps.tolist())
-    return f"M{whole[0, 0] / _STEPS:g},{whole[0, 1] / _STEPS:g}{relative}"
+def _ring(points: FloatArray, steps: int) -> str:
+    """One ring or line: a start and relative moves, which are short to write."""
+    whole = np.rint(points * steps).astype(np.int64)
+    moves = np.diff(whole, axis=0)
+    moves = moves[(moves != 0).any(axis=1)]
+    relative = "".join(f"l{x / steps:g},{y / steps:g}" for x, y in moves.tolist())
+    return f"M{whole[0, 0] / steps:g},{whole[0, 1] / steps:g}{relative}"

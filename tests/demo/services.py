@@ -19,6 +19,7 @@ from PIL import Image
 from demo import api
 from demo.app import build
 from demo.limits import Limits
+from demo.theme import appearance
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -71,18 +72,18 @@ def fake(**options):
 
 @contextmanager
 def mounted(geolocators, **options):
-    """Page and API around geolocators of this process: the address, and the page."""
+    """Page and API around geolocators of this process: their address."""
     import uvicorn
 
-    page = build(geolocators)
-    service = api.create(geolocators, limits=Limits(), page=page, **options)
+    page = build(geolocators, **options)
+    service = api.create(geolocators, limits=Limits(), page=page, appearance=appearance())
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(service, log_config=None, timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)
         serving = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         serving.start()
         try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}", page
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
         finally:
             server.should_exit = True
             serving.join()
