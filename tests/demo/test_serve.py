@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_service import photo_of
+from fake_service import photo_of, place_of
 from hostile import form, part, request
 from PIL import Image
 from services import ROOT, fake, jpeg, photos, running
@@ -115,33 +115,37 @@ def watched():
 
 
 def told(server, path: str) -> str:
-    """What the page's own interface says to a file that was never uploaded, everywhere it can."""
+    """What the page says when a file of this path is handed in, everywhere and every way it can."""
     config = server.client.get("/config").json()
-    kinds = {component["id"]: component["type"] for component in config["components"]}
+    parts = {component["id"]: component for component in config["components"]}
     file = {"path": path, "orig_name": "x.jpg", "meta": {"_type": "gradio.FileData"}}
     given = {"gallery": [{"image": file, "caption": None}], "image": file, "file": [file]}
     replies = ""
-    for number, event in enumerate(config["dependencies"]):
-        data = [given.get(kinds[source]) for source in event["inputs"]]
-        if not any(data):
-            continue
-        session = {"session_hash": f"s{number}"}
-        asked = {"data": data, "fn_index": event["id"], **session}
-        assert server.client.post("/gradio_api/queue/join", json=asked).status_code == 200
-        replies += server.client.get("/gradio_api/queue/data", params=session).text
+    for event in config["dependencies"]:
+        sources = [parts[source] for source in event["inputs"]]
+        session = {"session_hash": f"s{event['id']}"}
+        asked = {
+            "data": [given.get(part["type"], part["props"].get("value")) for part in sources],
+            "event_data": {"paths": [path]},
+            "fn_index": event["id"],
+            **session,
+        }
+        if server.client.post("/gradio_api/queue/join", json=asked).status_code == 200:
+            replies += server.client.get("/gradio_api/queue/data", params=session).text
     assert "process_completed" in replies
     return replies
 
 
 def test_the_page_fetches_nothing_and_reads_no_file_that_was_not_uploaded(page, tmp_path):
-    secret = tmp_path / "secret.jpg"
-    secret.write_bytes(jpeg(photo_of(5)))
-    mine = {"files": ("mine.jpg", secret.read_bytes())}
+    secret = tmp_path / "secret.png"
+    secret.write_bytes(jpeg(photo_of(100), "PNG"))
+    its_longitude = f"{place_of(100)[1]:.3f}"
+    mine = {"files": ("mine.png", secret.read_bytes())}
     uploaded = page.client.post("/gradio_api/upload", files=mine).json()
-    assert '"success":true' in told(page, uploaded[0])
+    assert its_longitude in told(page, uploaded[0])
     with watched() as (address, callers):
         for path in (str(secret), f"{address}/x.jpg", "https://example.org/x.jpg", "/etc/passwd"):
-            assert '"success":true' not in told(page, path)
+            assert its_longitude not in told(page, path)
         for path in (f"file={address}/x", f"file=%20{address}/x", f"file={secret}",
                      "file=/etc/passwd", f"proxy={address}", "proxy=https://x.hf.space/y",
                      "run-history/buckets", "vibe-code"):  # fmt: skip
