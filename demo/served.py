@@ -68,9 +68,15 @@ class ServedGeolocator(Geolocator):
             raise ConstraintError("a file's name says nothing here; give the GeoJSON text itself")
         return super().restrict(within)
 
-    def _load_in_turn(self, source: Any, *, min_side: int | None = None) -> Photo:  # noqa: ANN401
+    def _load_in_turn(
+        self,
+        source: Any,  # noqa: ANN401
+        *,
+        name: str | None = None,
+        min_side: int | None = None,
+    ) -> Photo:
         with self._decoding:  # a decoded photo is up to a hundred times as large as its file
-            return load(source, min_side=min_side, most_megapixels=self._most_megapixels)
+            return load(source, name=name, min_side=min_side, most_megapixels=self._most_megapixels)
 
     def _guess_all(self, questions: Sequence[_Question]) -> list[list[Guess]]:
         """Answer questions that share what is known in one go; ranking one photo costs three."""
