@@ -91,7 +91,7 @@ def test_questions_answered_together_are_answered_as_alone(starter):
 
 @pytest.fixture(scope="module")
 def page():
-    with fake(page=True, limits={"upload_mb": 2, "receive_s": 1, "keep_s": 2}) as server:
+    with fake(page=True, limits={"upload_mb": 2, "receive_s": 5, "keep_s": 2}) as server:
         yield server
 
 
@@ -182,8 +182,14 @@ def test_uploads_of_the_page_are_limited_named_safely_and_deleted_in_minutes(pag
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--bundle", "no such bundle"], "geoloc-demo: no such bundle: no such bundle; give"),
-        (["--bundle", "starter", "--bundle", "starter"], "a second bundle 'starter'; rename"),
+        (
+            ["--port", "0", "--bundle", "no such bundle"],
+            "geoloc-demo: no such bundle: no such bundle; give",
+        ),
+        (
+            ["--port", "0", "--bundle", "starter", "--bundle", "starter"],
+            "a second bundle 'starter'; rename",
+        ),
         (["--port", "http"], "--port"),
         (["--host", "300.1.1.1"], "300.1.1.1, port 7860: cannot listen there"),
         (["--prot"], "--prot"),
