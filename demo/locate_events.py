@@ -28,7 +28,12 @@ FORM = ("kind", "place", "lat", "lon", "radius_km", "south", "west", "north", "e
 
 CORNERS = FORM[5:]
 
-QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+QUIET: dict[str, Any] = {
+    "api_visibility": "private",
+    "show_progress": "hidden",
+    "trigger_mode": "always_last",
+}
+"""No API, no spinners; of what happens while the page is busy, the last counts."""
 
 
 def wire(parts: Parts, desk: Desk) -> None:
