@@ -17,7 +17,7 @@ from demo import app, placed
 EXAMPLE = 3
 """Machu Picchu, which the starter bundle recognises once it is told the country."""
 
-COLOURS = 128
+COLOURS = 256
 """Enough for a map and a page; keeps the picture small."""
 
 
