@@ -42,6 +42,8 @@ class Session:
     guesses: tuple[Guess, ...] = ()
     """One for each readable photo, or a single one for all of them."""
     together: bool = False
+    within: str | None = None
+    """What was known when it was asked."""
     shown: int = 0
     """Which upload the page shows."""
 
@@ -107,4 +109,5 @@ def ask(
         guesses = [geolocator.guess_together(session.embeddings, readable, known=known)]
     else:
         guesses = geolocator.guess(session.embeddings, readable, known=known)
-    return replace(session, together=together, guesses=tuple(map(coarse, guesses)))
+    shown = tuple(map(coarse, guesses))
+    return replace(session, together=together, within=within, guesses=shown)

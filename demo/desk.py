@@ -64,6 +64,13 @@ class Desk:
         except ConstraintError as error:
             return {"notice": str(error)}
 
+    def differs(self, session: Session, form: Form) -> bool:
+        """Whether the form says something else than when the session was asked."""
+        try:
+            return form() != session.within
+        except ConstraintError:
+            return False
+
     def choose(self, session: Session, index: int) -> Shown:
         """Show another of the photos."""
         return self._shown(replace(session, shown=index % len(session.seen)))

@@ -11,6 +11,7 @@ import gradio as gr
 from demo import game, game_view, known, placed
 from demo.asking import Coarse
 from demo.game import Game, LatLon
+from demo.locate_events import QUIET
 from demo.pictures import data_uri
 from demo.theme import script
 from geoloc import photo as photos
@@ -135,15 +136,12 @@ def game_tab(
     def clicked(event: gr.EventData) -> tuple[str, str]:
         return f"{event.lat:.4f}", f"{event.lon:.4f}"
 
-    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     empty = (lambda: ("", ""), None, [lat, lon])
-    start.click(*empty, **private).then(table.deal, seed, shown, **private).then(
-        lambda: gr.Row(visible=True), None, board, **private
+    start.click(*empty, **QUIET).then(table.deal, seed, shown, **QUIET).then(
+        lambda: gr.Row(visible=True), None, board, **QUIET
     )
-    following.click(*empty, **private).then(table.next, played, shown, **private)
-    world_map.select(clicked, None, [lat, lon], **private).then(
-        table.place, [lat, lon], world_map, **private
-    )
+    following.click(*empty, **QUIET).then(table.next, played, shown, **QUIET)
+    world_map.select(clicked, None, [lat, lon], **QUIET)
     for field in (lat, lon):
-        field.input(table.place, [lat, lon], world_map, **private)
-    settle.click(table.settle, [played, bundle, lat, lon], shown, **private)
+        field.change(table.place, [lat, lon], world_map, **QUIET)
+    settle.click(table.settle, [played, bundle, lat, lon], shown, **QUIET)

@@ -28,7 +28,12 @@ FORM = ("kind", "place", "lat", "lon", "radius_km", "south", "west", "north", "e
 
 CORNERS = FORM[5:]
 
-QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+QUIET: dict[str, Any] = {
+    "api_visibility": "private",
+    "show_progress": "hidden",
+    "trigger_mode": "always_last",
+}
+"""No API, no spinners; of what happens while the page is busy, the last counts."""
 
 
 def wire(parts: Parts, desk: Desk) -> None:
@@ -63,18 +68,26 @@ def _wire_photos(parts: Parts, desk: Desk) -> None:
         else:
             yield from look([item.path for item in session.seen], *asked)
 
+    def catch_up(session: Session | None, together: str, *form: Any) -> Parts:  # noqa: ANN401
+        """The form may have been filled in while the photos were looked at."""
+        filled = partial(_within, *form)
+        if session is None or not desk.differs(session, filled):
+            return _unchanged(parts)
+        return _updates(parts, desk.again(session, _is_one(together), filled))
+
     def choose(session: Session | None, event: gr.EventData) -> Parts:
         return _updates(parts, desk.choose(session, event.index)) if session else _gone(parts)
 
     where = [parts[name] for name in ("bundle", "together", *FORM)]
     page = _page(parts)
-    for asked in (
+    for looked in (
         parts["drop"].upload(uploaded, where, page, **QUIET),
         parts["examples"].select(example, where, page, **QUIET),
         parts["bundle"].change(other_bundle, [parts["session"], *where], page, **QUIET),
-        parts["strip"].select(choose, parts["session"], page, **QUIET),
     ):
-        _explain(parts, desk, asked)
+        caught_up = looked.then(catch_up, [parts["session"], *where[1:]], page, **QUIET)
+        _explain(parts, desk, caught_up)
+    _explain(parts, desk, parts["strip"].select(choose, parts["session"], page, **QUIET))
 
 
 def _wire_form(parts: Parts, desk: Desk) -> None:

@@ -18,7 +18,7 @@ from demo.theme import appearance
 EXAMPLE = 3
 """Machu Picchu, which the starter bundle recognises once it is told the country."""
 
-COLOURS = 128
+COLOURS = 256
 """Enough for a map and a page; keeps the picture small."""
 
 
@@ -40,6 +40,7 @@ def main(target: Path) -> None:
         with visit.expect_file_chooser() as chooser:
             visit.get_by_role("button", name="Choose photos").click()
         chooser.value.set_files(placed.read(placed.EXAMPLES)[EXAMPLE].file)
+        visit.locator("table.places").wait_for()
         visit.get_by_role("radio", name="Country or region").check()
         country = visit.get_by_label("Which country or region")
         country.fill("Peru")

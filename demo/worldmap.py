@@ -24,7 +24,7 @@ AIR = 1.1
 """The map opens on so many radii around the answer."""
 NORTHERNMOST_DEG = 78.0
 """The map opens no farther north, or south, where Web Mercator shows little but ice."""
-NARROWEST_KM = 120.0
+NARROWEST_KM = 400.0
 """The map never opens on less than this around the answer: coasts and borders tell where it is."""
 MAP_PX = 480
 """The smaller side of the map as most screens show it."""
