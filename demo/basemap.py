@@ -54,7 +54,7 @@ def _layer(source: str, kind: str, colour: str) -> dict[str, Any]:
 
 @cache
 def _world() -> dict[str, Any]:
-    return _geojson(outline())
+    return _geojson(outline(), 1e-2)
 
 
 def _detail(box: shapely.Polygon, tolerance_deg: float) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -69,8 +69,8 @@ def _detail(box: shapely.Polygon, tolerance_deg: float) -> tuple[dict[str, Any],
     return land, borders
 
 
-def _geojson(shapes: Iterable[shapely.Geometry]) -> dict[str, Any]:
-    rounded = shapely.set_precision(np.asarray(shapes), 1e-4, mode="pointwise")
+def _geojson(shapes: Iterable[shapely.Geometry], grid_deg: float = 1e-4) -> dict[str, Any]:
+    rounded = shapely.set_precision(np.asarray(shapes), grid_deg, mode="pointwise")
     features = [
         {"type": "Feature", "properties": {}, "geometry": json.loads(shape)}
         for shape in shapely.to_geojson(rounded)

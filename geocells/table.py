@@ -91,7 +91,7 @@ class CellTable:
 
     def take(self, rows: npt.ArrayLike) -> CellTable:
         """The table of some rows, in their order."""
-        index = np.asarray(rows)
+        index = np.asarray(rows) if np.size(rows) else slice(0)  # an empty list is of floats
         return CellTable(*(getattr(self, field.name)[index] for field in fields(self)))
 
     @cached_property

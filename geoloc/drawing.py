@@ -53,6 +53,12 @@ def world() -> str:
     return svg_path(shapely.get_parts(project(outline())))
 
 
+def rough_world(fine: float) -> str:
+    """Path data of all countries, without what is smaller than `fine` units of the drawing."""
+    parts = shapely.get_parts(shapely.simplify(project(outline()), fine))
+    return svg_path(parts[shapely.area(parts) > fine**2], round(3 / fine))
+
+
 def detail(box: Sequence[float], pixel: float) -> str:
     """Borders of districts inside left, top, right, bottom, as fine as a pixel."""
     west, north, east, south = lonlat_of(np.array(box).reshape(2, 2)).ravel()
@@ -94,20 +100,20 @@ def lonlat_of(xy: FloatArray) -> FloatArray:
     return np.stack([lon, lat], axis=1)
 
 
-def svg_path(parts: GeometryArray) -> str:
-    """SVG path data of polygons or lines."""
+def svg_path(parts: GeometryArray, steps: int = _STEPS) -> str:
+    """SVG path data of polygons or lines, written to so many steps of a unit."""
     rings = [
         ring
         for part in parts
         for ring in ([part] if shapely.get_type_id(part) == 1 else shapely.get_rings(part))
     ]
-    return "".join(_ring(shapely.get_coordinates(ring)) for ring in rings)
+    return "".join(_ring(shapely.get_coordinates(ring), steps) for ring in rings)
 
 
-def _ring(points: FloatArray) -> str:
-    """One ring or line: a start and relative steps, which are short to write."""
-    whole = np.rint(points * _STEPS).astype(np.int64)
-    steps = np.diff(whole, axis=0)
-    steps = steps[(steps != 0).any(axis=1)]
-    relative = "".join(f"l{x / _STEPS:g},{y / _STEPS:g}" for x, y in steps.tolist())
-    return f"M{whole[0, 0] / _STEPS:g},{whole[0, 1] / _STEPS:g}{relative}"
+def _ring(points: FloatArray, steps: int) -> str:
+    """One ring or line: a start and relative moves, which are short to write."""
+    whole = np.rint(points * steps).astype(np.int64)
+    moves = np.diff(whole, axis=0)
+    moves = moves[(moves != 0).any(axis=1)]
+    relative = "".join(f"l{x / steps:g},{y / steps:g}" for x, y in moves.tolist())
+    return f"M{whole[0, 0] / steps:g},{whole[0, 1] / steps:g}{relative}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -148,6 +149,7 @@ class OnnxEncoder:
             BundleError: the file is missing or no ONNX model.
             MissingExtraError: ONNX Runtime is not installed.
         """
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # else it reports what it runs
         try:
             import onnxruntime
         except ImportError as error:

@@ -24,7 +24,7 @@ from geoloc.guess import Candidate, Exif, Guess, Place, RegionCell
 from geoloc.photo import Photo, Source, load
 from geoloc.posterior import Restriction, credible_region
 from geoloc.ranker import Ranking
-from geoloc.stream import ahead, encode
+from geoloc.stream import Load, ahead, encode
 
 SHOWN_CANDIDATES = 5
 SHOWN_CELLS = 100
@@ -39,10 +39,19 @@ class Geolocator:
         >>> print(guess.place, guess.radius_km)  # doctest: +SKIP
     """
 
-    def __init__(self, bundle: bundles.Bundle, encoder: ImageEncoder | None = None) -> None:
-        """Use a loaded bundle; its own encoder is loaded when first needed."""
+    def __init__(
+        self, bundle: bundles.Bundle, encoder: ImageEncoder | None = None, load: Load = load
+    ) -> None:
+        """Use a loaded bundle; its own encoder is loaded when first needed.
+
+        Args:
+            bundle: the model.
+            encoder: another encoder that gives the same embeddings.
+            load: how photos are read, for callers with limits of their own.
+        """
         self.bundle = bundle
         self._given_encoder = encoder
+        self.load = load
 
     @classmethod
     def from_bundle(cls, name_or_path: str | os.PathLike[str] = "starter") -> Geolocator:
@@ -89,7 +98,7 @@ class Geolocator:
     ) -> Iterator[Guess | PhotoError]:
         """Answer photos in order, as they are encoded; an unreadable one yields its error."""
         known = self.restrict(within)
-        for encoded in ahead(encode(self.encoder, sources)):
+        for encoded in ahead(encode(self.encoder, sources, load=self.load)):
             readable = [item for item in encoded.photos if isinstance(item, Photo)]
             guesses = iter(self.guess(encoded.embeddings, readable, top, known))
             for item in encoded.photos:
@@ -107,7 +116,7 @@ class Geolocator:
         known = self.restrict(within)
         photos: list[Photo] = []
         embeddings = []
-        for encoded in encode(self.encoder, sources):
+        for encoded in encode(self.encoder, sources, load=self.load):
             for item in encoded.photos:
                 if isinstance(item, PhotoError):
                     raise item
@@ -130,7 +139,7 @@ class Geolocator:
         from geoloc.attribution import answer_direction, attribution_map
 
         preprocessing = self.encoder.spec.preprocessing
-        pixels = preprocessing(load(source, min_side=preprocessing.min_side).image)
+        pixels = preprocessing(self.load(source, min_side=preprocessing.min_side).image)
         embedding = self.encoder.embed(pixels[None])
         cell = int(self.bundle.ranker.rank(embedding).cell[0, 0])
         direction = answer_direction(self.bundle.ranker.heads, embedding[0], cell)

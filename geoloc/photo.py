@@ -60,6 +60,7 @@ def load(
     name: str | None = None,
     min_side: int | None = None,
     known: Container[str] = (),
+    most_megapixels: int = MOST_MEGAPIXELS,
 ) -> Photo:
     """Decode a photo; of an animation the first frame.
 
@@ -69,6 +70,7 @@ def load(
         min_side: the short side that suffices, in pixels. A JPEG is then decoded at 1/2, 1/4 or 1/8
             of its size, which is several times quicker, so that it keeps twice this side.
         known: sha256 of files whose pixels nobody needs: they get NO_PIXELS.
+        most_megapixels: larger pictures are refused by their header.
 
     Raises:
         FileError: the file cannot be opened.
@@ -76,7 +78,7 @@ def load(
     """
     called = _name(source, name)
     if isinstance(source, Image.Image):
-        _check_size(source, called)
+        _check_size(source, called, most_megapixels)
         image = _rgb_or_error(source, called)
         pixels = str(image.size).encode() + image.tobytes()
         return Photo(called, image, exif_of(source), hashlib.sha256(pixels).hexdigest())
@@ -84,6 +86,7 @@ def load(
         content = file.read()
     digest = hashlib.sha256(content).hexdigest()
     with _opened(io.BytesIO(content), called) as picture:
+        _check_size(picture, called, most_megapixels)
         exif = exif_of(picture)
         if digest in known:
             return Photo(called, NO_PIXELS, exif, digest)
@@ -190,11 +193,11 @@ def _opened(file: BinaryIO, name: str) -> Image.Image:
     return picture
 
 
-def _check_size(picture: Image.Image, name: str) -> None:
+def _check_size(picture: Image.Image, name: str, most: int = MOST_MEGAPIXELS) -> None:
     width, height = picture.size
-    if width * height > MOST_MEGAPIXELS * 1_000_000:
+    if width * height > most * 1_000_000:
         raise PhotoError(
-            f"{name}: {width} x {height} pixels are more than {MOST_MEGAPIXELS} megapixels;"
+            f"{name}: {width} x {height} pixels are more than {most} megapixels;"
             " make it smaller first"
         )
     if min(width, height) < LEAST_SIDE_PX:

@@ -36,8 +36,8 @@ class Load(Protocol):
         source: Any,  # noqa: ANN401
         /,
         *,
-        min_side: int | None,
-        known: Container[str],
+        min_side: int | None = None,
+        known: Container[str] = (),
     ) -> photo.Photo:
         """Raises PhotoError."""
         ...

@@ -1,5 +1,6 @@
 """What importing costs, and in which direction imports point."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -43,6 +44,9 @@ def test_imports_point_right_only():
         ("geoloc.batch.run", TRAINING | {"faiss", "onnxruntime", "ray", "fsspec"}),
         ("demo.view", TRAINING - {"plotly"}),
         ("demo.app", TRAINING),
+        ("demo.serve", HEAVY | {"numpy", "fastapi", "uvicorn"}),
+        ("demo.api", TRAINING | {"faiss", "onnxruntime"}),
+        ("demo.served", TRAINING | {"faiss", "onnxruntime"}),
         ("training.cli", HEAVY | {"numpy", "pyarrow"}),
     ],
 )
@@ -55,3 +59,27 @@ def test_importing_loads_only_what_is_needed(module, unwanted):
 def test_public_names_are_importable():
     shown = run("import geoloc; print(*(getattr(geoloc, name) for name in geoloc.__all__))")
     assert shown.returncode == 0, shown.stderr
+
+
+def test_the_runtime_of_the_encoder_reports_to_nobody(tmp_path):
+    """ONNX Runtime keeps a session file for its reports, unless they are off before its import."""
+    code = (
+        "from geoloc import Geolocator; from PIL import Image;"
+        "Geolocator.from_bundle().locate(Image.new('RGB', (64, 64)))"
+    )
+    env = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    answered = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={
+            **env,
+            "TMPDIR": str(tmp_path),
+            "HOME": str(tmp_path),
+            "XDG_CACHE_HOME": str(tmp_path),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answered.returncode == 0, answered.stderr
+    assert [*tmp_path.rglob("*")] == []

@@ -1,7 +1,16 @@
 """An answer for pages and maps to show."""
 
 from geocells.sphere import haversine_km
-from geoloc.guess import Attribute, Candidate, Evidence, Exif, Guess, Place, RegionCell
+from geoloc.guess import (
+    Attribute,
+    Candidate,
+    Evidence,
+    Exif,
+    Guess,
+    Neighbour,
+    Place,
+    RegionCell,
+)
 
 SYDNEY = Place("AU", "Australia", "New South Wales", "Sydney", 1.2)
 HOBART = Place("AU", "Australia", "Tasmania", "Hobart", 0.4)
@@ -26,7 +35,16 @@ def make_guess(
             Candidate(-42.88, 147.33, 0.21, "AU-2", HOBART),
         ),
         region=(RegionCell("AU-1", 0.62, 0.5), RegionCell("AU-2", 0.21, 0.95)),
-        neighbours=(),
+        neighbours=(
+            Neighbour(
+                -33.86,
+                151.2,
+                0.91,
+                "https://photos.example/A_quay.jpg",
+                "CC BY 4.0",
+                "A Known Author",
+            ),
+        ),
         evidence=Evidence(
             ("AU", "New South Wales", "AU-1"),
             (Attribute("driving side", "left", 0.93),),

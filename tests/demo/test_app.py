@@ -1,113 +1,18 @@
-import shutil
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
 from demo import app
 from geoloc.errors import GeolocError
 
-gradio_client = pytest.importorskip("gradio_client", reason="the demo extra is not installed")
-
-CHROMIUM = shutil.which("chromium")
-WEBGL = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+pytest.importorskip("gradio", reason="the demo extra is not installed")
 
 
-@pytest.fixture
-def address(geolocator):
-    """The real server on a free port."""
-    page = app.build(geolocator)
-    app.launch(page, "127.0.0.1", None)
-    yield page.local_url
-    page.close()
+def test_uploads_are_deleted_within_minutes(geolocator):
+    page = app.build({"fake": geolocator})
+    assert page.delete_cache == (60, app.DELETED_AFTER_S)
+    assert app.DELETED_AFTER_S <= 300
+    assert not page.analytics_enabled
 
 
-def ask(address: str, photo: Path):
-    client = gradio_client.Client(address, verbose=False, analytics_enabled=False)
-    gallery = [{"image": gradio_client.handle_file(str(photo)), "caption": None}]
-    return client.predict(gallery, api_name="/locate")
-
-
-def test_the_server_answers_an_uploaded_photo(address, photo):
-    summary, figure, table, note = ask(address, photo)
-    assert summary.startswith("### Sydney, New South Wales, Australia")
-    assert figure["type"] == "plotly"
-    assert [row[1].split(",")[0] for row in table["data"]] == ["Sydney", "Hobart"]
-    assert "1,057 km" in note  # the original file arrived, with what it says about itself
-
-
-def test_uploads_are_kept_privately_and_deleted(geolocator, photo, tmp_path, monkeypatch):
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
-    page = app.build(geolocator)
-    app.launch(page, "127.0.0.1", None)
-    ask(page.local_url, photo)
-    (upload,) = tmp_path.glob("uploads/**/holiday.jpg")
-    page.close()
-    assert not upload.exists()
-    assert page.delete_cache[1] <= 300
-
-
-def test_an_unreadable_upload_is_named_and_the_server_lives_on(address, photo, tmp_path):
-    broken = tmp_path / "broken.jpg"
-    broken.write_text("not a picture")
-    summary, figure, table, _ = ask(address, broken)
-    assert "broken.jpg: not a picture" in summary
-    assert str(tmp_path) not in summary
-    assert figure is None
-    assert table["data"] == []
-    assert ask(address, photo)[0].startswith("### Sydney")
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed: apt-get install chromium")
-def test_a_person_drops_a_photo_and_nothing_leaves_the_machine(address, photo, tmp_path):
-    from playwright.sync_api import expect, sync_playwright
-
-    outside = []
-    with sync_playwright() as browsers:
-        browser = browsers.chromium.launch(executable_path=CHROMIUM, args=WEBGL)
-        page = browser.new_page(viewport={"width": 1280, "height": 1000})
-        page.on("request", lambda r: outside.append(r.url) if not local(r.url, address) else None)
-        page.goto(address)
-        page.locator("input[type=file]").first.set_input_files(photo)
-        expect(page.get_by_role("heading", name="Sydney, New South Wales")).to_be_visible()
-        page.locator(".maplibregl-canvas").wait_for(timeout=30_000)
-        page.wait_for_timeout(1500)  # the map draws itself in frames
-        page.screenshot(path=tmp_path / "page.png")
-        expect(page.get_by_role("link", name="OpenStreetMap").first).to_be_visible()
-        browser.close()
-    assert outside == []
-
-
-def local(url: str, address: str) -> bool:
-    return url.startswith((address, "data:", "blob:"))
-
-
-def test_a_taken_port_is_named(address, geolocator):
-    port = int(address.rstrip("/").rsplit(":", 1)[1])
-    with pytest.raises(GeolocError, match=f"port {port} cannot be used; choose another"):
-        app.launch(app.build(geolocator), "127.0.0.1", port)
-
-
-def test_without_gradio_it_says_so_in_one_line():
-    code = "import sys; sys.modules['gradio'] = None; from demo.app import main; main([])"
-    refused = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=Path(app.__file__).parents[1],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert refused.returncode == 2
-    assert refused.stderr == (
-        "geoloc-demo: gradio is not installed: run  pip install 'planet-geoloc[demo]'\n"
-    )
-
-
-@pytest.mark.parametrize("argv", [["--bundle", "no such bundle"], ["--port", "http"], ["--prot"]])
-def test_wrong_options_are_explained(argv, capsys):
-    with pytest.raises(SystemExit) as stopped:
-        app.main(argv)
-    assert stopped.value.code == 2
-    said = capsys.readouterr()
-    assert argv[0] in said.err + said.out or argv[1] in said.err + said.out
+def test_photos_of_a_game_that_cannot_be_read_stop_the_start(geolocator, tmp_path):
+    with pytest.raises(GeolocError, match=r"nowhere\.csv"):
+        app.build({"fake": geolocator}, game_photos=tmp_path / "nowhere.csv")

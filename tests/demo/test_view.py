@@ -1,107 +1,113 @@
-import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
-import shapely
 from answers import make_guess
 
-from demo import basemap, view
-from geocells.sphere import haversine_km
-from geoloc.guess import Exif
+from demo import reasons, view
+from demo.asking import Seen, Session
+from geoloc.errors import PhotoError
+from geoloc.guess import Attribute, Exif, Neighbour
 
 
 @pytest.mark.parametrize(
-    ("confidence", "said"),
+    ("confidence", "title", "said", "steps"),
     [
-        ("city", "### Sydney, New South Wales, Australia\nSure of the city"),
-        ("region", "### New South Wales, Australia\nSure of the region"),
-        ("country", "### Australia\nSure of the country"),
-        ("not sure", "### Where is this?\nNot sure"),
+        ("city", "Sydney, New South Wales, Australia", "Sure of the city", 4),
+        ("region", "New South Wales, Australia", "Sure of the region", 3),
+        ("country", "Australia", "Sure of the country", 2),
+        ("not sure", "Not sure where this is", "The best of its guesses: Sydney", 1),
     ],
 )
-def test_the_sentence_claims_no_more_than_the_calibration(confidence, said):
-    sentence = view.sentence(make_guess(confidence=confidence, radius_km=1234.4))
-    assert sentence.startswith(said)
-    assert "within 1,200 km" in sentence
+def test_the_headline_claims_no_more_than_the_calibration(confidence, title, said, steps):
+    shown = view.headline(make_guess(confidence=confidence, radius_km=1234.4))
+    assert f"<h2>{title}</h2>" in shown
+    assert said in shown
+    assert "within 1,200 km" in shown
+    assert shown.count('class="on"') == steps
+
+
+def test_what_was_known_and_how_many_photos_are_told():
+    guess = replace(make_guess(), photos=3, agreement=0.01, within="Australia")
+    shown = view.headline(guess)
+    assert "These 3 photos contradict each other" in shown
+    assert "One answer for 3 photos." in shown
+    assert "Known beforehand: Australia." in shown
+    assert "contradict" not in view.headline(replace(guess, agreement=0.4))
 
 
 def test_the_file_is_compared_and_not_believed():
     hobart = make_guess(exif=Exif(-42.88, 147.33, "2024-07-14T09:30:00"))
-    note = view.exif_note(hobart.exif, hobart.exif_distance_km)
-    assert "-42.88000, 147.33000" in note
-    assert "1,057 km" in note
-    assert "not used" in note
-    assert "2024-07-14 09:30:00" in note
-    assert view.exif_note(Exif(), None) == "The file says: no position."
+    panel = view.exif_panel(hobart.exif, hobart.exif_distance_km)
+    assert "This file holds a GPS position." in panel
+    assert "-42.88000, 147.33000" in panel
+    assert "1,057 km" in panel
+    assert "not used" in panel
+    assert "2024-07-14 09:30:00" in panel
+    assert "No GPS position in this file." in view.exif_panel(Exif(), None)
 
 
-def test_rows_are_ranked_and_link_to_maps():
-    first, second = view.rows(make_guess())
-    assert len(first) == len(view.HEADERS)
-    place = "Sydney, New South Wales, Australia"
-    assert first[:5] == ["1", place, "-33.8700", "151.2100", "62.0 %"]
-    assert second[0] == "2"
-    assert "https://www.openstreetmap.org/?mlat=-33.87000&mlon=151.21000" in first[5]
-    assert "query=-42.88000,147.33000" in second[5]
+def test_places_are_ranked_and_lead_to_other_maps():
+    table = view.places(make_guess())
+    first, second = table.partition("<tbody>")[2].split("<tr>")[1:]
+    assert "Sydney, New South Wales, Australia" in first
+    for part in ("-33.8700, 151.2100", "62.0 %", "12 km", "geo:-33.87000,151.21000"):
+        assert part in first
+    assert "https://www.openstreetmap.org/?mlat=-33.87000&amp;mlon=151.21000" in first
+    assert "query=-42.88000,147.33000" in second
+    assert "12 km" not in second  # only the answer has a radius
 
 
-def test_the_map_shows_region_circle_pins_and_the_files_own_position(cells):
-    guess = make_guess(exif=Exif(-42.88, 147.33))
-    region, circle, pins, file = view.map_figure(guess, cells).data
-    assert list(region.locations) == ["AU-1", "AU-2"]
-    assert list(region.z) == [0.62, 0.21]
-    ring = np.stack([circle.lat, circle.lon], axis=-1)
-    assert haversine_km(ring, [guess.lat, guess.lon]) == pytest.approx(guess.radius_km)
-    assert (pins.lat[-1], pins.lon[-1]) == (guess.lat, guess.lon)
-    assert pins.marker.size[-1] > pins.marker.size[0]
-    assert (file.lat[0], file.lon[0]) == (-42.88, 147.33)
-    assert len(view.map_figure(make_guess(), cells).data) == 3
+NASTY = "<img src=x onerror=alert(1)>\"'"
 
 
-@pytest.mark.parametrize("radius_km", [0.3, 12.0, 800.0, 9000.0])
-@pytest.mark.parametrize(("lat", "lon"), [(-33.87, 151.21), (-16.8, 179.97), (78.2, -179.9)])
-def test_the_map_opens_on_the_answer_anywhere_on_earth(cells, lat, lon, radius_km):
-    guess = make_guess(lat=lat, lon=lon, radius_km=radius_km)
-    south, west, north, east = view.window(guess)
-    assert -85 <= south < lat < north <= 85
-    assert west < lon < east <= west + 360
-    figure = view.map_figure(guess, cells)
-    assert np.abs(np.diff(figure.data[1].lon)).max() < 180  # no line across the whole map
-    assert figure.layout.map.zoom > -1
+def test_nothing_from_files_or_bundles_becomes_markup():
+    place = replace(make_guess().place, town=NASTY)
+    guess = make_guess()
+    candidates = tuple(replace(candidate, place=place) for candidate in guess.candidates)
+    known = Neighbour(0.0, 0.0, 0.5, f"https://example.org/{NASTY}", NASTY, NASTY)
+    evidence = replace(guess.evidence, attributes=(Attribute(NASTY, NASTY, 0.5),))
+    guess = replace(
+        guess, place=place, candidates=candidates, neighbours=(known,), evidence=evidence,
+        within=NASTY,
+    )  # fmt: skip
+    seen = (
+        Seen(Path(NASTY), PhotoError(NASTY), ""),
+        Seen(Path(NASTY), PhotoError(NASTY), "data:image/jpeg;base64,"),
+    )
+    session = Session("fake", seen, np.empty((0, 4)), (guess,), True)
+    for shown in (
+        view.headline(guess), view.places(guess), view.strip(session), view.notice(NASTY),
+        view.picture(replace(session, shown=1)), view.unreadable(PhotoError(NASTY)),
+        reasons.attributes(guess), reasons.neighbours(guess),
+    ):  # fmt: skip
+        assert "<img src=x" not in shown
+        assert NASTY not in shown
 
 
-def test_the_map_needs_no_network(cells):
-    drawn = view.map_figure(make_guess(), cells).to_json()
-    assert "http" not in drawn
-    assert "token" not in drawn
-    assert len(drawn) < 6_000_000
+def test_known_photos_are_credited():
+    guess = make_guess()
+    shown = reasons.neighbours(guess)
+    assert 'href="https://photos.example/A_quay.jpg"' in shown
+    assert "A Known Author, CC BY 4.0" in shown
+    repository = Neighbour(1.0, 2.0, 0.5, "github.com/me/walks@0a1b:photos/x_y.jpg", "CC0", "")
+    script = Neighbour(1.0, 2.0, 0.5, "javascript:alert(1)", "", "")
+    shown = reasons.neighbours(replace(guess, neighbours=(repository, script)))
+    assert ">x y.jpg<" in shown
+    assert "CC0, github.com/me/walks" in shown
+    assert "<a " not in shown
+    assert reasons.neighbours(replace(guess, neighbours=())) == ""
 
 
-def shape_of(style: dict, source: str) -> shapely.Geometry:
-    shapes = style["sources"][source]["data"]["features"]
-    parts = shapely.from_geojson([json.dumps(shape["geometry"]) for shape in shapes])
-    return shapely.union_all(shapely.make_valid(parts))
-
-
-def test_the_basemap_is_finer_where_the_map_opens():
-    style = basemap.style((-34.2, 150.7, -33.5, 151.6))
-    assert {layer["source"] for layer in style["layers"][1:]} == set(style["sources"])
-    inland, ocean = shapely.Point(151.0, -33.8), shapely.Point(151.35, -33.9)
-    for source in ("world", "land"):
-        assert shapely.covers(shape_of(style, source), inland)
-    assert not shapely.covers(shape_of(style, "land"), ocean)
-    assert shapely.covers(shape_of(style, "sea").buffer(1e-3), shape_of(style, "land"))
-    edge = shapely.LineString([(149.8, -35.1), (149.8, -32.6)])
-    assert shape_of(style, "borders").intersection(edge.buffer(1e-3)).length < 0.1
-
-
-def test_wide_maps_draw_the_world_once():
-    assert list(basemap.style((-80, -180, 80, 180))["sources"]) == ["world"]
-    assert list(basemap.style((-17, 179.5, -16, 180.5))["sources"]) == ["world"]
-
-
-def test_photos_that_contradict_each_other_are_told():
-    guess = replace(make_guess(), photos=3, agreement=0.01)
-    assert "These 3 photos contradict each other" in view.sentence(guess)
-    assert "contradict" not in view.sentence(replace(guess, agreement=0.4))
+def test_what_maps_say_is_not_taken_for_what_the_photo_tells():
+    guess = make_guess()
+    shown = reasons.attributes(guess)
+    assert "93.0 %" in shown
+    assert "From maps, not read from the photo." in shown
+    assert "Australia/Sydney" in shown
+    climate = (*guess.evidence.attributes, Attribute("climate", "Cfa", 0.6))
+    climate += (Attribute("elevation", "120 m"),)
+    shown = reasons.attributes(replace(guess, evidence=replace(guess.evidence, attributes=climate)))
+    assert "From maps" not in shown
+    assert "120 m" in shown

@@ -47,6 +47,11 @@ def test_file_is_geoparquet(table, tmp_path):
     assert len(geopandas.read_parquet(path, bbox=(168, -47, 172, -43))) == 1
 
 
+def test_no_rows_are_a_table_too(table):
+    assert len(table.take([])) == 0
+    assert table.take([1]).cell_id.tolist() == [table.cell_id[1]]
+
+
 def test_locate(table):
     assert len(table) == 3
     assert table.locate([(-17, 179), (-17, 180), (-17, -179), (-47, 170)]).tolist() == [0, 1, 1, 2]

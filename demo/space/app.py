@@ -1,0 +1,15 @@
+"""The demo as a Space, for strangers: `python app.py`."""
+
+import os
+
+from demo.serve import serve
+
+PROXIES = "10.0.0.0/8"
+"""Who is asking is what the proxies in front of a Space say; nobody else is believed."""
+
+if __name__ == "__main__":
+    os.environ.setdefault("FORWARDED_ALLOW_IPS", PROXIES)
+    port = int(os.environ.get("PORT", "7860"))
+    raise SystemExit(
+        serve(host="0.0.0.0", port=port, rate_limit=120, max_precision_km=25.0, upload_mb=32)
+    )

@@ -1,0 +1,18 @@
+// Buttons that copy what they carry.
+element.addEventListener("click", async event => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  const text = button.dataset.copy;
+  if (navigator.clipboard) await navigator.clipboard.writeText(text);
+  else {                                     // browsers have no clipboard on plain http
+    const field = document.createElement("textarea");
+    field.value = text;
+    document.body.append(field);
+    field.select();
+    document.execCommand("copy");
+    field.remove();
+    button.focus();
+  }
+  button.textContent = "Copied";
+  setTimeout(() => { button.textContent = "Copy"; }, 1500);
+});

@@ -1,0 +1,51 @@
+// Buttons of the map: back to the answer, the whole world, draw a box.
+const plot = () => document.querySelector("#world .js-plotly-plot");
+const WORLD = [-58, -179, 78, 179], TILE = 512;
+const northing = lat => Math.asinh(Math.tan(lat * Math.PI / 180)) / (2 * Math.PI);
+
+function fit(window) {                        // south, west, north, east
+  const [south, west, north, east] = window, box = plot().getBoundingClientRect();
+  const across = box.width / ((east - west) / 360), up = box.height / (northing(north) - northing(south));
+  const middle = (northing(north) + northing(south)) / 2;
+  return Plotly.relayout(plot(), {
+    "map.center": {lat: Math.atan(Math.sinh(middle * 2 * Math.PI)) * 180 / Math.PI, lon: (west + east) / 2},
+    "map.zoom": Math.log2(Math.min(across, up) / TILE)});
+}
+
+function drawn() {                            // resolves when the plot shows the current answer
+  const wanted = JSON.stringify(props.value);
+  return new Promise(resolve => {
+    const timer = setInterval(() => {
+      if (JSON.stringify(plot()?.layout?.meta) !== wanted || !plot()._fullLayout?.map?._subplot) return;
+      clearInterval(timer);
+      resolve();
+    }, 50);
+    setTimeout(() => clearInterval(timer), 60000);   // a browser without WebGL draws no map
+  });
+}
+
+const show = () => { if (props.value) drawn().then(() => fit(props.value)); };
+watch("value", show);
+show();                                       // the first answer comes before this is loaded
+
+if (!document.createElement("canvas").getContext("webgl")) {
+  document.querySelector("#world").hidden = true;
+  element.querySelector(".tools").innerHTML = "<p>This browser draws no map: WebGL is switched off.</p>";
+}
+
+const button = name => element.querySelector(`[data-tool=${name}]`);
+button("answer")?.addEventListener("click", () => fit(props.value));
+button("world")?.addEventListener("click", () => fit(WORLD));
+button("box")?.addEventListener("click", () => {
+  const gd = plot(), draw = button("box").getAttribute("aria-pressed") !== "true";
+  button("box").setAttribute("aria-pressed", draw);
+  Plotly.relayout(gd, {dragmode: draw ? "select" : "pan", selections: []});
+  gd.removeAllListeners("plotly_selected");
+  gd.on("plotly_selected", event => {
+    if (!event?.range?.map) return;
+    const [[west, north], [east, south]] = event.range.map;
+    button("box").setAttribute("aria-pressed", "false");
+    trigger("apply", {south: Math.min(south, north), north: Math.max(south, north),
+                      west: Math.min(west, east), east: Math.max(west, east)});
+  });
+});

@@ -1,0 +1,105 @@
+"""A real server whose answers tell which photo they are about, so that a mix-up is seen.
+
+Run as a process: its only argument is JSON with `limits`, `api_key`, `page` and `slow_s`.
+"""
+
+import json
+import logging
+import signal
+import sys
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import shapely
+from answers import make_guess
+from PIL import Image
+
+from demo import api, confined, serve
+from demo.app import build
+from demo.limits import Limits
+from demo.served import ServedGeolocator
+from geocells.table import CellTable
+from geoloc.encoder import EncoderSpec, Preprocessing
+
+SIDE = 32
+
+
+class ColourEncoder:
+    """The mean colour of a photo, 0..1, not quickly."""
+
+    spec = EncoderSpec("fake", "colour", "", 3, Preprocessing(SIDE, (0, 0, 0), (1, 1, 1)))
+
+    def __init__(self, slow_s: float = 0.0) -> None:
+        self.slow_s, self.batches = slow_s, []
+
+    def embed(self, pixels):
+        self.batches.append(len(pixels))
+        time.sleep(self.slow_s)
+        return pixels.mean(axis=(2, 3))
+
+
+class ColourGeolocator(ServedGeolocator):
+    """Says where a photo was taken by its colour: red is the latitude, green the longitude."""
+
+    def __init__(self, slow_s: float = 0.0, megapixels: int = 64) -> None:
+        cells = CellTable(
+            cell_id=np.array(["AU-1", "AU-2"]),
+            country=np.array(["AU", "AU"]),
+            region=np.array(["New South Wales", "Tasmania"]),
+            region_id=np.array(["AU/NSW", "AU/TAS"]),
+            centroids=np.array([[-33.9, 151.2], [-42.9, 147.3]]),
+            polygon=np.array([shapely.box(150, -35, 152, -33), shapely.box(145, -44, 149, -41)]),
+            count=np.array([5000, 40]),
+        )
+        gallery = SimpleNamespace(
+            members=range(2), clusters=SimpleNamespace(latlon=cells.centroids)
+        )
+        bundle = SimpleNamespace(
+            name="fake",
+            cells=cells,
+            encoder_spec=ColourEncoder.spec,
+            ranker=SimpleNamespace(gallery=gallery),
+        )
+        self.colours = ColourEncoder(slow_s)
+        super().__init__(bundle, self.colours, megapixels)
+
+    def guess(self, embeddings, photos, top=5, known=None):
+        return [
+            make_guess(*where_of(colour), photo=photo.name, exif=photo.exif)
+            for colour, photo in zip(embeddings, photos, strict=True)
+        ]
+
+
+def where_of(colour) -> tuple[float, float]:
+    return float(colour[0]) * 80.0, float(colour[1]) * 170.0
+
+
+def photo_of(number: int) -> Image.Image:
+    """One colour for each number below 256, all of them different."""
+    return Image.new("RGB", (48, 40), (number, 255 - number, (number * 37) % 256))
+
+
+def place_of(number: int) -> tuple[float, float]:
+    return where_of((number / 255.0, (255 - number) / 255.0))
+
+
+def main() -> None:
+    options = json.loads(sys.argv[1])
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("geoloc.service").setLevel(logging.INFO)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    limits = Limits(**options.get("limits", {}))
+    with serve._listener("127.0.0.1", 0) as listener, confined.private_folder(limits.keep_s):
+        fake = ColourGeolocator(options.get("slow_s", 0.0), limits.megapixels)
+        page = build({"fake": fake}) if options.get("page") else None
+        service = api.create(
+            {"fake": fake}, limits=limits, api_key=options.get("api_key"), page=page
+        )
+        confined.refuse_connections()
+        serve._answer(service, listener)
+        print("calls of the encoder:", len(fake.colours.batches), flush=True)
+
+
+if __name__ == "__main__":
+    main()
