@@ -36,7 +36,7 @@ NotNegative = Parameter(validator=validators.Number(gte=0))
 @app.default
 def serve(
     *,
-    bundle: Annotated[Sequence[str], Parameter(negative=())] = ("starter",),
+    bundle: Annotated[Sequence[str], Parameter(negative=())] = (),
     host: str = "127.0.0.1",
     port: Annotated[int, Parameter(validator=validators.Number(gte=0, lte=65535))] = 7860,
     page: bool = True,
@@ -51,7 +51,8 @@ def serve(
     the header X-API-Key. Stopping (Ctrl-C, SIGTERM) finishes what was accepted.
 
     Args:
-        bundle: name of an embedded bundle, or the path of your own; several to choose from.
+        bundle: a name that `geoloc bundle list` knows, or a path; several to choose. By default
+            the world model where it is installed, else the starter.
         host: address to listen on; 0.0.0.0 lets others in.
         port: port to listen on; 0 takes a free one.
         page: serve the page as well as the API.
@@ -100,9 +101,10 @@ def _load(names: Sequence[str], limits: Limits) -> "dict[str, Geolocator]":
 
     from demo.served import ServedGeolocator
     from geoloc import bundle as bundles
+    from geoloc import installed
 
     geolocators: dict[str, Geolocator] = {}
-    for name in names:
+    for name in names or (installed.best(),):
         loaded = bundles.load(name)
         if loaded.name in geolocators:
             raise GeolocError(f"{name}: a second bundle {loaded.name!r}; rename one of them")
