@@ -78,7 +78,7 @@ def play(
     html
         Write an animated replay of some games: one HTML file that loads nothing.
     """
-    from geoloc.choice import choose
+    from geoloc import installed
     from geoloc.errors import GeolocError
 
     try:
@@ -90,7 +90,7 @@ def play(
         else:
             tournament = _held(
                 places, player, mode, rules, rounds=rounds, games=games, views=views, draw=draw,
-                map_file=map, seconds=seconds, bundle=bundle or choose(), seed=seed,
+                map_file=map, seconds=seconds, bundle=bundle or installed.best(), seed=seed,
             )  # fmt: skip
         _show(tournament, out, html)
     except GeolocError as error:

@@ -61,7 +61,7 @@ def geoclip(
     progress = Progress()
     try:
         require("torch", "open_clip", "onnx", "onnxruntime", "faiss", "sklearn")
-        from training.embed import default_cache
+        from geoloc.cache import default_cache
         from training.world.build import WorldConfig, build_world
 
         with progress:

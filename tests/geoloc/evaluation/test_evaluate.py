@@ -42,7 +42,7 @@ def report(library, photo_folder):
     """The starter bundle on these photos."""
     out = library / "starter.html"
     done = geoloc("evaluate", library / "mine.csv", "--images", photo_folder, "-o", out,
-                  "--resamples", 100)  # fmt: skip
+                  "--resamples", 100, "--bundle", "starter")  # fmt: skip
     return done, out
 
 
