@@ -3,7 +3,12 @@ const plot = () => document.querySelector("#world .js-plotly-plot");
 const WORLD = [-58, -179, 78, 179], TILE = 512;
 const northing = lat => Math.asinh(Math.tan(lat * Math.PI / 180)) / (2 * Math.PI);
 
+let shown = null;                             // where the map was sent; null after a hand moved it
+for (const hand of ["pointerdown", "wheel"])
+  document.querySelector("#world").addEventListener(hand, () => { shown = null; }, {passive: true});
+
 function fit(window) {                        // south, west, north, east
+  shown = window;
   const [south, west, north, east] = window, box = plot().getBoundingClientRect();
   const across = box.width / ((east - west) / 360), up = box.height / (northing(north) - northing(south));
   const middle = (northing(north) + northing(south)) / 2;
@@ -24,7 +29,16 @@ function drawn() {                            // resolves when the plot shows th
   });
 }
 
-const show = () => { if (props.value) drawn().then(() => fit(props.value)); };
+// The page may give the plot its figure once more at any time, which opens on its own window.
+function stay() {
+  plot().removeAllListeners("plotly_react");
+  plot().on("plotly_react", () => { if (shown) fit(shown); });
+}
+
+function show() {
+  shown = null;
+  if (props.value) drawn().then(() => { stay(); if (!shown) fit(props.value); });
+}
 watch("value", show);
 show();                                       // the first answer comes before this is loaded
 
@@ -38,8 +52,8 @@ button("answer")?.addEventListener("click", () => fit(props.value));
 button("world")?.addEventListener("click", () => fit(WORLD));
 button("box")?.addEventListener("click", () => {
   const gd = plot(), draw = button("box").getAttribute("aria-pressed") !== "true";
-  button("box").setAttribute("aria-pressed", draw);
-  Plotly.relayout(gd, {dragmode: draw ? "select" : "pan", selections: []});
+  Plotly.relayout(gd, {dragmode: draw ? "select" : "pan", selections: []})
+    .then(() => button("box").setAttribute("aria-pressed", draw));   // from here on the map draws
   gd.removeAllListeners("plotly_selected");
   gd.on("plotly_selected", event => {
     if (!event?.range?.map) return;

@@ -113,8 +113,10 @@ ZOOM = (
 
 
 def zoomed(page, condition):
-    """Wait until the map itself has been moved; it follows in frames of its own."""
-    page.wait_for_function(f"{ZOOM} {condition}")
+    """Wait until the map itself has been moved, and stays; it follows in frames of its own."""
+    for _ in range(2):
+        page.wait_for_function(f"{ZOOM} {condition}")
+        page.wait_for_timeout(1500)  # what is explained after the answer may give the map again
 
 
 def drawn(page):
@@ -250,6 +252,27 @@ def test_what_is_known_counts_at_once_without_looking_again(visit, asked, plain)
     assert asked.encoder.looked == looked
 
 
+def draw_a_box(page, first, last):
+    """Drag from one corner, (longitude, latitude), to the other as a hand does."""
+    corners = page.evaluate(
+        """corners => {
+          const plot = document.querySelector("#world .js-plotly-plot");
+          const box = plot.getBoundingClientRect(), map = plot._fullLayout.map._subplot.map;
+          return corners.map(corner => {
+            const at = map.project(corner);
+            return [box.left + at.x, box.top + at.y];
+          });
+        }""",
+        [first, last],
+    )
+    middle = np.mean(corners, axis=0)
+    for at, act in ((corners[0], page.mouse.down), (middle, None), (corners[1], page.mouse.up)):
+        page.mouse.move(*at)
+        page.wait_for_timeout(500)  # plotly looks at where the hand is now and then
+        if act:
+            act()
+
+
 def test_a_box_is_drawn_on_the_map(visit, plain):
     page = visit(height=1200, drawn=True)  # all of the map is on the screen
     give(page, plain)
@@ -259,22 +282,7 @@ def test_a_box_is_drawn_on_the_map(visit, plain):
     draw = page.get_by_role("button", name="Draw a box")
     draw.click()
     expect(draw).to_have_attribute("aria-pressed", "true")
-    corners = page.evaluate(
-        """() => {
-          const plot = document.querySelector("#world .js-plotly-plot");
-          const box = plot.getBoundingClientRect(), map = plot._fullLayout.map._subplot.map;
-          return [[144, -40], [150, -45]].map(corner => {
-            const at = map.project(corner);
-            return [box.left + at.x, box.top + at.y];
-          });
-        }"""
-    )
-    middle = np.mean(corners, axis=0)
-    for at, act in ((corners[0], page.mouse.down), (middle, None), (corners[1], page.mouse.up)):
-        page.mouse.move(*at)
-        page.wait_for_timeout(500)  # plotly looks at where the hand is now and then
-        if act:
-            act()
+    draw_a_box(page, (144, -40), (150, -45))
     expect(page.get_by_role("heading", name=HOBART)).to_be_visible()
     south, west, north, east = (
         float(page.get_by_label(name, exact=True).input_value())

@@ -48,17 +48,24 @@ def test_answers_survive_the_way_through_json(quick, folder):
     assert Guess.from_dict(json.loads(json.dumps(guess.to_dict()))) == guess
 
 
-def killed_after(seconds, work):
-    """Run `work` in a process of its own, and kill that."""
+def killed_after(seconds, work, parts, out):
+    """Run `work` in a process of its own; kill that `seconds` after so many parts are written."""
     child = os.fork()
     if child == 0:
         try:
             work()
         finally:
             os._exit(0)
+    waits = time.monotonic() + 60
+    while written(out) < parts and time.monotonic() < waits:
+        time.sleep(0.0005)
     time.sleep(seconds)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
+
+
+def written(out):
+    return len(list(out.parent.glob(f"{out.name}.work/parts/*.zst")))
 
 
 def test_killed_at_twenty_moments_it_goes_on_to_the_same_bytes(quick, folder, tmp_path):
@@ -74,8 +81,11 @@ def test_killed_at_twenty_moments_it_goes_on_to_the_same_bytes(quick, folder, tm
     for moment in range(20):
         out = tmp_path / f"killed{moment}" / "out.jsonl"
         out.parent.mkdir()
-        killed_after(rng.uniform(0, 1.2 * lasts), lambda out=out: answer([folder], out))
-        kept.append(len(list(out.parent.glob("out.jsonl.work/parts/*.zst"))))
+        # Every other one in the middle, however long it takes to get there on this machine.
+        seconds = rng.uniform(0, 1.2 * lasts / (1 if moment % 2 else 12))
+        parts = 0 if moment % 2 else rng.integers(1, 7)
+        killed_after(seconds, lambda out=out: answer([folder], out), parts, out)
+        kept.append(written(out))
         answer([folder], out)
         assert sorted(out.read_bytes().splitlines()) == wanted
         assert len(failed(out)) == 1
