@@ -92,6 +92,7 @@ def load(
             return Photo(called, NO_PIXELS, exif, digest)
         if picture.format in ("JPEG", "MPO"):
             _check_complete(content, called)
+            picture.decodermaxblock = len(content)  # in one go: threads wait for each other between
             if min_side:
                 picture.draft(None, (2 * min_side, 2 * min_side))
         return Photo(called, _rgb_or_error(picture, called), exif, digest)
@@ -223,7 +224,7 @@ def _check_complete(jpeg: bytes, name: str) -> None:
     while jpeg[at : at + 1] == b"\xff" and jpeg[at + 1 : at + 2] != b"\xda":
         padding = jpeg[at + 1 : at + 2] == b"\xff"
         at += 1 if padding else 2 + int.from_bytes(jpeg[at + 2 : at + 4])
-    if jpeg.find(b"\xff\xd9", at) < 0:
+    if jpeg.rfind(b"\xff\xd9", at) < 0:
         raise PhotoError(f"{name}: damaged picture (its end is missing); copy it again")
 
 
