@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 
 from geoloc.errors import FileError, PhotoError
 from geoloc.exif import exif_of
@@ -155,10 +155,8 @@ def _explained(name: str) -> Iterator[None]:
     except IsADirectoryError as error:
         raise FileError(f"{name}: is a folder; give the photos in it") from error
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise FileError(
-            f"{name}: cannot be opened ({reason}); check its path and permissions"
-        ) from error
+        reason = f"cannot be opened ({getattr(error, 'strerror', None) or error})"
+        raise FileError(f"{name}: {reason}; check its path and permissions") from error
 
 
 def _file(source: str | os.PathLike[str] | bytes | BinaryIO) -> BinaryIO:
@@ -175,7 +173,7 @@ _NO_LIMIT = 2**62
 """Not None: other threads multiply the limit while it is set."""
 
 
-def _opened(file: BinaryIO, name: str) -> Image.Image:
+def _opened(file: BinaryIO, name: str) -> ImageFile.ImageFile:
     """A picture whose header is readable and whose size is sane."""
     start = file.read(12)
     file.seek(0)
