@@ -12,8 +12,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from demo import app, placed
-from demo.theme import appearance
+from demo.page import app
+from demo.page.game import photos
+from demo.page.theme import appearance
 
 EXAMPLE = 3
 """Machu Picchu, which the starter bundle recognises once it is told the country."""
@@ -26,7 +27,7 @@ def main(target: Path) -> None:
     """Serve the page, answer an example as a visitor would, and photograph the page."""
     from playwright.sync_api import sync_playwright
 
-    from geoloc.locator import Geolocator
+    from geoloc.geolocator import Geolocator
 
     page = app.build({"starter": Geolocator.from_bundle("starter")})
     page.launch(**appearance(), prevent_thread_lock=True, quiet=True)
@@ -39,7 +40,7 @@ def main(target: Path) -> None:
         visit.goto(page.local_url)
         with visit.expect_file_chooser() as chooser:
             visit.get_by_role("button", name="Choose photos").click()
-        chooser.value.set_files(placed.read(placed.EXAMPLES)[EXAMPLE].file)
+        chooser.value.set_files(photos.read(photos.EXAMPLES)[EXAMPLE].file)
         visit.locator("table.places").wait_for()
         visit.get_by_role("radio", name="Country or region").check()
         country = visit.get_by_label("Which country or region")

@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from geocells.boundaries import DATA, StrArray, country_table, load_boundaries
+from geocells.borders.hierarchy import DATA, country_table, embedded_boundaries
 from geocells.columns import to_numbers, to_strings
 from geocells.places import OPEN_SEA_KM, towns
-from geocells.sphere import FloatArray, check_latlon
+from geocells.sphere import check_latlon
+from geocells.types import BoolArray, Float64Array, Int64Array, StrArray
 
 POPULATION_RADIUS_KM = 10.0
 
@@ -63,7 +64,7 @@ def koppen(latlon: npt.ArrayLike) -> StrArray:
     return np.array(["", *KOPPEN_CLASSES, ""], dtype=object)[value]
 
 
-def climatology(latlon: npt.ArrayLike) -> dict[str, FloatArray]:
+def climatology(latlon: npt.ArrayLike) -> dict[str, Float64Array]:
     """Temperature and rain of ERA5, mean of 2000-2025, at 0.25 degrees, on land and sea.
 
     Returns:
@@ -83,22 +84,22 @@ def climatology(latlon: npt.ArrayLike) -> dict[str, FloatArray]:
     return {name: _node(grid[key], points) * unit for name, (key, unit) in names.items()}
 
 
-def elevation_m(latlon: npt.ArrayLike) -> FloatArray:
+def elevation_m(latlon: npt.ArrayLike) -> Float64Array:
     """Metres above the sea by ETOPO5 (5 minutes); the sea floor counts down to -450."""
     return _node(_grids("elevation.npz")["z"], check_latlon(latlon))
 
 
-def is_land(latlon: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+def is_land(latlon: npt.ArrayLike) -> BoolArray:
     """Whether a coordinate is on land or inland water rather than sea (GLOBE, 30 seconds)."""
     points = check_latlon(latlon)
     packed = _grids("land.npz")["land"].astype(np.uint8, copy=False)
     row, column = _cell(points, packed.shape[0], packed.shape[1] * 8)
     shift = (7 - column % 8).astype(np.uint8)
-    bits: npt.NDArray[np.bool_] = (packed[row, column // 8] >> shift) & 1 == 1
+    bits: BoolArray = (packed[row, column // 8] >> shift) & 1 == 1
     return bits
 
 
-def population_per_km2(latlon: npt.ArrayLike) -> FloatArray:
+def population_per_km2(latlon: npt.ArrayLike) -> Float64Array:
     """People of the towns within 10 km (GeoNames), per square kilometre.
 
     A measure of how urban a place is rather than a census: GeoNames counts some quarters again
@@ -113,7 +114,7 @@ def population_per_km2(latlon: npt.ArrayLike) -> FloatArray:
 
 def driving_side(latlon: npt.ArrayLike) -> StrArray:
     """Side of the road, "left" or "right"; "" on the open sea and where nobody drives."""
-    country = load_boundaries().country
+    country = embedded_boundaries().country
     row = country.locate(latlon, max_km=OPEN_SEA_KM)
     return np.append(country_driving_side(country.codes), "")[row]
 
@@ -151,7 +152,7 @@ def time_zone(latlon: npt.ArrayLike) -> StrArray:
 _SYMBOLS = 56 * 56
 
 
-def _symbol(text: npt.NDArray[np.uint8], position: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _symbol(text: npt.NDArray[np.uint8], position: Int64Array) -> Int64Array:
     """Two characters of base 56 as a number."""
     first = text[position].astype(np.int64)
     return 56 * first + text[position + 1].astype(np.int64) - 1995
@@ -178,22 +179,20 @@ def _grids(name: str) -> dict[str, npt.NDArray[np.generic]]:
         return {key: stored[key] for key in stored.files}
 
 
-def _cell(
-    points: FloatArray, rows: int, columns: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def _cell(points: Float64Array, rows: int, columns: int) -> tuple[Int64Array, Int64Array]:
     """Row and column of the square around each point; rows from the north, columns from -180."""
     row = np.clip((90.0 - points[:, 0]) / 180.0 * rows, 0, rows - 1)
     column = np.floor((points[:, 1] + 180.0) / 360.0 * columns) % columns
     return row.astype(np.int64), column.astype(np.int64)
 
 
-def _square(raster: npt.NDArray[np.uint8], points: FloatArray) -> npt.NDArray[np.uint8]:
+def _square(raster: npt.NDArray[np.uint8], points: Float64Array) -> npt.NDArray[np.uint8]:
     """Value of the square that covers each point."""
     row, column = _cell(points, *raster.shape)
     return raster[row, column]
 
 
-def _node(raster: npt.NDArray[np.generic], points: FloatArray) -> FloatArray:
+def _node(raster: npt.NDArray[np.generic], points: Float64Array) -> Float64Array:
     """Value at the nearest node of a grid with nodes on both poles."""
     rows, columns = raster.shape
     row = np.rint((90.0 - points[:, 0]) / 180.0 * (rows - 1)).astype(np.int64)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from geocells.polygons import GeometryArray
+from geocells.types import GeometryArray
 
 
 def read_parquet(path: Any) -> pa.Table:  # noqa: ANN401

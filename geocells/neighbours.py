@@ -6,9 +6,9 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from geocells.sphere import EARTH_RADIUS_KM, FloatArray, dot, haversine_km, unit_vectors
+from geocells.sphere import EARTH_RADIUS_KM, dot, haversine_km, unit_vectors
+from geocells.types import Float64Array, IndexArray
 
 _BRUTE_FORCE_PAIRS = 4_000_000
 """Up to here a matrix product is quicker than importing scipy and building a tree."""
@@ -17,23 +17,21 @@ _BRUTE_FORCE_PAIRS = 4_000_000
 class NearestVectors:
     """Directions that can be searched from anywhere; chords order like distances on the sphere."""
 
-    def __init__(self, xyz: FloatArray) -> None:
+    def __init__(self, xyz: Float64Array) -> None:
         """Take the (M, 3) vectors to search among, of length 1 or a little less."""
         self._xyz = xyz
 
-    def search(self, xyz: FloatArray, k: int = 1) -> npt.NDArray[np.intp]:
+    def search(self, xyz: Float64Array, k: int = 1) -> IndexArray:
         """Indices (N, k) of the k nearest to each of (N, 3) unit vectors, nearest first."""
         if "_tree" not in self.__dict__ and len(xyz) * len(self._xyz) <= _BRUTE_FORCE_PAIRS:
             cosines = dot(xyz[:, None], self._xyz)
             index = np.argpartition(-cosines, k - 1, axis=1)[:, :k]
             order = np.argsort(-np.take_along_axis(cosines, index, axis=1), axis=1)
             return np.take_along_axis(index, order, axis=1)
-        nearest: npt.NDArray[np.intp] = self._tree.query(xyz, k=np.arange(1, k + 1))[1]
+        nearest: IndexArray = self._tree.query(xyz, k=np.arange(1, k + 1))[1]
         return nearest
 
-    def within(
-        self, xyz: FloatArray, chord: float
-    ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    def within(self, xyz: Float64Array, chord: float) -> tuple[IndexArray, IndexArray]:
         """All pairs of (N, 3) unit vectors and unit vectors of here that are so near.
 
         Returns:
@@ -51,7 +49,7 @@ class NearestVectors:
         return _kd_tree(self._xyz)
 
 
-def _kd_tree(xyz: FloatArray) -> Any:  # noqa: ANN401
+def _kd_tree(xyz: Float64Array) -> Any:  # noqa: ANN401
     from scipy.spatial import KDTree
 
     # an unbalanced tree is built in half the time and queried as fast
@@ -61,12 +59,12 @@ def _kd_tree(xyz: FloatArray) -> Any:  # noqa: ANN401
 class NearestPoints:
     """Points that can be searched from anywhere."""
 
-    def __init__(self, latlon: FloatArray) -> None:
+    def __init__(self, latlon: Float64Array) -> None:
         """Take the (M, 2) degrees to search among."""
         self.latlon = latlon
         self._vectors = NearestVectors(unit_vectors(latlon))
 
-    def query(self, latlon: FloatArray, k: int = 1) -> tuple[FloatArray, npt.NDArray[np.intp]]:
+    def query(self, latlon: Float64Array, k: int = 1) -> tuple[Float64Array, IndexArray]:
         """The k nearest points of each query, nearest first.
 
         Args:
@@ -79,9 +77,7 @@ class NearestPoints:
         index = self._vectors.search(unit_vectors(latlon), k)
         return haversine_km(latlon[:, None], self.latlon[index]), index
 
-    def within(
-        self, latlon: FloatArray, radius_km: float
-    ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    def within(self, latlon: Float64Array, radius_km: float) -> tuple[IndexArray, IndexArray]:
         """All points within a distance of each query.
 
         Args:

@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from geocells.boundaries import DATA, Boundaries, StrArray, load_boundaries
+from geocells.borders.hierarchy import DATA, Boundaries, embedded_boundaries
 from geocells.columns import numbers, objects, read_parquet, to_numbers, to_strings
 from geocells.neighbours import NearestPoints
-from geocells.sphere import FloatArray, check_latlon
+from geocells.sphere import check_latlon
+from geocells.types import Float64Array, Int32Array, StrArray
 
 OPEN_SEA_KM = 50.0
 """Farther than this from any land a coordinate belongs to no country."""
@@ -27,7 +28,7 @@ class Towns:
     name: pa.ChunkedArray
     country: StrArray
     """(T,) ISO alpha-2 codes."""
-    population: npt.NDArray[np.int32]
+    population: Int32Array
     """(T,) people; 0 where GeoNames does not know."""
     points: NearestPoints
 
@@ -65,7 +66,7 @@ def describe(latlon: npt.ArrayLike, boundaries: Boundaries | None = None) -> pa.
         ValueError: a coordinate is not finite or out of range.
     """
     points = check_latlon(latlon)
-    borders = load_boundaries() if boundaries is None else boundaries
+    borders = embedded_boundaries() if boundaries is None else boundaries
     units = borders.locate(points, max_km=OPEN_SEA_KM)
     country, region = units[:, 0], units[:, min(1, units.shape[1] - 1)]
     code = np.append(borders.country.codes, "")[country]
@@ -81,7 +82,7 @@ def describe(latlon: npt.ArrayLike, boundaries: Boundaries | None = None) -> pa.
     )
 
 
-def _town(points: FloatArray, country: StrArray) -> tuple[StrArray, FloatArray]:
+def _town(points: Float64Array, country: StrArray) -> tuple[StrArray, Float64Array]:
     """Names (N,) and distances (N,) of the towns that stand for coordinates."""
     known = towns()
     distance_km, index = known.points.query(points, _CANDIDATES)

@@ -17,7 +17,6 @@ import shapely
 from geocells.neighbours import NearestVectors
 from geocells.sphere import (
     KM_PER_DEG,
-    FloatArray,
     check_latlon,
     dot,
     haversine_km,
@@ -25,9 +24,7 @@ from geocells.sphere import (
     unit_vectors,
     wrap_lon,
 )
-
-IntArray = npt.NDArray[np.int32]
-GeometryArray = npt.NDArray[np.object_]
+from geocells.types import BoolArray, Float64Array, GeometryArray, IndexArray, Int32Array
 
 _STEP_DEG = 0.05
 """Longest piece of an outline, 5.6 km."""
@@ -114,15 +111,15 @@ class _Shore:
     """Short straight pieces of the outlines of polygons, found by their middles."""
 
     middles: NearestVectors
-    start: FloatArray
+    start: Float64Array
     """(S, 3) unit vectors."""
-    run: FloatArray
+    run: Float64Array
     """(S, 3) from there to the end."""
-    owner: IntArray
+    owner: Int32Array
     """(S,) polygon."""
 
     @classmethod
-    def of(cls, parts: GeometryArray, owner: IntArray) -> _Shore:
+    def of(cls, parts: GeometryArray, owner: Int32Array) -> _Shore:
         lines, part = shapely.get_parts(shapely.boundary(parts), return_index=True)
         lonlat, line = shapely.get_coordinates(
             shapely.segmentize(lines, _STEP_DEG), return_index=True
@@ -133,7 +130,7 @@ class _Shore:
         middles = NearestVectors(xyz[first] + run / 2.0)
         return cls(middles, xyz[first], run, owner[part[line[first]]])
 
-    def nearest(self, latlon: FloatArray) -> tuple[IntArray, FloatArray, FloatArray]:
+    def nearest(self, latlon: Float64Array) -> tuple[Int32Array, Float64Array, Float64Array]:
         """See `PolygonIndex.nearest`."""
         xyz = unit_vectors(latlon)
         index = self.middles.search(xyz, min(_CANDIDATES, len(self.owner)))
@@ -155,10 +152,10 @@ class PolygonIndex:
     def __init__(self, polygons: GeometryArray) -> None:
         """Index (N,) shapely Polygon or MultiPolygon, lon/lat degrees, valid."""
         self._parts, owner = shapely.get_parts(polygons, return_index=True)
-        self._owner: IntArray = owner.astype(np.int32)
+        self._owner: Int32Array = owner.astype(np.int32)
         self._tree = shapely.STRtree(self._parts)
 
-    def locate(self, latlon: npt.ArrayLike, max_km: float = np.inf) -> IntArray:
+    def locate(self, latlon: npt.ArrayLike, max_km: float = np.inf) -> Int32Array:
         """Index of the polygon of each coordinate.
 
         Args:
@@ -171,7 +168,9 @@ class PolygonIndex:
         """
         return self.snap(latlon, max_km)[0]
 
-    def snap(self, latlon: npt.ArrayLike, max_km: float = np.inf) -> tuple[IntArray, FloatArray]:
+    def snap(
+        self, latlon: npt.ArrayLike, max_km: float = np.inf
+    ) -> tuple[Int32Array, Float64Array]:
         """As `locate`, and the (N, 2) coordinates moved to the outlines where they lie outside."""
         points = check_latlon(latlon)
         found = self.covering(points)
@@ -185,7 +184,7 @@ class PolygonIndex:
             snapped[outside[near]] = foot[near]
         return found, snapped
 
-    def covering(self, latlon: FloatArray) -> IntArray:
+    def covering(self, latlon: Float64Array) -> Int32Array:
         """Index of the first polygon that covers each coordinate (N, 2), -1 where none does."""
         lat, lon = latlon[:, 0], wrap_lon(latlon[:, 1])
         point, part = self._tree.query(shapely.points(lon, lat))
@@ -199,7 +198,7 @@ class PolygonIndex:
         found[found == len(self._parts)] = -1
         return found
 
-    def nearest(self, latlon: FloatArray) -> tuple[IntArray, FloatArray, FloatArray]:
+    def nearest(self, latlon: Float64Array) -> tuple[Int32Array, Float64Array, Float64Array]:
         """The nearest polygon outline on the sphere.
 
         Args:
@@ -233,7 +232,7 @@ class PolygonIndex:
     def _shore(self) -> _Shore:
         return _Shore.of(self._parts, self._owner)
 
-    def _parts_around(self, latlon: FloatArray, window_km: float) -> npt.NDArray[np.intp]:
+    def _parts_around(self, latlon: Float64Array, window_km: float) -> IndexArray:
         """Parts with any outline within a distance: few points need not the whole shore."""
         lat, lon = latlon[:, 0], latlon[:, 1]
         height = window_km / KM_PER_DEG * 1.01
@@ -276,7 +275,7 @@ def split_antimeridian(polygons: GeometryArray) -> GeometryArray:
     return result
 
 
-def unwrap(polygons: GeometryArray, country: npt.NDArray[np.intp]) -> GeometryArray:
+def unwrap(polygons: GeometryArray, country: IndexArray) -> GeometryArray:
     """Shift parts by a turn where that makes one piece of a country on both sides of the seam.
 
     Args:
@@ -312,7 +311,7 @@ def unwrap(polygons: GeometryArray, country: npt.NDArray[np.intp]) -> GeometryAr
     return result
 
 
-def _jumps(parts: GeometryArray) -> npt.NDArray[np.bool_]:
+def _jumps(parts: GeometryArray) -> BoolArray:
     """Whether a polygon has an edge of more than 180 degrees of longitude that is not a frame."""
     xy, part = shapely.get_coordinates(parts, return_index=True)
     frame = (np.abs(xy[:, 0]) >= 180.0 - 1e-6) | (np.abs(xy[:, 1]) >= 89.9)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
+from geocells.types import Float64Array
 
 EARTH_RADIUS_KM = 6371.0088
 """Mean radius of the WGS 84 ellipsoid (IUGG)."""
@@ -22,7 +22,7 @@ KM_PER_DEG = EARTH_RADIUS_KM * np.pi / 180.0
 _ROWS_PER_BLOCK = 1024
 
 
-def check_latlon(latlon: npt.ArrayLike, what: str = "coordinates") -> FloatArray:
+def check_latlon(latlon: npt.ArrayLike, what: str = "coordinates") -> Float64Array:
     """Return coordinates as a float64 array, or say which one is wrong.
 
     Args:
@@ -49,15 +49,15 @@ def check_latlon(latlon: npt.ArrayLike, what: str = "coordinates") -> FloatArray
     return array
 
 
-def wrap_lon(lon: npt.ArrayLike) -> FloatArray:
+def wrap_lon(lon: npt.ArrayLike) -> Float64Array:
     """Longitudes in degrees brought into -180 <= lon < 180."""
-    wrapped: FloatArray = np.mod(np.asarray(lon, dtype=np.float64) + 180.0, 360.0) - 180.0
+    wrapped: Float64Array = np.mod(np.asarray(lon, dtype=np.float64) + 180.0, 360.0) - 180.0
     return wrapped
 
 
 def haversine_km(
     a: npt.ArrayLike, b: npt.ArrayLike, radius_km: float = EARTH_RADIUS_KM
-) -> FloatArray:
+) -> Float64Array:
     """Great-circle distance between coordinates, by the haversine formula.
 
     Exact to rounding for near points; the argument of the arcsine is clamped, so no input gives NaN
@@ -75,7 +75,7 @@ def haversine_km(
     half_dlat, half_dlon = np.moveaxis((second - first) / 2.0, -1, 0)
     cosines = np.cos(first[..., 0]) * np.cos(second[..., 0])
     h = np.sin(half_dlat) ** 2 + cosines * np.sin(half_dlon) ** 2
-    distance: FloatArray = 2.0 * radius_km * np.arcsin(np.sqrt(np.clip(h, 0.0, 1.0)))
+    distance: Float64Array = 2.0 * radius_km * np.arcsin(np.sqrt(np.clip(h, 0.0, 1.0)))
     return distance
 
 
@@ -108,7 +108,7 @@ def pairwise_km(
     return distances
 
 
-def unit_vectors(latlon: npt.ArrayLike) -> FloatArray:
+def unit_vectors(latlon: npt.ArrayLike) -> Float64Array:
     """Points on the unit sphere: (..., 2) degrees -> (..., 3), x to (0, 0), z to the north pole."""
     lat, lon = np.moveaxis(np.radians(np.asarray(latlon, float)), -1, 0)
     xyz = np.empty((*lat.shape, 3))
@@ -119,24 +119,24 @@ def unit_vectors(latlon: npt.ArrayLike) -> FloatArray:
     return xyz
 
 
-def dot(a: FloatArray, b: FloatArray) -> FloatArray:
+def dot(a: Float64Array, b: Float64Array) -> Float64Array:
     """Dot products of vectors (..., 3), which broadcast.
 
     The terms are added in one order, so that the last digit is the same in every run; that of
     `einsum` and of matrix products may follow where the arrays lie in memory.
     """
-    total: FloatArray = a[..., 0] * b[..., 0] + a[..., 1] * b[..., 1] + a[..., 2] * b[..., 2]
+    total: Float64Array = a[..., 0] * b[..., 0] + a[..., 1] * b[..., 1] + a[..., 2] * b[..., 2]
     return total
 
 
-def latlon_from_vectors(xyz: npt.ArrayLike) -> FloatArray:
+def latlon_from_vectors(xyz: npt.ArrayLike) -> Float64Array:
     """Directions back to degrees: (..., 3) of any length -> (..., 2), -180 <= lon < 180."""
     x, y, z = np.moveaxis(np.asarray(xyz, float), -1, 0)
     lat = np.degrees(np.arctan2(z, np.hypot(x, y)))
     return np.stack([lat, wrap_lon(np.degrees(np.arctan2(y, x)))], axis=-1)
 
 
-def spherical_mean(latlon: npt.ArrayLike, weights: npt.ArrayLike | None = None) -> FloatArray:
+def spherical_mean(latlon: npt.ArrayLike, weights: npt.ArrayLike | None = None) -> Float64Array:
     """Direction of the mean unit vector; the antimeridian and the poles need no care.
 
     Args:
@@ -152,7 +152,7 @@ def spherical_mean(latlon: npt.ArrayLike, weights: npt.ArrayLike | None = None) 
     points = np.asarray(latlon, float)
     if len(points) == 0:
         raise ValueError("the mean of no coordinates is undefined")
-    mean: FloatArray = group_means(points, np.zeros(len(points), np.intp), 1, weights)[0]
+    mean: Float64Array = group_means(points, np.zeros(len(points), np.intp), 1, weights)[0]
     return mean
 
 
@@ -161,7 +161,7 @@ def group_means(
     labels: npt.ArrayLike,
     n_groups: int,
     weights: npt.ArrayLike | None = None,
-) -> FloatArray:
+) -> Float64Array:
     """Spherical mean of each group of coordinates.
 
     Args:
@@ -191,7 +191,7 @@ def group_means(
 
 def destination(
     latlon: npt.ArrayLike, bearing_deg: npt.ArrayLike, distance_km: npt.ArrayLike
-) -> FloatArray:
+) -> Float64Array:
     """Where one arrives after following a great circle.
 
     Args:

@@ -17,10 +17,16 @@ import pyarrow.parquet as pq
 import shapely
 
 from geocells.columns import numbers, objects, read_parquet
-from geocells.polygons import GeometryArray, IntArray, PolygonIndex, dissolve
-from geocells.sphere import FloatArray, check_latlon, group_means
-
-StrArray = npt.NDArray[np.str_]
+from geocells.polygons import PolygonIndex, dissolve
+from geocells.sphere import check_latlon, group_means
+from geocells.types import (
+    FixedStrArray,
+    Float64Array,
+    GeometryArray,
+    IndexArray,
+    Int32Array,
+    Int64Array,
+)
 
 _BOX = ("xmin", "ymin", "xmax", "ymax")
 
@@ -29,17 +35,17 @@ _BOX = ("xmin", "ymin", "xmax", "ymax")
 class Hierarchy:
     """Country > region > cell, as a hierarchical head needs it."""
 
-    countries: StrArray
+    countries: FixedStrArray
     """(K,) ISO codes, sorted."""
-    regions: StrArray
+    regions: FixedStrArray
     """(R,) region ids, sorted."""
-    country_of_region: npt.NDArray[np.intp]
+    country_of_region: IndexArray
     """(R,) row in `countries`."""
-    region_of_cell: npt.NDArray[np.intp]
+    region_of_cell: IndexArray
     """(C,) row in `regions`."""
 
     @property
-    def country_of_cell(self) -> npt.NDArray[np.intp]:
+    def country_of_cell(self) -> IndexArray:
         """(C,) row in `countries`."""
         return self.country_of_region[self.region_of_cell]
 
@@ -48,19 +54,19 @@ class Hierarchy:
 class CellTable:
     """Geocells in class order: row i is class i of every model trained on the table."""
 
-    cell_id: StrArray
+    cell_id: FixedStrArray
     """(C,) unique, the same in every run that makes the same cell."""
-    country: StrArray
+    country: FixedStrArray
     """(C,) ISO 3166-1 alpha-2 codes; a cell never crosses a border."""
-    region: StrArray
+    region: FixedStrArray
     """(C,) name of the first-level region (admin-1) that most of the cell belongs to."""
-    region_id: StrArray
+    region_id: FixedStrArray
     """(C,) country and code of that region, unique in the world."""
-    centroids: FloatArray
+    centroids: Float64Array
     """(C, 2) degrees: spherical mean of the cell's photos, or a point inside an empty cell."""
     polygon: GeometryArray
     """(C,) valid shapely polygons in lon/lat, without overlaps, split at the antimeridian."""
-    count: npt.NDArray[np.int64]
+    count: Int64Array
     """(C,) number of photos the cell was made from."""
 
     def __post_init__(self) -> None:
@@ -73,7 +79,7 @@ class CellTable:
     def __len__(self) -> int:
         return len(self.cell_id)
 
-    def locate(self, latlon: npt.ArrayLike) -> IntArray:
+    def locate(self, latlon: npt.ArrayLike) -> Int32Array:
         """Cell of each coordinate.
 
         Args:

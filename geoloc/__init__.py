@@ -10,7 +10,7 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> Any:  # noqa: ANN401
     """Import the public names on first use: `import geoloc` stays cheap."""
     if name == "Geolocator":
-        from geoloc.locator import Geolocator
+        from geoloc.geolocator import Geolocator
 
         return Geolocator
     if name == "Guess":

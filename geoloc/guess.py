@@ -11,7 +11,7 @@ from typing import Any, Literal
 SCHEMA_VERSION = 2
 
 Confidence = Literal["city", "region", "country", "not sure"]
-"""The finest statement the calibration stands behind; see `geoloc.calibration`."""
+"""The finest statement the calibration stands behind; see `geoloc.answer.calibration`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from geocells.boundaries import load_boundaries
+from geocells.borders.hierarchy import embedded_boundaries
 from geocells.sphere import haversine_km
+from geoloc.types import BoolArray, Float64Array, Int64Array
 
 THRESHOLDS_KM = (1.0, 5.0, 25.0, 200.0, 750.0, 2500.0)
 """Street (two widths), city, region, country, continent."""
@@ -26,7 +27,7 @@ BULLSEYE_KM = 0.025
 """A guess nearer than this has all points in GeoGuessr, whatever the map."""
 
 
-def geoscore(distance_km: npt.ArrayLike) -> npt.NDArray[np.float64]:
+def geoscore(distance_km: npt.ArrayLike) -> Float64Array:
     """Points 0..5000 of guesses (...) so far off, not rounded, as OSV-5M has them.
 
     PIGEON rounds each to a whole number; see `geoguessr_points` for the game itself.
@@ -37,7 +38,7 @@ def geoscore(distance_km: npt.ArrayLike) -> npt.NDArray[np.float64]:
 
 def geoguessr_points(
     distance_km: npt.ArrayLike, max_error_km: float = WORLD_MAX_ERROR_KM
-) -> npt.NDArray[np.int64]:
+) -> Int64Array:
     """Whole points 0..5000 that GeoGuessr gives guesses (...) so far off.
 
     round(5000 * exp(-10 * d / max_error_km)), and 5000 nearer than 25 m.
@@ -94,10 +95,10 @@ def score(
     )
 
 
-def same_country(a: npt.ArrayLike, b: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+def same_country(a: npt.ArrayLike, b: npt.ArrayLike) -> BoolArray:
     """Whether coordinates (N, 2) and (N, 2) lie in the same country (N,), by its polygon."""
-    country = load_boundaries().country
-    same: npt.NDArray[np.bool_] = country.locate(a) == country.locate(b)
+    country = embedded_boundaries().country
+    same: BoolArray = country.locate(a) == country.locate(b)
     return same
 
 
@@ -106,5 +107,5 @@ def coverage(answer: npt.ArrayLike, truth: npt.ArrayLike, radius_km: npt.ArrayLi
     return _share(haversine_km(answer, truth) <= np.asarray(radius_km))
 
 
-def _share(right: npt.NDArray[np.bool_]) -> float:
+def _share(right: BoolArray) -> float:
     return float(right.mean()) if len(right) else float("nan")

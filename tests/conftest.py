@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import ExifTags, Image
-from scenes import PLACES, draw_photo
+
+from tests.scenes import PLACES, draw_photo
 
 SHARED = Path(os.environ.get("SHARED", Path(__file__).parents[2] / "shared"))
 

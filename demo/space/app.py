@@ -2,7 +2,7 @@
 
 import os
 
-from demo.serve import serve
+from demo.server import serve
 
 PROXIES = "10.0.0.0/8"
 """Who is asking is what the proxies in front of a Space say; nobody else is believed."""

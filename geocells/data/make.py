@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import shapely
 
 from geocells import sphere
-from geocells.boundaries import load_boundaries
+from geocells.borders.hierarchy import embedded_boundaries
 from geocells.polygons import PolygonIndex, dissolve, repair
 
 DATA = Path(__file__).parent
@@ -184,7 +184,7 @@ def main(source: Path) -> None:
 
 def write_outline() -> None:
     """Countries for maps of the world: districts simplified together, so that they still touch."""
-    borders = load_boundaries()
+    borders = embedded_boundaries()
     country = borders.ancestors(np.arange(len(borders.finest), dtype=np.int32))[:, 0]
     coarse = shapely.coverage_simplify(borders.finest.polygons, OUTLINE_DEG)
     shapes = repair(shapely.set_precision(dissolve(coarse, country, len(borders.country)), 0.01))

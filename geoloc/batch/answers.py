@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from geoloc.batch import files
 from geoloc.batch.items import Columns
-from geoloc.batch.record import Record
 from geoloc.errors import GeolocError
 from geoloc.guess import Guess
+from geoloc.output.record import Record
+from geoloc.photos import storage
 
 Value = str | int | float | bool | None
 
@@ -74,7 +74,7 @@ def read(parts: str, key: str) -> Iterator[Record | Failure]:
         OSError: it cannot be read.
     """
     file = place(parts, key)
-    yield from decode(files.read(file), file)
+    yield from decode(storage.read(file), file)
 
 
 def _plain(entry: Record | Failure) -> Mapping[str, Any]:

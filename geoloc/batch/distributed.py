@@ -14,12 +14,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
 from typing import Any
 
-from geoloc.batch import answers, files, plan
+from geoloc.batch import answers, plan
 from geoloc.batch.answers import Failure
 from geoloc.batch.plan import Part, Plan
 from geoloc.batch.run import Answer
 from geoloc.batch.worker import Step, Worker
 from geoloc.errors import GeolocError, MissingExtraError
+from geoloc.photos import storage
 
 IN_ORDER = 4
 """Parts that an actor gets at a time, so that it need not wait between them."""
@@ -47,8 +48,8 @@ class OnRay:
 
     def _missing(self, rows: dict[str, Any]) -> Iterator[Part]:
         for at, length in zip(rows["at"].tolist(), rows["length"].tolist(), strict=True):
-            part = plan.parse(files.read(self._file, at, length).decode("ascii"))
-            if not files.exists(answers.place(self._worker.parts, part.key)):
+            part = plan.parse(storage.read(self._file, at, length).decode("ascii"))
+            if not storage.exists(answers.place(self._worker.parts, part.key)):
                 yield part
 
 

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from geoloc.batch import files, lists, shards
 from geoloc.batch.items import Item, stamp_of
 from geoloc.errors import GeolocError
-from geoloc.folders import is_photo, photos_below
+from geoloc.photos import lists, shards, storage
+from geoloc.photos.discover import is_photo, photos_below
 
 STDIN = "-"
 
@@ -37,7 +37,7 @@ def find(inputs: Iterable[str], work: Path, problem: Callable[[str], None]) -> I
     for given in inputs:
         if given == STDIN:
             yield from _standard_input(sys.stdin.buffer, work)
-        elif files.is_address(given):
+        elif storage.is_address(given):
             yield from _address(given, problem)
         elif os.path.isdir(given):
             yield from map(_file, photos_below(given))
@@ -61,7 +61,7 @@ def _known(given: str, problem: Callable[[str], None]) -> Iterator[Item]:
 
 
 def _file(path: str) -> Item:
-    location = path if files.is_address(path) else os.path.abspath(path)
+    location = path if storage.is_address(path) else os.path.abspath(path)
     return Item(path, location, stamp_of(location), {})
 
 
@@ -69,7 +69,7 @@ def _shard(path: str, problem: Callable[[str], None]) -> Iterator[Item]:
     samples, problems = shards.read(path)
     for line in problems:
         problem(line)
-    location = path if files.is_address(path) else os.path.abspath(path)
+    location = path if storage.is_address(path) else os.path.abspath(path)
     stamp = stamp_of(location)
     for each in samples:
         columns = lists.scalars(each.facts)
@@ -95,7 +95,7 @@ def _address(given: str, problem: Callable[[str], None]) -> Iterator[Item]:
     if not given.endswith("/") and not glob.has_magic(given):
         yield from _known(given, problem)
         return
-    found = [path for path in files.matches(given) if _is_wanted(path, given)]
+    found = [path for path in storage.matches(given) if _is_wanted(path, given)]
     if not found:
         raise GeolocError(f"{given}: there is no photo, list or tar shard")
     for path in found:
@@ -136,5 +136,5 @@ def _names(stream: BinaryIO, end: bytes) -> Iterator[bytes]:
 def _kept(content: bytes, work: Path) -> Item:
     """A photo that came through standard input."""
     place = str(work / f"stdin-{hashlib.sha256(content).hexdigest()[:32]}")
-    files.write(place, content)
+    storage.write(place, content)
     return Item("standard input", place, (len(content), 0), {}, kept=True)

@@ -6,9 +6,8 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from geoloc import photo
-from geoloc.batch import files
 from geoloc.errors import FileError
+from geoloc.photos import decode, storage
 
 Columns = Mapping[str, str | int | float | bool | None]
 
@@ -40,7 +39,7 @@ class Item:
     @property
     def source(self) -> str | None:
         """Path of the photo on this machine, if it has one."""
-        inside = self.offset is not None or self.kept or files.is_address(self.location)
+        inside = self.offset is not None or self.kept or storage.is_address(self.location)
         return None if inside else self.location
 
     def to_json(self) -> list[Any]:
@@ -59,28 +58,28 @@ class Item:
 
 def stamp_of(location: str) -> tuple[int, int]:
     """The stamp of a file."""
-    if files.is_address(location):
+    if storage.is_address(location):
         return UNCHECKED
     try:
-        return files.stamp(location)
+        return storage.stamp(location)
     except (OSError, ValueError):
         return MISSING
 
 
-def load(item: Item, *, min_side: int | None = None, known: Container[str] = ()) -> photo.Photo:
-    """Read and decode; see `geoloc.photo.load`.
+def load(item: Item, *, min_side: int | None = None, known: Container[str] = ()) -> decode.Photo:
+    """Read and decode; see `geoloc.photos.decode.load`.
 
     Raises:
         FileError: the file cannot be opened, or ends before the photo.
         PhotoError: it is no photo.
     """
-    if item.offset is None and not files.is_address(item.location):
-        return photo.load(item.location, name=item.name, min_side=min_side, known=known)
+    if item.offset is None and not storage.is_address(item.location):
+        return decode.load(item.location, name=item.name, min_side=min_side, known=known)
     try:
-        content = files.read(item.location, item.offset or 0, item.size)
+        content = storage.read(item.location, item.offset or 0, item.size)
     except Exception as error:  # each kind of storage raises its own
-        name = photo.printable(item.name)
+        name = decode.printable(item.name)
         raise FileError(f"{name}: cannot be read ({error}); check its address") from error
     if item.size is not None and len(content) < item.size:
-        raise FileError(f"{photo.printable(item.name)}: the shard ends within it; fetch it again")
-    return photo.load(content, name=item.name, min_side=min_side, known=known)
+        raise FileError(f"{decode.printable(item.name)}: the shard ends within it; fetch it again")
+    return decode.load(content, name=item.name, min_side=min_side, known=known)

@@ -10,18 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from geoloc import __version__, installed
-from geoloc import bundle as bundles
+from geoloc import __version__
 from geoloc.batch import answers, groups, inputs, plan
 from geoloc.batch.answers import Failure
 from geoloc.batch.plan import Part, Plan
-from geoloc.batch.record import Record
-from geoloc.batch.sinks import check_ending, open_sink
 from geoloc.batch.work import Summary, Work
 from geoloc.batch.worker import Step, Worker
+from geoloc.bundle import directory as bundles
+from geoloc.bundle import installed
 from geoloc.errors import GeolocError, PhotoError
+from geoloc.geolocator import SHOWN_CANDIDATES
 from geoloc.guess import SCHEMA_VERSION
-from geoloc.locator import SHOWN_CANDIDATES
+from geoloc.output.record import Record
+from geoloc.output.sinks import check_ending, open_sink
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from geoloc.batch.record import Record
-from geoloc.batch.tagging import Convention, tag_copy, write_sidecar
 from geoloc.errors import GeolocError, MissingExtraError
+from geoloc.output.record import Record
+from geoloc.output.tagging import Convention, tag_copy, write_sidecar
 
 Act = Callable[[Record], None]
 Say = Callable[[str], None]

@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TextIO
 
-from geoloc.batch import answers, files
+from geoloc.batch import answers
 from geoloc.batch.items import stamp_of
 from geoloc.errors import GeolocError
+from geoloc.photos import storage
 
 ERRORS = "errors.jsonl"
 
@@ -73,7 +74,7 @@ class Work:
 
     def has(self, key: str) -> bool:
         """Whether a part is answered."""
-        return files.exists(answers.place(str(self.parts), key))
+        return storage.exists(answers.place(str(self.parts), key))
 
     def finished(self, digest: str) -> Summary | None:
         """What an earlier run made of the same plan, if its output is still there."""
@@ -89,7 +90,7 @@ class Work:
         """Remember what the output was made from."""
         made = [digest, *stamp_of(str(self.out))]
         state = json.dumps({"made": made, "summary": asdict(summary)})
-        files.write(str(self.folder / "done.json"), state.encode("ascii"))
+        storage.write(str(self.folder / "done.json"), state.encode("ascii"))
 
     def keep_only(self, keys: set[str]) -> None:
         """Remove parts of other plans, and what a killed run left half written."""

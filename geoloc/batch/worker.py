@@ -11,19 +11,20 @@ from pathlib import Path
 
 import numpy as np
 
-from geoloc.batch import answers, files
+from geoloc.batch import answers
 from geoloc.batch.answers import Failure
 from geoloc.batch.items import Item, load
 from geoloc.batch.plan import Part
-from geoloc.batch.record import Record
-from geoloc.cache import EmbeddingCache
-from geoloc.encoder import FloatArray
+from geoloc.belief.fusion import Restriction
+from geoloc.encoders.cache import EmbeddingCache
+from geoloc.encoders.pipeline import BATCH, Encoded, ahead, batched, encode_batches
 from geoloc.errors import FileError, PhotoError
+from geoloc.geolocator import Geolocator
 from geoloc.guess import Guess
-from geoloc.locator import Geolocator
-from geoloc.photo import Photo, printable
-from geoloc.posterior import Restriction
-from geoloc.stream import BATCH, Encoded, ahead, batched, encode_batches
+from geoloc.output.record import Record
+from geoloc.photos import storage
+from geoloc.photos.decode import Photo, printable
+from geoloc.types import Float32Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class Worker:
                 failures = waiting.add(encoded)
                 if waiting.complete:
                     place = answers.place(self.parts, waiting.part.key)
-                    files.write(place, answers.encode(waiting.lines))
+                    storage.write(place, answers.encode(waiting.lines))
                     waiting = None
                 yield Step(len(encoded.photos), failures)
 
@@ -98,7 +99,7 @@ class _Answering:
         self.lines: list[bytes] = []
         self._worker = worker
         self._photos: list[Photo | PhotoError] = []
-        self._vectors: list[FloatArray] = []
+        self._vectors: list[Float32Array] = []
         self._done = self._ranked = 0
 
     @property
@@ -128,7 +129,7 @@ class _Answering:
         return failures
 
     def _answer(
-        self, groups: list[list[tuple[Item, Photo]]], vectors: list[FloatArray], first: int
+        self, groups: list[list[tuple[Item, Photo]]], vectors: list[Float32Array], first: int
     ) -> None:
         """Rank groups of readable photos, the first of which has this number in the part."""
         there = [number for number, each in enumerate(groups) if each]

@@ -7,18 +7,17 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 import shapely
 
-from geocells.polygons import GeometryArray
-from geocells.sphere import EARTH_RADIUS_KM, FloatArray
-from geoloc.bundle import Bundle
+from geocells.sphere import EARTH_RADIUS_KM
+from geoloc.answer.ranker import Ranking
+from geoloc.belief.fusion import mass_before
+from geoloc.bundle.directory import Bundle
+from geoloc.encoders.pipeline import ahead, encode
 from geoloc.errors import PhotoError
 from geoloc.evaluation.benchmark import Benchmark
 from geoloc.evaluation.predictions import Predictions
-from geoloc.posterior import mass_before
-from geoloc.ranker import Ranking
-from geoloc.stream import ahead, encode
+from geoloc.types import Float64Array, GeometryArray, IndexArray
 
 
 def answer(
@@ -64,9 +63,9 @@ class _Judge:
     def write(
         self,
         answers: Predictions,
-        rows: npt.NDArray[np.intp],
+        rows: IndexArray,
         ranking: Ranking,
-        truth: FloatArray,
+        truth: Float64Array,
     ) -> None:
         answers.latlon[rows] = ranking.latlon[:, 0]
         answers.radii_km[rows] = ranking.radii_km
@@ -87,10 +86,10 @@ class _Judge:
             answers.region_km2[rows, column] = (area * inside).sum(axis=1)
 
 
-def areas_km2(polygons: GeometryArray) -> FloatArray:
+def areas_km2(polygons: GeometryArray) -> Float64Array:
     """Areas (N,) on the sphere of polygons in lon/lat, by Lambert's cylinder, which keeps them."""
 
-    def flat(lonlat: FloatArray) -> FloatArray:
+    def flat(lonlat: Float64Array) -> Float64Array:
         rad = np.radians(lonlat)
         return np.column_stack([rad[:, 0], np.sin(rad[:, 1])]) * EARTH_RADIUS_KM
 

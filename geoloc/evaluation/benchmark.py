@@ -16,11 +16,9 @@ import pyarrow as pa
 
 from geocells.attributes import is_land
 from geocells.columns import numbers, to_strings
-from geocells.sphere import FloatArray
-from geoloc.folders import photos_below
-from geoloc.photo_tables import TableError, column, floats, read_table, stems, strings
-
-StrArray = npt.NDArray[np.object_]
+from geoloc.photos.discover import photos_below
+from geoloc.photos.tables import TableError, column, floats, read_table, stems, strings
+from geoloc.types import BoolArray, Float64Array, StrArray
 
 DATA = Path(__file__).with_name("benchmarks.toml")
 
@@ -61,9 +59,9 @@ class Benchmark:
     """Unique names."""
     file: StrArray
     """Paths of the photos, "" where there is none."""
-    latlon: FloatArray
+    latlon: Float64Array
     """(N, 2) degrees."""
-    precision_km: FloatArray
+    precision_km: Float64Array
     """How far off the coordinates may be; 0 where nothing is said."""
     author: StrArray
     group: StrArray
@@ -181,7 +179,7 @@ def _benchmark(
     )
 
 
-def _latlon(path: Path, raw: pa.Table, problems: list[str]) -> FloatArray:
+def _latlon(path: Path, raw: pa.Table, problems: list[str]) -> Float64Array:
     """(N, 2) degrees, the right way round; NaN where there are none."""
     columns = [column(raw, name) for name in ("lat", "lon")]
     if any(found is None for found in columns):
@@ -193,7 +191,7 @@ def _latlon(path: Path, raw: pa.Table, problems: list[str]) -> FloatArray:
     return latlon
 
 
-def _swapped(latlon: FloatArray) -> bool:
+def _swapped(latlon: Float64Array) -> bool:
     """Whether the first column holds longitudes: copies of IM2GPS3k with swapped columns exist."""
     known = latlon[np.isfinite(latlon).all(axis=1)]
     if len(known) < _ENOUGH or (np.abs(known[:, 1]) > 90.0).any():
@@ -251,7 +249,7 @@ def _tell(
     problems: list[str],
     path: Path,
     ids: StrArray,
-    bad: npt.NDArray[np.bool_],
+    bad: BoolArray,
     reason: str,
     rows: str = "rows",
 ) -> None:

@@ -9,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from geocells.attributes import population_per_km2
-from geocells.boundaries import country_continents, load_boundaries
-from geocells.polygons import IntArray
-from geocells.sphere import FloatArray
+from geocells.borders.hierarchy import country_continents, embedded_boundaries
 from geoloc.evaluation.scores import Marks, summary
+from geoloc.types import Float64Array, IndexArray, Int32Array
 
 SHOWN = ("median_km", "within_25_km", "within_200_km", "within_750_km", "geoscore", "country")
 """Measures of each part."""
@@ -29,7 +28,7 @@ Rows = list[dict[str, Any]]
 
 
 def breakdown(
-    marks: Marks, truth: IntArray, latlon: FloatArray, nearest_km: FloatArray | None
+    marks: Marks, truth: Int32Array, latlon: Float64Array, nearest_km: Float64Array | None
 ) -> dict[str, Rows]:
     """Scores of parts of N photos, ready for JSON; each row has "name", "photos" and SHOWN.
 
@@ -39,7 +38,7 @@ def breakdown(
         latlon: (N, 2) degrees of the photos.
         nearest_km: (N,) to the nearest training photo; None where these are not known.
     """
-    country = load_boundaries().country
+    country = embedded_boundaries().country
     continents = country_continents()
     continent = np.array([continents.get(code, "") for code in country.codes], dtype=object)
     names, code = np.unique(continent, return_inverse=True)
@@ -71,8 +70,8 @@ def _largest_first(rows: Rows) -> Rows:
 
 
 def _ranges(
-    values: FloatArray, ends: tuple[float, ...], words: str
-) -> tuple[npt.NDArray[np.intp], list[str]]:
+    values: Float64Array, ends: tuple[float, ...], words: str
+) -> tuple[IndexArray, list[str]]:
     """Number (N,) of the range that each value lies in, and the names of the ranges."""
     number = np.clip(np.searchsorted(ends, values, "right") - 1, 0, len(ends) - 2)
     names = [
@@ -92,7 +91,7 @@ def _short(number: float) -> str:
 
 def _confusions(marks: Marks, truth: npt.NDArray[np.integer]) -> Rows:
     """The countries most often taken for others: {"truth", "answer", "photos"}."""
-    country = load_boundaries().country
+    country = embedded_boundaries().country
     wrong = np.flatnonzero((marks.country >= 0) & (marks.country != truth))
     pair = truth[wrong].astype(np.int64) * len(country) + marks.country[wrong]
     found, count = np.unique(pair, return_counts=True)

@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from geoloc.calibration import LEVELS
+from geoloc.answer.calibration import LEVELS
 from geoloc.evaluation.benchmark import Benchmark
 from geoloc.evaluation.predictions import NAMED, Predictions
-from geoloc.program import BrokenError, Program, parse
+from geoloc.io.jsonl_process import BrokenError, Program, parse
 
 GIVE_UP_AFTER = 20
 """Photos in a row during which the program crashed or said nothing."""

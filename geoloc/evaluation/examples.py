@@ -5,19 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from geocells import places
-from geocells.sphere import FloatArray
 from geoloc.evaluation.benchmark import Benchmark
 from geoloc.evaluation.honesty import RIGHT_KM
 from geoloc.evaluation.predictions import Predictions
+from geoloc.types import Float64Array, IndexArray
 
 SHOWN = 8
 
 
 def examples(
-    benchmark: Benchmark, answers: Predictions, distance_km: FloatArray
+    benchmark: Benchmark, answers: Predictions, distance_km: Float64Array
 ) -> dict[str, list[dict[str, Any]]]:
     """Photos with the places of truth and answer, ready for JSON.
 
@@ -39,7 +38,7 @@ def examples(
     }
 
 
-def _apart(benchmark: Benchmark, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+def _apart(benchmark: Benchmark, rows: IndexArray) -> IndexArray:
     """The first SHOWN rows of different groups."""
     seen: set[str] = set()
     kept = []
@@ -56,8 +55,8 @@ def _apart(benchmark: Benchmark, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.i
 def _described(
     benchmark: Benchmark,
     answers: Predictions,
-    distance_km: FloatArray,
-    rows: npt.NDArray[np.intp],
+    distance_km: Float64Array,
+    rows: IndexArray,
 ) -> list[dict[str, Any]]:
     truth, answer = _names(benchmark.latlon[rows]), _names(answers.latlon[rows])
     return [
@@ -73,7 +72,7 @@ def _described(
     ]
 
 
-def _names(latlon: FloatArray) -> list[str]:
+def _names(latlon: Float64Array) -> list[str]:
     """Town and country, or "at sea"."""
     table = places.describe(latlon)
     towns, countries = table["town"].to_pylist(), table["country"].to_pylist()

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from geocells.sphere import EARTH_RADIUS_KM, FloatArray
-from geoloc.calibration import LEVELS
+from geocells.sphere import EARTH_RADIUS_KM
+from geoloc.answer.calibration import LEVELS
 from geoloc.evaluation.predictions import Predictions
 from geoloc.evaluation.scores import Marks
+from geoloc.types import BoolArray, Float64Array
 
 RIGHT_KM = 200.0
 """What a claimed chance is about: being right within so many km."""
@@ -51,7 +52,7 @@ def _chances(answers: Predictions, marks: Marks) -> dict[str, Any] | None:
     }
 
 
-def calibration(chance: FloatArray, right: npt.NDArray[np.bool_]) -> dict[str, Any]:
+def calibration(chance: Float64Array, right: BoolArray) -> dict[str, Any]:
     """Expected calibration error (Guo et al. 2017), Brier score, and the reliability diagram.
 
     Args:
@@ -75,7 +76,7 @@ def calibration(chance: FloatArray, right: npt.NDArray[np.bool_]) -> dict[str, A
     }
 
 
-def selective_risk(chance: FloatArray, right: npt.NDArray[np.bool_]) -> dict[str, Any]:
+def selective_risk(chance: Float64Array, right: BoolArray) -> dict[str, Any]:
     """Share of wrong answers if only the surest are given (El-Yaniv and Wiener 2010).
 
     Args:
@@ -136,12 +137,12 @@ def _areas(answers: Predictions, marks: Marks) -> dict[str, list[list[float]]]:
     return curves
 
 
-def _reached(area: FloatArray) -> list[list[float]]:
+def _reached(area: Float64Array) -> list[list[float]]:
     share = np.searchsorted(np.sort(area), AREAS_KM2, "right") / len(area)
     return [list(row) for row in zip(AREAS_KM2.tolist(), share.tolist(), strict=True)]
 
 
-def cap_km2(radius_km: npt.ArrayLike) -> FloatArray:
+def cap_km2(radius_km: npt.ArrayLike) -> Float64Array:
     """Area (...) of the circle of so many km (...) on the sphere."""
     angle = np.asarray(radius_km, np.float64) / EARTH_RADIUS_KM
     half = np.sin(np.minimum(angle, np.pi) / 2.0)

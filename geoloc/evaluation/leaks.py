@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from geocells.neighbours import NearestPoints
-from geocells.sphere import FloatArray
-from geoloc.photo_tables import TableError, column, floats, read_table, strings
+from geoloc.photos.tables import TableError, column, floats, read_table, strings
+from geoloc.types import BoolArray, Float64Array, StrArray
 
 WANTED = "the columns lat, lon and perhaps author"
 
@@ -19,17 +19,14 @@ KNOWN_PLACE_KM = 1.0
 
 DUPLICATE_SIMILARITY = 0.9
 """Of retrieval features, above which two photos show one scene from one spot. On the development
-photos it finds what a cosine of 0.93 of centred embeddings finds (`training.duplicates`)."""
-
-BoolArray = npt.NDArray[np.bool_]
-StrArray = npt.NDArray[np.object_]
+photos it finds what a cosine of 0.93 of centred embeddings finds (`training.data.duplicates`)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Known:
     """The photos that a system learned from."""
 
-    latlon: FloatArray
+    latlon: Float64Array
     """(M, 2) degrees."""
     author: StrArray
     """(M,) "" where it is not known."""
@@ -39,7 +36,7 @@ class Known:
 class Leaks:
     """What each of N test photos shares with the known ones."""
 
-    nearest_km: FloatArray
+    nearest_km: Float64Array
     """(N,) distance to the nearest known photo; infinite if there is none."""
     author: BoolArray | None
     """(N,) taken by someone who has known photos too; None where no authors are known."""
@@ -77,7 +74,7 @@ def read(path: Path) -> Known:
 
 
 def leaks(
-    known: Known, latlon: FloatArray, author: StrArray, similarity: npt.ArrayLike | None = None
+    known: Known, latlon: Float64Array, author: StrArray, similarity: npt.ArrayLike | None = None
 ) -> Leaks:
     """Look at N test photos.
 
@@ -101,7 +98,7 @@ def shared(known: StrArray, asked: StrArray) -> BoolArray:
     return found
 
 
-def nearest_km(known: FloatArray, asked: FloatArray) -> FloatArray:
+def nearest_km(known: Float64Array, asked: Float64Array) -> Float64Array:
     """Distance of each of (N, 2) coordinates to the nearest of (M, 2); infinite if M is 0."""
     if not len(known):
         return np.full(len(asked), np.inf)

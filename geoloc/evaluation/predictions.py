@@ -18,10 +18,10 @@ import pyarrow as pa
 import pyarrow.csv as csv
 
 from geocells.columns import numbers, to_numbers, to_strings
-from geocells.sphere import FloatArray
-from geoloc.calibration import LEVELS
+from geoloc.answer.calibration import LEVELS
 from geoloc.evaluation.benchmark import Benchmark
-from geoloc.photo_tables import TableError, column, floats, read_table, stems, strings
+from geoloc.photos.tables import TableError, column, floats, read_table, stems, strings
+from geoloc.types import BoolArray, Float64Array, Int64Array
 
 WANTED = "the columns photo, lat, lon"
 
@@ -46,23 +46,23 @@ class Predictions:
 
     system: str
     """What the answers are called."""
-    latlon: FloatArray
+    latlon: Float64Array
     """(N, 2) degrees; NaN for a refusal."""
-    chance: FloatArray
+    chance: Float64Array
     """(N,) claimed chance of being right within 200 km."""
-    radii_km: FloatArray
+    radii_km: Float64Array
     """(N, 3) claimed radii, by LEVELS."""
-    latency_s: FloatArray
+    latency_s: Float64Array
     """(N,)"""
-    cost_usd: FloatArray
+    cost_usd: Float64Array
     """(N,)"""
-    region_km2: FloatArray
+    region_km2: Float64Array
     """(N, 3) area of the credible region, by LEVELS."""
-    region_holds: FloatArray
+    region_holds: Float64Array
     """(N, 3) 1 where that region holds the truth, else 0."""
-    needed_km2: FloatArray
+    needed_km2: Float64Array
     """(N,) area of the likeliest part of the Earth that just reaches the truth."""
-    similarity: FloatArray
+    similarity: Float64Array
     """(N,) of each photo and the most similar one that the system learned from."""
     problems: tuple[str, ...] = ()
     """One line for each thing that is wrong with the answers."""
@@ -83,7 +83,7 @@ class Predictions:
         return len(self.latlon)
 
     @property
-    def refused(self) -> npt.NDArray[np.bool_]:
+    def refused(self) -> BoolArray:
         """(N,) without an answer."""
         return np.asarray(np.isnan(self.latlon).any(axis=1))
 
@@ -139,7 +139,7 @@ class _Complaints:
         self.path, self.ids = path, ids
         self.lines, self.refusals = list[str](), list[str]()
 
-    def __call__(self, what: str, bad: npt.NDArray[np.bool_], refused: bool = False) -> None:
+    def __call__(self, what: str, bad: BoolArray, refused: bool = False) -> None:
         rows = np.flatnonzero(bad)
         if len(rows):
             names = ", ".join(str(self.ids[int(row)]) for row in rows[:NAMED])
@@ -147,7 +147,7 @@ class _Complaints:
             line = f"{self.path}: {len(rows):,} of {len(bad):,} rows {what} ({names}{more})"
             (self.refusals if refused else self.lines).append(line)
 
-    def unanswered(self, benchmark: Benchmark, rows: npt.NDArray[np.int64]) -> None:
+    def unanswered(self, benchmark: Benchmark, rows: Int64Array) -> None:
         """Name photos that have no row."""
         if len(rows):
             names = ", ".join(map(str, benchmark.photo_id[rows[:NAMED]]))
@@ -158,9 +158,7 @@ class _Complaints:
             )
 
 
-def _check(
-    numbers: dict[str, FloatArray], complain: _Complaints, counted: npt.NDArray[np.bool_]
-) -> None:
+def _check(numbers: dict[str, Float64Array], complain: _Complaints, counted: BoolArray) -> None:
     """Take out what is no place, no chance or no radius."""
     lat, lon = numbers["lat"], numbers["lon"]
     nothing = ~(np.isfinite(lat) & np.isfinite(lon))
@@ -180,7 +178,7 @@ def _check(
         radius[wrong] = np.nan
 
 
-def _rows(ids: pa.ChunkedArray, benchmark: Benchmark) -> npt.NDArray[np.int64]:
+def _rows(ids: pa.ChunkedArray, benchmark: Benchmark) -> Int64Array:
     """Row of the benchmark that each id means, -1 for none: by the whole id, else by file name."""
     import pyarrow.compute as pc
 
@@ -194,7 +192,7 @@ def _rows(ids: pa.ChunkedArray, benchmark: Benchmark) -> npt.NDArray[np.int64]:
     )
 
 
-def _fill(answers: Predictions, row: npt.NDArray[np.int64], numbers: dict[str, FloatArray]) -> None:
+def _fill(answers: Predictions, row: Int64Array, numbers: dict[str, Float64Array]) -> None:
     answers.latlon[row] = np.stack([numbers["lat"], numbers["lon"]], axis=1)
     answers.radii_km[row] = np.stack([numbers[name] for name in _RADII], axis=1)
     answers.chance[row] = numbers["chance_200km"]

@@ -8,7 +8,6 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from geoloc import __version__
 from geoloc.evaluation.benchmark import Benchmark
@@ -20,6 +19,7 @@ from geoloc.evaluation.predictions import Predictions
 from geoloc.evaluation.scores import MEANS, MEASURES, REFUSED_KM, WITHIN, Marks, mark, places, score
 from geoloc.evaluation.statistics import RESAMPLES, interval, mcnemar, sign_test, units
 from geoloc.metrics import WORLD_MAX_ERROR_KM
+from geoloc.types import IndexArray
 
 SCHEMA_VERSION = 1
 
@@ -96,7 +96,7 @@ def _leaks(benchmark: Benchmark, answers: Predictions, known: Known) -> Leaks:
 def _scores(
     systems: Sequence[Predictions],
     marks: list[Marks],
-    unit: npt.NDArray[np.intp],
+    unit: IndexArray,
     found: Leaks | None,
     resamples: int,
     seed: int,
@@ -116,7 +116,7 @@ def _scores(
     return scores, paired
 
 
-def _benchmark(benchmark: Benchmark, unit: npt.NDArray[np.intp]) -> dict[str, Any]:
+def _benchmark(benchmark: Benchmark, unit: IndexArray) -> dict[str, Any]:
     known = benchmark.published
     told = [
         name for name in ("group", "author") if (getattr(benchmark, name) != "").any()

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from geocells.boundaries import load_boundaries
+from geocells.borders.hierarchy import embedded_boundaries
 from geocells.places import OPEN_SEA_KM
-from geocells.polygons import IntArray
-from geocells.sphere import EARTH_RADIUS_KM, FloatArray, haversine_km
+from geocells.sphere import EARTH_RADIUS_KM, haversine_km
 from geoloc.evaluation.benchmark import Benchmark
 from geoloc.evaluation.predictions import Predictions
 from geoloc.evaluation.statistics import RESAMPLES, Resampled, bootstrap, interval
 from geoloc.metrics import WORLD_MAX_ERROR_KM, geoguessr_points, geoscore
+from geoloc.types import BoolArray, Float32Array, Float64Array, Int32Array
 
 THRESHOLDS_KM = (1.0, 5.0, 10.0, 25.0, 50.0, 100.0, 200.0, 750.0, 2500.0)
 """Street, city, region, country and continent are 1, 25, 200, 750 and 2500 km."""
@@ -40,15 +40,15 @@ MEASURES = (*MEANS, "median_km")
 class Marks:
     """What each of N answers counts."""
 
-    distance_km: FloatArray
+    distance_km: Float64Array
     """(N,) from answer to truth; REFUSED_KM for a refusal."""
-    values: npt.NDArray[np.float32]
+    values: Float32Array
     """(N, MEANS); the logarithm of the distance for the geometric mean; NaN where the photo's own
     coordinates are not precise enough for the threshold."""
-    answered: npt.NDArray[np.bool_]
+    answered: BoolArray
     """(N,) not refused."""
-    country: IntArray
-    """(N,) row of the country of the answer in `load_boundaries().country`, -1 for none."""
+    country: Int32Array
+    """(N,) row of the country of the answer in `embedded_boundaries().country`, -1 for none."""
 
     def take(self, rows: npt.ArrayLike) -> Marks:
         """Some rows, in their order."""
@@ -69,15 +69,15 @@ class Score:
     high: dict[str, float]
 
 
-def places(benchmark: Benchmark) -> IntArray:
-    """Country and region of each truth, (N, 2) rows of `load_boundaries()`; the nearest at sea."""
-    return load_boundaries().locate(benchmark.latlon)[:, :2]
+def places(benchmark: Benchmark) -> Int32Array:
+    """Country and region of each truth, (N, 2) rows of the embedded borders; the nearest at sea."""
+    return embedded_boundaries().locate(benchmark.latlon)[:, :2]
 
 
 def mark(
     benchmark: Benchmark,
     answers: Predictions,
-    truth: IntArray,
+    truth: Int32Array,
     max_error_km: float = WORLD_MAX_ERROR_KM,
 ) -> Marks:
     """Mark N answers.
@@ -92,7 +92,7 @@ def mark(
     distance = np.full(len(answers), REFUSED_KM)
     distance[given] = haversine_km(answers.latlon[given], benchmark.latlon[given])
     units = np.full((len(answers), 2), -1, np.int32)
-    units[given] = load_boundaries().locate(answers.latlon[given], OPEN_SEA_KM)[:, :2]
+    units[given] = embedded_boundaries().locate(answers.latlon[given], OPEN_SEA_KM)[:, :2]
     points = geoscore(distance)
     values = np.empty((len(answers), len(MEANS)), np.float32)
     for column, km in enumerate(THRESHOLDS_KM):
@@ -113,7 +113,7 @@ def mark(
 
 def score(
     marks: list[Marks], unit: npt.NDArray[np.integer], resamples: int = RESAMPLES, seed: int = 0
-) -> tuple[list[Score], list[FloatArray]]:
+) -> tuple[list[Score], list[Float64Array]]:
     """Score systems on the same photos.
 
     Args:
@@ -140,13 +140,13 @@ def score(
     return [_score(*pair) for pair in zip(marks, estimates, strict=True)], estimates
 
 
-def _estimates(drawn: Resampled, system: int) -> FloatArray:
+def _estimates(drawn: Resampled, system: int) -> Float64Array:
     means = drawn.means[:, system * len(MEANS) :][:, : len(MEANS)].copy()
     means[:, MEANS.index("geometric_mean_km")] = np.exp(means[:, MEANS.index("geometric_mean_km")])
     return np.column_stack([means, drawn.medians[:, system]])
 
 
-def _score(marks: Marks, estimates: FloatArray) -> Score:
+def _score(marks: Marks, estimates: Float64Array) -> Score:
     low, high = interval(estimates)
     return Score(
         len(marks.distance_km),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from geocells.sphere import FloatArray
+from geoloc.types import BoolArray, Float32Array, Float64Array, IndexArray, StrArray
 
 RESAMPLES = 1000
 LEVEL = 0.95
@@ -22,15 +22,15 @@ _RUN = 1024
 class Resampled:
     """Estimates of R resamples of the same photos."""
 
-    means: FloatArray
+    means: Float64Array
     """(R, M) of the measures."""
-    medians: FloatArray
+    medians: Float64Array
     """(R, S) of the distances."""
 
 
 def bootstrap(
     measures: npt.NDArray[np.floating],
-    distances_km: FloatArray,
+    distances_km: Float64Array,
     unit: npt.NDArray[np.integer],
     resamples: int = RESAMPLES,
     seed: int = 0,
@@ -60,7 +60,7 @@ def bootstrap(
     drawn = int(unit.max()) + 1
     alone = drawn == len(unit)  # then it does not matter which photo a draw is for
 
-    def one(source: np.random.SeedSequence) -> tuple[FloatArray, FloatArray]:
+    def one(source: np.random.SeedSequence) -> tuple[Float64Array, Float64Array]:
         rng = np.random.Generator(np.random.SFC64(source))
         draws = np.bincount(rng.integers(0, drawn, drawn), minlength=drawn).astype(np.float32)
         weight = draws if alone else draws[unit]
@@ -79,7 +79,7 @@ def bootstrap(
     return Resampled(means, medians)
 
 
-def _weighted_median(weight: npt.NDArray[np.float32], ascending: FloatArray) -> float:
+def _weighted_median(weight: Float32Array, ascending: Float64Array) -> float:
     """Median of ascending values (N,), each as often as its weight; even counts take the middle."""
     starts = np.arange(0, len(weight), _RUN)
     sums = np.add.reduceat(weight, starts, dtype=np.float64)
@@ -93,13 +93,13 @@ def _weighted_median(weight: npt.NDArray[np.float32], ascending: FloatArray) -> 
     return float(ascending[middle].mean())
 
 
-def interval(resampled: FloatArray, level: float = LEVEL) -> FloatArray:
+def interval(resampled: Float64Array, level: float = LEVEL) -> Float64Array:
     """Percentile intervals (2, M) from estimates (R, M); NaN where a measure has no photo."""
     tail = 50.0 * (1.0 - level)
     return np.asarray(np.percentile(resampled, (tail, 100.0 - tail), axis=0), np.float64)
 
 
-def units(*names: npt.NDArray[np.object_]) -> npt.NDArray[np.intp]:
+def units(*names: StrArray) -> IndexArray:
     """What is drawn together: photos of one name in the first column that has any, (N,) 0..U-1.
 
     A photo without a name is a unit of its own.
@@ -126,7 +126,7 @@ class Test:
     """Chance of a difference at least so large if there is none, two-sided."""
 
 
-def mcnemar(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> Test:
+def mcnemar(first: BoolArray, second: BoolArray) -> Test:
     """McNemar's exact test of two systems' right answers (N,): of the photos they differ on."""
     from scipy.stats import binomtest
 
@@ -135,6 +135,6 @@ def mcnemar(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> Test
     return Test(better, worse, p)
 
 
-def sign_test(first_km: FloatArray, second_km: FloatArray) -> Test:
+def sign_test(first_km: Float64Array, second_km: Float64Array) -> Test:
     """The sign test of two systems' distances (N,): which is nearer more often."""
     return mcnemar(first_km < second_km, second_km < first_km)

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from geocells.boundaries import load_boundaries
+from geocells.borders.hierarchy import embedded_boundaries
 from geocells.neighbours import NearestPoints
 from geocells.places import OPEN_SEA_KM, towns
-from geoloc.game.manifest import GameError, Places
+from geoloc.game.places import GameError, Places
 from geoloc.metrics import WORLD_MAX_ERROR_KM
-
-FloatArray = npt.NDArray[np.float64]
+from geoloc.types import Float64Array, IndexArray
 
 DRAWS = ("places", "country", "population")
 """How rounds are drawn: every place alike, every country alike, or as people are spread."""
@@ -27,7 +25,7 @@ class GameMap:
 
     name: str
     places: Places
-    weight: FloatArray
+    weight: Float64Array
     """(N,) chance that a round shows each place; sums to 1."""
     max_error_km: float = WORLD_MAX_ERROR_KM
     """`maxErrorDistance`: the larger, the milder. It is a property of the map, not of the places
@@ -76,7 +74,7 @@ def read_map(path: Path, places: Places) -> GameMap:
     return GameMap(name, chosen, np.full(len(chosen), 1 / len(chosen)), max_error_km)
 
 
-def draw_pool(game_map: GameMap, count: int, rng: np.random.Generator) -> npt.NDArray[np.intp]:
+def draw_pool(game_map: GameMap, count: int, rng: np.random.Generator) -> IndexArray:
     """Draw the places of a tournament, which players are asked about.
 
     Systematic sampling: a place is drawn as often as its weight asks for, rounded up or down; none
@@ -96,9 +94,7 @@ def draw_pool(game_map: GameMap, count: int, rng: np.random.Generator) -> npt.ND
     return rng.permutation(order[np.minimum(np.searchsorted(edge, at), len(order) - 1)])
 
 
-def draw_games(
-    count: int, games: int, rounds: int, rng: np.random.Generator
-) -> npt.NDArray[np.intp]:
+def draw_games(count: int, games: int, rounds: int, rng: np.random.Generator) -> IndexArray:
     """Draw games from a pool: shuffle it again and again, and deal rounds from the top.
 
     Args:
@@ -115,18 +111,18 @@ def draw_games(
     return decks[:, : dealt * rounds].reshape(-1, rounds)[:games]
 
 
-def _alike(latlon: FloatArray) -> FloatArray:
+def _alike(latlon: Float64Array) -> Float64Array:
     return np.ones(len(latlon))
 
 
-def _by_country(latlon: FloatArray) -> FloatArray:
+def _by_country(latlon: Float64Array) -> Float64Array:
     """Every country alike, and every place in it; the open sea is no country."""
-    country = load_boundaries().country.locate(latlon, max_km=OPEN_SEA_KM)
+    country = embedded_boundaries().country.locate(latlon, max_km=OPEN_SEA_KM)
     _, row, count = np.unique(country, return_inverse=True, return_counts=True)
     return np.where(country < 0, 0.0, 1.0 / count[row])
 
 
-def _by_population(latlon: FloatArray) -> FloatArray:
+def _by_population(latlon: Float64Array) -> Float64Array:
     """The people of all towns to whom each place is the nearest; equal places share them."""
     spots, row, count = np.unique(latlon, axis=0, return_inverse=True, return_counts=True)
     known = towns()

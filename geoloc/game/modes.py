@@ -9,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from geoloc.game.rules import DuelRules, simulate_duels
+from geoloc.types import BoolArray, Float32Array, Float64Array, IndexArray, Int64Array
 
-IntArray = npt.NDArray[np.int64]
-Scores = npt.NDArray[np.float32]
 """(P, P, G) what the row's player made of game G against the column's: 1, 0.5 or 0."""
 
 _DUELS_AT_ONCE = 200_000
@@ -21,11 +20,11 @@ _DUELS_AT_ONCE = 200_000
 class Scored:
     """What P players were worth at N places."""
 
-    distance_km: npt.NDArray[np.float64]
+    distance_km: Float64Array
     """(P, N); NaN without a pin."""
-    points: IntArray
+    points: Int64Array
     """(P, N) 0..5000; 0 without a pin."""
-    right: npt.NDArray[np.bool_]
+    right: BoolArray
     """(P, N) whether the pin is in the right country."""
 
 
@@ -33,7 +32,7 @@ class Scored:
 class Mode:
     """One mode of play, and what is usual in it."""
 
-    scores: Callable[[Scored, npt.NDArray[np.intp], DuelRules], Scores]
+    scores: Callable[[Scored, IndexArray, DuelRules], Float32Array]
     rounds: int
     """Of a game, at most."""
     games: int = 1000
@@ -41,13 +40,13 @@ class Mode:
     views: int = 1
 
 
-def totals(scored: Scored, schedule: npt.NDArray[np.intp]) -> IntArray:
+def totals(scored: Scored, schedule: IndexArray) -> Int64Array:
     """Points (P, G) of classic games: five rounds make 25,000 at most."""
-    summed: IntArray = scored.points[:, schedule].sum(axis=-1)
+    summed: Int64Array = scored.points[:, schedule].sum(axis=-1)
     return summed
 
 
-def streaks(scored: Scored, schedule: npt.NDArray[np.intp]) -> IntArray:
+def streaks(scored: Scored, schedule: IndexArray) -> Int64Array:
     """Countries (P, G) that are right before the first wrong one ends the game."""
     right = scored.right[:, schedule]
     ended = ~right
@@ -55,29 +54,27 @@ def streaks(scored: Scored, schedule: npt.NDArray[np.intp]) -> IntArray:
     return np.asarray(length, np.int64)
 
 
-def expected_streak(right: npt.ArrayLike) -> npt.NDArray[np.float64]:
+def expected_streak(right: npt.ArrayLike) -> Float64Array:
     """Mean streak p / (1 - p) of players who are right with chance p, each round for itself."""
     chance = np.asarray(right, np.float64)
     with np.errstate(divide="ignore"):
         return chance / (1.0 - chance)
 
 
-def duel_points(
-    scored: Scored, schedule: npt.NDArray[np.intp], first: int, second: int
-) -> IntArray:
+def duel_points(scored: Scored, schedule: IndexArray, first: int, second: int) -> Int64Array:
     """Points (G, R, 2) of two players in the rounds of games."""
     return np.stack([scored.points[first][schedule], scored.points[second][schedule]], axis=-1)
 
 
-def _classic(scored: Scored, schedule: npt.NDArray[np.intp], rules: DuelRules) -> Scores:
+def _classic(scored: Scored, schedule: IndexArray, rules: DuelRules) -> Float32Array:
     return _compared(totals(scored, schedule))
 
 
-def _streak(scored: Scored, schedule: npt.NDArray[np.intp], rules: DuelRules) -> Scores:
+def _streak(scored: Scored, schedule: IndexArray, rules: DuelRules) -> Float32Array:
     return _compared(streaks(scored, schedule))
 
 
-def _duel(scored: Scored, schedule: npt.NDArray[np.intp], rules: DuelRules) -> Scores:
+def _duel(scored: Scored, schedule: IndexArray, rules: DuelRules) -> Float32Array:
     players, games = len(scored.points), len(schedule)
     scores = np.full((players, players, games), 0.5, np.float32)
     pairs = np.argwhere(np.triu(np.ones((players, players), bool), 1))
@@ -91,7 +88,7 @@ def _duel(scored: Scored, schedule: npt.NDArray[np.intp], rules: DuelRules) -> S
     return scores
 
 
-def _compared(value: IntArray) -> Scores:
+def _compared(value: Int64Array) -> Float32Array:
     """The higher value (P, G) wins."""
     return np.asarray((np.sign(value[:, None] - value[None]) + 1) / 2, np.float32)
 

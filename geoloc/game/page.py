@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 
 from geocells.places import describe
-from geocells.sphere import FloatArray
-from geoloc.drawing import WORLD_PX, mercator, page, world
 from geoloc.game.modes import Scored, duel_points, streaks, totals
 from geoloc.game.report import between, headline, median
 from geoloc.game.rules import ONE, play_rounds
 from geoloc.game.standings import Standing
 from geoloc.game.tournament import Tournament, score
-from geoloc.report import km
-from geoloc.whole_file import WholeFile
+from geoloc.io.atomic import WholeFile
+from geoloc.output.svg_map import WORLD_PX, mercator, page, world
+from geoloc.output.text import km
+from geoloc.types import Float64Array
 
 MOST_GAMES = 60
 """More would not be watched."""
@@ -170,7 +170,7 @@ def _names(tournament: Tournament) -> list[str]:
     return [", ".join(row[key] for key in columns if row[key]) or "at sea" for row in named]
 
 
-def _pins(latlon: FloatArray, truth: FloatArray) -> list[list[float] | None]:
+def _pins(latlon: Float64Array, truth: Float64Array) -> list[list[float] | None]:
     """Where answers are drawn: on the turn of the world that is nearest to the truth."""
     at = mercator(np.nan_to_num(latlon))
     at[:, 0] -= np.round((at[:, 0] - truth[:, 0]) / WORLD_PX) * WORLD_PX
@@ -178,6 +178,6 @@ def _pins(latlon: FloatArray, truth: FloatArray) -> list[list[float] | None]:
     return [_rounded(xy) if there else None for xy, there in zip(at, pinned, strict=True)]
 
 
-def _rounded(xy: FloatArray) -> list[float]:
+def _rounded(xy: Float64Array) -> list[float]:
     rounded: list[float] = np.round(xy, 3).tolist()
     return rounded

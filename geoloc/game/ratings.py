@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
+from geoloc.types import Float64Array
 
 START = 1500.0
 """Rating of a player nobody knows; the mean of all ratings."""
@@ -18,7 +18,7 @@ K_FACTOR = 16.0
 _STEPS = 100
 
 
-def elo(score: npt.NDArray[np.floating], k: float = K_FACTOR) -> FloatArray:
+def elo(score: npt.NDArray[np.floating], k: float = K_FACTOR) -> Float64Array:
     """Ratings of a ladder, averaged over the second half of the games (Elo 1978).
 
     In each period every two players play once, and all ratings change together: the order of
@@ -42,11 +42,11 @@ def elo(score: npt.NDArray[np.floating], k: float = K_FACTOR) -> FloatArray:
         rating = rating + k * ((period - expected) * others).sum(axis=-1)
         if number >= half:
             total += rating
-    mean: FloatArray = total / (score.shape[-1] - half)
+    mean: Float64Array = total / (score.shape[-1] - half)
     return mean
 
 
-def bradley_terry(wins: FloatArray, prior: float = 0.5) -> FloatArray:
+def bradley_terry(wins: Float64Array, prior: float = 0.5) -> Float64Array:
     """Ratings under which the results are most likely (Bradley and Terry 1952).
 
     The chance that i beats j is 1 / (1 + 10^((rating_j - rating_i) / 400)). Newton's method on the
@@ -75,6 +75,6 @@ def bradley_terry(wins: FloatArray, prior: float = 0.5) -> FloatArray:
         strength = strength + np.clip(step, -1.0, 1.0)
         if np.abs(step).max() < 1e-10:
             break
-    centred: FloatArray = strength - strength.mean(axis=-1, keepdims=True)
-    rating: FloatArray = START + PER_STRENGTH * centred
+    centred: Float64Array = strength - strength.mean(axis=-1, keepdims=True)
+    rating: Float64Array = START + PER_STRENGTH * centred
     return rating

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from geoloc import __version__
-from geoloc.game.manifest import GameError
 from geoloc.game.modes import MODES
+from geoloc.game.places import GameError
 from geoloc.game.rules import DuelRules
 from geoloc.game.standings import Standing
 from geoloc.game.tournament import Answers, Tournament
-from geoloc.whole_file import WholeFile
+from geoloc.io.atomic import WholeFile
 
 SCHEMA_VERSION = 1
 

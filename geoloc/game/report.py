@@ -11,7 +11,7 @@ from rich.text import Text
 
 from geoloc.game.standings import Interval, Standing
 from geoloc.game.tournament import Tournament
-from geoloc.report import km
+from geoloc.output.text import km
 
 PIGEON_DUELS = (("Gold", 1714.0), ("Master", 174.0), ("Champion", 151.0), ("PIGEON", 73.0))
 """Median km of people by division, and of PIGEON, in its 458 live matches (CVPR 2024, figure)."""

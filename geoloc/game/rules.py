@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-IntArray = npt.NDArray[np.int64]
+from geoloc.types import BoolArray, Float64Array, Int64Array
 
 ONE = 10
 """Multipliers are kept in tenths, as the game keeps them: 15 is x1.5."""
@@ -63,14 +63,14 @@ x1.5, x2, ... from round 5, which heals a quarter of the points; and plain diffe
 class Round:
     """One round of G duels, two players each; all (G, 2)."""
 
-    multiplier: IntArray
+    multiplier: Int64Array
     """Tenths with which the round was played."""
-    healed: IntArray
-    damage: IntArray
+    healed: Int64Array
+    damage: Int64Array
     """Taken by each player, by the formula: it may exceed the health that is left."""
-    health: IntArray
+    health: Int64Array
     """After the round."""
-    playing: npt.NDArray[np.bool_]
+    playing: BoolArray
     """(G,) duels that were still going on; of the others nothing changes."""
 
 
@@ -78,11 +78,11 @@ class Round:
 class Duels:
     """How G duels ended."""
 
-    score: npt.NDArray[np.float64]
+    score: Float64Array
     """(G,) 1 if the first player won, 0 if the second, 0.5 if neither."""
-    rounds: IntArray
+    rounds: Int64Array
     """(G,) rounds played."""
-    health: IntArray
+    health: Int64Array
     """(G, 2) at the end."""
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from geoloc.game.maps import draw_games
 from geoloc.game.modes import MODES, Scored, expected_streak, streaks, totals
 from geoloc.game.ratings import bradley_terry, elo
 from geoloc.game.tournament import Tournament, score
+from geoloc.types import Float32Array, Float64Array, IndexArray
 
 REPLICATES = 200
 GAMES_PER_REPLICATE = 500
@@ -88,15 +88,11 @@ def standings(tournament: Tournament) -> list[Standing]:
     return sorted(rows, key=lambda row: (-row.rating, row.name))
 
 
-def _results(
-    tournament: Tournament, scored: Scored, schedule: npt.NDArray[np.intp]
-) -> npt.NDArray[np.float32]:
+def _results(tournament: Tournament, scored: Scored, schedule: IndexArray) -> Float32Array:
     return MODES[tournament.mode].scores(scored, schedule, tournament.rules)
 
 
-def _rate(
-    tournament: Tournament, results: npt.NDArray[np.float32]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def _rate(tournament: Tournament, results: Float32Array) -> tuple[Float64Array, Float64Array]:
     """Bradley-Terry and Elo (..., P) from results (..., P, P, G).
 
     The evidence is as much as there are places, however many games reuse them: of a player who
@@ -126,10 +122,10 @@ def _of_mode(tournament: Tournament, scored: Scored, player: int) -> dict[str, f
 class _Replicates:
     """Results of B tournaments at places drawn anew from those of this one."""
 
-    rating: npt.NDArray[np.float64]
+    rating: Float64Array
     """(B, P)"""
-    elo: npt.NDArray[np.float64]
-    points: npt.NDArray[np.float64]
+    elo: Float64Array
+    points: Float64Array
 
 
 def _bootstrap(tournament: Tournament, scored: Scored) -> _Replicates:
@@ -157,6 +153,6 @@ def _bootstrap(tournament: Tournament, scored: Scored) -> _Replicates:
     return _Replicates(*_rate(tournament, results), points)
 
 
-def _interval(values: npt.NDArray[np.float64]) -> Interval:
+def _interval(values: Float64Array) -> Interval:
     low, high = np.quantile(values, [0.025, 0.975]).tolist()
     return low, high

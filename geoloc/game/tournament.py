@@ -6,17 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from geocells.sphere import haversine_km
-from geoloc.game.manifest import GameError, StrArray
 from geoloc.game.maps import GameMap, draw_games, draw_pool
 from geoloc.game.modes import MODES, Scored
-from geoloc.game.players import Answer, Player
+from geoloc.game.places import GameError
+from geoloc.game.protocol import Answer, Player
 from geoloc.game.rules import DuelRules
 from geoloc.metrics import geoguessr_points, same_country
-
-FloatArray = npt.NDArray[np.float64]
+from geoloc.types import Float64Array, IndexArray, StrArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,9 +23,9 @@ class Answers:
 
     name: str
     kind: str
-    latlon: FloatArray
+    latlon: Float64Array
     """(N, 2) degrees; NaN without a pin."""
-    seconds: FloatArray
+    seconds: Float64Array
     """(N,) NaN where nobody knows."""
     problem: StrArray
     """(N,) why there is no pin, or ""."""
@@ -46,13 +44,13 @@ class Tournament:
     seed: int
     place: StrArray
     """(N,) names of the places that were shown."""
-    latlon: FloatArray
+    latlon: Float64Array
     """(N, 2) degrees, where they are."""
     group: StrArray
     """(N,) places that are not independent of each other."""
-    pool: npt.NDArray[np.intp]
+    pool: IndexArray
     """(K,) the places as they were drawn from the map."""
-    schedule: npt.NDArray[np.intp]
+    schedule: IndexArray
     """(G, R) places of each game, the same for every pair of players."""
     players: tuple[Answers, ...]
     """In the order of their names, so that the order they came in changes nothing."""

@@ -23,13 +23,13 @@ sys.path.remove(str(Path(__file__).parent))  # this file is not the package of i
 import numpy as np
 from PIL import Image, ImageChops
 
-from geoloc import bundle
-from geoloc.batch.progress import Progress
 from geoloc.batch.run import Options, run
-from geoloc.encoder import normalise
-from geoloc.locator import Geolocator
-from geoloc.photo import load
-from geoloc.stream import BATCH
+from geoloc.bundle import directory
+from geoloc.cli.progress import Progress
+from geoloc.encoders.base import normalise
+from geoloc.encoders.pipeline import BATCH
+from geoloc.geolocator import Geolocator
+from geoloc.photos.decode import load
 
 ROOT = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("SHARED", ROOT.parent / "shared")) / "data"
@@ -52,7 +52,7 @@ sys.exit(code)
 
 def batch(*arguments: object, cache: Path) -> tuple[float, float]:
     """Seconds and peak MB of a whole `geoloc batch`."""
-    command = [sys.executable, "-m", "geoloc.cli", "batch", *map(str, arguments)]
+    command = [sys.executable, "-m", "geoloc", "batch", *map(str, arguments)]
     command += ["--cache", str(cache)]
     begin = time.perf_counter()
     launcher = [sys.executable, "-c", LAUNCHER, *command]
@@ -105,7 +105,7 @@ class Free:
     """An encoder that costs nothing, as one on a GPU costs no CPU."""
 
     def __init__(self) -> None:
-        self.spec = bundle.load("starter").encoder_spec
+        self.spec = directory.load("starter").encoder_spec
 
     def embed(self, pixels: np.ndarray) -> np.ndarray:
         return normalise(np.resize(pixels[:, 0, 0], (len(pixels), self.spec.dim)))
@@ -144,7 +144,7 @@ def large(photos: Sequence[Path], scratch: Path, results: dict[str, float]) -> N
             list(workers.map(decode, files[:8]))
             return len(files) / seconds(lambda: list(workers.map(decode, files, chunksize=4)))
 
-    loaded = Geolocator(bundle.load("starter"), Free())
+    loaded = Geolocator(directory.load("starter"), Free())
     Geolocator.from_bundle = classmethod(lambda cls, name: loaded)
     options = Options(cache=scratch / "free")
     threads = [bare(ThreadPoolExecutor)]

@@ -19,8 +19,8 @@ import numpy as np
 import pyarrow.csv as csv
 import pyarrow.parquet as pq
 
-from geocells.alternatives import METHODS
-from geocells.config import CellConfig
+from geocells.partition.alternatives import METHODS
+from geocells.partition.config import CellConfig
 from geocells.sphere import haversine_km
 from geocells.table import CellTable
 

@@ -28,19 +28,20 @@ import torch
 from safetensors.torch import save_file
 from threadpoolctl import threadpool_limits
 
-from geoloc import Geolocator, bundle
-from geoloc.clip_encoder import GeoClipEncoder, geoclip_spec, open_clip_names, tower_of
-from geoloc.encoder import OnnxEncoder
+from geoloc import Geolocator
+from geoloc.bundle import directory
+from geoloc.encoders.clip import GeoClipEncoder, geoclip_spec, open_clip_names, tower_of
+from geoloc.encoders.onnx import OnnxEncoder
 from geoloc.metrics import Accuracy, coverage, score
-from geoloc.retrieval import Gallery
-from training.cluster import build_gallery
-from training.crossval import METHODS, answer_all
-from training.export import export_onnx
-from training.quantise import export_int8, sample_photos
-from training.world.build import WorldConfig, build_world, nameless
-from training.world.encoder import load_world_encoder
-from training.world.gallery import POINTS, everywhere
-from training.world.geoclip import GeoClip, Published
+from geoloc.retrieval.gallery import Gallery
+from training.calibrate.crossval import METHODS, answer_all
+from training.embed.export import export_onnx
+from training.embed.quantise import export_int8, sample_photos
+from training.gallery.cluster import build_gallery
+from training.recipes.geoclip.build import WorldConfig, build_world, nameless
+from training.recipes.geoclip.encoder import load_world_encoder
+from training.recipes.geoclip.gallery import POINTS, everywhere
+from training.recipes.geoclip.published import GeoClip, Published
 
 ROOT = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("SHARED", ROOT.parent / "shared"))
@@ -106,7 +107,7 @@ def speed(
     """Seconds a photo: theirs, ours in torch, whole and int8 ONNX; alone and together."""
     encoders = {"torch fp32": encoder}
     encoders |= {f"ONNX {form}": onnx for form, onnx in onnx_encoders(encoder, folder).items()}
-    loaded = bundle.load(world)
+    loaded = directory.load(world)
     seconds = {"predict": per_photo(lambda: theirs.predict(str(files[0]), 5), 1, THEIRS)}
     for name, network in encoders.items():
         ours = Geolocator(loaded, network)
@@ -152,7 +153,7 @@ def read_out(world: Path, folder: Path) -> tuple[dict[str, Accuracy], list[float
     theirs = GeoClip(None, Published.find())
     parts = np.array_split(embeddings, 30)
     answers = {"GeoCLIP's top-1": np.concatenate([theirs.rank(part, 1)[0][:, 0] for part in parts])}
-    held = answer_all(bundle.load(world).ranker, nameless(truth), embeddings)
+    held = answer_all(directory.load(world).ranker, nameless(truth), embeddings)
     answers |= {name: held.answers[name] for name in METHODS[1:]}
     covered = [coverage(held.answers["full"], truth, radius) for radius in held.radii_km.T]
     return {name: score(points, truth) for name, points in answers.items()}, covered
@@ -160,7 +161,7 @@ def read_out(world: Path, folder: Path) -> tuple[dict[str, Accuracy], list[float
 
 def search_ms(world: Path) -> float:
     """Milliseconds a photo behind the encoder among a million points, one core, 64 photos."""
-    ranker = bundle.load(world).ranker
+    ranker = directory.load(world).ranker
     published = Published.find()
     points = everywhere(published.gallery, MILLION)
     encoder = published.location_encoder()

@@ -22,24 +22,24 @@ import pyarrow.parquet as pq
 import torch
 from threadpoolctl import threadpool_limits
 
-from geocells.build import build_cells
-from geocells.config import PRESETS as CELLS
-from geocells.config import CellConfig
-from geoloc import bundle
-from geoloc.calibration import LEVELS
-from geoloc.encoder import normalise
-from geoloc.heads import Heads
-from geoloc.index import flat
+from geocells.partition.build import build_cells
+from geocells.partition.config import PRESETS as CELLS
+from geocells.partition.config import CellConfig
+from geoloc.answer.calibration import LEVELS
+from geoloc.answer.ranker import NEIGHBOURS, Ranker
+from geoloc.belief.heads import Heads
+from geoloc.bundle import directory
+from geoloc.encoders.base import normalise
 from geoloc.metrics import Accuracy, coverage, score
-from geoloc.ranker import NEIGHBOURS, Ranker
-from geoloc.refinement import PRESETS, refine
-from training.asking import Rankers
-from training.calibrate import UNFITTED
-from training.cluster import build_gallery
-from training.crossval import METHODS, calibrate, hold_out, make_ranker
-from training.fit_heads import density_prior
-from training.head_config import HeadConfig
-from training.manifest import Manifest
+from geoloc.retrieval.index import flat
+from geoloc.retrieval.pigeon import PRESETS, refine
+from training.calibrate.crossval import METHODS, calibrate, hold_out, make_ranker
+from training.calibrate.fit import UNFITTED
+from training.calibrate.scoring import Rankers
+from training.config import HeadConfig
+from training.data.manifest import Manifest
+from training.gallery.cluster import build_gallery
+from training.heads.fit import density_prior
 
 ROOT = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("SHARED", ROOT.parent / "shared"))
@@ -229,7 +229,7 @@ def main(folder: Path) -> None:
     for name, accuracy in panoramas(simulate(folder, 0, views=4)).items():
         print(row(name, [accuracy]), flush=True)
     print("\nReal photos, walks and landmarks held out (the starter's model card):\n")
-    metrics = bundle.verify(bundle.find("starter"))["metrics"]
+    metrics = directory.verify(directory.find("starter"))["metrics"]
     for part in ("sydney", "world"):
         full = metrics[part]["accuracy"]["full"]
         print(f"{part}: median {full['median_km']:.0f} km, within {full['within']}")

@@ -27,10 +27,10 @@ from pathlib import Path
 
 import numpy as np
 
-from geoloc import bundle as bundles
-from geoloc.encoder import ImageEncoder
-from geoloc.photo import load
-from geoloc.stream import BATCH, encode
+from geoloc.bundle import directory as bundles
+from geoloc.encoders.base import ImageEncoder
+from geoloc.encoders.pipeline import BATCH, encode
+from geoloc.photos.decode import load
 
 ROOT = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("SHARED", ROOT.parent / "shared"))
@@ -44,7 +44,7 @@ WEBGL = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-
 @contextmanager
 def server(*options: str) -> Iterator[tuple[str, int]]:
     """The real command in a process of its own; its host and port."""
-    command = [sys.executable, "-m", "demo.serve", "--port", "0", *options]
+    command = [sys.executable, "-m", "demo.server", "--port", "0", *options]
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:

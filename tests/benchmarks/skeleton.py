@@ -35,8 +35,8 @@ def cold_s(*command: object) -> float:
 def throughput() -> dict[str, float]:
     """Photos per second of the network alone, of the encoder from files, and of `locate`."""
     from geoloc import Geolocator
-    from geoloc.photo import load
-    from geoloc.stream import BATCH, encode
+    from geoloc.encoders.pipeline import BATCH, encode
+    from geoloc.photos.decode import load
 
     files = sorted((SHARED / "photos" / "world").iterdir())[:PHOTOS]
     geolocator = Geolocator.from_bundle("starter")
@@ -64,7 +64,7 @@ def learn(bundle: Path, cache: Path) -> tuple[float, float]:
     coordinates = [
         SHARED / "coordinates" / f"{name}.parquet" for name in ("flickr_973k", "streetview_24k")
     ]
-    command = [sys.executable, "-m", "training.cli", "learn", SHARED / "photos" / "photos.csv"]
+    command = [sys.executable, "-m", "training", "learn", SHARED / "photos" / "photos.csv"]
     command += ["-o", bundle, "--encoder", "efficientnet_lite2", "--cache", cache]
     for path in coordinates:
         command += ["--coordinates", path]

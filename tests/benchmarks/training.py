@@ -23,20 +23,20 @@ import pyarrow.parquet as pq
 import torch
 
 from geocells.sphere import unit_vectors
-from geoloc.encoder import build_encoder
-from geoloc.torch_encoder import describe
-from training import clip, fit_heads
-from training.caching import backward
-from training.captions import Captioner
-from training.contrastive import CaptionLoss
-from training.data import CaptionedPhotos, load_batches
-from training.embed_table import embed_table
-from training.head_config import HeadConfig
-from training.heads import CellHead, Targets
-from training.loop import LoopConfig
-from training.losses import smoothed_labels
-from training.order import Batches
-from training.synthetic import write_planet
+from geoloc.encoders.registry import build_encoder, describe
+from training.config import HeadConfig
+from training.data.loading import CaptionedPhotos, load_batches
+from training.data.sampler import Batches
+from training.embed.table import embed_table
+from training.engine.loop import LoopConfig
+from training.heads import fit
+from training.heads.losses import smoothed_labels
+from training.heads.modules import CellHead, Targets
+from training.pretrain import clip
+from training.pretrain.captions import Captioner
+from training.pretrain.contrastive import CaptionLoss
+from training.pretrain.grad_cache import backward
+from training.synthetic.planet import write_planet
 
 DIM, CELLS, BATCH = 1024, 2203, 1024
 """PIGEON's: embedding, geocells, batch."""
@@ -169,8 +169,8 @@ def embedding(results: dict[str, float], folder: Path) -> None:
 
 def memory(results: dict[str, float], folder: Path) -> None:
     """What fitting heads on a million embeddings takes beside the embeddings, mapped from disk."""
-    from geocells.build import build_cells
-    from geocells.config import CellConfig
+    from geocells.partition.build import build_cells
+    from geocells.partition.config import CellConfig
 
     count = 250_000
     rng = np.random.default_rng(0)
@@ -182,10 +182,10 @@ def memory(results: dict[str, float], folder: Path) -> None:
     latlon = rng.uniform((35, -10), (60, 30), (count, 2))
     cells = build_cells(latlon[::25], CellConfig())
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    examples = fit_heads.Examples(np.load(path, mmap_mode="r"), latlon, np.ones(count, np.float32))
+    examples = fit.Examples(np.load(path, mmap_mode="r"), latlon, np.ones(count, np.float32))
     config = HeadConfig(features=DIM, epochs=1, batch=4096, tau_km=75.0)
     begin = time.perf_counter()
-    fit_heads.fit_heads(examples, cells, fit_heads.density_prior(cells.count), config)
+    fit.fit_heads(examples, cells, fit.density_prior(cells.count), config)
     results["fit_s_per_million_and_epoch"] = (time.perf_counter() - begin) * 1e6 / count
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     results["gb_per_million"] = (after - before) * 1024 / 1e9 * 1e6 / count

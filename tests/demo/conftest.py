@@ -7,14 +7,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import shapely
-from answers import HOBART, make_guess
 from PIL import Image
-from services import mounted
 
 from geocells.table import CellTable
-from geoloc.encoder import Preprocessing
-from geoloc.photo import load
-from geoloc.within import parse, require
+from geoloc.belief.constraints import parse, require
+from geoloc.encoders.base import Preprocessing
+from geoloc.photos.decode import load
+from tests.demo.answers import HOBART, make_guess
+from tests.demo.services import mounted
 
 
 def make_cells():

@@ -12,15 +12,17 @@ from types import SimpleNamespace
 
 import numpy as np
 import shapely
-from answers import make_guess
 from PIL import Image
 
-from demo import api, confined, serve
-from demo.app import build
-from demo.limits import Limits
-from demo.served import ServedGeolocator
+from demo import server
+from demo.api import routes
+from demo.api.inference import ServedGeolocator
+from demo.api.limits import Limits
+from demo.page.app import build
+from demo.security import sandbox
 from geocells.table import CellTable
-from geoloc.encoder import EncoderSpec, Preprocessing
+from geoloc.encoders.base import EncoderSpec, Preprocessing
+from tests.demo.answers import make_guess
 
 SIDE = 32
 
@@ -90,14 +92,14 @@ def main() -> None:
     logging.getLogger("geoloc.service").setLevel(logging.INFO)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     limits = Limits(**options.get("limits", {}))
-    with serve._listener("127.0.0.1", 0) as listener, confined.private_folder(limits.keep_s):
+    with server._listener("127.0.0.1", 0) as listener, sandbox.private_folder(limits.keep_s):
         fake = ColourGeolocator(options.get("slow_s", 0.0), limits.megapixels)
         page = build({"fake": fake}) if options.get("page") else None
-        service = api.create(
+        service = routes.create(
             {"fake": fake}, limits=limits, api_key=options.get("api_key"), page=page
         )
-        confined.refuse_connections()
-        serve._answer(service, listener)
+        sandbox.refuse_connections()
+        server._answer(service, listener)
         print("calls of the encoder:", len(fake.colours.batches), flush=True)
 
 

@@ -9,8 +9,8 @@ import struct
 import zipfile
 import zlib
 
-from fake_service import photo_of
-from services import jpeg
+from tests.demo.fake_service import photo_of
+from tests.demo.services import jpeg
 
 BOUNDARY = "xxBOUNDARYxx"
 KINDS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")

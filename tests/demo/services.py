@@ -16,10 +16,10 @@ from pathlib import Path
 import httpx
 from PIL import Image
 
-from demo import api
-from demo.app import build
-from demo.limits import Limits
-from demo.theme import appearance
+from demo.api import routes
+from demo.api.limits import Limits
+from demo.page.app import build
+from demo.page.theme import appearance
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -76,7 +76,7 @@ def mounted(geolocators, **options):
     import uvicorn
 
     page = build(geolocators, **options)
-    service = api.create(geolocators, limits=Limits(), page=page, appearance=appearance())
+    service = routes.create(geolocators, limits=Limits(), page=page, appearance=appearance())
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(service, log_config=None, timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)

@@ -9,7 +9,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from services import ROOT, jpeg, photos, running
+
+from tests.demo.services import ROOT, jpeg, photos, running
 
 FILE = ROOT / "demo" / "Containerfile"
 SPACE = ROOT / "demo" / "space"

@@ -10,10 +10,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from training import clip
-from training.data import load_photo
-from training.plan import Plan
-from training.recipe_config import TINY_TOWERS
+from training.config import TINY_TOWERS
+from training.data.loading import load_photo
+from training.pretrain import clip
+from training.recipes.plan import Plan
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "training" / "RUNBOOK.md").read_text("utf-8")

@@ -1,9 +1,9 @@
 """A geolocator that is quick, in place of the embedded one."""
 
 import pytest
-from library import quick_geolocator
 
-from geoloc.locator import Geolocator
+from geoloc.geolocator import Geolocator
+from tests.geoloc.batch.library import quick_geolocator
 
 
 @pytest.fixture(scope="session")

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from geoloc import bundle
 from geoloc.batch.run import Options, run
-from geoloc.encoder import normalise
-from geoloc.locator import Geolocator
+from geoloc.bundle import directory
+from geoloc.encoders.base import normalise
+from geoloc.geolocator import Geolocator
 
 DAMAGED = b"\xff\xd8\xff\xe0 not a photo"
 
@@ -45,7 +45,7 @@ class Silent:
 
 
 def quick_geolocator() -> Geolocator:
-    loaded = bundle.load("starter")
+    loaded = directory.load("starter")
     return Geolocator(loaded, QuickEncoder(loaded.encoder_spec))
 
 

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from geoloc.evaluation.benchmark import published, read
-from geoloc.photo_tables import TableError
+from geoloc.photos.tables import TableError
 
 LAND = np.array(
     [

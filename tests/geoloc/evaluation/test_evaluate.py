@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from samples import towns
 
 from geocells.sphere import haversine_km
+from tests.geoloc.evaluation.samples import towns
 
 CHROMIUM = Path("/usr/bin/chromium")
 
 
 def geoloc(*arguments: object, cwd=None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "geoloc.cli", *map(str, arguments)]
+    command = [sys.executable, "-m", "geoloc", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
 
 
@@ -24,7 +24,7 @@ def geoloc(*arguments: object, cwd=None) -> subprocess.CompletedProcess[str]:
 def library(photo_folder, tmp_path_factory):
     """A manifest of the drawn photos, with their authors and one photo that is not there."""
     folder = tmp_path_factory.mktemp("evaluation")
-    from geoloc.photo import read_exif
+    from geoloc.photos.decode import read_exif
 
     with (folder / "mine.csv").open("w", newline="") as file:
         table = csv.writer(file)
@@ -144,7 +144,7 @@ def test_a_program_is_scored(library, photo_folder, tmp_path):
     ],
 )
 def test_what_cannot_be_done_is_one_line(library, monkeypatch, capsys, arguments, reason):
-    from geoloc.cli import app
+    from geoloc.cli.main import app
 
     monkeypatch.chdir(library)
     said = app(["evaluate", *arguments, "--resamples", "5"], result_action="return_value")

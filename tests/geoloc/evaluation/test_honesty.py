@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from samples import drawn_answers, drawn_benchmark, towns
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss
 
 from geocells.sphere import EARTH_RADIUS_KM
 from geoloc.evaluation.honesty import AREAS_KM2, calibration, cap_km2, honesty, selective_risk
 from geoloc.evaluation.scores import mark, places
+from tests.geoloc.evaluation.samples import drawn_answers, drawn_benchmark, towns
 
 
 def test_calibration_is_scikit_learns():

@@ -2,15 +2,15 @@
 
 import numpy as np
 import pytest
-from samples import drawn_answers, drawn_benchmark, towns
 
-from geocells.boundaries import country_continents, load_boundaries
+from geocells.borders.hierarchy import country_continents, embedded_boundaries
 from geocells.sphere import EARTH_RADIUS_KM
 from geoloc.evaluation import answering
 from geoloc.evaluation.breakdown import breakdown
 from geoloc.evaluation.leaks import Known, leaks, read
 from geoloc.evaluation.scores import mark, places
-from geoloc.photo_tables import TableError
+from geoloc.photos.tables import TableError
+from tests.geoloc.evaluation.samples import drawn_answers, drawn_benchmark, towns
 
 
 def authors(*names):
@@ -63,14 +63,14 @@ def test_parts_of_the_earth_add_up():
     near = next(row for row in tables["nearest"] if row["name"] == "under 0.025 km")
     assert near["photos"] == (nearest < 0.025).sum()
     france = next(row for row in tables["country"] if row["name"] == "France")
-    names = load_boundaries().country.names[seen[:, 0]]
+    names = embedded_boundaries().country.names[seen[:, 0]]
     assert france["photos"] == (names == "France").sum()
     assert all(row["truth"] != row["answer"] for row in tables["confusion"])
 
 
 def test_every_country_has_one_continent():
     continents = country_continents()
-    assert set(load_boundaries().country.codes) <= set(continents)
+    assert set(embedded_boundaries().country.codes) <= set(continents)
     assert set(continents.values()) == {
         "Africa", "Antarctica", "Asia", "Europe", "North America", "Oceania", "South America",
     }  # fmt: skip

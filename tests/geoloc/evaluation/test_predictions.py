@@ -4,12 +4,12 @@ import sys
 
 import numpy as np
 import pytest
-from samples import drawn_answers, drawn_benchmark, towns
 
 from geoloc.evaluation import command, predictions
 from geoloc.evaluation.predictions import read
-from geoloc.photo_tables import TableError
-from geoloc.program import CommandError
+from geoloc.io.jsonl_process import CommandError
+from geoloc.photos.tables import TableError
+from tests.geoloc.evaluation.samples import drawn_answers, drawn_benchmark, towns
 
 
 @pytest.fixture

@@ -2,8 +2,9 @@
 
 import pytest
 
-from geoloc.evaluation import benchmark, peers
+from geoloc.evaluation import benchmark
 from geoloc.evaluation.published import MARKS, numbers, of
+from geoloc.evaluation.report import peers
 
 
 def test_every_number_has_a_mark_and_a_source():

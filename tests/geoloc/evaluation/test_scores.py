@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from samples import drawn_answers, drawn_benchmark, towns
 from sklearn.metrics import accuracy_score
 from sklearn.metrics.pairwise import haversine_distances
 
@@ -21,6 +20,7 @@ from geoloc.evaluation.scores import (
 )
 from geoloc.evaluation.statistics import units
 from geoloc.metrics import geoguessr_points, geoscore
+from tests.geoloc.evaluation.samples import drawn_answers, drawn_benchmark, towns
 
 KM = [25.0, 200.0, 750.0, 1000.0, 2500.0]
 

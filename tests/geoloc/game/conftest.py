@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import ExifTags, Image
-from skilled import places_at
 
-from geoloc.game.manifest import Places
+from geoloc.game.places import Places
+from tests.geoloc.game.skilled import places_at
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from geocells.sphere import destination
-from geoloc.game.manifest import Places
-from geoloc.game.players import Answer
+from geoloc.game.places import Places
+from geoloc.game.protocol import Answer
 
 
 def places_at(latlon: np.ndarray, views: tuple[Path, ...] = ()) -> Places:

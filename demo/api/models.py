@@ -1,0 +1,153 @@
+"""What goes over the wire; a guess itself is `geoloc.guess.Guess`, as JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from geoloc.guess import (
+    Attribute,
+    Candidate,
+    Evidence,
+    Exif,
+    Guess,
+    Neighbour,
+    Place,
+    RegionCell,
+)
+from geoloc.output.formats import to_json
+
+API_VERSION = 1
+"""Of everything around the guesses; these carry a schema version of their own."""
+
+PARIS = Place("FR", "France", "Île-de-France", "Paris", 1.9)
+_GUESS = Guess(
+    photo="tower.jpg",
+    lat=48.8584,
+    lon=2.2945,
+    radius_km=1500.0,
+    radii_km={"50": 90.0, "80": 1500.0, "95": 9000.0},
+    confidence="not sure",
+    localisability=0.41,
+    place=PARIS,
+    candidates=(Candidate(48.8584, 2.2945, 0.37, "FR-75-1", PARIS),),
+    region=(RegionCell("FR-75-1", 0.37, 0.5),),
+    neighbours=(Neighbour(48.8583, 2.2947, 0.71, "Commons: Tour Eiffel", "CC0", "somebody"),),
+    evidence=Evidence(
+        ("FR", "Île-de-France", "FR-75-1"),
+        (Attribute("driving side", "right", 0.93),),
+        0.1,
+        0.4,
+        0.5,
+    ),
+    exif=Exif(),
+    exif_distance_km=None,
+    bundle="starter",
+)
+EXAMPLE = json.loads(to_json(_GUESS))
+
+
+def example(**values: Any) -> ConfigDict:  # noqa: ANN401
+    """A model's settings with an example in the OpenAPI document."""
+    return ConfigDict(json_schema_extra={"examples": [values]})
+
+
+class Answer(BaseModel):
+    """One photo, or several of one place, with its guess or the reason why there is none."""
+
+    model_config = example(photo="tower.jpg", guess=EXAMPLE, error=None)
+
+    photo: Annotated[str, Field(description="Its name, as it was uploaded.")]
+    guess: Guess | None = None
+    error: str | None = None
+
+
+class Located(BaseModel):
+    """Answers in the order of the photos; one for all of them if they show one place."""
+
+    model_config = example(
+        schema_version=API_VERSION,
+        request_id="6f1f…",
+        bundle="starter",
+        answers=[{"photo": "tower.jpg", "guess": EXAMPLE, "error": None}],
+    )
+
+    schema_version: Literal[1] = API_VERSION
+    request_id: str
+    bundle: str
+    answers: list[Answer]
+
+
+class Progress(BaseModel):
+    """How far a batch is; the answers so far, in the order of the photos."""
+
+    model_config = example(
+        schema_version=API_VERSION,
+        id="Yx3…",
+        state="running",
+        bundle="starter",
+        done=32,
+        total=200,
+        error=None,
+        deleted_in_s=None,
+        answers=[],
+    )
+
+    schema_version: Literal[1] = API_VERSION
+    id: Annotated[str, Field(description="Who knows it can read the answers: keep it.")]
+    state: Literal["waiting", "running", "finished", "failed"]
+    bundle: str
+    done: int
+    total: int
+    error: str | None = None
+    deleted_in_s: Annotated[
+        float | None, Field(description="How long a finished batch is still kept.")
+    ] = None
+    answers: list[Answer] = []
+
+
+class Health(BaseModel):
+    """Whether the service answers."""
+
+    model_config = example(status="ok", version="0.1.0", schema_version=API_VERSION, batches=0)
+
+    status: Annotated[
+        Literal["ok", "stopping"], Field(description="Stopping: it finishes what it accepted.")
+    ]
+    version: str
+    schema_version: Literal[1] = API_VERSION
+    batches: Annotated[int, Field(description="Batches that are not finished.")]
+
+
+class BundleInfo(BaseModel):
+    """A model that can be asked."""
+
+    model_config = example(name="starter", default=True, cells=1490, photos=7128, encoder="onnx")
+
+    name: str
+    default: bool
+    cells: Annotated[int, Field(description="Geocells.")]
+    photos: Annotated[int, Field(description="Known photos.")]
+    encoder: str
+
+
+class Bundles(BaseModel):
+    """All models of this service."""
+
+    schema_version: Literal[1] = API_VERSION
+    bundles: list[BundleInfo]
+
+
+class Problem(BaseModel):
+    """Why a request got no answer, in one line, with what helps."""
+
+    model_config = example(
+        error="holiday.txt: not a picture this program can read; give a JPEG, PNG, WebP, HEIC or"
+        " TIFF photo",
+        request_id="6f1f…",
+    )
+
+    error: str
+    request_id: str

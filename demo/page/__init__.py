@@ -1,0 +1,1 @@
+"""The web page: photos in, answers on a map."""

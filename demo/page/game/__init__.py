@@ -1,0 +1,1 @@
+"""The page's game: five rounds against the bundle."""

@@ -1,0 +1,1 @@
+"""Protection of a public server: sandbox, request checks, coarse answers."""

@@ -1,0 +1,1 @@
+"""Administrative borders: the embedded hierarchy, and border files of users."""

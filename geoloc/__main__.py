@@ -1,0 +1,5 @@
+"""Run the `geoloc` command as `python -m geoloc`."""
+
+from geoloc.cli.main import main
+
+main()

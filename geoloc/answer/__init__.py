@@ -1,0 +1,1 @@
+"""From belief and candidates to a calibrated, explained answer."""

@@ -1,0 +1,1 @@
+"""Belief over geocells: heads, fusion of evidence, and constraints."""

@@ -1,0 +1,1 @@
+"""Bundles: model directories that are loaded, verified, downloaded and installed."""

@@ -1,0 +1,1 @@
+"""The `geoloc` command line."""

@@ -1,0 +1,1 @@
+"""Image encoders: photos to embeddings, in ONNX Runtime or torch, cached by content."""

@@ -1,0 +1,228 @@
+"""CLIP towers published in other forms than open_clip's: GeoCLIP's, and Hugging Face's layout."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from geoloc.encoders.base import EncoderSpec, Preprocessing
+from geoloc.encoders.torch import TorchEncoder, load_open_clip, unavailable
+from geoloc.errors import BundleError, MissingExtraError
+
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+
+IMAGE_HEAD = "image_head.safetensors"
+"""GeoCLIP's own part of its image encoder, in a bundle."""
+
+GEOCLIP_DIM = 512
+
+_UNDESCRIBED = {
+    "osv5m/baseline": {
+        "image_size": 224,
+        "patch_size": 14,
+        "hidden_size": 1024,
+        "intermediate_size": 4096,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 16,
+        "hidden_act": "gelu",
+    }
+}
+"""Vision configurations of models whose own config.json has none."""
+
+Tensors = dict[str, Any]
+
+
+def geoclip_spec(model: str, weights: str, size: int = 224) -> EncoderSpec:
+    """GeoCLIP's image encoder over a tower of open_clip; it is fed as CLIP was trained."""
+    pixels = Preprocessing(size, CLIP_MEAN, CLIP_STD, resize="clip")
+    return EncoderSpec("geoclip", model, weights, GEOCLIP_DIM, pixels)
+
+
+class GeoClipEncoder(TorchEncoder):
+    """CLIP's image tower with GeoCLIP's head on its projection (Vivanco Cepeda et al. 2023)."""
+
+    def __init__(self, spec: EncoderSpec, folder: Path | None, tower: Any = None) -> None:  # noqa: ANN401
+        """Load the tower, or take one, and the head from a bundle's folder.
+
+        Raises:
+            BundleError: the head is missing or damaged, or the tower cannot be loaded.
+        """
+        import torch
+
+        loaded = load_open_clip(spec.model, spec.weights).visual if tower is None else tower
+        network = torch.nn.Sequential(loaded, _image_head(folder or Path()))
+        super().__init__(spec, network, network)
+
+
+def _image_head(folder: Path) -> Any:  # noqa: ANN401
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    path = folder / IMAGE_HEAD
+    try:
+        weights = load_file(path)
+        width = weights["0.weight"].shape[1]
+        head = torch.nn.Sequential(
+            torch.nn.Linear(width, width), torch.nn.ReLU(), torch.nn.Linear(width, GEOCLIP_DIM)
+        )
+        head.load_state_dict(weights)
+    except (OSError, KeyError, RuntimeError, SafetensorError) as error:
+        raise BundleError(f"{path}: no readable image head; make the bundle again") from error
+    return head
+
+
+class HubClipEncoder(TorchEncoder):
+    """A CLIP image tower in the layout of Hugging Face's transformers, which it does not need.
+
+    `model` is the name of a model on the Hub or a folder with the same files.
+    """
+
+    def __init__(self, spec: EncoderSpec) -> None:
+        network = tower_of(*_published(spec.model))
+        super().__init__(spec, network, network)
+
+
+def describe_hub_clip(model: str) -> EncoderSpec:
+    """The spec of such a model; raises BundleError and MissingExtraError as `describe` does."""
+    config, weights = _published(model)
+    tower = tower_of(config, weights)
+    size = int(config["image_size"])
+    pixels = Preprocessing(size, CLIP_MEAN, CLIP_STD, resize="clip")
+    dim = int(config["hidden_size"] if tower.proj is None else tower.proj.shape[1])
+    return EncoderSpec("hf_clip", model, "", dim, pixels)
+
+
+def _published(model: str) -> tuple[dict[str, Any], Tensors]:
+    """Vision configuration and weights, downloaded once."""
+    import torch
+    from safetensors.torch import load_file
+
+    folder = Path(model)
+    try:
+        if not folder.is_dir():
+            folder = _downloaded(model)
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        vision = config["vision_config"] if "vision_config" in config else _UNDESCRIBED[model]
+        path = folder / "model.safetensors"
+        if path.is_file():
+            return vision, load_file(path)
+        older = folder / "pytorch_model.bin"
+        return vision, torch.load(older, map_location="cpu", weights_only=True)
+    except MissingExtraError:
+        raise
+    except Exception as error:  # the Hub's errors have no common base
+        raise unavailable(f"hf_clip:{model}", error) from error
+
+
+def _downloaded(model: str) -> Path:
+    """Folder with the files of a model on the Hub, fetched once, checked and resumed by it."""
+    try:
+        from huggingface_hub import list_repo_files, snapshot_download
+        from huggingface_hub.errors import OfflineModeIsEnabled
+    except ImportError as error:
+        raise MissingExtraError("huggingface_hub", "gpu") from error
+    wanted = ["config.json", "model.safetensors"]
+    try:
+        if "model.safetensors" not in list_repo_files(model):
+            wanted[1] = "pytorch_model.bin"
+    except OfflineModeIsEnabled:  # what is in the cache
+        wanted.append("pytorch_model.bin")
+    return Path(snapshot_download(model, allow_patterns=wanted))
+
+
+def tower_of(config: dict[str, Any], weights: Tensors) -> Any:  # noqa: ANN401
+    """open_clip's image tower with weights in Hugging Face's layout.
+
+    Args:
+        config: of the vision model.
+        weights: state dict of a CLIPModel, or of a model that holds one under any prefix.
+
+    Raises:
+        BundleError: the weights are not those of such a model.
+    """
+    import torch
+    from open_clip.transformer import QuickGELU, VisionTransformer
+
+    quick = config.get("hidden_act", "quick_gelu") == "quick_gelu"
+    try:
+        renamed = open_clip_names(weights)
+        projection = renamed.get("proj", torch.empty(0, 1))
+        tower = VisionTransformer(
+            image_size=int(config["image_size"]),
+            patch_size=int(config["patch_size"]),
+            width=int(config["hidden_size"]),
+            layers=int(config["num_hidden_layers"]),
+            heads=int(config["num_attention_heads"]),
+            mlp_ratio=config["intermediate_size"] / config["hidden_size"],
+            output_dim=projection.shape[1],
+            act_layer=QuickGELU if quick else torch.nn.GELU,
+        )
+        if "proj" not in renamed:
+            tower.proj = None
+        tower.load_state_dict(renamed)
+    except (KeyError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise BundleError(f"not a CLIP model in Hugging Face's layout ({reason})") from error
+    return tower
+
+
+_LAYER = re.compile(r"encoder\.layers\.(\d+)\.(.+)")
+_RENAMED = {
+    "embeddings.class_embedding": "class_embedding",
+    "embeddings.patch_embedding.weight": "conv1.weight",
+    "embeddings.position_embedding.weight": "positional_embedding",
+}
+_PARTS = {
+    "pre_layrnorm": "ln_pre",  # so misspelt where it was published
+    "post_layernorm": "ln_post",
+    "layer_norm1": "ln_1",
+    "layer_norm2": "ln_2",
+    "self_attn.out_proj": "attn.out_proj",
+    "mlp.fc1": "mlp.c_fc",
+    "mlp.fc2": "mlp.c_proj",
+}
+
+
+def open_clip_names(weights: Tensors) -> Tensors:
+    """Vision weights in Hugging Face's layout as open_clip's image tower names and shapes them.
+
+    Raises:
+        KeyError: there is no such vision model among the weights.
+    """
+    import torch
+
+    anchor = "vision_model.embeddings.class_embedding"
+    found = next((name for name in weights if name.endswith(anchor)), None)
+    if found is None:
+        raise KeyError(anchor)
+    prefix = found.removesuffix("embeddings.class_embedding")
+    named: Tensors = {}
+    joined: dict[str, Tensors] = {}
+    for name, tensor in weights.items():
+        if not name.startswith(prefix) or name.endswith("position_ids"):
+            continue
+        layer, part, kind = _place(name.removeprefix(prefix))
+        if part in ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"):
+            joined.setdefault(f"{layer}attn.in_proj_{kind}", {})[part[-6]] = tensor
+        else:
+            whole = _RENAMED.get(f"{part}.{kind}") or f"{_PARTS[part]}.{kind}"
+            named[layer + whole] = tensor
+    for name, parts in joined.items():
+        named[name] = torch.cat([parts[which] for which in "qkv"])
+    projection = weights.get(prefix.removesuffix("vision_model.") + "visual_projection.weight")
+    if projection is not None:
+        named["proj"] = projection.T.contiguous()
+    return named
+
+
+def _place(name: str) -> tuple[str, str, str]:
+    """Layer in open_clip's words, part in Hugging Face's, and "weight", "bias" or an embedding."""
+    layer = ""
+    if inside := _LAYER.fullmatch(name):
+        layer, name = f"transformer.resblocks.{inside[1]}.", inside[2]
+    part, _, kind = name.rpartition(".")
+    return layer, part, kind

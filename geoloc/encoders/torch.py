@@ -1,0 +1,193 @@
+"""Encoders that run in torch: every open_clip and every timm model, in bf16 on a GPU."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from geoloc.encoders.base import EncoderSpec, Preprocessing, normalise
+from geoloc.errors import BundleError, MissingExtraError
+from geoloc.types import Float32Array
+
+LOCAL = "local-dir:"
+"""How open_clip calls a model in a folder of this machine."""
+
+
+class TorchEncoder:
+    """A torch image network behind the `ImageEncoder` protocol."""
+
+    def __init__(self, spec: EncoderSpec, network: Callable[[Any], Any], module: Any) -> None:  # noqa: ANN401
+        import torch
+
+        self.spec = spec
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.module = module.eval().to(self.device)
+        self._network = network
+
+    def embed(self, pixels: Float32Array) -> Float32Array:
+        """See `ImageEncoder.embed`."""
+        import torch
+
+        batch = torch.from_numpy(pixels).to(self.device, non_blocking=True)
+        on_gpu = self.device.type == "cuda"
+        with torch.inference_mode(), torch.autocast("cuda", torch.bfloat16, enabled=on_gpu):
+            vectors = self._network(batch)
+        return normalise(np.asarray(vectors.float().cpu()))
+
+
+class OpenClipEncoder(TorchEncoder):
+    """An open_clip image tower: `model` is its architecture, `weights` its pretrained tag.
+
+    For a model in a folder of this machine, "local-dir:FOLDER", `weights` is their sha256.
+    """
+
+    def __init__(self, spec: EncoderSpec) -> None:
+        tower = _open_clip_tower(spec)
+        super().__init__(spec, tower, tower)
+
+
+class OpenClipTokensEncoder(TorchEncoder):
+    """The mean over all tokens of the tower's last layer, as in PIGEON (section 4.1).
+
+    Longer than the projection that captions are compared with, and tells more of a place.
+    """
+
+    def __init__(self, spec: EncoderSpec) -> None:
+        network = _mean_of_tokens(_open_clip_tower(spec))
+        super().__init__(spec, network, network)
+
+
+def _open_clip_tower(spec: EncoderSpec) -> Any:  # noqa: ANN401
+    tag = "" if spec.model.startswith(LOCAL) else spec.weights
+    return load_open_clip(spec.model, tag).visual
+
+
+def mean_of_tokens(tower: Any, pixels: Any) -> Any:  # noqa: ANN401
+    """Mean over all tokens (B, width) of a tower's last layer, class token included."""
+    import torch
+
+    out = tower.forward_intermediates(
+        pixels, indices=1, output_fmt="NLC", output_extra_tokens=True, intermediates_only=True
+    )
+    parts = out.get("image_intermediates_prefix", []) + out["image_intermediates"]
+    return torch.cat(parts, dim=1).mean(dim=1)
+
+
+def _mean_of_tokens(tower: Any) -> Any:  # noqa: ANN401
+    import torch
+
+    class MeanOfTokens(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.tower = tower
+
+        def forward(self, pixels: Any) -> Any:  # noqa: ANN401
+            return mean_of_tokens(self.tower, pixels)
+
+    return MeanOfTokens()
+
+
+class TimmEncoder(TorchEncoder):
+    """A timm backbone with global pooling; empty `weights` means random ones (for tests)."""
+
+    def __init__(self, spec: EncoderSpec) -> None:
+        model = _timm_model(spec.model, spec.weights)
+        super().__init__(spec, model, model)
+
+
+def describe_open_clip(kind: str, architecture: str, tag: str) -> EncoderSpec:
+    """Describe an open_clip tower; `kind` is "open_clip" or "open_clip_tokens"."""
+    import torch
+
+    model = load_open_clip(architecture, tag)
+    pixels = preprocessing_of(model)
+    tower = model.visual.eval()
+    network = _mean_of_tokens(tower) if kind == "open_clip_tokens" else tower
+    with torch.inference_mode():  # a timm tower inside open_clip does not say how long it answers
+        dim = int(network(torch.zeros(1, 3, pixels.size, pixels.size)).shape[1])
+    if architecture.startswith(LOCAL):
+        tag = _weights_digest(Path(architecture.removeprefix(LOCAL)))
+    return EncoderSpec(kind, architecture, tag, dim, pixels)
+
+
+def _weights_digest(folder: Path) -> str:
+    """sha256 of all weight files of a model's folder."""
+    digest = hashlib.sha256()
+    for path in sorted([*folder.glob("*.safetensors"), *folder.glob("*.bin")]):
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def preprocessing_of(model: Any) -> Preprocessing:  # noqa: ANN401
+    """What the image tower of an open_clip model is fed: the square in the middle of a photo."""
+    size = model.visual.image_size
+    return Preprocessing(
+        size=int(size[0] if isinstance(size, tuple) else size),
+        mean=tuple(model.visual.image_mean),
+        std=tuple(model.visual.image_std),
+        resize="crop",
+    )
+
+
+def describe_timm(architecture: str, tag: str) -> EncoderSpec:
+    """Describe a timm backbone."""
+    import timm
+
+    model = _timm_model(architecture, tag)
+    config = timm.data.resolve_model_data_config(model)
+    pixels = Preprocessing(
+        size=int(config["input_size"][-1]),
+        mean=tuple(config["mean"]),
+        std=tuple(config["std"]),
+        resize="crop",
+        interpolation="bilinear" if config["interpolation"] == "bilinear" else "bicubic",
+    )
+    return EncoderSpec("timm", architecture, tag, int(model.num_features), pixels)
+
+
+def load_open_clip(architecture: str, tag: str, **options: Any) -> Any:  # noqa: ANN401
+    """A CLIP model.
+
+    Args:
+        architecture: open_clip's name, or "local-dir:FOLDER".
+        tag: pretrained tag, path of a checkpoint, or "" for random weights.
+        options: for `open_clip.create_model`.
+
+    Raises:
+        BundleError: it cannot be loaded.
+        MissingExtraError: open_clip is not installed.
+    """
+    try:
+        import open_clip
+    except ImportError as error:
+        raise MissingExtraError("open-clip-torch", "gpu") from error
+    try:
+        return open_clip.create_model(architecture, pretrained=tag or None, **options)
+    except Exception as error:
+        raise unavailable(f"open_clip:{architecture}/{tag}", error) from error
+
+
+def _timm_model(architecture: str, tag: str) -> Any:  # noqa: ANN401
+    try:
+        import timm
+    except ImportError as error:
+        raise MissingExtraError("timm", "gpu") from error
+    name = f"{architecture}.{tag}" if tag else architecture
+    try:
+        return timm.create_model(name, pretrained=bool(tag), num_classes=0)
+    except Exception as error:
+        raise unavailable(f"timm:{name}", error) from error
+
+
+def unavailable(name: str, error: Exception) -> BundleError:
+    """What to say when weights cannot be loaded."""
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    return BundleError(
+        f"{name}: the weights cannot be loaded ({reason}); connect to the internet once, or copy"
+        " the Hugging Face cache of another machine and set HF_HUB_OFFLINE=1"
+    )

@@ -1,0 +1,1 @@
+"""Evaluation reports: HTML pages, tables and charts, and the terminal summary."""

@@ -1,0 +1,1 @@
+"""Players of a tournament: bundles, programs, servers and recorded answers."""

@@ -1,0 +1,1 @@
+"""Atomic writes, and the JSON-lines protocol with other programs."""

@@ -1,0 +1,1 @@
+"""Answers as text, tables, features, maps and tagged photos."""

@@ -1,0 +1,147 @@
+"""Answers as tables, CSV and GeoParquet: columns are known only when the last record has come.
+
+Rows wait on the disk, in a file without a name beside the output, so that memory stays flat and
+records may carry different columns.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import islice
+from types import NoneType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import shapely
+
+from geocells.table import geo_metadata
+from geoloc.io.atomic import WholeFile
+from geoloc.output.formats import COLUMNS, Scalar, carried, csv_lines, row
+from geoloc.output.record import Record
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ROWS = 5_000
+"""Rows of one row group."""
+
+
+class Rows:
+    """Rows on the disk, and what their columns hold."""
+
+    def __init__(self, out: WholeFile) -> None:
+        """No rows yet."""
+        self._out = out
+        self._file = out.scratch()
+        self._kinds: dict[str, type] = {}
+        self._low = np.full(2, np.inf)
+        self._high = np.full(2, -np.inf)
+
+    def append(self, record: Record) -> None:
+        """Keep a row."""
+        extra = carried(record.columns)
+        for name, value in extra.items():
+            self._kinds[name] = _wider(self._kinds.get(name, NoneType), value)
+        lonlat = record.guess.lon, record.guess.lat
+        np.minimum(self._low, lonlat, out=self._low)
+        np.maximum(self._high, lonlat, out=self._high)
+        line = json.dumps(row(record.guess) | extra, separators=(",", ":"))
+        with self._out.naming():
+            self._file.write(line.encode() + b"\n")
+
+    @property
+    def columns(self) -> dict[str, type]:
+        """Name and type of every column; NoneType where there never was a value."""
+        return COLUMNS | self._kinds
+
+    @property
+    def bounds(self) -> list[float]:
+        """West, south, east, north; infinite without rows."""
+        return [*self._low.tolist(), *self._high.tolist()]
+
+    def __iter__(self) -> Iterator[dict[str, Scalar]]:
+        with self._out.naming():
+            self._file.seek(0)
+            yield from map(json.loads, self._file)
+
+
+class CsvSink:
+    """A CSV file in UTF-8, safe to open in a spreadsheet; see `export.csv_lines`."""
+
+    def __init__(self, out: WholeFile) -> None:
+        """Start without rows."""
+        self._out, self._rows = out, Rows(out)
+
+    def write(self, record: Record) -> None:
+        """Add a row."""
+        self._rows.append(record)
+
+    def close(self) -> None:
+        """Write the file."""
+        for line in csv_lines(self._rows, self._rows.columns):
+            self._out.write_text(line)
+        self._out.finish()
+
+
+class ParquetSink:
+    """GeoParquet 1.1: the columns of the CSV file, points as WKB, and their bounding boxes."""
+
+    def __init__(self, out: WholeFile) -> None:
+        """Start without rows."""
+        self._out, self._rows = out, Rows(out)
+
+    def write(self, record: Record) -> None:
+        """Add a row."""
+        self._rows.append(record)
+
+    def close(self) -> None:
+        """Write the file, row group by row group."""
+        import pyarrow.parquet as pq
+
+        schema = _schema(self._rows)
+        waiting = iter(self._rows)
+        with pq.ParquetWriter(self._out, schema, compression="zstd") as writer:
+            while rows := list(islice(waiting, ROWS)):
+                writer.write_table(_group(rows, self._rows.columns, schema))
+        self._out.finish()
+
+
+def _wider(kind: type, value: Scalar) -> type:
+    """The type of a column that was of one kind, and holds this value too."""
+    mine = type(value)
+    if mine is int and not -(2**63) <= value < 2**63:  # type: ignore[operator]
+        mine = str
+    if mine is NoneType or kind is mine:
+        return kind
+    if kind is NoneType:
+        return mine
+    return float if {kind, mine} == {int, float} else str
+
+
+def _schema(rows: Rows) -> pa.Schema:
+    import pyarrow as pa
+
+    arrow = {float: pa.float64(), int: pa.int64(), bool: pa.bool_()}
+    sides = pa.struct([(side, pa.float64()) for side in ("xmin", "ymin", "xmax", "ymax")])
+    columns = [(name, arrow.get(kind, pa.string())) for name, kind in rows.columns.items()]
+    fields = [*columns, ("geometry", pa.binary()), ("bbox", sides)]
+    return pa.schema(fields, {"geo": json.dumps(geo_metadata(rows.bounds, ["Point"]))})
+
+
+def _group(rows: list[dict[str, Any]], columns: dict[str, type], schema: pa.Schema) -> pa.Table:
+    """One row group."""
+    import pyarrow as pa
+
+    def values(name: str, kind: type) -> list[Any]:
+        found = (each.get(name) for each in rows)
+        return [None if value is None else kind(value) for value in found]
+
+    arrays = [
+        pa.array(values(name, kind), schema.field(name).type) for name, kind in columns.items()
+    ]
+    lonlat = np.array([(each["lon"], each["lat"]) for each in rows])
+    sides = [pa.array(side) for side in np.tile(lonlat, 2).T]
+    geometry = pa.array(shapely.to_wkb(shapely.points(lonlat)).tolist(), pa.binary())
+    bbox = pa.StructArray.from_arrays(sides, fields=list(schema.field("bbox").type))
+    return pa.table([*arrays, geometry, bbox], schema)

@@ -1,0 +1,203 @@
+"""Answers written where photo managers look: into copies of photos, and into XMP sidecars.
+
+Estimates say that they are: a GPS processing method, the radius as positioning error, a comment.
+What a photo or a sidecar says already is never changed. exiv2 does the writing: it leaves pixels
+and makers' notes as they are, and knows JPEG, PNG, WebP, TIFF, raw formats and XMP alike.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+from xml.etree import ElementTree
+
+from geoloc.errors import GeolocError, MissingExtraError
+from geoloc.guess import Guess
+from geoloc.io.atomic import WholeFile
+from geoloc.output.text import claimed, km
+
+Convention = Literal["digikam", "lightroom"]
+"""Where a sidecar lies. "digikam": `photo.jpg.xmp`, which darktable and Immich read too.
+"lightroom": `photo.xmp`; Adobe's programs read it beside raw files only, not beside JPEGs."""
+
+_POSITION = ("Xmp.exif.GPSLatitude", "Xmp.exif.GPSLongitude")
+
+METHOD = "ESTIMATE planet-geoloc"
+"""GPSProcessingMethod of every position written here."""
+
+_EMPTY_SIDECAR = (
+    b'<?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?>'
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/">'
+    b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"/></x:xmpmeta>'
+    b'<?xpacket end="w"?>'
+)
+
+
+def tag_copy(source: Path, target: Path, guess: Guess) -> bool:
+    """Write a copy of a photo that holds the estimated position; an older `target` is replaced.
+
+    Returns:
+        False where the photo has a position of its own: the copy keeps that, and no estimate.
+
+    Raises:
+        GeolocError: `target` is the photo itself, or this kind of file cannot hold metadata.
+        OSError: it cannot be read or written; names the file.
+    """
+    if target.exists() and os.path.samefile(source, target):
+        raise GeolocError(f"{source}: a copy cannot replace the photo; choose another folder")
+    content = source.read_bytes()
+    with _metadata(content, source, "ask for sidecars instead") as image:
+        own = _has_position(image.read_exif()) or _has_position(image.read_xmp())
+        if not own:
+            image.modify_exif(_exif(guess, image.read_exif()))
+            image.modify_xmp(_places(guess, image.read_xmp()))
+            content = image.get_bytes()
+    _write(target, content)
+    shutil.copystat(source, target)
+    return not own
+
+
+def sidecar_path(photo: Path, convention: Convention = "digikam") -> Path:
+    """Where the sidecar of a photo lies."""
+    if convention == "lightroom":
+        return photo.with_suffix(".xmp")
+    return photo.with_name(f"{photo.name}.xmp")
+
+
+def write_sidecar(photo: Path, guess: Guess, convention: Convention = "digikam") -> bool:
+    """Write the estimate into the XMP sidecar of a photo; what one holds already is kept.
+
+    Returns:
+        False where the photo or the sidecar has another position already: nothing is written.
+
+    Raises:
+        GeolocError: there is a sidecar that cannot be read.
+        OSError: it cannot be written; names the file.
+    """
+    path = sidecar_path(photo, convention)
+    if guess.exif.lat is not None:
+        return False
+    content = path.read_bytes() if path.exists() else _EMPTY_SIDECAR
+    with _metadata(content, path, "move it away") as sidecar:
+        known = sidecar.read_xmp()
+        if not known and _says_something(content):
+            raise RuntimeError("what it says cannot be understood")
+        estimate = _xmp(guess, known)
+        if _has_position(known):
+            return all(known.get(name) == estimate[name] for name in _POSITION)
+        sidecar.modify_xmp(estimate)
+        content = sidecar.get_bytes()
+    _write(path, content)
+    return True
+
+
+@contextmanager
+def _metadata(content: bytes, path: Path, remedy: str) -> Iterator[Any]:
+    """What exiv2 makes of a file's bytes; its errors in one line."""
+    try:
+        import pyexiv2
+    except ImportError as error:
+        raise MissingExtraError("pyexiv2", "tag") from error
+    pyexiv2.set_log_level(4)  # it would write warnings of its own to standard error
+    try:
+        with pyexiv2.ImageData(content) as image:
+            yield image
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise GeolocError(f"{path}: cannot hold metadata ({reason}); {remedy}") from error
+
+
+def _says_something(sidecar: bytes) -> bool:
+    """Whether exiv2, which takes what it cannot read for empty, should have found properties."""
+    try:
+        root = ElementTree.fromstring(sidecar)
+    except ElementTree.ParseError:
+        return True
+    rdf = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
+    about = {f"{rdf}about"}
+    return any(node.attrib.keys() - about or len(node) for node in root.iter(f"{rdf}Description"))
+
+
+def _write(path: Path, content: bytes) -> None:
+    with WholeFile(path) as out:
+        out.write(content)
+        out.finish()
+
+
+def _has_position(tags: dict[str, Any]) -> bool:
+    return any(name.endswith((".GPSLatitude", ".GPSLongitude")) for name in tags)
+
+
+def _exif(guess: Guess, known: dict[str, Any]) -> dict[str, str]:
+    name = "Exif.Photo.UserComment"
+    comment = known.get(name, "").removeprefix("charset=Ascii").strip("\0 ")
+    return {
+        **({} if comment else {name: f"charset=Ascii {_note(guess)}"}),
+        "Exif.GPSInfo.GPSVersionID": "2 3 0 0",
+        "Exif.GPSInfo.GPSLatitudeRef": "S" if guess.lat < 0 else "N",
+        "Exif.GPSInfo.GPSLatitude": _rationals(guess.lat),
+        "Exif.GPSInfo.GPSLongitudeRef": "W" if guess.lon < 0 else "E",
+        "Exif.GPSInfo.GPSLongitude": _rationals(guess.lon),
+        "Exif.GPSInfo.GPSMapDatum": "WGS-84",
+        "Exif.GPSInfo.GPSProcessingMethod": f"charset=Ascii {METHOD}",
+        "Exif.GPSInfo.GPSHPositioningError": f"{_metres(guess)}/1",
+    }
+
+
+def _xmp(guess: Guess, known: dict[str, Any]) -> dict[str, Any]:
+    comment = "Xmp.exif.UserComment"
+    said = {} if comment in known else {comment: {'lang="x-default"': _note(guess)}}
+    return {
+        **said,
+        "Xmp.exif.GPSVersionID": "2.3.0.0",
+        "Xmp.exif.GPSLatitude": _minutes(guess.lat, "NS"),
+        "Xmp.exif.GPSLongitude": _minutes(guess.lon, "EW"),
+        "Xmp.exif.GPSMapDatum": "WGS-84",
+        "Xmp.exif.GPSProcessingMethod": METHOD,
+        "Xmp.exif.GPSHPositioningError": f"{_metres(guess)}/1",
+        **_places(guess, known),
+    }
+
+
+def _places(guess: Guess, known: dict[str, Any]) -> dict[str, str]:
+    """Names, as finely as the answer claims to know them; none beside names that are there."""
+    place = guess.place
+    names = {
+        "Xmp.photoshop.Country": place.country,
+        "Xmp.iptc.CountryCode": place.country_code,
+        "Xmp.photoshop.State": place.region,
+        "Xmp.photoshop.City": place.town,
+    }
+    if names.keys() & known.keys():
+        return {}
+    claims = {"city": 4, "region": 3, "country": 2, "not sure": 0}[guess.confidence]
+    return {name: value for name, value in list(names.items())[:claims] if value}
+
+
+def _note(guess: Guess) -> str:
+    """What the position is, in ASCII, which every reader of EXIF understands."""
+    sure = f" (sure of the {guess.confidence})" if claimed(guess) else " (not sure)"
+    reach = f"8 of 10 photos like this lie within {km(guess.radius_km)} of it"
+    return f"Position estimated from the picture by planet-geoloc{sure}: {reach}."
+
+
+def _metres(guess: Guess) -> int:
+    return max(1, round(guess.radius_km * 1000.0))
+
+
+def _rationals(angle: float) -> str:
+    """Degrees, minutes and seconds, to 3 cm."""
+    thousandths = round(abs(angle) * 3_600_000)
+    minutes, seconds = divmod(thousandths, 60_000)
+    return f"{minutes // 60}/1 {minutes % 60}/1 {seconds}/1000"
+
+
+def _minutes(angle: float, sides: str) -> str:
+    """Degrees and minutes as XMP writes them, to 2 cm: 33,51.52000S."""
+    hundred_thousandths = round(abs(angle) * 6_000_000)
+    degrees, minutes = divmod(hundred_thousandths, 6_000_000)
+    return f"{degrees},{minutes / 100_000:.5f}{sides[angle < 0]}"

@@ -1,0 +1,97 @@
+"""Answers in words: for the terminal, and for whoever else writes sentences about a guess."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from geoloc.belief.fusion import CONTRADICTION
+from geoloc.guess import Exif, Guess
+
+
+def render(guess: Guess) -> RenderableType:
+    """One photo's answer: a sentence, a table of candidates, and what the file says itself."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("#", "place", "lat", "lon", "belief", "80 % radius"):
+        table.add_column(name, justify="left" if name == "place" else "right", no_wrap=True)
+    table.columns[1].overflow = "ellipsis"
+    for rank, candidate in enumerate(guess.candidates, start=1):
+        table.add_row(
+            str(rank),
+            str(candidate.place),
+            f"{candidate.lat:.4f}",
+            f"{candidate.lon:.4f}",
+            percent(candidate.probability),
+            km(guess.radius_km) if rank == 1 else "",
+        )
+    lines: list[RenderableType] = [Text(guess.photo, style="bold"), Text(sentence(guess)), table]
+    lines += [Text(line) for line in reasons(guess)]
+    note = exif_note(guess.exif, guess.exif_distance_km)
+    if note:
+        lines.append(Text(note))
+    return Group(*lines, Text())
+
+
+def sentence(guess: Guess) -> str:
+    """What is believed, in one honest sentence."""
+    reach = f"8 of 10 photos like this lie within {km(guess.radius_km)} of the first place"
+    if guess.photos > 1 and guess.agreement < CONTRADICTION:
+        return f"These {guess.photos} photos contradict each other: they may not show one place."
+    if guess.confidence == "not sure":
+        return f"Not sure: {reach}."
+    return f"Sure of the {guess.confidence}: {claimed(guess)}; {reach}."
+
+
+def reasons(guess: Guess) -> list[str]:
+    """What else the photo tells of its place, and what was known before."""
+    told = [
+        f"{a.name} {a.value}" + (f" ({percent(a.probability)})" if a.probability else "")
+        for a in guess.evidence.attributes
+    ]
+    lines = [f"the photo suggests: {', '.join(told)}"] if told else []
+    return [*lines, f"known beforehand: {guess.within}"] if guess.within else lines
+
+
+def claimed(guess: Guess) -> str:
+    """The place, as finely as the answer claims to know it; "" where it is not sure."""
+    place = guess.place
+    names = {
+        "city": str(place),
+        "region": _joined(place.region, place.country),
+        "country": place.country,
+        "not sure": "",
+    }
+    return names[guess.confidence]
+
+
+def exif_note(exif: Exif, distance_km: float | None) -> str:
+    """What the file says itself; "" if it says nothing."""
+    when = f"taken {exif.taken_at.replace('T', ' ')}" if exif.taken_at else ""
+    if distance_km is None:
+        return f"file says: {when}" if when else ""
+    # two known points: a measurement, not an estimate
+    apart = f"{distance_km:,.1f} km" if distance_km < 10.0 else f"{distance_km:,.0f} km"
+    where = f"{exif.lat:.5f}, {exif.lon:.5f}, {apart} from the first place (not used)"
+    return f"file says: {_joined(where, when)}"
+
+
+def km(distance: float) -> str:
+    """A distance with the two or three figures an estimate deserves."""
+    if distance < 1.0:
+        return f"{distance * 1000:.0f} m"
+    if distance < 10.0:
+        return f"{distance:.1f} km"
+    figures = 10 ** max(len(str(int(distance))) - 2, 0)
+    return f"{round(distance / figures) * figures:,.0f} km"
+
+
+def percent(share: float) -> str:
+    """A probability; never 0 % or 100 %, which nobody can know."""
+    if share < 0.001:
+        return "< 0.1 %"
+    return "> 99 %" if share > 0.99 else f"{100 * share:.1f} %"
+
+
+def _joined(*parts: str) -> str:
+    return ", ".join(part for part in parts if part)

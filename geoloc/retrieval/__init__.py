@@ -1,0 +1,1 @@
+"""Retrieval of known photos and places, and the candidates made from them."""

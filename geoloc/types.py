@@ -1,0 +1,32 @@
+"""Names for the array types of this package; shapes stand in the docstrings that use them."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from geocells.types import (
+    BoolArray,
+    FixedStrArray,
+    Float64Array,
+    GeometryArray,
+    IndexArray,
+    Int32Array,
+    Int64Array,
+    StrArray,
+)
+
+Float32Array = npt.NDArray[np.float32]
+"""Pixels, embeddings, beliefs and scores."""
+
+__all__ = [
+    "BoolArray",
+    "FixedStrArray",
+    "Float32Array",
+    "Float64Array",
+    "GeometryArray",
+    "IndexArray",
+    "Int32Array",
+    "Int64Array",
+    "StrArray",
+]

@@ -1,0 +1,80 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from demo.api.batching import BatchingEncoder, Together
+
+
+class Gate:
+    """Squares numbers; its first call waits until it is opened, so that others gather."""
+
+    def __init__(self):
+        self.calls, self.entered, self.open = [], threading.Event(), threading.Event()
+
+    def __call__(self, items):
+        self.calls.append(list(items))
+        self.entered.set()
+        assert self.open.wait(20)
+        if -1 in items:
+            raise ValueError("minus one")
+        return [item * item for item in items]
+
+
+def gathered(together, gate, first, others):
+    """Ask for one item, and for the others while it is computed."""
+    with ThreadPoolExecutor(len(others) + 1) as threads:
+        leader = threads.submit(together, first)
+        assert gate.entered.wait(20)
+        futures = [threads.submit(together, other) for other in others]
+        while len(together._waiting) < len(others):
+            pass
+        gate.open.set()
+        return leader, futures
+
+
+def test_what_waits_is_computed_in_one_call_and_answers_go_to_who_asked():
+    gate = Gate()
+    leader, futures = gathered(Together(gate), gate, 0, list(range(1, 9)))
+    assert leader.result() == 0
+    assert [future.result() for future in futures] == [n * n for n in range(1, 9)]
+    assert sorted(map(len, gate.calls)) == [1, 8]
+
+
+def test_a_call_is_no_larger_than_allowed_but_a_large_item_is_not_refused():
+    gate = Gate()
+    together = Together(gate, size=lambda item: item, most=10)
+    _, futures = gathered(together, gate, 1, [4, 4, 4, 25, 4])
+    assert sorted(future.result() for future in futures) == [16, 16, 16, 16, 625]
+    assert all(sum(call) <= 10 or len(call) == 1 for call in gate.calls)
+    assert len(gate.calls) < 6
+
+
+def test_an_error_is_everybodys_and_the_next_call_works():
+    gate = Gate()
+    together = Together(gate)
+    leader, futures = gathered(together, gate, 3, [5, -1])
+    assert leader.result() == 9
+    for future in futures:
+        with pytest.raises(ValueError, match="minus one"):
+            future.result()
+    assert together(7) == 49
+
+
+def test_embeddings_of_many_threads_are_those_of_one():
+    class Encoder:
+        spec = "spec"
+        calls = 0
+
+        def embed(self, pixels):
+            self.calls += 1
+            return pixels.reshape(len(pixels), -1)[:, :2] * 2
+
+    inner = Encoder()
+    encoder = BatchingEncoder(inner, most=16)
+    inputs = [np.full((1 + n % 3, 3, 4, 4), n, np.float32) for n in range(200)]
+    with ThreadPoolExecutor(16) as threads:
+        for pixels, embedded in zip(inputs, threads.map(encoder.embed, inputs), strict=True):
+            np.testing.assert_array_equal(embedded, inner.embed(pixels))
+    assert encoder.spec == "spec"

@@ -1,0 +1,93 @@
+import threading
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from demo.api.jobs import Jobs
+from demo.api.limits import RateLimit
+from geoloc.errors import GeolocError
+
+
+class Clock:
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+@given(st.integers(1, 60), st.lists(st.floats(0, 90), max_size=200))
+def test_nobody_gets_more_than_two_minutes_worth_in_any_minute(per_minute, waits):
+    clock = Clock()
+    limit = RateLimit(per_minute, clock)
+    granted = []
+    for wait in waits:
+        clock.now += wait
+        left_s = limit.wait_s("a")
+        if left_s:
+            assert 0 < left_s <= 60 / per_minute + 1e-6
+        else:
+            granted.append(clock.now)
+    for begin in granted:
+        assert sum(begin <= at < begin + 60 for at in granted) <= 2 * per_minute
+
+
+def test_clients_do_not_pay_for_each_other_and_waiting_as_told_helps():
+    clock = Clock()
+    limit = RateLimit(2, clock)
+    assert [limit.wait_s("a") > 0 for _ in range(3)] == [False, False, True]
+    assert limit.wait_s("b") == 0
+    clock.now += limit.wait_s("a")
+    assert limit.wait_s("a") == 0
+    assert RateLimit(0).wait_s("a") == 0
+
+
+def test_clients_are_forgotten_before_they_fill_the_memory():
+    limit = RateLimit(5)
+    for number in range(limit.MOST_CLIENTS + 500):
+        limit.wait_s(str(number))
+    assert len(limit._buckets) == limit.MOST_CLIENTS
+
+
+def wait_for(jobs):
+    while jobs.unfinished:
+        threading.Event().wait(0.005)
+
+
+def test_results_are_kept_for_their_time_and_the_room_is_for_who_waits():
+    clock = Clock()
+    jobs = Jobs(2, 60.0, clock)
+    first = jobs.add(lambda: iter([1, 2]), 2, "b")
+    second = jobs.add(lambda: iter([3]), 1, "b")
+    wait_for(jobs)
+    assert first.results == [1, 2]
+    assert first.work is None  # the photos are gone
+    assert jobs.add(lambda: iter([4]), 1, "b") is None  # nobody has fetched anything yet
+    first.fetched = True
+    third = jobs.add(lambda: iter([4]), 1, "b")
+    assert jobs.get(first.id) is None
+    wait_for(jobs)
+    assert (jobs.get(second.id), jobs.get(third.id)) == (second, third)
+    assert jobs.awaited == 2
+    clock.now += 60.0
+    assert jobs.get(second.id) is None
+    assert jobs.awaited == 0
+    jobs.close()
+
+
+def test_what_fails_says_why_unless_it_is_our_fault():
+    def refuse():
+        yield 1
+        raise GeolocError("photo.jpg: damaged")
+
+    def break_down():
+        raise RuntimeError("secret.jpg")
+        yield
+
+    jobs = Jobs(4, 60.0)
+    refused, broken = jobs.add(refuse, 2, "b"), jobs.add(break_down, 2, "b")
+    jobs.close()
+    assert (refused.state, refused.error, refused.results) == ("failed", "photo.jpg: damaged", [1])
+    assert (broken.state, broken.error) == ("failed", "internal error")
+    assert refused.id != broken.id
+    assert len(refused.id) >= 20

@@ -1,0 +1,241 @@
+import json
+import re
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from tests.demo.fake_service import photo_of, place_of
+from tests.demo.services import fake, jpeg, photos
+
+pytest.importorskip("fastapi", reason="the demo extra is not installed")
+
+
+@pytest.fixture(scope="module")
+def server():
+    with fake() as running:
+        yield running
+        assert running.stop() == 0
+        assert running.files() == []
+
+
+def locate(server, *contents, names=None, headers=None, **options):
+    return server.client.post(
+        "/v1/locate", files=photos(*contents, names=names), data=options, headers=headers
+    )
+
+
+def test_a_photo_is_answered_as_the_library_answers_it(server):
+    reply = locate(server, jpeg(photo_of(100)), names=["holiday.jpg"])
+    assert reply.status_code == 200
+    body = reply.json()
+    (answer,) = body["answers"]
+    assert (body["schema_version"], body["bundle"], answer["error"]) == (1, "fake", None)
+    assert answer["photo"] == answer["guess"]["photo"] == "holiday.jpg"
+    assert answer["guess"]["schema_version"] == 2
+    at = answer["guess"]["lat"], answer["guess"]["lon"]
+    assert at == pytest.approx(place_of(100), abs=1.0)
+    assert answer["guess"]["radii_km"].keys() == {"50", "80", "95"}
+
+
+def test_several_photos_are_answered_in_order_and_the_unreadable_one_is_named(server):
+    reply = locate(server, jpeg(photo_of(3)), b"text", jpeg(photo_of(200)), names=["a", "b", "a"])
+    first, broken, last = reply.json()["answers"]
+    assert reply.status_code == 200
+    assert first["guess"]["lat"] == pytest.approx(place_of(3)[0], abs=1.0)
+    assert last["guess"]["lat"] == pytest.approx(place_of(200)[0], abs=1.0)
+    assert broken["guess"] is None
+    assert broken["error"].startswith("b: not a picture")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"top": 0}, "top: "),
+        ({"top": "many"}, "top: "),
+        ({"bundle": "other"}, "bundle: 'other' is not served here; there is fake"),
+        ({"within": "Atlantis"}, '"Atlantis" is no country or region'),
+        ({"within": "Portugal"}, "Portugal: no geocell of this bundle lies there"),
+        ({"within": "/etc/places.geojson"}, "a file's name says nothing here"),
+        ({"within": " ../secret.JSON\n"}, "a file's name says nothing here"),
+        ({"within": "x" * 5000}, "within: "),
+        ({"together": "perhaps"}, "together: "),
+    ],
+)  # fmt: skip
+def test_wrong_options_get_one_line(server, options, said):
+    reply = locate(server, jpeg(photo_of(1)), **options)
+    assert reply.status_code == 422
+    assert reply.json()["error"].startswith(said)
+    assert "\n" not in reply.json()["error"]
+
+
+def test_what_is_known_is_used(server):
+    reply = locate(server, jpeg(photo_of(1)), within="Tasmania, Australia")
+    assert reply.status_code == 200
+
+
+def test_every_request_has_an_id_in_header_body_and_log_and_no_name_is_logged(server):
+    given = locate(server, jpeg(photo_of(1)), names=["secret name.jpg"],
+                   headers={"X-Request-ID": "mine-42"})  # fmt: skip
+    assert given.headers["X-Request-ID"] == given.json()["request_id"] == "mine-42"
+    for odd in ("two words", "x" * 65, "line\tbreak"):
+        made = locate(server, b"?", headers={"X-Request-ID": odd})
+        assert re.fullmatch("[0-9a-f]{32}", made.headers["X-Request-ID"])
+        assert made.json()["request_id"] == made.headers["X-Request-ID"]
+    logged = server.log.read_text()
+    assert re.search(r"mine-42 POST '/v1/locate' 200 \d+ ms", logged)
+    assert "secret" not in logged
+    assert "127.0.0.1" not in logged
+
+
+def test_health_and_bundles(server):
+    health = server.client.get("/v1/health").json()
+    assert (health["status"], health["schema_version"]) == ("ok", 1)
+    (bundle,) = server.client.get("/v1/bundles").json()["bundles"]
+    assert bundle == {"name": "fake", "default": True, "cells": 2, "photos": 2, "encoder": "colour"}
+
+
+def test_unknown_paths_and_methods_get_one_line(server):
+    for method, path, status in [
+        ("GET", "/v1/nothing", 404), ("GET", "/v1/docs", 404), ("GET", "/v1/locate", 405),
+        ("DELETE", "/v1/health", 405), ("GET", "/", 404), ("GET", "/v1/batch/none", 404),
+    ]:  # fmt: skip
+        reply = server.client.request(method, path)
+        assert reply.status_code == status, path
+        assert reply.json()["error"]
+
+
+def test_sixty_four_clients_get_their_own_answers(server):
+    contents = {number: jpeg(photo_of(number), "PNG") for number in range(0, 256, 2)}
+
+    def client(first: int) -> list[float]:
+        times = []
+        for number in [*contents][first::16][:4]:
+            began = time.perf_counter()
+            reply = locate(server, contents[number], names=[f"{number}.jpg"])
+            times.append(time.perf_counter() - began)
+            assert reply.status_code == 200, reply.text
+            (answer,) = reply.json()["answers"]
+            assert answer["photo"] == f"{number}.jpg"
+            at = answer["guess"]["lat"], answer["guess"]["lon"]
+            assert at == pytest.approx(place_of(number), abs=0.01)  # neighbours are 0.6 apart
+        return times
+
+    with ThreadPoolExecutor(64) as clients:
+        times = np.concatenate(list(clients.map(client, [n % 16 for n in range(64)])))
+    print(f"\n64 clients: p95 {1000 * np.percentile(times, 95):.0f} ms")
+    assert len(times) == 256
+
+
+def finished(server, address):
+    while (progress := server.client.get(address).json())["state"] in ("waiting", "running"):
+        time.sleep(0.02)
+    return progress
+
+
+def test_a_batch_is_accepted_followed_and_fetched(server):
+    numbers = list(range(0, 250, 5))
+    accepted = server.client.post(
+        "/v1/batch", files=photos(*(jpeg(photo_of(n), "PNG") for n in numbers), b"broken")
+    )
+    assert accepted.status_code == 202
+    assert accepted.json()["total"] == 51
+    progress = finished(server, accepted.headers["Location"])
+    assert (progress["state"], progress["done"], progress["error"]) == ("finished", 51, None)
+    assert 0 < progress["deleted_in_s"] <= 300
+    guesses = [answer["guess"] for answer in progress["answers"][:-1]]
+    places = [place_of(number)[0] for number in numbers]
+    assert [guess["lat"] for guess in guesses] == pytest.approx(places, abs=0.01)
+    assert progress["answers"][-1]["error"].startswith("50.jpg: not a picture")
+
+
+def test_limits_of_photos_pixels_batches_and_time():
+    limits = {"photos": 2, "batch_photos": 3, "megapixels": 1, "batches": 1, "answer_s": 0.5,
+              "keep_s": 0.3}  # fmt: skip
+    small = jpeg(photo_of(1))
+    with fake(limits=limits, slow_s=1.0) as server:
+        too_many = locate(server, small, small, small)
+        assert too_many.status_code == 400
+        assert too_many.json()["error"] == "Too many files. Maximum number of files is 2."
+        large = jpeg(photo_of(1).resize((1200, 1200)))
+        too_large = locate(server, large)
+        assert too_large.status_code == 422
+        assert "1200 x 1200 pixels are more than 1 megapixels" in too_large.json()["error"]
+        late = locate(server, small)
+        assert late.status_code == 503
+        assert late.json()["error"].startswith("no answer within 0.5 s")
+        batch = server.client.post("/v1/batch", files=photos(small)).headers["Location"]
+        full = server.client.post("/v1/batch", files=photos(small))
+        assert (full.status_code, "Retry-After" in full.headers) == (503, True)
+        assert finished(server, batch)["state"] == "finished"
+        time.sleep(0.4)
+        assert server.client.get(batch).status_code == 404  # forgotten in time
+
+
+def test_rate_limit_and_key():
+    with fake(limits={"posts_per_minute": 3}, api_key="let me in") as server:
+        small = jpeg(photo_of(1))
+        assert server.client.get("/v1/health").status_code == 200
+        assert server.client.get("/v1/bundles").status_code == 401
+        for key in (None, "", "wrong", "let me in, please"):
+            headers = {"X-API-Key": key} if key else {}
+            assert server.client.get("/v1/batch/x", headers=headers).status_code in (401, 404)
+        assert locate(server, small).status_code == 401
+        assert locate(server, small, headers={"X-API-Key": "wrong"}).status_code == 401
+        assert locate(server, small, headers={"X-API-Key": "let me in"}).status_code == 200
+        refused = locate(server, small, headers={"X-API-Key": "let me in"})
+        assert refused.status_code == 429
+        assert 1 <= int(refused.headers["Retry-After"]) <= 20
+        assert server.client.get("/v1/health").status_code == 200
+
+
+def test_stopping_finishes_what_was_accepted_and_lets_it_be_fetched():
+    with fake(slow_s=0.4) as server:
+        numbers = range(0, 80)  # three batches of the encoder
+        contents = [jpeg(photo_of(number)) for number in numbers]
+        batch = server.client.post("/v1/batch", files=photos(*contents)).headers["Location"]
+        replies = []
+        question = threading.Thread(target=lambda: replies.append(locate(server, contents[9])))
+        question.start()
+        time.sleep(0.1)
+        server.process.terminate()
+        time.sleep(0.3)
+        health = server.client.get("/v1/health")
+        assert (health.status_code, health.json()["status"]) == (503, "stopping")
+        assert locate(server, contents[0]).status_code == 503
+        progress = finished(server, batch)
+        assert (progress["state"], len(progress["answers"])) == ("finished", 80)
+        question.join()
+        assert replies[0].status_code == 200
+        server.client.close()
+        assert server.process.wait(20) == 0
+        assert server.files() == []
+
+
+def test_a_second_signal_finishes_nothing_more():
+    with fake(slow_s=0.5, limits={"batch_photos": 400}) as server:
+        contents = [jpeg(photo_of(1))] * 400  # 13 batches of the encoder
+        batch = server.client.post("/v1/batch", files=photos(*contents)).headers["Location"]
+        server.process.terminate()
+        while server.client.get("/v1/health").status_code != 503:
+            pass
+        assert server.client.get(batch).json()["state"] in ("waiting", "running")
+        server.client.close()
+        assert server.stop() == 0
+        calls = int(server.process.stdout.read().rsplit(":", 1)[1])
+        assert calls < 13
+
+
+def test_the_document_is_complete(server):
+    document = server.client.get("/v1/openapi.json").json()
+    assert document["paths"].keys() == {"/health", "/bundles", "/locate", "/batch", "/batch/{id}"}
+    assert document["servers"] == [{"url": "/v1"}]
+    for model in ("Located", "Progress", "Problem", "Health", "Answer", "BundleInfo"):
+        schema = document["components"]["schemas"][model]
+        assert schema["examples"], model
+        assert schema["description"], model
+    guess = document["components"]["schemas"]["Guess"]
+    assert {"lat", "lon", "radius_km", "schema_version", "candidates"} <= guess["properties"].keys()
+    assert "HTTPValidationError" not in json.dumps(document)

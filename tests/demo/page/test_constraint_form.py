@@ -1,0 +1,45 @@
+import pytest
+
+from demo.page import constraint_form
+from geoloc.belief.constraints import ConstraintError, parse
+
+NOTHING = ["", "", "", ""]
+
+
+def test_fields_become_what_the_geolocator_is_asked():
+    assert (
+        constraint_form.within(constraint_form.ANYWHERE, "Peru", ["1", "2", "3"], NOTHING) is None
+    )
+    assert constraint_form.within(constraint_form.NAMED, " Peru ", NOTHING[:3], NOTHING) == "Peru"
+    circle = constraint_form.within(
+        constraint_form.CIRCLE, None, ["48,86", "−2.35", " 50 "], NOTHING
+    )
+    assert parse(circle).name == "within 50 km of 48.8600, -2.3500"
+    box = constraint_form.within(
+        constraint_form.BOX, None, NOTHING[:3], ["-10", "170", "10", "-170"]
+    )
+    assert parse(box).name == "the box -10, 170 to 10, -170"
+
+
+@pytest.mark.parametrize("text", ["", "north", "nan", "inf", "1e999", "0x10", None])
+def test_what_is_no_number_is_asked_for(text):
+    assert constraint_form.number(text) is None
+    with pytest.raises(ConstraintError, match="Fill in latitude"):
+        constraint_form.within(constraint_form.CIRCLE, None, ["1", "2", text], NOTHING)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["/etc/passwd.json", "x.GeoJSON", '{"type": "Polygon"}', " POLYGON((0 0, 1 1, 1 0, 0 0))"],
+)
+def test_visitors_name_no_files_and_no_polygons(text):
+    with pytest.raises(ConstraintError, match="not the name of a country"):
+        constraint_form.within(constraint_form.NAMED, text, NOTHING[:3], NOTHING)
+
+
+def test_every_country_that_is_offered_is_understood():
+    offered = constraint_form.countries()
+    assert len(offered) > 200
+    for name in offered:
+        assert constraint_form.within(constraint_form.NAMED, name, NOTHING[:3], NOTHING) == name
+        assert parse(name).name == name

@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+
+from demo.page.game import photos, view
+from demo.page.game import rounds as game
+from demo.page.game.photos import Placed
+from geoloc.errors import GeolocError
+from geoloc.metrics import score
+
+EXAMPLES = photos.read(photos.EXAMPLES)
+
+
+def test_the_examples_are_five_small_photographs_with_their_places():
+    assert len(EXAMPLES) == 5
+    assert all(item.file.stat().st_size < 150_000 for item in EXAMPLES)
+
+
+def test_points_are_those_of_the_metrics():
+    rng = np.random.default_rng(0)
+    guesses, truths = (rng.uniform((-89, -179), (89, 179), (200, 2)) for _ in range(2))
+    rounds = [
+        game.Round(Placed(photos.EXAMPLES, *truth), tuple(guess), (0.0, 0.0))
+        for guess, truth in zip(guesses.tolist(), truths.tolist(), strict=True)
+    ]
+    mean = np.mean([over.points[0] for over in rounds])
+    assert mean == pytest.approx(score(guesses, truths).geoscore)
+
+
+def test_the_same_number_deals_the_same_photos_once_each():
+    many = EXAMPLES * 3
+    dealt = game.start(many, 7)
+    assert dealt == game.start(many, 7)
+    assert len(dealt.photos) == game.ROUNDS
+    assert {game.start(EXAMPLES, seed).photos for seed in range(20)} != {dealt.photos}
+    assert sorted(p.lat for p in game.start(EXAMPLES, 3).photos) == sorted(p.lat for p in EXAMPLES)
+    assert len(game.start(EXAMPLES[:2], 0).photos) == 2
+
+
+def test_a_game_is_won_by_points():
+    played = game.start(EXAMPLES, 1)
+    while played.photo:
+        played = played.guessed((played.photo.lat, played.photo.lon), (0.0, 0.0))
+    assert len(played.rounds) == 5
+    assert played.total[0] == 5 * game.MOST_POINTS > played.total[1]
+    assert "You win: 25,000 to" in view.result(played)
+    assert played.guessed((0.0, 0.0), (0.0, 0.0)) == played  # it is over
+    assert view.scores(played).count("<td>5,000 <small>0 m") == 5
+
+
+def test_the_map_tells_the_truth_only_after_the_guess():
+    before = view.open_map((1.0, 2.0))
+    assert [pin["kind"] for pin in before["pins"]] == ["yours"]
+    played = game.start(EXAMPLES, 1).guessed((1.0, 2.0), (3.0, 4.0))
+    after = view.closed_map(played.rounds[0])
+    assert [pin["kind"] for pin in after["pins"]] == ["yours", "bundle", "truth"]
+    assert after["lines"] == [[0, 2], [1, 2]]
+    assert not after["open"]
+
+
+@pytest.mark.parametrize(
+    ("table", "problem"),
+    [
+        ("file,lat,lon\n", "no photos in it"),
+        ("file,lat,lon\nx.jpg,91,0\n", "line 2"),
+        ("file,lat,lon\nx.jpg,north,0\n", "line 2"),
+        ("file,lat\nx.jpg,1\n", "line 2: 'lon'"),
+        ("file,lat,lon\nnowhere.jpg,1,2\n", "nowhere.jpg: no such file"),
+    ],
+)
+def test_a_table_that_makes_no_sense_is_explained(table, problem, tmp_path):
+    manifest = tmp_path / "game.csv"
+    manifest.write_text(table)
+    with pytest.raises(GeolocError, match=r"game\.csv") as refused:
+        photos.read(manifest)
+    assert problem in str(refused.value)

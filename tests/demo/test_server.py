@@ -1,0 +1,236 @@
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from demo.api.inference import ServedGeolocator
+from demo.client import Client
+from demo.security.precision import snap
+from geoloc.bundle import directory as bundles
+from geoloc.geolocator import Geolocator
+from tests.demo.fake_service import photo_of, place_of
+from tests.demo.hostile import form, part, request
+from tests.demo.services import ROOT, fake, jpeg, photos, running
+
+pytest.importorskip("gradio", reason="the demo extra is not installed")
+
+PRECISION_KM = 100.0
+
+
+@pytest.fixture(scope="module")
+def starter():
+    return Geolocator.from_bundle("starter")
+
+
+@pytest.fixture(scope="module")
+def command():
+    """The real command with its page, at a free port."""
+    options = ["--port", "0", "--max-precision-km", PRECISION_KM]
+    with running("-m", "demo.server", *options, GEOLOC_API_KEY="key") as server:
+        server.client.headers["X-API-Key"] = "key"
+        yield server
+        assert server.stop() == 0
+        assert [*server.temporary.iterdir()] == []
+
+
+def noise(seed: int) -> bytes:
+    rng = np.random.default_rng(seed)
+    small = Image.fromarray(rng.integers(0, 255, (6, 9, 3), np.uint8))
+    return jpeg(small.resize((180, 120)), "PNG")
+
+
+def test_page_and_interface_are_on_one_port_and_answers_as_coarse_as_asked(command, starter):
+    assert "gradio" in command.client.get("/").text
+    reply = command.client.post("/v1/locate", files=photos(noise(0)), data={"top": 3}).json()
+    guess, exact = reply["answers"][0]["guess"], starter.locate(noise(0))
+    (expected,), _ = snap([(exact.lat, exact.lon)], PRECISION_KM)
+    assert (guess["lat"], guess["lon"]) == pytest.approx(expected)
+    assert guess["neighbours"] == guess["region"] == []
+    assert guess["radius_km"] > exact.radius_km
+
+
+def test_the_example_client_asks_both_ways(command, tmp_path):
+    paths = [tmp_path / f"{number}.png" for number in range(3)]
+    for number, path in enumerate(paths):
+        path.write_bytes(noise(number))
+    client = Client(command.address, "key")
+    at_once = client.locate(paths, within="Australia")
+    assert {answer["guess"]["place"]["country"] for answer in at_once} <= {"Australia"}
+    assert client.batch(paths, within="Australia") == at_once
+    with pytest.raises(RuntimeError, match=r'"Atlantis" is no country or region.* \(request '):
+        client.locate(paths, within="Atlantis")
+    shown = subprocess.run(
+        [sys.executable, "-m", "demo.client", paths[0]], capture_output=True, text=True, check=True,
+        cwd=ROOT, env={**os.environ, "GEOLOC_ADDRESS": command.address, "GEOLOC_API_KEY": "key"},
+    )  # fmt: skip
+    assert re.fullmatch(r"0\.png: .*, within \d+ km \(80 %\)\n", shown.stdout)
+
+
+def test_questions_answered_together_are_answered_as_alone(starter):
+    served = ServedGeolocator(bundles.load("starter"))
+    asked = [(noise(n), 1 + n % 5, (None, "Australia", "France")[n % 3]) for n in range(24)]
+    with ThreadPoolExecutor(24) as threads:
+        together = list(threads.map(lambda question: served.locate(*question), asked))
+    for question, guess in zip(asked, together, strict=True):
+        alone = starter.locate(*question)
+        assert (guess.place, guess.within) == (alone.place, alone.within)
+        assert len(guess.candidates) == len(alone.candidates)
+        assert guess.localisability == pytest.approx(alone.localisability, rel=1e-3)
+        assert guess.radius_km == pytest.approx(alone.radius_km, rel=1e-2)
+
+
+@pytest.fixture(scope="module")
+def page():
+    with fake(page=True, limits={"upload_mb": 2, "receive_s": 5, "keep_s": 2}) as server:
+        yield server
+
+
+@contextmanager
+def watched():
+    """A server that nobody should call, and who called it."""
+    callers = []
+
+    def accept():
+        while True:
+            try:
+                connection, caller = listener.accept()
+            except OSError:
+                return
+            callers.append(caller)
+            connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=accept, daemon=True).start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", callers
+
+
+def told(server, path: str) -> str:
+    """What the page says when a file of this path is handed in, everywhere and every way it can."""
+    config = server.client.get("/config").json()
+    parts = {component["id"]: component for component in config["components"]}
+    file = {"path": path, "orig_name": "x.jpg", "meta": {"_type": "gradio.FileData"}}
+    given = {"gallery": [{"image": file, "caption": None}], "image": file, "file": [file]}
+    replies = ""
+    for event in config["dependencies"]:
+        sources = [parts[source] for source in event["inputs"]]
+        session = {"session_hash": f"s{event['id']}"}
+        asked = {
+            "data": [given.get(part["type"], part["props"].get("value")) for part in sources],
+            "event_data": {"paths": [path]},
+            "fn_index": event["id"],
+            **session,
+        }
+        if server.client.post("/gradio_api/queue/join", json=asked).status_code == 200:
+            replies += server.client.get("/gradio_api/queue/data", params=session).text
+    assert "process_completed" in replies
+    return replies
+
+
+def test_the_page_fetches_nothing_and_reads_no_file_that_was_not_uploaded(page, tmp_path):
+    secret = tmp_path / "secret.png"
+    secret.write_bytes(jpeg(photo_of(100), "PNG"))
+    its_longitude = f"{place_of(100)[1]:.3f}"
+    mine = {"files": ("mine.png", secret.read_bytes())}
+    uploaded = page.client.post("/gradio_api/upload", files=mine).json()
+    assert its_longitude in told(page, uploaded[0])
+    with watched() as (address, callers):
+        for path in (str(secret), f"{address}/x.jpg", "https://example.org/x.jpg", "/etc/passwd"):
+            assert its_longitude not in told(page, path)
+        for path in (f"file={address}/x", f"file=%20{address}/x", f"file={secret}",
+                     "file=/etc/passwd", f"proxy={address}", "proxy=https://x.hf.space/y",
+                     "run-history/buckets", "vibe-code"):  # fmt: skip
+            refused = page.client.get(f"/gradio_api/{path}")
+            assert refused.status_code in (403, 404), path
+        inside = {"within": f"{address}/x.geojson"}
+        page.client.post("/v1/locate", files=photos(jpeg(photo_of(1))), data=inside)
+        assert callers == []
+
+
+def test_uploads_of_the_page_are_limited_named_safely_and_deleted_in_minutes(page):
+    host, port = page.address.removeprefix("http://").split(":")
+    whole = request(
+        form(part(bytes(500_000), 'name="files"; filename="../../../x.jpg"')),
+        target="/gradio_api/upload",
+    )
+    named = page.client.post("/gradio_api/upload", files=[("files", ("../../x.jpg", b"x"))])
+    assert Path(named.json()[0]).is_relative_to(page.temporary)
+    too_large = page.client.post("/gradio_api/upload", files={"files": bytes(3_000_000)})
+    assert too_large.status_code == 413
+    broken_off = [socket.create_connection((host, int(port))) for _ in range(2)]
+    for line in broken_off:
+        line.sendall(whole[:-100])
+    broken_off[0].close()  # one hangs up, the other says no more
+    assert b" 408 " in broken_off[1].recv(65536)
+    broken_off[1].close()
+    while [path for path in page.files() if path.name.startswith("tmp")]:
+        threading.Event().wait(0.1)  # until the time limit of the test
+    assert page.stop() == 0
+    assert [*page.temporary.iterdir()] == []
+    assert "x.jpg" not in page.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            ["--port", "0", "--bundle", "no such bundle"],
+            "geoloc-demo: no such bundle: no such bundle; give",
+        ),
+        (
+            ["--port", "0", "--bundle", "starter", "--bundle", "starter"],
+            "a second bundle 'starter'; rename",
+        ),
+        (["--port", "http"], "--port"),
+        (["--host", "300.1.1.1"], "300.1.1.1, port 7860: cannot listen there"),
+        (["--prot"], "--prot"),
+    ],
+)
+def test_wrong_options_are_explained(options, said):
+    refused = start(*options)
+    assert refused.returncode == 2
+    assert said in refused.stderr + refused.stdout
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_taken_port_is_named():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        refused = start("--port", port)
+    assert refused.returncode == 2
+    assert refused.stderr == (
+        f"geoloc-demo: 127.0.0.1, port {port}: cannot listen there (Address already in use);"
+        " choose another with --port\n"
+    )
+
+
+@pytest.mark.parametrize("missing", ["gradio", "fastapi", "plotly"])
+def test_without_the_extra_it_says_so_in_one_line(missing):
+    code = f"import sys; sys.modules[{missing!r}] = None; from demo.server import main; main()"
+    refused = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert refused.returncode == 2
+    assert refused.stderr == (
+        f"geoloc-demo: {missing} is not installed: run  pip install 'planet-geoloc[demo]'\n"
+    )
+
+
+def start(*options) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "demo.server", *map(str, options)],
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+
+
+def test_the_document_can_be_read_by_anybody(command):
+    assert json.loads(command.client.get("/v1/openapi.json").text)["openapi"].startswith("3.")

@@ -1,0 +1,258 @@
+"""Batches that are killed, repeated, changed and damaged: no row lost, none doubled."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from geoloc.batch.answers import place
+from geoloc.encoders.cache import EmbeddingCache
+from geoloc.errors import GeolocError, PhotoError
+from geoloc.guess import Guess
+from tests.geoloc.batch.library import DAMAGED, Silent, answer, draw
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for number in range(30):
+        draw(tmp_path / "in" / f"{number:02}.jpg", number)
+    return tmp_path / "in"
+
+
+def rows(out):
+    return [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+
+
+def failed(out):
+    return [json.loads(line) for line in (out.parent / "errors.jsonl").read_text().splitlines()]
+
+
+def test_every_photo_is_answered_in_order_as_it_is_alone(quick, folder, tmp_path):
+    done = answer([folder], tmp_path / "out.jsonl")
+    assert (done.answers, done.photos, done.failed) == (30, 30, 0)
+    found = rows(tmp_path / "out.jsonl")
+    files = [str(folder / f"{number:02}.jpg") for number in range(30)]
+    assert [row["photo"] for row in found] == files
+    for row, guess in zip(found, quick.locate_many(files), strict=True):
+        assert (row["lat"], row["lon"]) == pytest.approx((guess.lat, guess.lon), abs=0.2)
+    assert failed(tmp_path / "out.jsonl") == []
+
+
+def test_answers_survive_the_way_through_json(quick, folder):
+    guess = quick.locate(folder / "00.jpg")
+    assert guess.to_dict() == dataclasses.asdict(guess)
+    assert Guess.from_dict(json.loads(json.dumps(guess.to_dict()))) == guess
+
+
+KILLS = """
+import os, random, signal, sys, time
+from pathlib import Path
+
+from tests.geoloc.batch.library import answer, quick_geolocator
+from geoloc.geolocator import Geolocator
+
+folder, place, lasts = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])
+quick = quick_geolocator()
+Geolocator.from_bundle = classmethod(lambda cls, name: quick)
+rng = random.Random(0)
+for moment in range(20):
+    out = place / f"killed{moment}" / "out.jsonl"
+    out.parent.mkdir()
+    child = os.fork()
+    if not child:
+        answer([folder], out)
+        os._exit(0)
+    # Every other one in the middle, however long it takes to get there on this machine.
+    middle = moment % 2
+    wanted = "out.jsonl.work/parts/*.zst" if middle else "out.jsonl.work"
+    many = rng.randint(1, 6) if middle else 1
+    while len(list(out.parent.glob(wanted))) < many and os.waitpid(child, os.WNOHANG) == (0, 0):
+        time.sleep(0.0005)
+    time.sleep(rng.uniform(0, lasts / 12 if middle else 1.2 * lasts))
+    try:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    except (ProcessLookupError, ChildProcessError):
+        pass  # it came to its end
+"""
+"""A process without threads, which can be forked safely; `answer` runs in children alone."""
+
+
+def test_killed_at_twenty_moments_it_goes_on_to_the_same_bytes(quick, folder, tmp_path):
+    (folder / "07.jpg").write_bytes(DAMAGED)
+    (tmp_path / "calm").mkdir()
+    begin = time.perf_counter()
+    answer([folder], tmp_path / "calm" / "out.jsonl")
+    lasts = time.perf_counter() - begin
+    wanted = sorted((tmp_path / "calm" / "out.jsonl").read_bytes().splitlines())
+    driver = [sys.executable, "-c", KILLS, folder, tmp_path, str(lasts)]
+    subprocess.run(driver, cwd=Path(__file__).parents[3], check=True, timeout=300)
+    outs = [tmp_path / f"killed{moment}" / "out.jsonl" for moment in range(20)]
+    kept = [len(list(out.parent.glob("out.jsonl.work/parts/*.zst"))) for out in outs]
+    assert any(0 < parts < 8 for parts in kept), "some moments were in the middle"
+    for out in outs:
+        answer([folder], out)
+        assert sorted(out.read_bytes().splitlines()) == wanted
+        assert len(failed(out)) == 1
+        left = {path.name for path in out.parent.iterdir()}
+        assert left == {"out.jsonl", "errors.jsonl", "out.jsonl.work", "cache"}
+
+
+def test_what_is_finished_is_not_repeated(quick, folder, tmp_path):
+    out = tmp_path / "out.jsonl"
+    answer([folder], out)
+    before = out.stat().st_mtime_ns, quick.encoder.embedded
+    report = Silent()
+    done = answer([folder], out, report)
+    assert (out.stat().st_mtime_ns, quick.encoder.embedded) == before
+    assert (report.already, done.answers) == (30, 30)
+    out.unlink()
+    assert answer([folder], out, report).answers == len(rows(out)) == 30
+    assert quick.encoder.embedded == before[1], "parts are kept"
+
+
+def test_photos_that_change_come_or_go_are_answered_anew(quick, folder, tmp_path):
+    out = tmp_path / "out.jsonl"
+    answer([folder], out)
+    first = {row["photo"]: row for row in rows(out)}
+    quick.encoder.embedded = 0
+    report = Silent()
+    draw(folder / "05.jpg", 999)
+    answer([folder], out, report)
+    assert quick.encoder.embedded == 1, "what did not change is in the cache"
+    second = {row["photo"]: row for row in rows(out)}
+    changed = {name for name in first if first[name] != second[name]}
+    assert changed == {str(folder / "05.jpg")}
+    draw(folder / "031.jpg", 31)
+    (folder / "20.jpg").unlink()
+    answer([folder], out)
+    assert [row["photo"] for row in rows(out)] == sorted(map(str, folder.iterdir()))
+    parts = {path.name for path in (tmp_path / "out.jsonl.work" / "parts").iterdir()}
+    assert len(parts) == 8, "parts of earlier plans are gone"
+
+
+def test_settings_are_part_of_the_question(quick, folder, tmp_path):
+    out = tmp_path / "out.jsonl"
+    answer([folder], out)
+    answer([folder], out, top=1, within="-33.87,151.21,30km")
+    assert {len(row["candidates"]) for row in rows(out)} == {1}
+    assert all(row["within"] for row in rows(out))
+
+
+def test_damaged_photos_are_lines_of_their_own_and_nothing_else_is_lost(quick, tmp_path):
+    folder = tmp_path / "in"
+    for number in range(96):
+        draw(folder / f"{number:03}.jpg", number)
+    damaged = list(range(0, 96, 7))
+    for number in damaged:
+        (folder / f"{number:03}.jpg").write_bytes([b"", DAMAGED][number % 2])
+    report = Silent()
+    done = answer([folder], tmp_path / "out.jsonl", report, part=64)
+    assert (done.answers, done.failed) == (96 - len(damaged), len(damaged))
+    names = [f"{folder}/{number:03}.jpg" for number in range(96)]
+    answered = [row["photo"] for row in rows(tmp_path / "out.jsonl")]
+    bad = [row["photo"] for row in failed(tmp_path / "out.jsonl")]
+    assert answered == [name for n, name in enumerate(names) if n not in damaged]
+    assert bad == [names[number] for number in damaged]
+    assert len(report.lines) == len(damaged)
+    assert answer([folder], tmp_path / "out.jsonl", part=64) == done
+
+
+def test_files_that_could_not_be_opened_are_tried_again(quick, folder, tmp_path):
+    (tmp_path / "list.csv").write_text("file,n\nin/00.jpg,1\nin/later.jpg,2\n")
+    out = tmp_path / "out.jsonl"
+    assert answer([tmp_path / "list.csv"], out).failed == 1
+    assert failed(out)[0]["columns"] == {"n": "2"}
+    assert answer([tmp_path / "list.csv"], out).failed == 1
+    draw(folder / "later.jpg", 77)
+    assert answer([tmp_path / "list.csv"], out).failed == 0
+    assert [row["columns"]["n"] for row in rows(out)] == ["1", "2"]
+
+
+def test_nothing_to_answer_is_an_error(quick, tmp_path):
+    (tmp_path / "in").mkdir()
+    with pytest.raises(GeolocError, match="no photos in it"):
+        answer([tmp_path / "in"], tmp_path / "out.jsonl")
+    (tmp_path / "in" / "a.jpg").write_bytes(DAMAGED)
+    for _ in range(2):
+        with pytest.raises(GeolocError, match=r"none of 1 photos can be answered; see .*errors"):
+            answer([tmp_path / "in"], tmp_path / "out.jsonl")
+    assert not (tmp_path / "out.jsonl").exists()
+    assert len(failed(tmp_path / "out.jsonl")) == 1
+
+
+def test_fail_fast_stops_at_the_first(quick, folder, tmp_path):
+    (folder / "10.jpg").write_bytes(DAMAGED)
+    (folder / "20.jpg").write_bytes(DAMAGED)
+    for name in ("10.jpg", "20.jpg", "10.jpg"):  # goes on behind it, but never writes an output
+        with pytest.raises(PhotoError, match=name):
+            answer([folder], tmp_path / "out.jsonl", fail_fast=True)
+    assert not (tmp_path / "out.jsonl").exists()
+    answer([folder], tmp_path / "out.jsonl")
+    with pytest.raises(PhotoError, match=r"10\.jpg"):
+        answer([folder], tmp_path / "out.jsonl", fail_fast=True)
+
+
+def test_photos_of_one_place_get_one_answer(quick, folder, tmp_path):
+    lines = [f"in/{number:02}.jpg,{'ab'[number % 2]},s{number % 2},{number}" for number in range(9)]
+    (folder / "04.jpg").write_bytes(DAMAGED)
+    (tmp_path / "list.csv").write_text("\n".join(["file,place,street,n", *lines, "in/20.jpg,,,"]))
+    done = answer([tmp_path / "list.csv"], tmp_path / "out.jsonl", group_by="place")
+    assert (done.answers, done.photos, done.failed) == (3, 10, 1)
+    a, b, alone = rows(tmp_path / "out.jsonl")
+    assert [(row["photo"], row["photos"]) for row in (a, b)] == [("a", 4), ("b", 4)]
+    assert (alone["photo"], alone["photos"]) == (str(folder / "20.jpg"), 1)
+    assert a["columns"] == {"place": "a", "street": "s0"}, "what all have in common"
+    files = [folder / f"{number:02}.jpg" for number in (0, 2, 6, 8)]
+    guess = quick.locate_together(files)
+    assert (a["lat"], a["lon"]) == pytest.approx((guess.lat, guess.lon), abs=0.2)
+
+
+def test_folders_as_places(quick, tmp_path):
+    for number in range(12):
+        draw(tmp_path / "in" / f"place {number % 3}" / f"{number}.jpg", number)
+    answer([tmp_path / "in"], tmp_path / "out.jsonl", group_by="folder", part=3)
+    assert [(row["photo"], row["photos"]) for row in rows(tmp_path / "out.jsonl")] == [
+        (f"{tmp_path}/in/place {number}", 4) for number in range(3)
+    ]
+
+
+def test_a_damaged_part_is_one_line(quick, folder, tmp_path):
+    out = tmp_path / "out.jsonl"
+    answer([folder], out)
+    part = next((tmp_path / "out.jsonl.work" / "parts").iterdir())
+    part.write_bytes(part.read_bytes()[:-20])
+    out.unlink()
+    with pytest.raises(GeolocError, match=part.name):
+        answer([folder], out)
+    part.unlink()
+    assert answer([folder], out).answers == 30
+
+
+def test_the_cache_gives_back_what_it_was_given(quick, tmp_path):
+    spec = quick.encoder.spec
+    vectors = np.random.default_rng(0).normal(size=(3000, spec.dim)).astype(np.float16)
+    keys = [f"{number:064x}" for number in range(3000)]
+    with EmbeddingCache(tmp_path, spec) as cache:
+        cache.add(keys, vectors)
+        assert np.array_equal(cache.get(keys[::-1]), vectors[::-1].astype(np.float32))
+        with EmbeddingCache(tmp_path, spec) as other:
+            assert keys[0] in other
+            other.add(keys[:1], vectors[5:6])  # the first to come stays
+    with EmbeddingCache(tmp_path, spec) as cache:
+        assert np.array_equal(cache.get(keys), vectors.astype(np.float32))
+        assert "ff" * 32 not in cache
+        assert cache.get([]).shape == (0, spec.dim)
+    (file,) = (tmp_path / "embeddings").iterdir()
+    file.write_bytes(b"nothing" * 1000)
+    with pytest.raises(GeolocError, match=r"embeddings.*delete it"):
+        EmbeddingCache(tmp_path, spec)
+
+
+def test_parts_have_one_place():
+    assert place("s3://bucket/parts", "abc") == "s3://bucket/parts/abc.jsonl.zst"

@@ -1,0 +1,199 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from geoloc.belief.fusion import (
+    CREDIBLE_LEVELS,
+    CellSpace,
+    Restriction,
+    add_evidence,
+    agreement,
+    credible_region,
+    fuse,
+    group_mean,
+    log_evidence,
+    mass_before,
+    pool,
+    spread_km,
+)
+from geoloc.belief.heads import softmax
+
+# three cells around Paris, one in Tokyo
+CENTROIDS = np.array([(48.85, 2.35), (48.9, 2.5), (48.7, 2.2), (35.7, 139.7)])
+
+few = settings(max_examples=60, deadline=None)
+seeds = st.integers(0, 2**32 - 1)
+
+
+def beliefs(count: int, cells: int, seed: int, spread: float = 3.0):
+    return softmax(np.random.default_rng(seed).normal(0, spread, (count, cells)))
+
+
+def test_a_pool_is_a_belief_and_keeps_what_any_source_thinks_possible():
+    sources = [np.array([[1.0, 0.0]], np.float32), np.array([[0.0, 1.0]], np.float32)]
+    assert pool(sources, np.array([[0.25, 0.75]], np.float32)).tolist() == [[0.25, 0.75]]
+
+
+def test_evidence_adds_up():
+    prior = np.array([0.7, 0.1, 0.1, 0.1], np.float32)
+    belief = np.array([0.1, 0.6, 0.2, 0.1], np.float32)
+    assert add_evidence([log_evidence(belief, prior)], prior) == pytest.approx(belief, abs=1e-5)
+    twice = add_evidence([log_evidence(belief, prior)] * 2, prior)
+    assert twice[1] > belief[1]
+    in_asia = np.array([-np.inf, -np.inf, -np.inf, 0.0])
+    assert add_evidence([log_evidence(belief, prior), in_asia], prior)[3] == pytest.approx(1.0)
+
+
+def test_utility_hedges_between_neighbours():
+    belief = np.array([[0.22, 0.2, 0.2, 0.38]], np.float32)
+    assert belief.argmax() == 3
+    utility = CellSpace(CENTROIDS).expected_utility(belief)
+    assert utility.argmax() == 0
+    assert (utility > 0).all()
+    assert (utility <= 1).all()
+
+
+def test_spread_is_the_radius_that_holds_the_share():
+    distances = np.array([[0.0, 10.0, 100.0, 9000.0]], np.float32)
+    belief = np.array([[0.5, 0.25, 0.15, 0.1]], np.float32)
+    assert spread_km(belief, distances, (0.5, 0.8, 0.95)).tolist() == [[0.0, 100.0, 9000.0]]
+
+
+@given(seed=seeds, count=st.integers(1, 12), data=st.data())
+@few
+def test_photos_may_come_in_any_order(seed, count, data):
+    belief, prior = beliefs(count, 9, seed), beliefs(1, 9, seed + 1)[0]
+    group = np.unique(data.draw(st.lists(st.integers(0, 3), min_size=count, max_size=count)),
+                      return_inverse=True)[1]  # fmt: skip
+    order = np.array(data.draw(st.permutations(range(count))))
+    one, other = fuse(belief, prior, group), fuse(belief[order], prior, group[order])
+    assert one == pytest.approx(other, abs=1e-6)
+    assert one.sum(axis=1) == pytest.approx(1.0, abs=1e-5)
+    assert agreement(belief, group) == pytest.approx(agreement(belief[order], group[order]))
+    means = (group_mean(vectors, rows) for vectors, rows in
+             ((belief, group), (belief[order], group[order])))  # fmt: skip
+    assert next(means) == pytest.approx(next(means), abs=1e-6)
+
+
+@given(seed=seeds, count=st.integers(1, 5))
+@few
+def test_one_photo_keeps_its_belief_whatever_the_others_are(seed, count):
+    belief, prior = beliefs(count, 9, seed), beliefs(1, 9, seed + 1)[0]
+    belief[:, 3] = prior[3] = 0.0
+    belief, prior = belief / belief.sum(axis=1, keepdims=True), prior / prior.sum()
+    fused = fuse(belief, prior, np.arange(count))
+    assert fused == pytest.approx(belief, abs=1e-5)
+    assert (fused[:, 3] == 0.0).all()
+    assert agreement(belief, np.arange(count)) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_photos_multiply_what_they_add_to_the_prior():
+    prior = np.array([0.5, 0.3, 0.2], np.float32)
+    belief = np.array([[0.6, 0.3, 0.1], [0.2, 0.5, 0.3]], np.float32)
+    product = belief[0] * belief[1] / prior
+    assert fuse(belief, prior, np.zeros(2, int))[0] == pytest.approx(product / product.sum())
+    nothing_new = np.stack([belief[0], prior, prior])
+    assert fuse(nothing_new, prior, np.zeros(3, int))[0] == pytest.approx(belief[0])
+
+
+def test_groups_do_not_mix():
+    belief, prior = beliefs(6, 9, 0), beliefs(1, 9, 1)[0]
+    group = np.array([1, 0, 1, 0, 1, 1])
+    together = fuse(belief, prior, group)
+    means, common = group_mean(belief, group), agreement(belief, group)
+    for number in (0, 1):
+        mine = belief[group == number]
+        alone = np.zeros(len(mine), int)
+        assert together[number] == pytest.approx(fuse(mine, prior, alone)[0], abs=1e-6)
+        assert means[number] == pytest.approx(group_mean(mine, alone)[0], abs=1e-6)
+        assert common[number] == agreement(mine, alone)[0]
+    assert np.linalg.norm(means, axis=1) == pytest.approx(1.0)
+
+
+def test_agreement_is_the_belief_in_common():
+    sure = np.eye(4, dtype=np.float32)
+    assert agreement(sure[[2, 2, 2]], np.zeros(3, int)).tolist() == [1.0]
+    assert agreement(sure[[0, 1]], np.zeros(2, int)).tolist() == [0.0]
+    mixed = np.array([[0.6, 0.4, 0, 0], [0.1, 0.4, 0.5, 0], sure[3]], np.float32)
+    assert agreement(mixed, np.array([0, 0, 1])) == pytest.approx([0.5, 1.0])
+    assert agreement(mixed, np.zeros(3, int)) == pytest.approx([0.0])
+
+
+shares = st.lists(st.sampled_from([0.0, 1e-4, 0.5, 1.0]), min_size=9, max_size=9).filter(any)
+
+
+def restriction(share) -> Restriction:
+    return Restriction("there", np.array(share, np.float32), np.zeros((9, 2)), np.zeros(0, bool))
+
+
+@given(seed=seeds, share=shares, spread=st.sampled_from([1.0, 5.0, 40.0]))
+@few
+def test_a_restriction_never_leaks(seed, share, spread):
+    belief, prior = beliefs(5, 9, seed, spread), beliefs(1, 9, seed + 1)
+    masked = restriction(share).mask(belief, prior)
+    assert masked.dtype == np.float32
+    assert (masked[:, np.array(share) == 0.0] == 0.0).all()
+    assert masked.sum(axis=1) == pytest.approx(1.0, abs=1e-5)
+    inside = belief * np.array(share)
+    some = inside.sum(axis=1) > 1e-6
+    kept = inside / np.maximum(inside.sum(axis=1, keepdims=True), 1e-12)
+    assert masked[some] == pytest.approx(kept[some], abs=1e-5)
+    assert restriction(np.ones(9)).mask(belief, prior) == pytest.approx(belief, abs=1e-6)
+
+
+def test_where_no_belief_is_left_inside_the_prior_counts():
+    belief = np.eye(9, dtype=np.float32)[[0, 1]]
+    prior = np.full((2, 9), 1 / 9, np.float32)
+    masked = restriction([0, 0.5, 0.5, 1.0, 0, 0, 0, 0, 0]).mask(belief, prior)
+    assert masked[0] == pytest.approx([0, 0.25, 0.25, 0.5, 0, 0, 0, 0, 0])
+    assert masked[1] == pytest.approx(np.eye(9)[1])
+
+
+def test_mass_before_is_the_belief_in_more_probable_cells():
+    belief = np.array([[0.1, 0.5, 0.2, 0.2], [0.25, 0.25, 0.25, 0.25]], np.float32)
+    for cell, before in enumerate([0.9, 0.0, 0.5, 0.5]):
+        found = mass_before(belief, np.array([cell, cell]))
+        assert found == pytest.approx([before, 0.0])
+
+
+def test_credible_cells_are_ranked_and_have_the_least_level_that_needs_them():
+    belief = np.array([0.1, 0.5, 0.15, 0.25, 0.0], np.float32)
+    cell, level = credible_region(belief, CREDIBLE_LEVELS, most=10)
+    assert cell.tolist() == [1, 3, 2, 0]
+    assert level.tolist() == [0.5, 0.5, 0.8, 0.95], "the cells before hold 0, 0.5, 0.75 and 0.9"
+    assert credible_region(belief, (0.2, 0.4, 0.6), 10)[0].tolist() == [1, 3]
+    assert credible_region(belief, (0.2, 0.4, 0.6), 10)[1].tolist() == [0.5, 0.95]
+    assert credible_region(belief, CREDIBLE_LEVELS, most=2)[0].tolist() == [1, 3]
+
+
+@given(
+    seed=seeds,
+    limits=st.lists(st.floats(0, 1), min_size=3, max_size=3).map(sorted),
+    most=st.integers(1, 50),
+    zeros=st.integers(0, 39),
+)
+@few
+def test_credible_regions_are_nested_and_hold_what_comes_before(seed, limits, most, zeros):
+    belief = beliefs(1, 40, seed)[0]
+    belief[:zeros] = 0.0
+    belief /= belief.sum()
+    cell, level = credible_region(belief, limits, most)
+    assert 1 <= len(cell) <= most
+    assert len(np.unique(cell)) == len(cell)
+    assert (belief[cell] > 0.0).all()
+    assert (np.diff(belief[cell]) <= 0.0).all()
+    assert (np.diff(level) >= 0.0).all(), "each region is the beginning of the next"
+    before = mass_before(np.tile(belief, (40, 1)), np.arange(40))
+    largest = np.sort(-belief)[min(most, 40) - 1]
+    for name, limit in zip(CREDIBLE_LEVELS, limits, strict=True):
+        region = set(cell[level <= name])
+        shown = (belief > 0.0) & (-belief <= largest)
+        surely, perhaps = (shown & (before <= limit + margin) for margin in (-1e-5, 1e-5))
+        assert set(np.flatnonzero(surely)) <= region <= set(np.flatnonzero(perhaps))
+
+
+def test_cells_of_equal_belief_are_credible_together():
+    belief = np.array([0.5, 0.25, 0.25], np.float32)
+    assert mass_before(np.tile(belief, (3, 1)), np.arange(3)).tolist() == [0.0, 0.5, 0.5]
+    assert credible_region(belief, (0.1, 0.5, 0.6), most=3)[1].tolist() == [0.5, 0.8, 0.8]

@@ -1,0 +1,134 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from geoloc import Geolocator
+from geoloc.bundle import directory
+from geoloc.errors import BundleError
+from geoloc.guess import Guess
+
+
+@pytest.fixture(scope="module")
+def starter() -> Geolocator:
+    return Geolocator.from_bundle("starter")
+
+
+@pytest.fixture
+def copy(tmp_path):
+    target = tmp_path / "copy"
+    shutil.copytree(directory.EMBEDDED / "starter", target)
+    return target
+
+
+def test_the_starter_is_small_and_says_what_it_can_do():
+    path = directory.EMBEDDED / "starter"
+    assert sum(file.stat().st_size for file in path.iterdir()) <= 40e6
+    metrics = directory.verify(path)["metrics"]
+    for part in ("sydney", "world"):
+        assert 0.75 <= metrics[part]["coverage"]["80"] <= 0.85
+    city = metrics["all"]["claims"]["city"]
+    assert city["photos"] > 0
+    assert city["right"] >= 0.8
+
+
+@pytest.mark.parametrize("name", directory.FILES)
+def test_every_missing_or_changed_file_is_named(copy, name):
+    content = bytearray((copy / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (copy / name).write_bytes(bytes(content))
+    with pytest.raises(BundleError, match=name):
+        directory.load(copy)
+    (copy / name).unlink()
+    with pytest.raises(BundleError, match=name):
+        directory.load(copy)
+
+
+def test_another_schema_version(copy):
+    manifest = json.loads((copy / "bundle.json").read_text())
+    manifest["schema_version"] = 99
+    (copy / "bundle.json").write_text(json.dumps(manifest))
+    with pytest.raises(BundleError, match="schema 99"):
+        directory.load(copy)
+
+
+def write_until_the_disk_is_full(target):
+    with directory.writing(target) as folder:
+        (folder / "cells.parquet").write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+
+def test_writing_leaves_the_old_bundle_until_the_new_one_is_whole(copy):
+    before = directory.sha256(copy / "bundle.json")
+    with pytest.raises(BundleError, match="No space"):
+        write_until_the_disk_is_full(copy)
+    assert directory.sha256(copy / "bundle.json") == before
+    assert [path.name for path in copy.parent.iterdir()] == ["copy"]
+    with directory.writing(copy) as folder:
+        (folder / "bundle.json").write_text("{}")
+    assert (copy / "bundle.json").read_text() == "{}"
+    assert [path.name for path in copy.parent.iterdir()] == ["copy"]
+
+
+def test_writing_does_not_replace_what_is_no_bundle(tmp_path):
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "dear.txt").write_text("…")
+    with pytest.raises(BundleError, match="not a bundle"), directory.writing(tmp_path / "letters"):
+        raise AssertionError("must not begin")
+
+
+def test_an_exported_encoder_has_no_patches_to_show(starter, photo_folder):
+    assert starter.attribution(photo_folder / "00.jpg") is None
+
+
+def test_the_direction_of_an_answer_is_given_to_the_map(starter, photo_folder, monkeypatch):
+    import geoloc.answer.attribution as attribution
+
+    monkeypatch.setattr(attribution, "attribution_map", lambda *given: given[2])
+    direction = starter.attribution(photo_folder / "00.jpg")
+    assert direction.shape == (starter.encoder.spec.dim,)
+    assert np.abs(direction).max() > 0
+
+
+def test_answers_do_not_depend_on_the_company(starter, photo_folder):
+    files = sorted(photo_folder.glob("0*.jpg"))[:5]
+    together = list(starter.locate_many(files))
+    alone = starter.locate(files[3])
+    assert isinstance(together[3], Guess)
+    assert together[3].lat == alone.lat
+    assert together[3].radius_km == pytest.approx(alone.radius_km, rel=1e-3)
+
+
+def test_the_file_says_where_but_is_not_believed(starter, photo_folder):
+    content = (photo_folder / "00.jpg").read_bytes()
+    from geoloc.photos.decode import strip
+
+    told, untold = starter.locate(content), starter.locate(strip(content))
+    assert told.exif.lat is not None
+    assert untold.exif.lat is None
+    assert (told.lat, told.lon) == pytest.approx((untold.lat, untold.lon), abs=5.0)
+
+
+def test_noise_is_not_claimed_to_be_anywhere(starter):
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    noise = Image.fromarray(rng.integers(0, 255, (240, 320, 3), dtype=np.uint8))
+    guess = starter.locate(noise)
+    assert guess.confidence in ("not sure", "country")
+    assert guess.radius_km > 500
+
+
+def test_known_photos_are_found_where_they_were_taken(starter, shared):
+    """Photos the starter has seen: retrieval must lead to them."""
+    import csv
+
+    with (shared / "data/photos/photos.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["file"].startswith("world/")][::60]
+    guesses = starter.locate_many([shared / "data/photos" / row["file"] for row in rows])
+    near = [
+        abs(guess.lat - float(row["lat"])) < 0.2 and abs(guess.lon - float(row["lon"])) < 0.4
+        for guess, row in zip(guesses, rows, strict=True)
+    ]
+    assert np.mean(near) > 0.9

@@ -1,0 +1,163 @@
+"""`geoloc bundle`, as whole processes, with bundles of a real server."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from geoloc.bundle import choice, directory, installed
+from geoloc.cli import bundle as bundle_cli
+from tests.geoloc.bundle.publisher import Publisher
+
+STARTER = directory.EMBEDDED / "starter"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("COLUMNS", "110")
+    return installed.folder()
+
+
+def geoloc(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "geoloc", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def refusal(*arguments: object) -> str:
+    """The one line that says why not."""
+    done = geoloc(*arguments)
+    assert done.returncode == 2, done
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    return line
+
+
+def test_fetched_verified_listed_and_used(photo_folder, home):
+    with Publisher(STARTER) as server:
+        done = geoloc("bundle", "get", server.address)
+        assert (done.returncode, done.stderr) == (0, "")  # no bar where nobody watches
+        assert "geoloc locate PHOTO --bundle world" in done.stdout
+    shutil.copytree(home / "world", home / "mine")
+    assert installed.names() == ["mine", "world"]
+
+    checked = geoloc("bundle", "verify", "mine")
+    assert checked.stdout == f"{home / 'mine'}: 9 files are as they were made\n"
+    encoder = home / "mine" / "encoder.onnx"
+    content = encoder.read_bytes()
+    encoder.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    assert f"{encoder}: damaged bundle (its checksum" in refusal("bundle", "verify", "mine")
+
+    told = geoloc("bundle", "list")
+    assert told.returncode == 2
+    (line,) = told.stderr.splitlines()
+    assert str(encoder) in line
+    names = [row.split()[0] for row in told.stdout.splitlines() if not row.startswith(" ")]
+    assert names == ["name", "starter", "world"]  # the one in use first
+
+    answer = geoloc("locate", photo_folder / "00.jpg", "--bundle", "world", "--json")
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert json.loads(answer.stdout)["candidates"]
+
+
+def test_the_starter_is_listed():
+    done = geoloc("bundle", "list")
+    assert (done.returncode, done.stderr) == (0, "")
+    head, row, *_ = done.stdout.splitlines()
+    for column in ("name", "encoder", "photos or points", "licences", "MB"):
+        assert column in head
+    assert row.split()[:4] == ["starter", "tf_efficientnet_lite2", "(onnx)", "7,128"]
+    assert row.split()[-1] == f"{sum(path.stat().st_size for path in STARTER.iterdir()) / 1e6:,.0f}"
+    assert "CC-BY-SA-4.0" in row
+    assert "and 33 more" in done.stdout
+
+
+@pytest.mark.parametrize("lost", ["encoder", "licences"])
+def test_a_description_without_its_parts_is_one_line(home, lost, capsys):
+    shutil.copytree(STARTER, home / "odd")
+    path = home / "odd" / "bundle.json"
+    manifest = json.loads(path.read_text())
+    del manifest[lost]
+    path.write_text(json.dumps(manifest))
+    assert bundle_cli.show() == 2
+    shown = capsys.readouterr()
+    (line,) = shown.err.splitlines()
+    assert f"{path}: damaged bundle" in line
+    assert lost in line
+    assert "starter" in shown.out
+
+
+def test_the_world_model_is_listed_first_and_not_built_twice(home):
+    shutil.copytree(STARTER, home / "geoclip")
+    shutil.copytree(STARTER, home / "a")
+    rows = geoloc("bundle", "list").stdout.splitlines()
+    assert [row.split()[0] for row in rows if row[0] != " "] == ["name", "geoclip", "a", "starter"]
+    done = geoloc("bundle", "get", "geoclip")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "installed already" in done.stdout
+
+
+def test_without_a_network():
+    line = refusal("bundle", "get", "http://127.0.0.1:9/world/")
+    assert line.startswith("geoloc: http://127.0.0.1:9/world/bundle.json: cannot be reached")
+    assert "check the connection" in line
+    assert "copy the bundle from another machine" in line
+
+
+@pytest.mark.parametrize(
+    ("call", "reason"),
+    [
+        (lambda: bundle_cli.get("nosuch"), "nosuch: not an address; give https://"),
+        (lambda: bundle_cli.get("http://127.0.0.1:9/x/", name="../x"), "'../x': not a name"),
+        (lambda: bundle_cli.verify("nosuch"), "nosuch: no such bundle; give the path of one, or"),
+        (lambda: bundle_cli.verify("geoclip"), "geoclip: not installed yet; run  geoloc bundle"),
+    ],
+)
+def test_unknown_names(call, reason, capsys):
+    assert call() == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    (line,) = shown.err.splitlines()
+    assert line.startswith(f"geoloc: {reason}")
+
+
+def test_a_hub_address_names_the_bundle(monkeypatch, home):
+    with Publisher(STARTER) as server:
+        server.prefix = "/world/resolve/main/"
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        done = geoloc("bundle", "get", "hf:world")
+        assert (done.returncode, done.stderr) == (0, "")
+        done = geoloc("bundle", "get", "hf:world", "--name", "mine")
+        assert "geoloc locate PHOTO --bundle mine" in done.stdout
+    assert installed.names() == ["mine", "world"]
+
+
+def test_what_can_be_built_is_said():
+    done = geoloc("bundle", "build", "--help")
+    assert done.returncode == 0
+    assert "geoclip" in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["bundle", "--help"], ["bundle", "get", "-h"]])
+def test_help_is_cheap(arguments):
+    code = (
+        "import sys; from geoloc.cli.main import app;"
+        f" app({arguments}, result_action='return_value'); print('MODULES', *sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    shown, _, modules = done.stdout.partition("MODULES")
+    assert "Usage: geoloc" in shown
+    heavy = {"torch", "faiss", "onnxruntime", "open_clip", "pandas", "sklearn", "shapely", "numpy"}
+    assert not (heavy | {"pyarrow", "huggingface_hub"}) & set(modules.split())
+
+
+def test_the_starter_says_so_unless_it_was_asked_for(photo_folder):
+    photo = photo_folder / "00.jpg"
+    unasked = geoloc("locate", photo, "--json")
+    asked = geoloc("locate", photo, "--json", "--bundle", "starter")
+    assert unasked.stderr == choice.KNOWS_LITTLE + "\n"
+    assert asked.stderr == ""
+    assert unasked.stdout == asked.stdout
+    assert (unasked.returncode, asked.returncode) == (0, 0)

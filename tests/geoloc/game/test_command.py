@@ -1,0 +1,128 @@
+"""`geoloc play` as people type it, as whole processes."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from geoloc.cli.main import app
+
+
+def geoloc(*arguments: object, cwd=None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "geoloc", *map(str, arguments)]
+    environment = {**os.environ, "COLUMNS": "160"}
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=cwd, env=environment
+    )
+
+
+def rows(done: subprocess.CompletedProcess[str]) -> dict[str, list[str]]:
+    """Cells of the table by player."""
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.split("\n\n")[1].splitlines()
+    return {line.split()[0]: line.split()[1:] for line in lines[1:]}
+
+
+@pytest.fixture
+def library(tmp_path, photo_folder):
+    """A manifest of drawn photos, two systems' answers to them, and people's."""
+    names = [f"{number:02}.jpg" for number in range(24)]
+    where = [(48.9 + number / 100, 2.4 + number % 5) for number in range(24)]
+    table = [
+        f"{photo_folder / name},{lat},{lon}" for name, (lat, lon) in zip(names, where, strict=True)
+    ]
+    (tmp_path / "photos.csv").write_text("\n".join(["file,lat,lon", *table]))
+    for name, off in (("good", 0.1), ("bad", 20.0)):
+        said = [
+            f"{photo},{lat + off},{lon}" for photo, (lat, lon) in zip(names, where, strict=True)
+        ]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["file,lat,lon", *said]))
+    return tmp_path
+
+
+def test_a_tournament_its_replay_and_its_page(library, monkeypatch, capsys):
+    players = ["--player", "good.csv", "--player", "bad.csv", "--player", "starter"]
+    first = geoloc(
+        "play", "photos.csv", *players, "--mode", "duel", "--rounds", 20, "--games", 50,
+        "-o", "replay.json", "--html", "replay.html", cwd=library,
+    )  # fmt: skip
+    table = rows(first)
+    assert set(table) == {"good", "bad", "starter"}
+    assert next(iter(table)) == "good"
+    assert "50 simulated duels, rules ranked-2026, between every two of 3 players" in first.stdout
+    monkeypatch.chdir(library)
+    app(["play", "replay.json"], result_action="return_value")
+    assert capsys.readouterr().out == first.stdout, "a replay scored again"
+    app(
+        ["play", "replay.json", "--rules", "legacy", "--html", "l.html"],
+        result_action="return_value",
+    )
+    assert "rules legacy" in capsys.readouterr().out
+    assert "rules legacy" in (library / "l.html").read_text()
+    record = json.loads((library / "replay.json").read_text())
+    assert [player["name"] for player in record["players"]] == ["bad", "good", "starter"]
+
+
+def test_a_broken_program_plays_to_the_end(library):
+    bot = library / "bot.py"
+    bot.write_text("print('Bonjour !', flush=True)\nraise SystemExit(1)\n")
+    done = geoloc(
+        "play", "photos.csv", "--player", "good.csv", "--player", f"bot=cmd:{sys.executable} {bot}",
+        "--mode", "streak", "--rounds", 12, "--games", 20, cwd=library,
+    )  # fmt: skip
+    table = rows(done)
+    assert table["bot"][-1] == "%"
+    assert table["bot"][-2] == "100.0"
+    assert "bot, no pin: " in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--player", "good.csv"], "give two or more"),
+        (["--player", "prior", "--player", "prior"], "two players"),
+        (["--player", "prior", "--player", "nosuch"], "no such bundle"),
+        (["--player", "prior", "--player", "nosuch.csv"], "no such table"),
+        (["--map", "nosuch.json"], "nosuch.json: not a map"),
+        (["--views", "4"], "no place with 4 views"),
+        (["--player", "good.csv", "--player", "bad.csv", "-o", "no/replay.json"], "no folder no"),
+        (
+            ["--player", "good.csv", "--player", "bad.csv", "--mode", "classic", "--rounds", "3"],
+            "draw more",
+        ),
+    ],
+)
+def test_what_cannot_be_played_is_one_line(library, monkeypatch, capsys, arguments, reason):
+    monkeypatch.chdir(library)
+    assert app(["play", "photos.csv", *arguments], result_action="return_value") == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    errors = [line for line in said.err.splitlines() if "left out" not in line]
+    assert len(errors) == 1
+    assert reason in errors[0]
+    assert sorted(path.name for path in library.iterdir()) == ["bad.csv", "good.csv", "photos.csv"]
+
+
+def test_what_is_no_table_and_no_replay(tmp_path):
+    for name, reason in {"nosuch.csv": "no such table", "nosuch.json": "not a replay"}.items():
+        done = geoloc("play", name, cwd=tmp_path)
+        assert done.returncode == 2
+        assert name in done.stderr
+        assert reason in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    assert "--player" in geoloc("play", "--help").stdout
+
+
+def test_the_starter_against_its_baselines_on_the_shared_photos(shared):
+    """Small, and of photos that the starter has seen: that it plays, not how good it is."""
+    done = geoloc(
+        "play", shared / "data" / "photos" / "photos.csv", "--mode", "duel", "--rounds", 30,
+        "--player", "starter", "--player", "prior", "--player", "centroid", "--player", "nearest",
+    )  # fmt: skip
+    table = rows(done)
+    assert set(table) == {"starter", "prior", "centroid", "nearest"}
+    rating = {name: float(cells[0].replace(",", "")) for name, cells in table.items()}
+    assert rating["starter"] >= rating["centroid"] > rating["prior"]
+    assert "no pin:" not in done.stdout

@@ -1,0 +1,177 @@
+"""What comes out: CSV, GeoJSON, KML, words, and the offline map in a real browser."""
+
+import csv
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from rich.console import Console
+
+from geocells.partition.build import build_cells
+from geoloc.guess import Attribute, Candidate, Evidence, Exif, Guess, Place, RegionCell
+from geoloc.output import formats
+from geoloc.output import text as report
+from geoloc.output.map_page import write_map
+
+CHROMIUM = Path("/usr/bin/chromium")
+NASTY = "a</script><img src=x onerror=alert(1)>&\"'.jpg"
+
+
+@pytest.fixture(scope="module")
+def cells():
+    return build_cells([(48.85, 2.35), (-17.8, 178.0)])
+
+
+@pytest.fixture
+def guess(cells) -> Guess:
+    paris = Place("FR", "France", "Île-de-France", "Paris", 1.0)
+    rows = [int(row) for row in cells.locate([(48.85, 2.35), (50.8, 4.3), (-17.8, 178.0)])]
+    ids = [str(cells.cell_id[row]) for row in rows]
+    return Guess(
+        photo=NASTY,
+        lat=48.85,
+        lon=2.35,
+        radius_km=42.0,
+        radii_km={"50": 10.0, "80": 42.0, "95": 1234.0},
+        confidence="city",
+        localisability=0.9,
+        place=paris,
+        candidates=(
+            Candidate(48.85, 2.35, 0.7, ids[0], paris),
+            Candidate(
+                50.8, 4.3, 0.0004, ids[1], replace(paris, town="Brussels", country="Belgium")
+            ),
+        ),
+        region=tuple(
+            RegionCell(cell, p, level)
+            for cell, p, level in zip(ids, (0.7, 0.2, 0.05), (0.5, 0.8, 0.95), strict=True)
+        ),
+        neighbours=(),
+        evidence=Evidence(
+            ("FR", "Île-de-France", ids[0]), (Attribute("climate", "Cfb", 0.71),), 0.1, 0.5, 0.4
+        ),
+        exif=Exif(48.9, 2.4, "2024-05-06T07:08:09"),
+        exif_distance_km=6.7,
+        bundle="test",
+    )
+
+
+def test_csv(guess):
+    (row,) = csv.DictReader(io.StringIO(formats.to_csv([guess])))
+    assert row["photo"] == NASTY
+    assert (row["lat"], row["radius_km"], row["town"]) == ("48.850000", "42", "Paris")
+
+
+def test_json_is_one_line_and_complete(guess):
+    text = formats.to_json(guess)
+    assert "\n" not in text
+    assert json.loads(text)["region"][0] == {"cell_id": guess.region[0].cell_id,
+                                             "probability": 0.7, "level": 0.5}  # fmt: skip
+
+
+def test_geojson_is_lon_lat(guess):
+    first, second = formats.to_geojson([guess])["features"]
+    assert first["geometry"] == {"type": "Point", "coordinates": [2.35, 48.85]}
+    assert first["properties"]["radius_km"] == 42.0
+    assert second["properties"]["rank"] == 2
+
+
+def test_kml_is_xml(guess):
+    root = ElementTree.fromstring(formats.to_kml([guess]).encode())
+    names = [node.text for node in root.iter("{http://www.opengis.net/kml/2.2}name")]
+    assert names == [NASTY]
+
+
+@pytest.mark.parametrize(
+    ("confidence", "words"),
+    [("city", "Sure of the city: Paris"), ("region", "Sure of the region: Île-de-France, France"),
+     ("country", "Sure of the country: France"), ("not sure", "Not sure")],
+)  # fmt: skip
+def test_words(guess, confidence, words):
+    text = report.sentence(replace(guess, confidence=confidence))
+    assert text.startswith(words)
+    assert "8 of 10 photos like this lie within 42 km" in text
+
+
+@pytest.mark.parametrize(
+    ("distance", "words"),
+    [
+        (0.25, "250 m"),
+        (3.14, "3.1 km"),
+        (42.4, "42 km"),
+        (10_749.0, "11,000 km"),
+        (9.99, "10.0 km"),
+    ],
+)
+def test_distances_have_the_figures_an_estimate_deserves(distance, words):
+    assert report.km(distance) == words
+
+
+def test_percent_is_never_certain():
+    shares = [0.0, 0.0004, 0.25, 0.999, 1.0]
+    assert [report.percent(share) for share in shares] == [
+        "< 0.1 %", "< 0.1 %", "25.0 %", "> 99 %", "> 99 %",
+    ]  # fmt: skip
+
+
+def test_terminal_table(guess):
+    out = io.StringIO()
+    Console(file=out, width=100).print(report.render(guess))
+    text = out.getvalue()
+    assert NASTY in text
+    assert "Brussels" in text
+    assert "file says: 48.90000, 2.40000, 6.7 km from the first place (not used)" in text
+    assert max(map(len, text.splitlines())) <= 100
+
+
+@pytest.fixture
+def page(guess, cells, tmp_path):
+    fiji = replace(guess, photo="fiji.jpg", lat=-17.8, lon=178.0, radius_km=500.0,
+                   confidence="not sure", exif=Exif(), exif_distance_km=None)  # fmt: skip
+    return write_map([guess, fiji], cells, tmp_path / "map.html")
+
+
+def test_a_map_is_one_file_without_addresses(page):
+    html = page.read_text(encoding="utf-8")
+    assert html.count("</script>") == 1, "a file name must not end the script"
+    assert "http" not in html.replace("http://www.w3.org/2000/svg", "").replace("http-equiv", "")
+    assert len(html) < 4_000_000
+    assert [path.name for path in page.parent.iterdir()] == ["map.html"]
+
+
+@pytest.mark.skipif(not CHROMIUM.exists(), reason="Debian's chromium is not installed")
+def test_a_map_works_in_a_browser_without_network(page):
+    playwright = pytest.importorskip("playwright.sync_api")
+    asked, said = [], []
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        tab = browser.new_page(viewport={"width": 1000, "height": 700})
+        tab.on("request", lambda request: asked.append(request.url))
+        tab.on("console", lambda message: said.append(message.text))
+        tab.on("pageerror", lambda error: said.append(str(error)))
+        tab.on("dialog", lambda dialog: said.append(dialog.message))
+        tab.goto(page.as_uri())
+        assert tab.locator("h1").inner_text() == Path(NASTY).name
+        assert tab.locator("#list li").count() == 2
+        assert tab.locator(".pin.first").is_visible()
+        assert tab.locator(".pin.file").count() == 1
+        assert tab.locator("#cells path").count() == 3
+        assert len(tab.locator("#world").get_attribute("d")) > 10_000
+        before = tab.locator("svg").get_attribute("viewBox")
+        tab.locator("#in").click()
+        closer = tab.locator("svg").get_attribute("viewBox")
+        assert float(closer.split()[2]) < float(before.split()[2])
+        tab.locator("svg").focus()
+        tab.keyboard.press("ArrowRight")
+        assert tab.locator("svg").get_attribute("viewBox") != closer
+        tab.locator("#home").click()
+        assert tab.locator("svg").get_attribute("viewBox") == before
+        tab.locator("#choose").select_option("1")
+        assert tab.locator("h1").inner_text() == "fiji.jpg"
+        assert tab.locator(".pin.file").count() == 0
+        browser.close()
+    assert asked == [page.as_uri()]
+    assert said == []

@@ -1,0 +1,278 @@
+"""The map's geometry, and what fingers, keys and eyes find on the page (see test_output.py too)."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import shapely
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from geocells.sphere import haversine_km
+from geocells.table import CellTable
+from geoloc.guess import Candidate, Evidence, Exif, Guess, Place, RegionCell
+from geoloc.output import map_page, svg_map
+
+CHROMIUM = Path("/usr/bin/chromium")
+HALF_WORLD = svg_map.WORLD_PX / 2
+
+
+@pytest.fixture(scope="module")
+def cells() -> CellTable:
+    """Three squares; the last one lies on both sides of the antimeridian."""
+    fiji = shapely.multipolygons(
+        [shapely.box(178, -19, 180, -16), shapely.box(-180, -19, -179, -16)]
+    )
+    return CellTable(
+        cell_id=np.array(["paris", "rome", "fiji"]),
+        country=np.array(["FR", "IT", "FJ"]),
+        region=np.array(["", "", ""]),
+        region_id=np.array(["", "", ""]),
+        centroids=np.array([(48.9, 2.3), (41.9, 12.5), (-17.5, 179.5)]),
+        polygon=np.array([shapely.box(2, 48, 3, 49), shapely.box(12, 41, 13, 42), fiji]),
+        count=np.array([1, 1, 1]),
+    )
+
+
+def guess_at(lat: float, lon: float, radius_km: float, other=(41.9, 12.5), **changes) -> Guess:
+    place = Place("FR", "France", "Île-de-France", "Paris", 1.0)
+    values = {
+        "photo": "photo.jpg", "lat": lat, "lon": lon, "radius_km": radius_km,
+        "radii_km": {"80": radius_km}, "confidence": "city", "place": place,
+        "localisability": 0.9, "evidence": Evidence(("FR", "", "paris"), (), 0.1, 0.5, 0.4),
+        "candidates": (Candidate(lat, lon, 0.7, "paris", place),
+                       Candidate(*other, 0.2, "rome", place)),
+        "region": (RegionCell("paris", 0.7, 0.5), RegionCell("fiji", 0.2, 0.8)),
+        "neighbours": (), "exif": Exif(48.9, 2.4), "exif_distance_km": 6.7, "bundle": "test",
+    }  # fmt: skip
+    return Guess(**values | changes)
+
+
+def page_data(path: Path) -> dict:
+    text = path.read_text(encoding="utf-8")
+    return json.loads(re.search(r"const data = (\{.*\});\n", text)[1])
+
+
+def xs(path: str) -> np.ndarray:
+    """All x coordinates of SVG path data of relative lines."""
+    lines = [re.split("[Ml]", line)[1:] for line in path.split("M")[1:] for line in ["M" + line]]
+    return np.concatenate([np.cumsum([float(p.split(",")[0]) for p in line]) for line in lines])
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.floats(-80, 80), st.floats(-180, 180), st.floats(1, 19_000))
+def test_every_point_of_the_circle_lies_at_the_radius(lat, lon, radius_km):
+    middle = svg_map.mercator(np.array([[lat, lon]]))[0, 0]
+    circle = map_page._circle(guess_at(lat, lon, radius_km), middle)
+    points = shapely.get_coordinates(circle)
+    lonlat = svg_map.lonlat_of(points)
+    drawn = np.abs(lonlat[:, 1]) < svg_map.NORTHERNMOST_DEG - 0.01
+    assume(drawn.any())
+    distance = haversine_km([lat, lon], lonlat[drawn, ::-1])
+    assert distance == pytest.approx(radius_km, rel=1e-6)
+    assert (np.abs(points[:, 0] - middle) <= HALF_WORLD + 1e-6).all()
+    for line in shapely.get_parts(circle):
+        assert np.abs(np.diff(shapely.get_coordinates(line)[:, 0])).max() <= HALF_WORLD
+
+
+def test_an_answer_on_the_antimeridian_is_drawn_in_one_piece(cells, tmp_path):
+    guess = guess_at(-17.0, 179.9, 60.0, other=(-17.0, -179.5), exif=Exif(-17.1, -179.9))
+    (photo,) = page_data(map_page.write_map([guess], cells, tmp_path / "map.html"))["photos"]
+    x, _, side, _ = photo["window"]
+    assert side < 10
+    drawn = [*xs(photo["circle"]), photo["file"][0], *(pin["at"][0] for pin in photo["pins"])]
+    assert min(drawn) < svg_map.WORLD_PX < max(drawn)
+    assert x <= min(drawn)
+    assert max(drawn) <= x + side
+    coast = xs(photo["detail"])
+    assert coast.min() + 0.1 < svg_map.WORLD_PX < coast.max() - 0.1, "Fiji lies on both sides"
+    assert coast.max() - coast.min() <= 3 * side + 0.01
+
+
+@pytest.mark.parametrize(("lat", "radius_km"), [(48.9, 1.0), (48.9, 5000.0), (85.0, 30.0)])
+def test_the_first_view_holds_the_circle(cells, tmp_path, lat, radius_km):
+    guess = guess_at(lat, 2.35, radius_km)
+    (photo,) = page_data(map_page.write_map([guess], cells, tmp_path / "map.html"))["photos"]
+    x, y, side, _ = photo["window"]
+    assert 0 <= y <= y + side <= svg_map.WORLD_PX
+    circle = xs(photo["circle"])
+    assert x <= circle.min() <= circle.max() <= x + side
+    assert photo["file"] is not None
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_half_one(cells, tmp_path, monkeypatch):
+    target = tmp_path / "map.html"
+    map_page.write_map([guess_at(48.9, 2.35, 9.0)], cells, str(target))
+    before = target.read_bytes()
+
+    def full_disk(file):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full_disk)
+    with pytest.raises(OSError, match=r"No space left.*map.html"):
+        map_page.write_map([guess_at(41.9, 12.5, 9.0)], cells, target)
+    assert target.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if not CHROMIUM.exists():
+        pytest.skip("Debian's chromium is not installed")
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_map(browser, cells, tmp_path):
+    """Open the map of a guess; no request but for the file, and no complaint, is allowed."""
+    asked, said, contexts = [], [], []
+
+    def open_page(guess: Guess, width: int = 1000, height: int = 700, **options):
+        page = map_page.write_map([guess], cells, tmp_path / "map.html")
+        context = browser.new_context(viewport={"width": width, "height": height}, **options)
+        contexts.append(context)
+        context.route(lambda url: url != page.as_uri(), lambda route: route.abort())
+        tab = context.new_page()
+        tab.on("request", lambda r: asked.append(r.url) if r.url != page.as_uri() else None)
+        tab.on("console", lambda message: said.append(message.text))
+        tab.on("pageerror", lambda error: said.append(str(error)))
+        tab.goto(page.as_uri())
+        return tab
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert asked == []
+    assert said == []
+
+
+def view_of(tab) -> list[float]:
+    return [float(value) for value in tab.locator("svg").get_attribute("viewBox").split()]
+
+
+@pytest.mark.parametrize(("width", "height"), [(1400, 600), (1000, 700), (390, 800)])
+@pytest.mark.parametrize("place", [(48.9, 2.35, 30.0), (-17.0, 179.9, 300.0)])
+def test_circle_and_answer_are_on_the_screen(open_map, width, height, place):
+    tab = open_map(guess_at(*place), width, height)
+    screen = tab.locator("#map").bounding_box()
+    circle = tab.locator("#circle").bounding_box()
+    assert circle["x"] >= screen["x"]
+    assert circle["y"] >= screen["y"]
+    assert circle["x"] + circle["width"] <= screen["x"] + screen["width"]
+    assert circle["y"] + circle["height"] <= screen["y"] + screen["height"]
+    assert circle["width"] > 0.3 * min(screen["width"], screen["height"])
+    pin = tab.locator(".pin.first circle").bounding_box()
+    assert pin["width"] == pytest.approx(22, abs=3), "pins keep their size on the screen"
+    assert pin["x"] + 11 == pytest.approx(circle["x"] + circle["width"] / 2, abs=3)
+
+
+def test_the_scale_bar_is_true(open_map):
+    tab = open_map(guess_at(60.0, 25.0, 50.0))
+    bar = tab.locator("#scale").bounding_box()["width"]
+    km = float(tab.locator("#scale").inner_text().removesuffix(" km"))
+    circle = tab.locator("#circle").bounding_box()["width"]
+    assert 40 <= bar <= 125
+    assert bar / km == pytest.approx(circle / 100.0, rel=0.04)
+
+
+def test_the_wheel_zooms_at_the_pointer_and_dragging_moves(open_map):
+    tab = open_map(guess_at(48.9, 2.35, 30.0))
+    pin = tab.locator(".pin.first circle")
+
+    def position():
+        box = pin.bounding_box()
+        return np.array([box["x"] + box["width"] / 2, box["y"] + box["height"] / 2])
+
+    side, start = view_of(tab)[2], position()
+    tab.mouse.move(*start)
+    tab.mouse.wheel(0, -400)
+    tab.wait_for_function("side => view[2] < .8 * side", arg=side)
+    assert position() == pytest.approx(start, abs=1)
+    offset = np.array([-80, 50])
+    tab.mouse.down()
+    tab.mouse.move(*(start + offset), steps=4)
+    tab.mouse.up()
+    assert position() == pytest.approx(start + offset, abs=2)
+
+
+def test_two_fingers_zoom_between_them(open_map):
+    tab = open_map(guess_at(48.9, 2.35, 30.0), 390, 800, has_touch=True)
+    pin = tab.locator(".pin.first circle").bounding_box()
+    x, y = pin["x"] + pin["width"] / 2 + 50, pin["y"] + pin["height"] / 2 + 60
+    side = view_of(tab)[2]
+    fingers = tab.context.new_cdp_session(tab)
+
+    def touch(kind: str, *points: tuple[float, float]) -> None:
+        touching = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(points)]
+        fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touching})
+
+    touch("touchStart", (x - 40, y), (x + 40, y))
+    for spread in range(41, 81):
+        touch("touchMove", (x - spread, y), (x + spread, y))
+    touch("touchEnd")
+    assert view_of(tab)[2] == pytest.approx(side / 2, rel=0.05)
+    moved = tab.locator(".pin.first circle").bounding_box()
+    assert moved["x"] - pin["x"] == pytest.approx(-50, abs=10), "twice as far from the fingers"
+    assert moved["y"] - pin["y"] == pytest.approx(-60, abs=10)
+
+
+def test_everything_can_be_done_by_keyboard(open_map):
+    tab = open_map(guess_at(48.9, 2.35, 30.0))
+    home = view_of(tab)
+    tab.locator("#list button").nth(1).focus()
+    tab.keyboard.press("Enter")
+    x, y, width, height = view_of(tab)
+    rome = svg_map.mercator(np.array([[41.9, 12.5]]))[0]
+    assert (x + width / 2, y + height / 2) == pytest.approx(rome.tolist(), abs=1e-3)
+    tab.locator("svg").focus()
+    for key, factor in (("+", 0.6), ("-", 1 / 0.6)):
+        before = view_of(tab)[2]
+        tab.keyboard.press(key)
+        assert view_of(tab)[2] == pytest.approx(before * factor)
+    tab.keyboard.press("0")
+    assert view_of(tab) == home
+
+
+def test_the_world_is_round(open_map):
+    tab = open_map(guess_at(10.0, 170.0, 15_000.0))
+    tab.locator("svg").focus()
+    start = view_of(tab)
+    middles = []
+    for _ in range(10):
+        tab.keyboard.press("ArrowRight")
+        x, _, width, _ = view_of(tab)
+        middles.append(x + width / 2)
+    answer = start[0] + start[2] / 2
+    assert max(abs(middle - answer) for middle in middles) <= HALF_WORLD + 1
+    assert view_of(tab) == pytest.approx(start, abs=0.01), "ten tenths are one turn"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_can_be_read(open_map, scheme):
+    tab = open_map(guess_at(48.9, 2.35, 30.0), color_scheme=scheme)
+
+    def colour(selector: str, name: str) -> np.ndarray:
+        text = tab.locator(selector).first.evaluate(f"node => getComputedStyle(node)['{name}']")
+        return np.array([int(part) for part in re.findall(r"\d+", text)[:3]])
+
+    def contrast(a: np.ndarray, b: np.ndarray) -> float:
+        """Ratio of luminances, WCAG 2."""
+        linear = [np.where(c <= 10, c / 3294.6, ((c / 255 + 0.055) / 1.055) ** 2.4) for c in (a, b)]
+        dark, light = sorted(float(c @ [0.2126, 0.7152, 0.0722]) for c in linear)
+        return (light + 0.05) / (dark + 0.05)
+
+    for kind in ("first", "other"):
+        assert (
+            contrast(colour(f".pin.{kind} text", "fill"), colour(f".pin.{kind} circle", "fill"))
+            > 4.5
+        )
+    panel = colour("body", "backgroundColor")
+    assert (panel.mean() < 128) == (scheme == "dark")
+    for selector in ("h1", "#sentence", "#list small", ".legend"):
+        assert contrast(colour(selector, "color"), panel) > 4.5

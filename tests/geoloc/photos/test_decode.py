@@ -1,0 +1,349 @@
+"""Whatever cameras and people produce is decoded, or refused in one line."""
+
+import io
+import os
+import struct
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import ExifTags, Image, ImageCms
+from PIL.TiffImagePlugin import IFDRational
+
+from geoloc.errors import PhotoError
+from geoloc.guess import Exif
+from geoloc.photos import decode
+
+
+def picture(width: int = 64, height: int = 48) -> Image.Image:
+    """Red on the left, blue on the right, brighter to the bottom."""
+    pixels = np.zeros((height, width, 3), np.uint8)
+    pixels[:, : width // 2, 0] = pixels[:, width // 2 :, 2] = 200
+    pixels[height // 2 :, :, 1] = 90
+    return Image.fromarray(pixels)
+
+
+def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
+    out = io.BytesIO()
+    image.save(out, kind, **options)
+    return out.getvalue()
+
+
+def gps_exif(lat: float, lon: float, taken: str = "2024:05:06 07:08:09") -> Image.Exif:
+    def parts(value: float) -> tuple[float, float, float]:
+        minutes, seconds = divmod(abs(value) * 3600, 60)
+        return (minutes // 60, minutes % 60, seconds)
+
+    exif = Image.Exif()
+    exif[ExifTags.IFD.GPSInfo] = {
+        ExifTags.GPS.GPSLatitudeRef: "S" if lat < 0 else "N",
+        ExifTags.GPS.GPSLatitude: parts(lat),
+        ExifTags.GPS.GPSLongitudeRef: "W" if lon < 0 else "E",
+        ExifTags.GPS.GPSLongitude: parts(lon),
+    }
+    exif[ExifTags.IFD.Exif] = {ExifTags.Base.DateTimeOriginal: taken}
+    exif[ExifTags.Base.DateTime] = "2030:01:01 00:00:00"  # when it was edited
+    return exif
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP"])
+def test_formats(kind):
+    loaded = decode.load(encoded(picture(), kind), name="x")
+    assert loaded.image.mode == "RGB"
+    assert loaded.image.size == (64, 48)
+    left, right = loaded.image.getpixel((8, 8)), loaded.image.getpixel((56, 8))
+    assert left[0] > 150 > left[2]
+    assert right[2] > 150 > right[0]
+
+
+def test_heic_as_phones_write_it():
+    pytest.importorskip("pillow_heif").register_heif_opener()
+    exif = gps_exif(-33.86, 151.21)
+    exif[ExifTags.Base.Orientation] = 6
+    content = encoded(picture(128, 96), "HEIF", exif=exif.tobytes())
+    loaded = decode.load(content)
+    assert loaded.image.size == (96, 128)  # upright
+    assert loaded.exif.lat == pytest.approx(-33.86)
+    stripped = decode.load(decode.strip(content))
+    assert stripped.image.size == (96, 128)
+    assert stripped.exif == Exif()
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "P", "CMYK", "LA", "RGBA", "I;16", "F"])
+def test_modes_keep_dark_and_bright_apart(mode):
+    if mode == "I;16":
+        ramp = np.linspace(0, 65535, 64 * 48).reshape(48, 64).astype(np.uint16)
+        image = Image.fromarray(ramp)
+    elif mode == "F":
+        image = Image.fromarray(np.linspace(0, 1, 64 * 48, dtype=np.float32).reshape(48, 64))
+    else:
+        ramp = np.linspace(0, 255, 64 * 48).reshape(48, 64).astype(np.uint8)
+        image = Image.fromarray(ramp).convert("RGB").convert(mode)
+    loaded = decode.load(encoded(image, "TIFF")).image
+    assert loaded.mode == "RGB"
+    grey = np.asarray(loaded.convert("L"), float)
+    assert grey[:8].mean() < 60
+    assert grey[-8:].mean() > 195
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+@pytest.mark.parametrize(("deep", "shown"), [(200, 1), (32896, 128), (65535, 255)])
+def test_sixteen_bits_are_scaled_even_in_the_dark(kind, deep, shown):
+    flat = Image.fromarray(np.full((32, 32), deep, np.uint16))
+    assert decode.load(encoded(flat, kind)).image.getpixel((5, 5)) == (shown,) * 3
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_transparency_is_white(mode):
+    clear = Image.new("RGBA", (32, 32), (0, 0, 0, 0)).convert(mode)
+    options = {"transparency": clear.getpixel((0, 0))} if mode == "P" else {}
+    loaded = decode.load(encoded(clear, "PNG", **options))
+    assert loaded.image.getpixel((5, 5)) == (255, 255, 255)
+
+
+def test_an_animation_is_its_first_frame():
+    frames = [Image.new("RGB", (32, 32), colour) for colour in ("red", "blue")]
+    animation = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert decode.load(animation).image.getpixel((5, 5))[0] > 200
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation(orientation):
+    turns = {2: [Image.Transpose.FLIP_LEFT_RIGHT], 3: [Image.Transpose.ROTATE_180],
+             4: [Image.Transpose.FLIP_TOP_BOTTOM], 5: [Image.Transpose.TRANSPOSE],
+             6: [Image.Transpose.ROTATE_90], 7: [Image.Transpose.TRANSVERSE],
+             8: [Image.Transpose.ROTATE_270]}  # fmt: skip
+    stored = picture()
+    for turn in turns.get(orientation, []):
+        stored = stored.transpose(turn)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    loaded = decode.load(encoded(stored, "PNG", exif=exif)).image
+    assert np.array_equal(np.asarray(loaded), np.asarray(picture()))
+
+
+def test_large_jpegs_are_decoded_small_but_not_too_small():
+    content = encoded(picture(1600, 1200), "JPEG")
+    assert min(decode.load(content, min_side=150).image.size) == 300
+    assert min(decode.load(content, min_side=700).image.size) == 1200
+
+
+def test_pairs_of_pictures_are_decoded_small_too():
+    pair = encoded(picture(1600, 1200), "MPO", save_all=True, append_images=[picture()])
+    assert decode.load(pair, min_side=150).image.size == (400, 300)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.floats(-90, 90), st.floats(-180, 180))
+def test_gps_round_trip(lat, lon):
+    exif = decode.read_exif(encoded(picture(), "JPEG", exif=gps_exif(lat, lon)))
+    assert exif.lat == pytest.approx(lat, abs=1e-4)
+    assert exif.lon == pytest.approx(lon, abs=1e-4)
+    assert exif.taken_at == "2024-05-06T07:08:09"
+
+
+@pytest.mark.parametrize(
+    "lat",
+    [(91.0, 0.0, 0.0), (90.0, 1.0, 0.0), (IFDRational(1, 0),) * 3, (5.0, IFDRational(0, 0), 0.0)],
+    ids=["beyond the pole", "a minute beyond", "infinite", "no number"],
+)
+def test_impossible_gps_is_none(lat):
+    exif = Image.Exif()
+    exif[ExifTags.IFD.GPSInfo] = {
+        ExifTags.GPS.GPSLatitude: lat, ExifTags.GPS.GPSLongitude: (5.0, 0.0, 0.0),
+    }  # fmt: skip
+    assert decode.read_exif(encoded(picture(), "JPEG", exif=exif)) == Exif()
+
+
+@pytest.mark.parametrize("taken", ["0000:00:00 00:00:00", "2024:13:01 00:00:00", "yesterday", ""])
+def test_impossible_times_are_none(taken):
+    assert decode.read_exif(encoded(picture(), "JPEG", exif=gps_exif(1, 2, taken))).taken_at is None
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_strip_leaves_the_picture_and_nothing_else(kind):
+    exif = gps_exif(48.0, 2.0)
+    exif[ExifTags.Base.Orientation] = 6
+    stripped = decode.strip(encoded(picture(), kind, exif=exif))
+    with Image.open(io.BytesIO(stripped)) as image:
+        assert image.format == kind
+        assert image.size == (48, 64)  # upright
+    read = decode.read_exif(stripped)
+    assert (read.lat, read.lon, read.taken_at) == (None, None, None)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "L", "I;16"])
+def test_strip_keeps_every_pixel(mode):
+    if mode == "I;16":
+        image = Image.fromarray(np.arange(48 * 64, dtype=np.uint16).reshape(48, 64) * 20)
+    else:
+        image = picture().convert("L").convert("RGBA")
+        image.putalpha(picture().getchannel("R"))
+        image = image.convert(mode)
+    content = encoded(image, "PNG", exif=gps_exif(48.0, 2.0))
+    with Image.open(io.BytesIO(decode.strip(content))) as stripped:
+        assert stripped.mode == mode
+        assert np.array_equal(
+            np.asarray(stripped.convert("RGBA")), np.asarray(image.convert("RGBA"))
+        )
+        assert "exif" not in stripped.info
+
+
+@pytest.mark.parametrize("profile", [b"nonsense", "sRGB"])
+def test_strip_removes_colour_profiles_and_comments(profile):
+    if profile == "sRGB":
+        profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    stripped = decode.strip(
+        encoded(picture(), "JPEG", icc_profile=profile, comment=b"secret", quality=95)
+    )
+    assert b"secret" not in stripped
+    with Image.open(io.BytesIO(stripped)) as image:
+        assert "icc_profile" not in image.info
+        assert np.abs(np.asarray(image, int) - np.asarray(picture(), int)).mean() < 3
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that promises a large picture and holds none."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        checksum = struct.pack(">I", zlib.crc32(kind + content))
+        return struct.pack(">I", len(content)) + kind + content + checksum
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0"))
+
+
+def bad_inputs(folder):
+    jpeg = encoded(picture(640, 480), "JPEG")
+    (folder / "empty.jpg").write_bytes(b"")
+    (folder / "text.jpg").write_text("this is no picture")
+    (folder / "cut.jpg").write_bytes(jpeg[: len(jpeg) // 2])
+    (folder / "bomb.png").write_bytes(png_header(60_000, 60_000))
+    (folder / "dot.png").write_bytes(encoded(Image.new("RGB", (1, 1)), "PNG"))
+    (folder / "folder.jpg").mkdir()
+    return {
+        "missing.jpg": "no such file", "empty.jpg": "empty", "text.jpg": "not a picture",
+        "cut.jpg": "damaged", "bomb.png": "megapixels", "dot.png": "show nothing",
+        "folder.jpg": "is a folder",
+    }  # fmt: skip
+
+
+def test_bad_inputs_are_one_line_with_name_reason_and_remedy(tmp_path):
+    for name, reason in bad_inputs(tmp_path).items():
+        with pytest.raises(PhotoError) as caught:
+            decode.load(tmp_path / name)
+        line = str(caught.value)
+        assert "\n" not in line
+        assert name in line
+        assert reason in line
+        assert ";" in line, "the remedy comes after the reason"
+
+
+def test_strip_keeps_the_colours_that_a_profile_meant():
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    swapped = srgb.replace(b"rXYZ", b"____").replace(b"bXYZ", b"rXYZ").replace(b"____", b"bXYZ")
+    red = Image.new("RGB", (32, 32), "red")
+    with Image.open(io.BytesIO(decode.strip(encoded(red, "PNG", icc_profile=swapped)))) as image:
+        r, g, b = image.getpixel((5, 5))
+    assert max(r, g) < 40
+    assert b > 215
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "HEIF"])
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
+def test_cut_files_are_refused_not_grey(kind, share):
+    pytest.importorskip("pillow_heif").register_heif_opener()
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (240, 320, 3), np.uint8))
+    content = encoded(noise, kind)
+    for min_side in (None, 30):
+        with pytest.raises(PhotoError):
+            decode.load(content[: int(share * len(content))], min_side=min_side)
+
+
+def test_a_jpeg_padded_with_zeros_is_refused_not_grey():
+    thumbnail = Image.Exif()
+    thumbnail[ExifTags.Base.MakerNote] = b"\xff\xd8\xff\xd9"  # an end of another picture
+    content = encoded(picture(640, 480), "JPEG", exif=thumbnail)
+    half = len(content) // 2
+    with pytest.raises(PhotoError, match="its end is missing"):
+        decode.load(content[:half] + bytes(half))
+    assert decode.load(content[:2] + b"\xff\xff" + content[2:]).image.size == (640, 480)
+    assert decode.load(content + b"a video, as phones append them").image.size == (640, 480)
+
+
+def test_programs_are_not_pictures():
+    script = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\n%%EndComments\n"
+    with pytest.raises(PhotoError, match="not a picture"):
+        decode.load(script)
+
+
+@pytest.mark.parametrize("name", ["a\nb.jpg", "\udcff.jpg", "a\x1b[2Jb.jpg", "a\u2028b.jpg"])
+def test_odd_names_make_one_printable_line(tmp_path, name):
+    with pytest.raises(PhotoError) as caught:
+        decode.load(tmp_path / name)
+    line = str(caught.value)
+    assert len(line.splitlines()) == 1
+    line.encode()
+    assert "\x1b" not in line
+
+
+def test_names_of_other_languages_stay():
+    name = "Снимок экрана 3.45\u202fPM 東京.jpg"
+    assert decode.load(encoded(picture(), "JPEG"), name=name).name == name
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read all")
+def test_no_permission(tmp_path):
+    (tmp_path / "locked.jpg").touch(mode=0)
+    with pytest.raises(PhotoError, match=r"locked\.jpg: cannot be opened \(Permission denied\)"):
+        decode.load(tmp_path / "locked.jpg")
+
+
+def test_exactly_200_megapixels_are_allowed_and_other_peoples_limits_stay(recwarn):
+    def try_header(content: bytes) -> str:
+        try:
+            return str(decode.read_exif(content, name="x"))
+        except PhotoError as error:
+            return str(error)
+
+    limit = Image.MAX_IMAGE_PIXELS
+    headers = [png_header(20_000, 10_000), png_header(20_001, 10_000)] * 50
+    with ThreadPoolExecutor(8) as pool:
+        allowed, refused, *_ = answers = list(pool.map(try_header, headers))
+    assert answers == [allowed, refused] * 50
+    assert "damaged" in allowed or allowed == str(Exif())
+    assert "20001 x 10000" in refused
+    assert Image.MAX_IMAGE_PIXELS == limit
+    assert not recwarn.list
+
+
+def test_threads_that_crop_meanwhile_find_a_limit_they_can_multiply():
+    opened = Image.open
+
+    def crop_while_open(*arguments, **options):
+        Image.new("RGB", (8, 8)).crop((0, 0, 4, 4))
+        assert 2 * Image.MAX_IMAGE_PIXELS > 200_000_000
+        return opened(*arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Image, "open", crop_while_open)
+        decode.load(encoded(picture(640, 480), "JPEG"))
+
+
+def test_pictures_in_memory_obey_the_same_rules():
+    content = encoded(picture(640, 480), "JPEG")
+    for image in (Image.new("RGB", (1, 1)), Image.open(io.BytesIO(content[:2000]))):
+        with pytest.raises(PhotoError):
+            decode.load(image)
+
+
+def test_bytes_files_and_pictures_are_the_same_photo(tmp_path):
+    content = encoded(picture(), "PNG")
+    (tmp_path / "x.png").write_bytes(content)
+    with (tmp_path / "x.png").open("rb") as file:
+        loaded = [decode.load(content), decode.load(tmp_path / "x.png"), decode.load(file)]
+    assert len({each.sha256 for each in loaded}) == 1
+    assert decode.load(picture()).image.size == (64, 48)

@@ -1,0 +1,260 @@
+import numpy as np
+import pytest
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from geocells.table import CellTable
+from geoloc.belief.fusion import Restriction
+from geoloc.belief.heads import softmax
+from geoloc.encoders.base import normalise
+from geoloc.errors import BundleError
+from geoloc.retrieval import gallery as retrieval
+from geoloc.retrieval.gallery import Gallery
+from geoloc.retrieval.tables import Clusters, Members
+
+CELLS, DIM = 12, 16
+EMPTY = CELLS - 1
+"""The cell without clusters."""
+
+few = settings(max_examples=40, deadline=None)
+
+
+def make_cells() -> CellTable:
+    """Squares of 10 degrees along the equator."""
+    west = np.arange(CELLS) * 10 - 60
+    name = np.array([f"c{i}" for i in range(CELLS)])
+    return CellTable(
+        cell_id=name, country=name, region=name, region_id=name,
+        centroids=np.column_stack([np.full(CELLS, 5.0), west + 5.0]),
+        polygon=shapely.box(west, 0, west + 10, 10), count=np.full(CELLS, 12),
+    )  # fmt: skip
+
+
+def make_gallery(per_cell: int = 3, members: int = 4, seed: int = 0):
+    """Clusters in all cells but the last; their prototypes, and the features of their members."""
+    rng = np.random.default_rng(seed)
+    cell = np.repeat(np.arange(EMPTY), per_cell).astype(np.int32)
+    cluster = np.repeat(np.arange(len(cell)), members).astype(np.int32)
+    latlon = np.column_stack(
+        [rng.uniform(1, 9, len(cell)), cell * 10 - 60 + rng.uniform(1, 9, len(cell))]
+    )
+    prototypes = normalise(rng.normal(size=(len(cell), DIM)))
+    features = normalise(prototypes[cluster] + rng.normal(0, 0.1, (len(cluster), DIM)))
+    words = np.full(len(cluster), "x", dtype=object)
+    gallery = Gallery.build(
+        Clusters(cell, latlon, np.full(len(cell), members, np.int32)),
+        Members(cluster, latlon[cluster], words, words, words),
+        prototypes,
+        features,
+        CELLS,
+    )
+    return gallery, prototypes, features
+
+
+def restrict(gallery: Gallery, cells, clusters=None) -> Restriction:
+    """Some cells with all, or some, of their clusters."""
+    share = np.isin(np.arange(CELLS), cells).astype(np.float32)
+    inside = np.isin(gallery.clusters.cell, cells)
+    if clusters is not None:
+        inside &= np.isin(np.arange(len(inside)), clusters)
+    return Restriction("somewhere", share, make_cells().centroids + 1.0, inside)
+
+
+def queries(count: int, seed: int = 1):
+    """Photos, and a belief about each."""
+    rng = np.random.default_rng(seed)
+    return normalise(rng.normal(size=(count, DIM))), softmax(rng.normal(0, 2, (count, CELLS)))
+
+
+def sorted_rows(product):
+    return np.argsort(-product, axis=1, kind="stable")
+
+
+@pytest.mark.parametrize("k", [5, 33, 50])
+def test_a_few_clusters_are_all_searched(k):
+    gallery, prototypes, _ = make_gallery()
+    photos, belief = queries(30)
+    found = gallery.search(photos, belief, k)
+    product = photos @ prototypes.T
+    assert found.cluster.shape == (30, min(k, len(prototypes)))
+    assert found.similarity == pytest.approx(-np.sort(-product, axis=1)[:, :k], abs=2e-3)
+    assert (found.cluster[:, 0] == product.argmax(axis=1)).mean() > 0.9
+    chosen = np.take_along_axis(product, found.cluster, axis=1)
+    assert found.similarity == pytest.approx(chosen, abs=2e-3)
+
+
+def test_of_many_clusters_those_in_believed_and_in_similar_cells_are_searched(monkeypatch):
+    monkeypatch.setattr(retrieval, "SEARCH_ALL_UP_TO", 0)
+    monkeypatch.setattr(retrieval, "CELLS_SEARCHED", 4)
+    gallery, prototypes, _ = make_gallery()
+    photos, belief = queries(50)
+    found = gallery.search(photos, belief, 12)
+    likely = sorted_rows(belief)[:, :2]
+    similar = sorted_rows(gallery.cell_similarity(photos))[:, :2]
+    for i in range(50):
+        cells = set(likely[i]) | set(similar[i])
+        inside = np.flatnonzero(np.isin(gallery.clusters.cell, list(cells)))
+        got = found.cluster[i][found.cluster[i] >= 0]
+        assert sorted(got) == inside.tolist(), "each once"
+        best = -np.sort(-photos[i] @ prototypes[inside].T)
+        assert found.similarity[i, : len(got)] == pytest.approx(best, abs=2e-3)
+        assert (found.similarity[i, len(got) :] == -1.0).all()
+
+
+def test_of_many_clusters_the_best_is_found_where_its_cell_is_believed(monkeypatch):
+    monkeypatch.setattr(retrieval, "SEARCH_ALL_UP_TO", 0)
+    monkeypatch.setattr(retrieval, "CELLS_SEARCHED", 2)
+    gallery, prototypes, _ = make_gallery(per_cell=9)
+    photos, _ = queries(50)
+    best = (photos @ prototypes.T).argmax(axis=1)
+    believed = np.eye(CELLS, dtype=np.float32)[gallery.clusters.cell[best]]
+    assert (gallery.search(photos, believed, 1).cluster[:, 0] == best).mean() > 0.9
+    elsewhere = np.roll(believed, 1, axis=1)
+    assert (gallery.search(photos, elsewhere, 1).cluster[:, 0] == best).mean() < 0.8
+
+
+@given(data=st.data(), many=st.booleans())
+@few
+def test_nothing_outside_a_restriction_is_found(data, many):
+    gallery, _, _ = make_gallery()
+    some = st.sets(st.integers(0, EMPTY), min_size=1)
+    half = data.draw(st.sets(st.integers(0, len(gallery.clusters) - 1)))
+    within = restrict(gallery, list(data.draw(some)), list(half))
+    photos, belief = queries(4)
+    with pytest.MonkeyPatch.context() as patch:
+        if many:
+            patch.setattr(retrieval, "SEARCH_ALL_UP_TO", 0)
+        found = gallery.search(photos, within.mask(belief, belief), 40, within)
+    inside = np.flatnonzero(within.clusters)
+    for i in range(4):
+        assert set(found.cluster[i]) - {-1} == set(inside)
+    assert ((found.cluster < 0) == (found.similarity == -1.0)).all()
+
+
+def test_within_a_restriction_the_most_similar_are_found_first():
+    gallery, prototypes, _ = make_gallery()
+    within = restrict(gallery, [4, 7])
+    photos, belief = queries(20)
+    found = gallery.search(photos, within.mask(belief, belief), 5, within)
+    product = np.where(within.clusters, photos @ prototypes.T, -1.0)
+    assert found.similarity == pytest.approx(-np.sort(-product, axis=1)[:, :5], abs=2e-3)
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_a_few_clusters_are_all_searched_within_a_restriction_too(share, monkeypatch):
+    monkeypatch.setattr(retrieval, "CELLS_SEARCHED", 2)
+    gallery, prototypes, _ = make_gallery()
+    within = restrict(gallery, np.arange(round(CELLS * share)))
+    photos, belief = queries(20)
+    found = gallery.search(photos, within.mask(belief, belief), 5, within)
+    product = np.where(within.clusters, photos @ prototypes.T, -1.0)
+    assert found.similarity == pytest.approx(-np.sort(-product, axis=1)[:, :5], abs=2e-3)
+
+
+def test_the_best_of_each_cell_is_one_of_its_clusters():
+    gallery, prototypes, _ = make_gallery()
+    photos, belief = queries(20)
+    cells = sorted_rows(belief)[:, :7]
+    cells[0, 3] = EMPTY
+    found = gallery.best_in(photos, cells)
+    product = photos @ prototypes.T
+    for i, row in enumerate(cells):
+        for place, cell in enumerate(row):
+            inside = np.where(gallery.clusters.cell == cell, product[i], -2.0)
+            if cell == EMPTY:
+                assert found.cluster[i, place] == found.similarity[i, place] == -1
+            else:
+                assert gallery.clusters.cell[found.cluster[i, place]] == cell
+                assert found.similarity[i, place] == pytest.approx(inside.max(), abs=2e-3)
+
+
+def test_the_best_of_each_cell_lies_inside_a_restriction():
+    gallery, prototypes, _ = make_gallery()
+    photos, _ = queries(20)
+    best = (photos @ prototypes[:3].T).argmax(axis=1)
+    within = restrict(gallery, [0, 2], clusters=[0, 6, 7, 8])
+    found = gallery.best_in(photos, np.tile([0, 1, 2], (20, 1)), within)
+    assert (found.cluster[best == 0, 0] == 0).all()
+    assert np.isin(found.cluster[:, 0], [0, -1]).all()
+    assert (found.cluster[:, 1] == -1).all()
+    assert (found.similarity[:, 1] == -1.0).all()
+    assert np.isin(found.cluster[:, 2], [6, 7, 8]).all()
+
+
+def test_where_the_best_of_a_cell_lies_outside_the_next_is_found():
+    gallery, prototypes, _ = make_gallery()
+    photos, _ = queries(20)
+    within = restrict(gallery, [0], clusters=[0, 1])
+    found = gallery.best_in(photos, np.zeros((20, 1), np.int64), within)
+    assert found.cluster[:, 0].tolist() == (photos @ prototypes[:2].T).argmax(axis=1).tolist()
+
+
+def test_known_photos_are_those_of_the_clusters():
+    gallery, _, features = make_gallery()
+    photos, _ = queries(2)
+    cluster = np.array([[3, 10, -1], [-1, 0, -1]])
+    similarity, member = gallery.members_of(photos, cluster)
+    for i, found in enumerate(member):
+        known = found[found >= 0]
+        theirs = np.flatnonzero(np.isin(gallery.members.cluster, cluster[i]))
+        assert sorted(known) == theirs.tolist()
+        best = -np.sort(-photos[i] @ features[theirs].T)
+        assert similarity[i, : len(known)] == pytest.approx(best, abs=2e-3)
+        assert (similarity[i, len(known) :] == -1.0).all()
+
+
+def test_a_cell_is_as_similar_as_its_mean_prototype():
+    gallery, prototypes, _ = make_gallery()
+    photos, _ = queries(5)
+    means = prototypes.reshape(EMPTY, 3, DIM).mean(axis=1)
+    similarity = gallery.cell_similarity(photos)
+    assert similarity[:, :EMPTY] == pytest.approx(photos @ means.T, abs=1e-5)
+    assert (similarity[:, EMPTY] == 0).all()
+
+
+def test_votes_are_a_belief():
+    gallery, _, _ = make_gallery()
+    cluster = np.array([[0, 1, 30, -1], [5, 5, 4, 3]])
+    share = np.array([[0.5, 0.2, 0.3, 0.0], [0.25, 0.25, 0.25, 0.25]], np.float32)
+    votes = gallery.votes(share, cluster, CELLS)
+    assert votes.shape == (2, CELLS)
+    assert votes.sum(axis=1) == pytest.approx(1.0)
+    assert votes[0, [0, 10]] == pytest.approx([0.7, 0.3])
+    assert votes[1, 1] == pytest.approx(1.0)
+
+
+def test_round_trip(tmp_path):
+    gallery, _, features = make_gallery()
+    gallery.write(tmp_path)
+    again = Gallery.read(tmp_path, CELLS)
+    photos, belief = queries(9)
+    for column in ("cell", "latlon", "count"):
+        assert (getattr(again.clusters, column) == getattr(gallery.clusters, column)).all()
+    for column in ("cluster", "latlon", "source", "licence", "author"):
+        assert (getattr(again.members, column) == getattr(gallery.members, column)).all()
+    before, after = (one.search(photos, belief, 5) for one in (gallery, again))
+    assert (before.cluster == after.cluster).all()
+    assert (before.similarity == after.similarity).all()
+    some = np.tile([3, 4], (len(features), 1))
+    assert (again.members_of(features, some)[1] == gallery.members_of(features, some)[1]).all()
+
+
+@pytest.mark.parametrize(
+    "name", ["clusters.parquet", "members.parquet", "prototypes.faiss", "members.faiss"]
+)
+def test_a_damaged_part_is_named(name, tmp_path):
+    make_gallery()[0].write(tmp_path)
+    whole = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(BundleError, match=f"{name}: unreadable"):
+        Gallery.read(tmp_path, CELLS)
+
+
+def test_parts_of_other_bundles_are_refused(tmp_path):
+    make_gallery(per_cell=2)[0].write(tmp_path)
+    with pytest.raises(BundleError, match=r"prototypes\.faiss: does not fit"):
+        Gallery.read(tmp_path, CELLS + 1)
+    make_gallery(per_cell=3)[0].members.write(tmp_path / "members.parquet")
+    with pytest.raises(BundleError, match=r"members\.faiss: does not fit"):
+        Gallery.read(tmp_path, CELLS)

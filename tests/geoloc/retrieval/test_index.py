@@ -1,0 +1,203 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from geoloc.encoders.base import normalise
+from geoloc.errors import BundleError
+from geoloc.retrieval import index as indexes
+
+few = settings(max_examples=40, deadline=None)
+
+
+def compact(vectors, lists, centres):
+    return indexes.build_compact(vectors, lists, len(centres))
+
+
+builders = pytest.mark.parametrize("build", [indexes.build_scalar, compact])
+
+
+def unit(count: int, dim: int, seed: int = 0):
+    return normalise(np.random.default_rng(seed).normal(size=(count, dim)))
+
+
+def around(centres, count: int, seed: int):
+    """Unit vectors near centres, and the centre of each."""
+    rng = np.random.default_rng(seed)
+    lists = rng.integers(0, len(centres), count)
+    return normalise(centres[lists] + rng.normal(0, 0.15, (count, centres.shape[1]))), lists
+
+
+def exact(queries, vectors, lists, wanted, k):
+    """(N, k) highest inner products among the vectors of the wanted lists; -1 beyond the last."""
+    looked_at = (lists == wanted[:, :, None]).any(axis=1)
+    product = np.where(looked_at, queries @ vectors.T, -np.inf)
+    padded = np.pad(product, ((0, 0), (0, k)), constant_values=-np.inf)
+    best = -np.sort(-padded, axis=1)[:, :k]
+    return np.where(np.isneginf(best), -1.0, best)
+
+
+def check_exact(build, data, most_columns):
+    """A search in up to so many lists, or numbers of none, finds what is most similar in them."""
+    n_lists = data.draw(st.integers(1, 7))
+    lists = np.array(data.draw(st.lists(st.integers(0, n_lists - 1), min_size=1, max_size=40)))
+    vectors, queries = unit(len(lists), 8, 1), unit(3, 8, 2)
+    looked = st.permutations([*range(n_lists), *[-1] * 3])
+    columns = data.draw(st.integers(1, most_columns(n_lists)))
+    wanted = np.array([data.draw(looked) for _ in queries])[:, :columns]
+    k = data.draw(st.integers(1, 12))
+    index = build(vectors, lists, unit(n_lists, 8))
+    similarity, row = indexes.search(index, queries, wanted, k)
+    assert similarity == pytest.approx(exact(queries, vectors, lists, wanted, k), abs=2e-3)
+    assert ((row < 0) == (similarity == -1.0)).all()
+    for i, found in enumerate(row):
+        known = found[found >= 0]
+        assert len(np.unique(known)) == len(known)
+        assert np.isin(lists[known], wanted[i]).all()
+        assert similarity[i, : len(known)] == pytest.approx(vectors[known] @ queries[i], abs=2e-3)
+
+
+@builders
+@given(data=st.data())
+@few
+def test_a_search_is_exact_inside_the_given_lists(build, data):
+    check_exact(build, data, lambda n_lists: n_lists)
+
+
+@builders
+@given(data=st.data())
+@few
+def test_a_search_is_exact_where_a_row_has_more_places_than_there_are_lists(build, data):
+    check_exact(build, data, lambda n_lists: n_lists + 3)
+
+
+@builders
+def test_lists_may_be_empty_or_hold_one_vector(build):
+    vectors = unit(2, 16)
+    index = build(vectors, np.array([1, 3]), unit(5, 16))
+    similarity, row = indexes.search(index, vectors, np.array([[0, 1, 2], [4, 2, -1]]), 2)
+    assert row.tolist() == [[0, -1], [-1, -1]]
+    assert similarity[0] == pytest.approx([1.0, -1.0], abs=2e-3)
+    assert similarity[1].tolist() == [-1.0, -1.0]
+
+
+def coded(monkeypatch, build, count: int):
+    """An index that codes its vectors, with these, their lists and those of 500 queries."""
+    monkeypatch.setattr(indexes, "CODED_FROM", 2000)
+    centres = unit(40, 64)
+    vectors, lists = around(centres, count, 1)
+    queries, wanted = around(centres, 500, 2)
+    return build(vectors, lists, centres), vectors, lists, queries, wanted[:, None]
+
+
+@builders
+def test_few_vectors_are_kept_in_half_precision(build, monkeypatch):
+    index = coded(monkeypatch, build, 1999)[0]
+    assert index.sq.qtype == indexes.faiss().ScalarQuantizer.QT_fp16
+
+
+def test_many_vectors_that_decide_take_a_byte_a_dimension_and_find_the_same(monkeypatch):
+    index, vectors, lists, queries, wanted = coded(monkeypatch, indexes.build_scalar, 4000)
+    assert index.sq.qtype == indexes.faiss().ScalarQuantizer.QT_8bit
+    assert index.code_size == 64
+    everywhere = np.tile(np.arange(40), (500, 1))
+    for looked in (wanted, everywhere):
+        best = np.where((lists == looked[:, :, None]).any(axis=1), queries @ vectors.T, -2.0)
+        row = indexes.search(index, queries, looked, 1)[1][:, 0]
+        assert (row == best.argmax(axis=1)).mean() >= 0.95
+
+
+def test_many_vectors_that_refine_are_product_quantised(monkeypatch):
+    index, vectors, lists, queries, wanted = coded(monkeypatch, compact, 4000)
+    assert isinstance(index, indexes.faiss().IndexIVFPQ)
+    assert index.code_size == indexes.PQ_BYTES
+    similarity, row = indexes.search(index, queries, wanted, 10)
+    assert (lists[row] == wanted).all()
+    product = np.where(lists == wanted, queries @ vectors.T, -2.0)
+    assert (row == product.argmax(axis=1)[:, None]).any(axis=1).mean() >= 0.95
+    assert similarity == pytest.approx(np.take_along_axis(product, row, axis=1), abs=0.1)
+
+
+def test_what_cannot_be_cut_into_parts_is_not_product_quantised(monkeypatch):
+    monkeypatch.setattr(indexes, "CODED_FROM", 100)
+    index = compact(unit(200, 40), np.zeros(200, int), unit(1, 40))
+    assert index.sq.qtype == indexes.faiss().ScalarQuantizer.QT_8bit
+
+
+@builders
+@pytest.mark.parametrize("count", [300, 4000])
+def test_the_same_vectors_make_the_same_file(build, count, monkeypatch, tmp_path):
+    for name in "ab":
+        indexes.write(coded(monkeypatch, build, count)[0], tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@builders
+@pytest.mark.parametrize("mapped", [False, True])
+@pytest.mark.parametrize("count", [300, 4000])
+def test_a_file_finds_the_same(build, mapped, count, monkeypatch, tmp_path):
+    index, _, _, queries, wanted = coded(monkeypatch, build, count)
+    indexes.write(index, tmp_path / "index")
+    if mapped:
+        monkeypatch.setattr(indexes, "MAPPED_FROM_BYTES", 0)
+    again = indexes.read(tmp_path / "index", count, 40)
+    lists = indexes.faiss().downcast_InvertedLists(again.invlists)
+    assert isinstance(lists, indexes.faiss().OnDiskInvertedLists) == mapped
+    for before, after in zip(
+        indexes.search(index, queries, wanted, 20),
+        indexes.search(again, queries, wanted, 20),
+        strict=True,
+    ):
+        assert (before == after).all()
+    if build is indexes.build_scalar:
+        assert (indexes.centres(again) == unit(40, 64)).all()
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_a_damaged_file_or_one_of_other_sizes_is_named(mapped, monkeypatch, tmp_path):
+    if mapped:
+        monkeypatch.setattr(indexes, "MAPPED_FROM_BYTES", 0)
+    path = tmp_path / "index"
+    indexes.write(indexes.build_scalar(unit(30, 8), np.arange(30) % 4, unit(4, 8)), path)
+    indexes.read(path, 30, 4)
+    for vectors, lists in ((29, 4), (30, 5)):
+        with pytest.raises(BundleError, match="index: does not fit"):
+            indexes.read(path, vectors, lists)
+    whole = path.read_bytes()
+    for damaged in (b"", b"nonsense", whole[: len(whole) // 2], whole[:-1]):
+        path.write_bytes(damaged)
+        with pytest.raises(BundleError, match="index: unreadable"):
+            indexes.read(path, 30, 4)
+
+
+class FaissWithGpus:
+    """The library as a build with GPUs would answer, on the CPU."""
+
+    def __init__(self, library):
+        self.library, self.moved = library, []
+
+    def __getattr__(self, name):
+        return getattr(self.library, name)
+
+    def get_num_gpus(self):
+        return 1
+
+    def index_cpu_to_all_gpus(self, index):
+        self.moved.append(index)
+        return index
+
+
+@pytest.mark.parametrize("gpus", [False, True])
+def test_one_array_of_all_vectors_lies_on_the_gpus_there_are(gpus, monkeypatch):
+    vectors = unit(50, 16)
+    index = indexes.build_scalar(vectors, np.arange(50)[::-1] % 7, unit(7, 16))
+    fake = FaissWithGpus(indexes.faiss())
+    if gpus:
+        monkeypatch.setattr(indexes, "faiss", lambda: fake)
+    else:
+        monkeypatch.setattr(indexes.faiss(), "get_num_gpus", lambda: 0)
+    whole = indexes.flat(index)
+    assert [moved.ntotal for moved in fake.moved] == [50] * gpus
+    similarity, row = whole.search(vectors, 1)
+    assert row[:, 0].tolist() == list(range(50))
+    assert similarity[:, 0] == pytest.approx(1.0, abs=2e-3)

@@ -1,0 +1,169 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from geocells.sphere import destination, haversine_km
+from geoloc.belief.fusion import CellSpace
+from geoloc.retrieval.reranker import (
+    FEATURES,
+    MOODS,
+    UNTRAINED,
+    VOTE_SCALES_KM,
+    Reranker,
+    describe,
+    distances_km,
+    moods,
+    votes,
+)
+from tests.geoloc.retrieval.test_candidates import gathered
+from tests.geoloc.retrieval.test_gallery import CELLS, EMPTY, make_cells, make_gallery, queries
+
+few = settings(max_examples=60, deadline=None)
+places = st.lists(st.tuples(st.floats(-90, 90), st.floats(-180, 180)), min_size=1, max_size=9)
+
+
+def candidates_of(count: int):
+    """Candidates of some photos in all cells, with belief and utility."""
+    gallery, _, _ = make_gallery()
+    photos, belief = queries(count)
+    utility = CellSpace(make_cells().centroids).expected_utility(belief)
+    return gathered(gallery, photos, belief)[0], belief, utility, gallery.clusters.count
+
+
+def in_cells(candidates, share):
+    """Share (N, CELLS) that the candidates of each cell have together."""
+    total = np.zeros((len(share), CELLS))
+    np.add.at(total, (np.arange(len(share))[:, None], candidates.cell), share)
+    return total
+
+
+def test_the_candidates_of_a_cell_share_its_belief():
+    candidates, belief, _, _ = candidates_of(20)
+    share = votes(candidates, belief, sharpness=5.0)
+    assert share.sum(axis=1) == pytest.approx(1.0, abs=1e-5)
+    assert in_cells(candidates, share) == pytest.approx(belief, abs=1e-5)
+    assert (share[~candidates.valid] == 0.0).all()
+
+
+@pytest.mark.parametrize("sharpness", [20.0, 80.0])
+def test_the_candidates_of_a_cell_share_its_belief_however_sharp_the_votes_are(sharpness):
+    candidates, belief, _, _ = candidates_of(400)
+    share = votes(candidates, belief, sharpness)
+    assert in_cells(candidates, share) == pytest.approx(belief, abs=1e-5)
+
+
+def test_inside_a_cell_the_more_similar_candidate_has_more():
+    candidates, belief, _, _ = candidates_of(20)
+    share = votes(candidates, belief, sharpness=5.0)
+    both = candidates.valid[:, :, None] & candidates.valid[:, None]
+    both &= candidates.cell[:, :, None] == candidates.cell[:, None]
+    ratio = np.log(share[:, :, None] / np.maximum(share[:, None], 1e-30), where=both, out=None)
+    closer = candidates.similarity[:, :, None] - candidates.similarity[:, None]
+    assert (both & (closer > 0.0)).sum() > 10
+    assert ratio[both] == pytest.approx(5.0 * closer[both], abs=1e-3)
+
+
+@given(latlon=places)
+@few
+def test_distances_are_those_on_the_sphere(latlon):
+    points = np.array([latlon])
+    found = distances_km(points)
+    assert (found == found.transpose(0, 2, 1)).all()
+    assert (np.diagonal(found, axis1=1, axis2=2) == 0.0).all()
+    exact = haversine_km(points[:, :, None], points[:, None])
+    assert found == pytest.approx(exact, rel=1e-2, abs=2e-3)
+
+
+@given(
+    lat=st.floats(-90, 90), lon=st.floats(-180, 180), bearing=st.floats(0, 360),
+    km=st.floats(-0.5, 4.3).map(lambda power: 10.0**power),
+)  # fmt: skip
+@few
+def test_distances_are_as_good_in_a_street_as_across_the_world(lat, lon, bearing, km):
+    points = np.array([[(lat, lon), destination((lat, lon), bearing, km)]])
+    assert distances_km(points)[0, 0, 1] == pytest.approx(haversine_km(*points[0]), rel=1e-2)
+
+
+def test_what_speaks_for_a_candidate():
+    candidates, belief, utility, members = candidates_of(20)
+    share = votes(candidates, belief, sharpness=5.0)
+    described = describe(candidates, share, utility, belief, members)
+    assert described.shape == (*candidates.cell.shape, FEATURES)
+    assert described.dtype == np.float32
+    assert np.isfinite(described).all()
+    assert np.abs(described).max() < 20.0, "of order 1"
+    known = candidates.cluster >= 0
+    assert described[..., 0] == pytest.approx(10 * candidates.similarity)
+    assert described[..., 1] == pytest.approx(10 * candidates.own)
+    assert described[..., 2] == pytest.approx(10 * candidates.region)
+    of_cell = np.take_along_axis(belief, candidates.cell, axis=1)
+    assert np.exp(described[..., 3]) == pytest.approx(of_cell, rel=1e-3, abs=2e-6)
+    useful = np.take_along_axis(utility, candidates.cell, axis=1)
+    assert np.exp(described[..., 4]) == pytest.approx(useful, rel=1e-3, abs=2e-6)
+    assert np.exp(described[..., 5]) == pytest.approx(np.where(known, 4.0, 1.0))
+    assert (described[..., 6] == known).all()
+    for column, scale in enumerate(VOTE_SCALES_KM, start=7):
+        near = np.exp(-distances_km(candidates.latlon) / scale)
+        around = (near * share[:, None]).sum(axis=2)
+        assert np.exp(described[..., column]) == pytest.approx(around, rel=1e-3, abs=2e-6)
+    assert (np.diff(described[..., 7:], axis=-1) >= 0.0).all(), "a wider kernel holds more"
+
+
+def test_no_belief_and_no_vote_are_still_finite():
+    candidates, belief, utility, members = candidates_of(5)
+    nothing = np.zeros_like(belief)
+    share = votes(candidates, nothing, sharpness=80.0)
+    assert (share == 0.0).all()
+    assert np.isfinite(describe(candidates, share, 0.0 * utility, nothing, members)).all()
+    only_empty = np.eye(CELLS, dtype=np.float32)[[EMPTY] * 5]
+    assert votes(candidates, only_empty, 80.0).sum(axis=1) == pytest.approx(1.0)
+
+
+def test_a_mood_is_how_similar_how_sure_and_how_concentrated():
+    candidates, belief, utility, members = candidates_of(20)
+    share = votes(candidates, belief, sharpness=5.0)
+    described = describe(candidates, share, utility, belief, members)
+    mood = moods(candidates, belief, described)
+    assert mood.shape == (20, MOODS)
+    assert (mood[:, 0] == 1.0).all()
+    assert mood[:, 1] == pytest.approx(5.0 * candidates.similarity.max(axis=1))
+    assert mood[:, 2] == pytest.approx(belief.max(axis=1))
+    assert (mood[:, 3:] == described[..., [8, 9, 10]].max(axis=1)).all()
+
+
+def reranker(seed: int) -> Reranker:
+    weights = np.random.default_rng(seed).normal(size=(MOODS, FEATURES))
+    return Reranker(tuple(map(tuple, weights.tolist())))
+
+
+def test_a_score_is_linear_in_features_moods_and_weights():
+    rng = np.random.default_rng(3)
+    features, other = rng.normal(size=(2, 6, 9, FEATURES)).astype(np.float32)
+    mood, another = rng.normal(size=(2, 6, MOODS)).astype(np.float32)
+    score = reranker(0)
+    assert score(features, mood).shape == (6, 9)
+    by_hand = np.einsum("npf,mf,nm->np", features, np.array(score.weights), mood)
+    assert score(features, mood) == pytest.approx(by_hand, abs=1e-4)
+    combined = score(2.0 * features - other, mood)
+    assert combined == pytest.approx(2.0 * score(features, mood) - score(other, mood), abs=1e-3)
+    combined = score(features, mood + another)
+    assert combined == pytest.approx(score(features, mood) + score(features, another), abs=1e-3)
+
+
+def test_untrained_more_similarity_belief_and_votes_are_better():
+    mood = np.ones((1, MOODS), np.float32)
+    plain = np.zeros((1, 2, FEATURES), np.float32)
+    for feature in (0, 4, *range(7, FEATURES)):
+        better = plain.copy()
+        better[0, 1, feature] = 1.0
+        worse, best = UNTRAINED(better, mood)[0]
+        assert best > worse
+
+
+def test_a_place_that_is_listed_twice_does_not_vote():
+    candidates, belief, _, _ = candidates_of(5)
+    nobody = replace(candidates, valid=np.zeros_like(candidates.valid))
+    assert (votes(nobody, belief, 20.0) == 0.0).all()

@@ -1,0 +1,112 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from geocells.table import CellTable
+from training.data import coordinates
+from training.data.manifest import ManifestError
+
+TRAIN = Path(sys.executable).parent / "geoloc-train"
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [TRAIN, *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+
+
+def write(path: Path, rows: list[tuple[object, object]], header: str = "lat,lon") -> Path:
+    path.write_text(header + "\n" + "\n".join(f"{a},{b}" for a, b in rows))
+    return path
+
+
+@pytest.fixture
+def spain() -> list[tuple[float, float]]:
+    rng = np.random.default_rng(0)
+    return [(lat, lon) for lat, lon in rng.uniform((38, -5), (42, -2), (400, 2)).round(4).tolist()]
+
+
+def test_cells_and_their_report(tmp_path, spain):
+    source = write(tmp_path / "photos.csv", spain, "id,Latitude,LNG".removeprefix("id,"))
+    table = tmp_path / "cells.parquet"
+    done = run("cells", source, "-o", table, "--geojson", tmp_path / "cells.geojson")
+    assert done.returncode == 0, done.stderr
+    assert "photos: 400" in done.stdout
+    cells = CellTable.read(table)
+    assert cells.count.sum() == 400
+    assert (cells.count[cells.country == "ES"] > 0).sum() > 5
+    assert (tmp_path / "cells.geojson").stat().st_size > 1000
+    pictures = [tmp_path / "cells.png", tmp_path / "cells.html"]
+    done = run("cells", "report", table, *(f"--out={picture}" for picture in pictures))
+    assert done.returncode == 0, done.stderr
+    assert pictures[0].read_bytes()[:4] == b"\x89PNG"
+    page = pictures[1].read_text()
+    assert "photos in cells above the maximum" in page
+    assert "http" not in page, "the page needs nothing from elsewhere"
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        "rectangles",
+        "h3",
+        "s2",
+        "kmeans",
+    ],
+)
+def test_other_partitions(tmp_path, spain, method):
+    source = write(tmp_path / "photos.csv", spain)
+    done = run("cells", source, "-o", tmp_path / "cells.parquet", "--method", method)
+    assert done.returncode == 0, done.stderr
+    cells = CellTable.read(tmp_path / "cells.parquet")
+    assert cells.count.sum() == 400
+    assert (cells.count > 0).sum() >= 7
+
+
+def test_rows_without_a_place_are_counted_named_and_left_out(tmp_path, spain):
+    bad = [("nan", 0), (151.2, -33.9), ("north", 3), (0, 200)]
+    source = write(tmp_path / "photos.csv", spain + bad)
+    done = run("cells", source, "-o", tmp_path / "cells.parquet")
+    assert done.returncode == 2
+    (line,) = done.stderr.strip().splitlines()
+    assert "photos.csv: 4 of 404 rows are left out; 1 of them look as if" in line
+    assert "data row 401 with latitude nan" in line
+    assert CellTable.read(tmp_path / "cells.parquet").count.sum() == 400
+
+
+def test_swapped_columns_are_refused(tmp_path, spain):
+    swapped = write(tmp_path / "photos.csv", [(lon, lat) for lat, lon in spain])
+    with pytest.raises(ManifestError, match="seem to be swapped"):
+        coordinates.read(swapped)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("", "not a readable"), ("a,b\n1,2", "column lat is missing"), ("lat,lon\nx,y", "no row")],
+)
+def test_unusable_tables_are_named(tmp_path, text, reason):
+    source = tmp_path / "photos.csv"
+    source.write_text(text)
+    done = run("cells", source, "-o", tmp_path / "cells.parquet")
+    assert done.returncode == 2
+    assert f"photos.csv: {reason}" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "cells.parquet").exists()
+
+
+def test_other_unusable_arguments(tmp_path, spain):
+    source = write(tmp_path / "photos.csv", spain)
+    out = tmp_path / "cells.parquet"
+    for arguments in (
+        ("cells", tmp_path / "none.csv", "-o", out),
+        ("cells", source, "-o", out, "--min-count", 90),
+        ("cells", source, "-o", out, "--boundaries", source),
+        ("cells", source, "-o", tmp_path / "no" / "folder.parquet"),
+        ("cells", "report", source),
+    ):
+        done = run(*arguments)
+        assert done.returncode == 2, arguments
+        assert len(done.stderr.strip().splitlines()) == 1, done.stderr

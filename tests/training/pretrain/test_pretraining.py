@@ -1,0 +1,335 @@
+import itertools
+import json
+import multiprocessing
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.training.planet import make_planet, write_towers
+from training.config import PretrainConfig
+from training.data.loading import CaptionedPhotos, load_batches
+from training.data.manifest import ManifestError
+from training.data.sampler import Batches
+from training.engine.checkpoint import CheckpointError
+from training.engine.loop import LoopConfig
+from training.pretrain import clip
+from training.pretrain.captions import Captioner
+from training.pretrain.contrastive import CaptionLoss
+from training.pretrain.grad_cache import backward
+from training.pretrain.pretraining import pretrain
+
+BIN = Path(sys.executable).parent
+
+
+@pytest.fixture(scope="module")
+def planet(tmp_path_factory) -> tuple[Path, pa.Table]:
+    folder = tmp_path_factory.mktemp("planet")
+    table = make_planet(folder, 160)
+    pq.write_table(table, folder / "photos.parquet")
+    write_towers(folder)
+    return folder, table
+
+
+def settings(folder: Path, **changed: object) -> PretrainConfig:
+    return replace(
+        PretrainConfig(
+            model=str(folder / "tiny_towers.json"), pretrained="", batch=16, accumulate=2, epochs=5,
+            learning_rate=3e-3, workers=0, measure_every=10, save_every=2, average=0.9,
+        ),
+        **changed,
+    )  # fmt: skip
+
+
+def command(folder: Path, run: Path, config: PretrainConfig, processes: int = 1) -> list[str]:
+    options = [
+        f"--{name.replace('_', '-')}={value}"
+        for name, value in asdict(config).items()
+        if isinstance(value, str | float | int) and not isinstance(value, bool)
+    ]
+    start = [str(BIN / "geoloc-train")]
+    if processes > 1:
+        start = [str(BIN / "torchrun"), "--standalone", f"--nproc-per-node={processes}"]
+        start += ["-m", "training"]
+    return [*start, "pretrain", str(folder / "photos.parquet"), "-o", str(run), *options]
+
+
+def one_thread() -> dict[str, str]:
+    return os.environ | {"OMP_NUM_THREADS": "1"}
+
+
+def losses(run: Path) -> list[float]:
+    lines = (run / "losses.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == list(range(1, len(lines) + 1))
+    return [json.loads(line)["loss"] for line in lines]
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return load_file(run / "model" / "open_clip_model.safetensors")
+
+
+def test_towers_learn_countries_and_are_open_clips(planet, tmp_path):
+    folder, table = planet
+    model = pretrain(table, folder, tmp_path / "run", settings(folder, epochs=12))
+    curve = losses(tmp_path / "run")
+    assert len(curve) == 12 * (128 // 32)
+    assert np.mean(curve[-4:]) < np.mean(curve[:4]) - 0.3
+    measured = (tmp_path / "run" / "measurements.jsonl").read_text().splitlines()
+    assert json.loads(measured[-1])["country_accuracy"] > 0.8
+    import open_clip
+
+    loaded = open_clip.create_model(f"local-dir:{model}")
+    image = torch.rand(1, 3, 32, 32)
+    again = clip.build(str(model)).model
+    assert torch.equal(loaded.encode_image(image), again.encode_image(image))
+
+
+def batches(planet, count: int, seed: int = 0) -> list:
+    folder, table = planet
+    parts = clip.build(str(folder / "tiny_towers.json"))
+    data = CaptionedPhotos(
+        table, folder, Captioner("pigeon"), parts.tokenizer, parts.preprocessing, seed
+    )
+    stream = load_batches(data, Batches(np.arange(len(table)), 8, seed=seed), workers=0)
+    return [next(stream) for _ in range(count)]
+
+
+@pytest.mark.parametrize("kind", ["infonce", "sigmoid"])
+def test_micro_batches_have_the_gradient_of_the_whole_batch(planet, kind):
+    folder, _ = planet
+    micro = batches(planet, 4)
+    whole = type(micro[0])(
+        *(torch.cat([getattr(one, name) for one in micro])
+          for name in ("pixels", "tokens", "caption", "latlon", "row"))
+    )  # fmt: skip
+    found = []
+    for parts in (micro, [whole]):
+        torch.manual_seed(0)
+        model = clip.build(str(folder / "tiny_towers.json")).model
+        value = backward(model, CaptionLoss(kind, 500.0), LoopConfig(steps=1), parts, 0)
+        found.append([value, *(p.grad for p in model.parameters())])
+    for one, other in zip(*found, strict=True):
+        assert torch.allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_a_batch_depends_on_seed_and_place_only(planet):
+    first, again, other = batches(planet, 2), batches(planet, 2), batches(planet, 2, seed=1)
+    assert torch.equal(first[1].pixels, again[1].pixels)
+    assert torch.equal(first[1].tokens, again[1].tokens)
+    assert not torch.equal(first[1].latlon, other[1].latlon)
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_two_processes_are_one(planet, tmp_path, strategy):
+    folder, table = planet
+    config = settings(folder, strategy=strategy, epochs=3)
+    pretrain(table, folder, tmp_path / "one", replace(config, batch=32, accumulate=1))
+    run_two = command(folder, tmp_path / "two", replace(config, batch=8), processes=2)
+    for turn in range(2):  # the second time from the middle
+        done = subprocess.run(
+            run_two, env=one_thread(), capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        shutil.move(tmp_path / "two" / "model", tmp_path / f"model {turn}")
+        shutil.rmtree(tmp_path / "two" / "checkpoints" / steps_saved(tmp_path / "two")[-1])
+    (tmp_path / "model 1").rename(tmp_path / "two" / "model")
+    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), abs=1e-5)
+    one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
+    assert one.keys() == two.keys()
+    for name in one:
+        assert torch.allclose(one[name], two[name], atol=1e-5), name
+
+
+STORM = """
+import os, random, signal, sys, time
+from pathlib import Path
+
+import open_clip, torch.utils.tensorboard  # once, not in every child
+import pyarrow.parquet as pq
+from training.pretrain.pretraining import pretrain
+from training.config import PretrainConfig
+
+folder, run = Path(sys.argv[1]), Path(sys.argv[2])
+config = eval(sys.argv[3])
+table = pq.read_table(folder / "photos.parquet")
+rng = random.Random(0)
+steps = lambda: sorted(run.glob("checkpoints/step-*/state.json"))
+for _ in range(20):
+    seen, child = steps(), os.fork()
+    if not child:
+        pretrain(table, folder, run, config)
+        os._exit(0)
+    while steps() == seen and os.waitpid(child, os.WNOHANG) == (0, 0):
+        time.sleep(0.02)
+    time.sleep(rng.uniform(0, 0.4))
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+assert not (run / "model").exists(), "killed before its end each time"
+pretrain(table, folder, run, config)
+"""
+
+
+def test_killed_at_twenty_moments_it_ends_as_if_it_never_was(planet, tmp_path):
+    folder, table = planet
+    config = settings(folder, epochs=60, save_every=1)
+    calm, stormy = tmp_path / "calm", tmp_path / "stormy"
+    command = [sys.executable, "-c", STORM, str(folder), str(stormy), repr(config)]
+    subprocess.run(command, env=one_thread(), check=True, stdout=-3, stderr=-3)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    pretrain(table, folder, calm, config)
+    torch.set_num_threads(threads)
+    assert losses(stormy) == losses(calm)
+    one, other = weights(calm), weights(stormy)
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def steps_saved(run: Path) -> list[str]:
+    return sorted(path.parent.name for path in run.glob("checkpoints/step-*/state.json"))
+
+
+def test_a_finished_run_is_not_repeated_and_another_one_is_refused(planet, tmp_path):
+    folder, table = planet
+    config = settings(folder, epochs=1)
+    model = pretrain(table, folder, tmp_path / "run", config)
+    before = (model / "run.json").stat().st_mtime_ns
+    assert pretrain(table, folder, tmp_path / "run", replace(config, workers=1)) == model
+    assert (model / "run.json").stat().st_mtime_ns == before
+    with pytest.raises(CheckpointError, match=r"learning_rate = 0.003, not 0.1"):
+        pretrain(table, folder, tmp_path / "run", replace(config, learning_rate=0.1))
+
+
+def test_a_run_does_not_go_on_with_other_settings(planet, tmp_path):
+    folder, table = planet
+    pretrain(table, folder, tmp_path / "run", settings(folder, epochs=1))
+    (tmp_path / "run" / "model").rename(tmp_path / "away")
+    with pytest.raises(CheckpointError, match=r"epochs = 1, not 2"):
+        pretrain(table, folder, tmp_path / "run", settings(folder, epochs=2))
+
+
+def test_a_damaged_checkpoint_is_passed_over(planet, tmp_path):
+    folder, table = planet
+    pretrain(table, folder, tmp_path / "calm", settings(folder, epochs=2))
+    pretrain(table, folder, tmp_path / "run", settings(folder, epochs=2))
+    (tmp_path / "run" / "model").rename(tmp_path / "away")
+    last = tmp_path / "run" / "checkpoints" / steps_saved(tmp_path / "run")[-1]
+    content = bytearray((last / "model.safetensors").read_bytes())
+    content[-1] ^= 1
+    (last / "model.safetensors").write_bytes(content)
+    pretrain(table, folder, tmp_path / "run", settings(folder, epochs=2))
+    assert losses(tmp_path / "run") == losses(tmp_path / "calm")
+
+
+def test_a_lost_worker_is_a_clean_stop(planet):
+    folder, table = planet
+    parts = clip.build(str(folder / "tiny_towers.json"))
+    data = CaptionedPhotos(
+        table, folder, Captioner("pigeon"), parts.tokenizer, parts.preprocessing, 0
+    )
+    stream = load_batches(data, Batches(np.arange(len(table)), 8), workers=1)
+    next(stream)
+    for worker in multiprocessing.active_children():
+        worker.kill()
+    with pytest.raises(ManifestError, match="a process that reads photos was killed"):
+        list(itertools.islice(stream, 30))
+
+
+def test_test_photos_are_never_looked_at(planet, tmp_path):
+    folder, table = planet
+    split = ["test" if i % 4 == 0 else "train" for i in range(len(table))]
+    hidden = table.set_column(table.column_names.index("split"), "split", pa.array(split))
+    gone = [
+        "nowhere.tar" if kind == "test" else file
+        for file, kind in zip(table["file"].to_pylist(), split, strict=True)
+    ]
+    hidden = hidden.set_column(table.column_names.index("file"), "file", pa.array(gone))
+    pretrain(hidden, folder, tmp_path / "run", settings(folder, epochs=2))
+    assert not list((tmp_path / "run").glob("left_out*"))
+
+
+def test_bad_photos_are_named_and_others_shown_instead(planet, tmp_path):
+    folder, table = planet
+    shard = (folder / "000001.tar").read_bytes()
+    (folder / "short.tar").write_bytes(shard[: len(shard) // 2])
+    files = ["short.tar" if file == "000001.tar" else file for file in table["file"].to_pylist()]
+    files[0] = "missing.tar"
+    countries = [None, None, *table["country"].to_pylist()[2:]]
+    koppen = ["", "", *table["koppen"].to_pylist()[2:]]
+    side = ["", "", *table["driving_side"].to_pylist()[2:]]
+    bad = table.drop_columns(["file", "country", "koppen", "driving_side"])
+    for name, values in (
+        ("file", files), ("country", countries), ("koppen", koppen), ("driving_side", side)
+    ):  # fmt: skip
+        bad = bad.append_column(name, pa.array(values))
+    config = settings(folder, epochs=1, style="location")
+    pretrain(bad, folder, tmp_path / "run", config)
+    lines = (tmp_path / "run" / "left_out.0.jsonl").read_text()
+    reasons = [json.loads(line)["reason"] for line in lines.splitlines()]
+    assert any("000001: nothing is known that a caption could say" in r for r in reasons)
+    assert any("short.tar: ends within photo" in reason for reason in reasons)
+    assert len(losses(tmp_path / "run")) == 4
+
+
+def test_a_broken_collection_is_no_reason_to_go_on(planet, tmp_path):
+    folder, table = planet
+    files = pa.array(["missing.tar"] * len(table))
+    broken = table.set_column(table.column_names.index("file"), "file", files)
+    with pytest.raises(ManifestError, match=r"100 photos in a row cannot be used.*missing\.tar"):
+        pretrain(broken, folder, tmp_path / "run", settings(folder, epochs=1))
+
+
+def test_a_full_disk_stops_cleanly_and_the_run_goes_on_later(planet, tmp_path):
+    folder, table = planet
+    config = settings(folder, epochs=2)
+    run = tmp_path / "run"
+
+    def small_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    done = subprocess.run(
+        command(folder, run, config), preexec_fn=small_files, env=one_thread(),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "cannot be written (File too large (os error 27))" in done.stderr.splitlines()[-1]
+    assert not list(run.glob("checkpoints/*"))
+    pretrain(table, folder, run, config)
+    pretrain(table, folder, tmp_path / "calm", config)
+    assert losses(run) == losses(tmp_path / "calm")
+
+
+def test_too_few_photos_are_refused(planet, tmp_path):
+    folder, table = planet
+    with pytest.raises(ManifestError, match=r"128 photos to train on are fewer than the 512"):
+        pretrain(table, folder, tmp_path / "run", settings(folder, batch=256))
+
+
+def test_unusable_models_and_tables_are_named(planet, tmp_path):
+    folder, _ = planet
+    (tmp_path / "towers.json").write_text("{}")
+    config = settings(folder, model=str(tmp_path / "towers.json"))
+    done = subprocess.run(
+        command(folder, tmp_path / "run", config), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "towers.json: not a description of a model" in done.stderr
+    row = {"photo_id": ["a"], "lat": [1.0], "lon": [1.0]}
+    pq.write_table(pa.table(row), tmp_path / "photos.parquet")
+    done = subprocess.run(
+        command(tmp_path, tmp_path / "run", config), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "column country, file, offset, size is" in done.stderr
+    assert "geoloc-train enrich" in done.stderr

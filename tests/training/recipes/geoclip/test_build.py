@@ -1,0 +1,214 @@
+"""The world model, small: built, loaded, asked; galleries of any points; imagined photos."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+onnx = pytest.importorskip("onnx")
+torch = pytest.importorskip("torch")
+open_clip = pytest.importorskip("open_clip")
+pytest.importorskip("geoclip")
+
+from geocells.attributes import is_land, koppen
+from geocells.borders.hierarchy import embedded_boundaries
+from geocells.sphere import haversine_km
+from geoloc import Geolocator
+from geoloc.belief.constraints import ConstraintError, parse
+from geoloc.bundle import directory
+from geoloc.errors import BundleError, GeolocError
+from training.config import HeadConfig
+from training.data.manifest import ManifestError
+from training.embed import quantise
+from training.recipes.geoclip import gallery
+from training.recipes.geoclip.build import REAL, SIMULATED, WorldConfig, build_world
+from training.recipes.geoclip.encoder import load_world_encoder
+from training.recipes.geoclip.published import Published
+from training.recipes.geoclip.simulated_photos import imagine, look_alikes
+
+TOWER = {
+    "embed_dim": 768,
+    "quick_gelu": True,
+    "vision_cfg": {"image_size": 224, "layers": 1, "width": 64, "head_width": 32, "patch_size": 56},
+    "text_cfg": {"context_length": 8, "vocab_size": 64, "width": 32, "heads": 2, "layers": 1},
+}
+SMALL = {"per_cell": 40, "examples": 1500, "held_out": 300}
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    """A tower of one layer, with random weights in a file."""
+    folder = tmp_path_factory.mktemp("tower")
+    (folder / "world-test-tower.json").write_text(json.dumps(TOWER))
+    open_clip.add_model_config(folder)
+    torch.manual_seed(0)
+    model = open_clip.create_model("world-test-tower")
+    torch.save(model.state_dict(), folder / "tower.pt")
+    return f"world-test-tower/{folder / 'tower.pt'}"
+
+
+@pytest.fixture(scope="module")
+def known():
+    return Published.find().gallery[::100]
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def heads():
+    return HeadConfig(tau_km=75.0, features=64, epochs=2, weight_decay=10.0, whitening=0.0)
+
+
+@pytest.fixture(scope="module")
+def world(clip, known, cache, heads, tmp_path_factory):
+    out = tmp_path_factory.mktemp("bundles") / "world"
+    points = np.unique(np.concatenate([known, known + 0.01]), axis=0)
+    config = WorldConfig(clip, "whole", heads=heads, **SMALL)
+    metrics = build_world(out, points, known, cache=cache, config=config)
+    return out, points, metrics
+
+
+def test_it_is_a_bundle_that_answers(world):
+    out, points, _ = world
+    loaded = directory.load(out)
+    assert len(loaded.ranker.gallery.members) == len(points)
+    image = Image.radial_gradient("L").convert("RGB")
+    guess = Geolocator.from_bundle(out).locate(image)
+    assert guess.bundle == "world"
+    assert guess.confidence == "not sure"
+    assert haversine_km([guess.lat, guess.lon], points).min() < 1.0
+    assert Geolocator.from_bundle(out).locate(image, within="Italy").place.country == "Italy"
+
+
+def test_it_finds_places_and_says_that_this_is_simulated(world):
+    out, _, metrics = world
+    card = (out / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "Not tried on photographs" in card
+    assert list(metrics) == [SIMULATED]
+    accuracy = metrics[SIMULATED]["accuracy"]
+    assert accuracy["full"]["within"]["25"] > 0.2
+    assert accuracy["full"]["geoscore"] > accuracy["prior"]["geoscore"] + 500
+    assert sum(claim["photos"] for claim in metrics[SIMULATED]["claims"].values()) == 0
+    assert "MIT" in "".join(json.loads((out / "bundle.json").read_text())["licences"])
+
+
+def test_real_photos_calibrate_it(clip, known, cache, heads, photo_folder, tmp_path, monkeypatch):
+    config = WorldConfig(clip, "torch", heads=heads, **SMALL)
+    options = {"cache": cache, "config": config, "photos": photo_folder}
+    with pytest.raises(ManifestError, match="60 usable photos; calibrating needs at least 200"):
+        build_world(tmp_path / "few", known, known, **options)
+    assert not (tmp_path / "few").exists()
+    monkeypatch.setattr("training.recipes.geoclip.build.FEWEST_PHOTOS", 50)
+    metrics = build_world(tmp_path / "real", known, known, **options)
+    assert metrics[REAL]["accuracy"]["full"]["photos"] == 60
+    assert "Not tried" not in (tmp_path / "real" / "MODEL_CARD.md").read_text(encoding="utf-8")
+    loaded = directory.load(tmp_path / "real")
+    assert loaded.encoder_spec.kind == "geoclip"
+    loaded.build_encoder()
+    (tmp_path / "real" / "image_head.safetensors").write_bytes(b"")
+    with pytest.raises(BundleError, match="no readable image head"):
+        loaded.build_encoder()
+
+
+def test_int8_is_taken_only_where_it_answers_alike(clip, tmp_path, monkeypatch):
+    published = Published.find()
+    monkeypatch.setattr("training.recipes.geoclip.encoder.GeoClip", SmallGeoClip)
+    whole = load_world_encoder(published, tmp_path, clip, "whole")
+    small = load_world_encoder(published, tmp_path, clip, "int8")
+    assert small.note.startswith("int8: cosine at least 0.99")
+    assert whole.note == "whole, weights in half precision"
+    kinds = {tensor.data_type for tensor in onnx.load(small.files[0]).graph.initializer}
+    assert onnx.TensorProto.INT8 in kinds
+    monkeypatch.setattr(quantise, "LEAST_COSINE", 1.1)
+    refused = load_world_encoder(published, tmp_path / "again", clip, "int8")
+    assert refused.note.startswith("whole, weights in half precision, because int8 does not agree")
+    again = load_world_encoder(published, tmp_path, clip, "int8")
+    assert again.spec == small.spec
+
+
+class SmallGeoClip:
+    """GeoCLIP with every hundredth point of its gallery."""
+
+    def __init__(self, network, parts):
+        self._points = parts.gallery[::100]
+        self._vectors = parts.location_encoder().embed(self._points)
+
+    def rank(self, embeddings, top_k):
+        best = np.argsort(-(embeddings @ self._vectors.T), axis=1)[:, :top_k]
+        return self._points[best], np.ones(best.shape)
+
+
+def test_weights_that_cannot_be_had_are_explained(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(BundleError, match="the weights cannot be loaded") as refused:
+        load_world_encoder(Published.find(), tmp_path, "ViT-B-32/no-such-weights", "whole")
+    assert "\n" not in str(refused.value)
+    assert not list(tmp_path.glob("encoders/*/*"))
+
+
+def test_the_default_gallery_is_dense_populated_land(known):
+    points = gallery.everywhere(known, 250_000)
+    assert len(points) == 250_000
+    assert len(np.unique(np.floor(points / 0.002), axis=0)) == len(points)
+    strewn = points[-5000:]
+    assert is_land(strewn).all()
+    again = gallery.everywhere(known, 250_000)
+    assert (points == again).all()
+    assert len(gallery.everywhere(known, 1)) > 200_000  # towns and known places always
+
+
+def test_a_region_at_street_resolution():
+    points = gallery.region("48.8566,2.3522,3km", 0.2)
+    centre = haversine_km(points, (48.8566, 2.3522))
+    assert centre.max() <= 3.0
+    assert len(points) == pytest.approx(np.pi * 9.0 / 0.04, rel=0.05)
+    apart = haversine_km(points[:, None], points[None]) + 9 * np.eye(len(points))
+    assert apart.min() == pytest.approx(0.2, rel=0.1)
+    malta = gallery.region("Malta", 1.0)
+    assert parse("Malta").contains(malta).all()
+    with pytest.raises(GeolocError, match="smaller region or a coarser grid"):
+        gallery.region("France", 0.05)
+    with pytest.raises(GeolocError, match="make it finer"):
+        gallery.region("0,-30,1km", 0.1)  # the sea
+    with pytest.raises(ConstraintError):
+        gallery.region("Nowhereland")
+
+
+def test_a_table_of_points(tmp_path):
+    table = tmp_path / "my.csv"
+    table.write_text("lat,lon\n48.1,11.5\n48.2,11.6\n95,0\nnorth,west\n48.1,11.5\n")
+    points, problems = gallery.from_table(table)
+    assert points.tolist() == [[48.1, 11.5], [48.2, 11.6]]
+    assert len(problems) == 1
+    assert "2 of 5 rows are left out" in problems[0]
+    table.write_text("lat,lon\n95,0\n")
+    with pytest.raises(ManifestError, match="no row has usable coordinates"):
+        gallery.from_table(table)
+
+
+def test_look_alikes_share_country_or_climate(known):
+    rng = np.random.default_rng(0)
+    rows = look_alikes(known, known, rng)
+    country = embedded_boundaries().country
+    same_country = country.locate(known) == country.locate(known[rows])
+    same_climate = koppen(known) == koppen(known[rows])
+    assert (same_country | same_climate).mean() > 0.99  # all but those that are alone
+    assert 0.4 < same_country.mean() < 0.8
+
+
+def test_imagined_photos_resemble_their_places():
+    rng = np.random.default_rng(0)
+    places = rng.standard_normal((400, 64)).astype(np.float32)
+    places /= np.linalg.norm(places, axis=1, keepdims=True)
+    alike = rng.permutation(400)
+    photos = imagine(places, places, alike, rng)
+    assert np.linalg.norm(photos, axis=1) == pytest.approx(1.0, abs=1e-5)
+    own = (photos * places).sum(axis=1).mean()
+    other = (photos * places[alike]).sum(axis=1).mean()
+    stranger = (photos * np.roll(places, 1, axis=0)).sum(axis=1).mean()
+    assert own == pytest.approx(other, abs=0.05)
+    assert own > stranger + 0.2

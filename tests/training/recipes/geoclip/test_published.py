@@ -1,0 +1,129 @@
+"""GeoCLIP's parts are GeoCLIP's: the same answers as its own code, from the same weights."""
+
+import shutil
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+geoclip = pytest.importorskip("geoclip")
+
+from geoloc.encoders.clip import GeoClipEncoder, geoclip_spec, tower_of
+from geoloc.errors import BundleError
+from training.embed.quantise import sample_photos
+from training.recipes.geoclip import published
+from training.recipes.geoclip.location_encoder import LocationEncoder
+
+PHOTOS = 3
+TOP = 5
+
+
+@pytest.fixture(scope="module")
+def parts():
+    return published.Published.find()
+
+
+@pytest.fixture(scope="module")
+def theirs(tmp_path_factory):
+    """GeoCLIP's own model and weights, over CLIP's architecture with fewer layers, random."""
+    folder = tmp_path_factory.mktemp("clip")
+    torch.manual_seed(0)
+    text = {"hidden_size": 64, "num_attention_heads": 2, "num_hidden_layers": 1,
+            "intermediate_size": 64, "projection_dim": 768}  # fmt: skip
+    vision = {"hidden_size": 256, "intermediate_size": 1024, "num_hidden_layers": 2,
+              "num_attention_heads": 4, "patch_size": 14, "projection_dim": 768}  # fmt: skip
+    config = transformers.CLIPConfig(text_config=text, vision_config=vision, projection_dim=768)
+    transformers.CLIPModel(config).save_pretrained(folder)
+    transformers.CLIPImageProcessor().save_pretrained(folder)
+    original = geoclip.model.image_encoder.AutoProcessor
+    geoclip.model.image_encoder.AutoProcessor = transformers.AutoImageProcessor  # no tokeniser here
+    try:
+        yield geoclip.GeoCLIP(clip_path=str(folder)).eval()
+    finally:
+        geoclip.model.image_encoder.AutoProcessor = original
+
+
+@pytest.fixture(scope="module")
+def ours(theirs, parts, tmp_path_factory):
+    """Our model, with their tower's weights through the key map."""
+    from safetensors.torch import save_file
+
+    folder = tmp_path_factory.mktemp("bundle")
+    save_file(parts.image_head(), folder / "image_head.safetensors")
+    clip = theirs.image_encoder.CLIP
+    tower = tower_of(clip.config.vision_config.to_dict(), clip.state_dict())
+    encoder = GeoClipEncoder(geoclip_spec("two layers", ""), folder, tower)
+    return published.GeoClip(encoder, parts)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("photos")
+    paths = [folder / f"{number}.jpg" for number in range(PHOTOS)]
+    for path, image in zip(paths, sample_photos(), strict=False):
+        image.save(path, quality=95)
+    return paths
+
+
+def test_answers_are_those_of_geoclip(theirs, ours, photos):
+    """From the files on, over its own gallery: the same places, and probabilities within 1e-5."""
+    assert len(ours.gallery) == 100_000
+    with torch.inference_mode():  # as `predict`, but it encodes the gallery for each photo
+        vectors = torch.nn.functional.normalize(theirs.location_encoder(theirs.gps_gallery))
+    theirs.location_encoder.forward = lambda gallery: vectors
+    for photo in photos:
+        latlon, probability = theirs.predict(str(photo), TOP)
+        mine, belief = ours.predict(photo, TOP)
+        assert mine == pytest.approx(latlon.numpy(), abs=0.0)
+        assert belief == pytest.approx(probability.numpy(), abs=1e-5)
+
+
+def test_images_are_seen_alike(theirs, ours, photos):
+    pixels = ours.encoder.spec.preprocessing
+    with torch.inference_mode():
+        for photo in photos:
+            image = Image.open(photo).convert("RGB")
+            prepared = theirs.image_encoder.preprocess_image(image)
+            assert np.abs(pixels(image) - prepared[0].numpy()).max() < 1.01 / 255 / 0.26 * 2
+            expected = torch.nn.functional.normalize(theirs.image_encoder(prepared))
+            assert ours.encoder.embed(prepared.numpy()) == pytest.approx(expected.numpy(), abs=1e-5)
+
+
+def test_places_are_seen_alike(theirs, parts):
+    rng = np.random.default_rng(0)
+    latlon = np.column_stack([rng.uniform(-90, 90, 500), rng.uniform(-180, 180, 500)])
+    fresh = geoclip.LocationEncoder().eval()
+    with torch.inference_mode():
+        expected = torch.nn.functional.normalize(fresh(torch.from_numpy(latlon).float()))
+    assert parts.location_encoder().embed(latlon) == pytest.approx(expected.numpy(), abs=1e-6)
+    assert parts.logit_scale == pytest.approx(theirs.logit_scale.exp().item())
+    assert parts.location_encoder().embed(np.empty((0, 2))).shape == (0, 512)
+
+
+@pytest.mark.parametrize("place", [(91.0, 0.0), (0.0, 181.0), (np.nan, 0.0)])
+def test_a_place_off_the_earth_is_refused(place):
+    with pytest.raises(ValueError, match="coordinates"):
+        LocationEncoder().embed([place])
+
+
+def found(monkeypatch, folder: Path | None) -> None:
+    spec = ModuleSpec("geoclip", None, is_package=True)
+    spec.submodule_search_locations = [str(folder)]
+    monkeypatch.setattr(published, "find_spec", lambda name: folder and spec)
+
+
+def test_missing_or_other_files_are_named_with_the_remedy(tmp_path, parts, monkeypatch):
+    found(monkeypatch, None)
+    with pytest.raises(BundleError, match="pip install --no-deps geoclip=="):
+        published.Published.find()
+    shutil.copytree(parts.folder, tmp_path / "model")
+    found(monkeypatch, tmp_path)
+    published.Published.find()
+    weights = tmp_path / "model" / "weights" / "logit_scale_weights.pth"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    with pytest.raises(BundleError, match=r"logit_scale_weights\.pth: missing or not that"):
+        published.Published.find()

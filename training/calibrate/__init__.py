@@ -1,0 +1,1 @@
+"""Cross-validated answers, and the calibration fitted on them."""

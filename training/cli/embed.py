@@ -1,0 +1,126 @@
+"""The commands `geoloc-train embed` and `geoloc-train assemble`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, Parameter
+
+from geoloc.cli.console import BAD_INPUT, fail, fail_writing
+from training.config import HEAD_PRESETS
+from training.engine.progress import Progress, require, show_licence
+
+embed_app = App(name="embed", help="Embed the photos of a table.")
+assemble_app = App(name="assemble", help="Heads, clusters, calibration: embedded photos to bundle.")
+
+Out = Annotated[Path, Parameter(name=["--out", "-o"])]
+Preset = Literal["learn", "pigeon", "pigeotto"]
+
+
+@embed_app.default
+def embed(
+    photos: Path,
+    /,
+    *,
+    out: Out,
+    encoder: str,
+    cache: Path | None = None,
+    ray: str | None = None,
+) -> int:
+    """Embed every photo of a table, in parts that are kept when the machine stops.
+
+    Parameters
+    ----------
+    photos
+        A photo table; see `geoloc-train manifest`.
+    out
+        The folder to write.
+    encoder
+        A bundle, efficientnet_lite0..2, timm:MODEL.TAG, open_clip:ARCHITECTURE/TAG, or
+        open_clip_tokens:local-dir:FOLDER for what `geoloc-train pretrain` made.
+    cache
+        Folder of exported encoders.
+    ray
+        Address of a Ray cluster whose machines see the same folders, or "local".
+    """
+    from geoloc.errors import GeolocError
+
+    progress = Progress()
+    try:
+        require("torch", "onnx", "onnxruntime")
+        from geoloc.encoders.cache import default_cache
+        from training.data import table as photo_table
+        from training.embed.encoders import load_encoder
+        from training.embed.table import embed_table
+
+        table = photo_table.read(photos)
+        show_licence(encoder)
+        loaded = load_encoder(encoder, cache or default_cache())
+        with progress:
+            progress.stage("embedding photos", len(table))
+            done = embed_table(
+                table, photos.parent, loaded.network.spec, loaded.file.parent, out,
+                ray=ray, progress=progress.advance,
+            )  # fmt: skip
+            for line in done.problems:
+                progress.problem(line)
+    except GeolocError as error:
+        return fail("geoloc-train embed", error)
+    except OSError as error:
+        return fail_writing("geoloc-train embed", error, out)
+    print(f"{out}: {len(done.embeddings):,} photos, {done.embeddings.shape[1]} numbers each")
+    return BAD_INPUT if progress.problems else 0
+
+
+@assemble_app.default
+def assemble(
+    embedded: Path,
+    /,
+    *,
+    cells: Path,
+    encoder: str,
+    out: Out,
+    preset: Preset = "pigeotto",
+    cache: Path | None = None,
+) -> int:
+    """Train heads on embedded photos, cluster places, calibrate, measure: one bundle.
+
+    Parameters
+    ----------
+    embedded
+        Folder of `geoloc-train embed`, of an enriched photo table with the splits train, val, test.
+    cells
+        From `geoloc-train cells`, drawn from the training photos.
+    encoder
+        The one that embedded the photos.
+    out
+        The bundle to write.
+    preset
+        Settings of the heads.
+    cache
+        Folder of exported encoders.
+    """
+    from geoloc.errors import GeolocError
+
+    progress = Progress()
+    try:
+        require("torch", "onnx", "faiss", "onnxruntime")
+        from geocells.table import CellTable
+        from geoloc.encoders.cache import default_cache
+        from training.embed.encoders import load_encoder
+        from training.embed.table import EmbeddedTable
+        from training.recipes.assemble import assemble as stage
+
+        table = CellTable.read(cells)
+        show_licence(encoder)
+        loaded = load_encoder(encoder, cache or default_cache())
+        with progress:
+            stage(EmbeddedTable(embedded), table, loaded, out, HEAD_PRESETS[preset](),
+                  stage=progress.stage)  # fmt: skip
+    except (GeolocError, ValueError) as error:
+        return fail("geoloc-train assemble", error)
+    except OSError as error:
+        return fail_writing("geoloc-train assemble", error, out)
+    print((out / "MODEL_CARD.md").read_text(encoding="utf-8"))
+    return 0

@@ -1,0 +1,1 @@
+"""Photo tables: read, split, checked for leaks, enriched and loaded in batches."""

@@ -1,0 +1,99 @@
+"""Near-duplicates: photos that show one scene from one spot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+from geocells.sphere import haversine_km
+from geoloc.encoders.base import normalise
+from geoloc.types import BoolArray, Float32Array, Float64Array, IndexArray
+from training.data.table import strings_of
+from training.heads.fit import Embeddings
+
+COSINE = 0.93
+"""Of centred embeddings, above which two photos show one scene from one spot."""
+
+NEIGHBOURS = 8
+_EXACT = 50_000
+"""Up to so many photos every pair is compared; among more, those in the likely lists."""
+
+
+def near_duplicates(
+    embeddings: Embeddings,
+    latlon: Float64Array | None = None,
+    within_km: float | None = None,
+) -> tuple[IndexArray, IndexArray]:
+    """Pairs of photos that are near-duplicates.
+
+    Args:
+        embeddings: (N, D).
+        latlon: (N, 2) degrees, needed with `within_km`.
+        within_km: only photos so near to each other; a copy with other coordinates is a duplicate
+            too if this is left out.
+
+    Returns:
+        (P,) and (P,) rows; no photo is its own duplicate.
+    """
+    centred = normalise(
+        np.asarray(embeddings, np.float32) - np.mean(embeddings, axis=0, dtype=float)
+    )
+    similarity, other = _index(centred).search(centred, min(NEIGHBOURS, len(centred)))
+    row, place = np.nonzero((similarity > COSINE) & (other >= 0))
+    found = other[row, place].astype(np.intp)
+    different = row != found
+    row, found = row[different], found[different]
+    if within_km is not None:
+        assert latlon is not None
+        near = haversine_km(latlon[row], latlon[found]) <= within_km
+        row, found = row[near], found[near]
+    return row, found
+
+
+def seen_before(train: Embeddings, test: Embeddings) -> BoolArray:
+    """Whether each of (M, D) test photos is a near-duplicate of one of (N, D) training photos."""
+    mean = np.mean(train, axis=0, dtype=float)
+    known, asked = (normalise(np.asarray(e, np.float32) - mean) for e in (train, test))
+    similarity: Float32Array = _index(known).search(asked, 1)[0][:, 0]
+    return similarity > COSINE
+
+
+def link(count: int, pairs: tuple[IndexArray, IndexArray]) -> IndexArray:
+    """Number (count,) of the set of linked rows that each row is in."""
+    graph = coo_matrix((np.ones(len(pairs[0]), bool), pairs), shape=(count, count))
+    component: IndexArray = connected_components(graph, directed=False)[1].astype(np.intp)
+    return component
+
+
+def representatives(table: pa.Table, pairs: tuple[IndexArray, IndexArray]) -> IndexArray:
+    """Rows of a photo table without near-duplicates: the most precisely placed of each set."""
+    names = strings_of(table, "photo_id").astype(str)
+    precision = np.nan_to_num(
+        np.asarray(table["precision_km"].cast(pa.float64()).to_numpy(), np.float64)
+    )
+    component = link(len(table), pairs)
+    order = np.lexsort((names, precision, component))
+    first = np.unique(component[order], return_index=True)[1]
+    kept: IndexArray = np.sort(order[first])
+    return kept
+
+
+def _index(vectors: Float32Array) -> Any:  # noqa: ANN401
+    import faiss
+
+    if len(vectors) <= _EXACT:
+        index = faiss.IndexFlatIP(vectors.shape[1])
+    else:
+        lists = int(4 * np.sqrt(len(vectors)))
+        quantizer = faiss.IndexFlatIP(vectors.shape[1])
+        index = faiss.IndexIVFFlat(quantizer, vectors.shape[1], lists, faiss.METRIC_INNER_PRODUCT)
+        index.own_fields = True
+        quantizer.this.disown()
+        index.nprobe = 16
+        index.train(vectors[:: max(1, len(vectors) // (64 * lists))])
+    index.add(vectors)
+    return index

@@ -1,0 +1,227 @@
+"""Photos with their captions, batch by batch, for pretraining."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Container, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from geoloc.encoders.base import Preprocessing
+from geoloc.errors import PhotoError
+from geoloc.photos import decode
+from geoloc.types import Float32Array
+from training.data.manifest import ManifestError
+from training.data.sampler import Batches
+
+SMALLEST_CROP = 0.9
+"""Photos are cropped at random to squares of at least so much of the largest one's area. They are
+never mirrored: script, road markings and the side of the traffic would be lies."""
+
+MOST_SUBSTITUTES = 100
+"""Unreadable photos one after another that are taken for a broken collection."""
+
+
+class Captioner(Protocol):
+    """Who writes captions; see `training.pretrain.captions`."""
+
+    def batch(self, table: pa.Table, rows: Any, seed: int, epoch: int) -> list[str]:  # noqa: ANN401
+        """One caption for each of some rows, "" where there is nothing to say."""
+        ...
+
+
+class Tokenizer(Protocol):
+    """Texts to tokens, as open_clip's tokenizers do."""
+
+    def __call__(self, texts: list[str]) -> Tensor:
+        """(B, context length) int64."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """B photos and captions."""
+
+    pixels: Tensor
+    """(B, 3, size, size) float32."""
+    tokens: Tensor
+    """(B, context length) int64."""
+    caption: Tensor
+    """(B,) int64, equal for equal captions only."""
+    latlon: Tensor
+    """(B, 2) float64 degrees."""
+    row: Tensor
+    """(B,) int64 of the photo table."""
+    left_out: list[str] = field(default_factory=list)
+    """A line for each photo that another one was shown for."""
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def pin_memory(self) -> Batch:
+        """Called by the loader, for transfers that overlap computing."""
+        tensors = (self.pixels, self.tokens, self.caption, self.latlon, self.row)
+        return Batch(*(tensor.pin_memory() for tensor in tensors), self.left_out)
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on another device."""
+        tensors = (self.pixels, self.tokens, self.caption, self.latlon, self.row)
+        return Batch(*(tensor.to(device, non_blocking=True) for tensor in tensors), self.left_out)
+
+
+class CaptionedPhotos:
+    """A dataset whose item depends on nothing but seed, epoch and row."""
+
+    def __init__(
+        self,
+        table: pa.Table,
+        folder: Path,
+        captioner: Captioner,
+        tokenizer: Tokenizer,
+        preprocessing: Preprocessing,
+        seed: int = 0,
+    ) -> None:
+        """Name the parts.
+
+        Args:
+            table: enriched photo table.
+            folder: what its file names are relative to.
+            captioner: writes the captions.
+            tokenizer: of the text tower.
+            preprocessing: of the image tower.
+            seed: of crops and captions.
+        """
+        self._table = table
+        self._folder = folder
+        self._captioner = captioner
+        self._tokenizer = tokenizer
+        self._preprocessing = preprocessing
+        self._seed = seed
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def __getitems__(self, items: list[tuple[int, int]]) -> Batch:
+        """The batch of some (epoch, row), all of one epoch."""
+        epoch = items[0][0]
+        rows = [row for _, row in items]
+        captions = self._captioner.batch(self._table, np.array(rows), self._seed, epoch)
+        left_out: list[str] = []
+        pixels = []
+        for place, row in enumerate(rows):
+            rows[place], captions[place], picture = self._usable(
+                epoch, row, captions[place], left_out
+            )
+            pixels.append(picture)
+        latlon = np.stack([self._table[name].take(rows).to_numpy() for name in ("lat", "lon")], 1)
+        return Batch(
+            torch.from_numpy(np.stack(pixels)),
+            self._tokenizer(captions),
+            torch.tensor([_number(caption) for caption in captions]),
+            torch.from_numpy(latlon),
+            torch.tensor(rows),
+            left_out,
+        )
+
+    def _usable(
+        self, epoch: int, row: int, caption: str, left_out: list[str]
+    ) -> tuple[int, str, Float32Array]:
+        """The photo, or the next one that is readable and has a caption."""
+        for _ in range(MOST_SUBSTITUTES):
+            try:
+                if not caption:
+                    name = self._table["photo_id"][row].as_py()
+                    raise PhotoError(f"{name}: nothing is known that a caption could say")
+                return row, caption, self._pixels(epoch, row)
+            except PhotoError as error:
+                left_out.append(str(error))
+                row = (row + 1) % len(self._table)
+                (caption,) = self._captioner.batch(self._table, np.array([row]), self._seed, epoch)
+        raise ManifestError(
+            f"{MOST_SUBSTITUTES} photos in a row cannot be used, the last because of"
+            f" {left_out[-1]}; look at where the table says they are"
+        )
+
+    def _pixels(self, epoch: int, row: int) -> Float32Array:
+        loaded = load_photo(self._table, self._folder, row, min_side=self._preprocessing.min_side)
+        rng = np.random.default_rng((self._seed, epoch, row))
+        return self._preprocessing(_random_square(loaded.image, rng))
+
+
+def load_photo(
+    table: pa.Table,
+    folder: Path,
+    row: int,
+    *,
+    min_side: int | None = None,
+    known: Container[str] = (),
+) -> decode.Photo:
+    """The photo of a row, from its own file or from a tar shard; see `geoloc.photos.decode.load`.
+
+    Raises:
+        PhotoError: it is missing, cut short or no photo.
+    """
+    name = table["photo_id"][row].as_py()
+    path = folder / table["file"][row].as_py()
+    offset, size = table["offset"][row].as_py(), table["size"][row].as_py()
+    if offset is None:
+        return decode.load(path, name=name, min_side=min_side, known=known)
+    try:
+        with path.open("rb") as shard:
+            shard.seek(offset)
+            content = shard.read(size)
+    except OSError as error:
+        raise PhotoError(f"{path}: {error.strerror}; is the shard where it was?") from error
+    if len(content) < size:
+        raise PhotoError(f"{path}: ends within photo {name}; fetch the shard again")
+    return decode.load(content, name=name, min_side=min_side, known=known)
+
+
+def _random_square(image: Any, rng: np.random.Generator) -> Any:  # noqa: ANN401
+    shortest = min(image.size)
+    side = max(1, round(shortest * np.sqrt(rng.uniform(SMALLEST_CROP, 1.0))))
+    left = int(rng.integers(0, image.width - side + 1))
+    top = int(rng.integers(0, image.height - side + 1))
+    return image.crop((left, top, left + side, top + side))
+
+
+def _number(caption: str) -> int:
+    digest = hashlib.blake2b(caption.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little", signed=True)
+
+
+def load_batches(photos: CaptionedPhotos, batches: Batches, workers: int) -> Iterator[Batch]:
+    """Batches in their order, read ahead by worker processes; without workers by the caller.
+
+    Raises:
+        ManifestError: a worker was killed, most often for want of memory.
+    """
+    on_gpu = torch.cuda.is_available()
+    loader = DataLoader(
+        photos,  # type: ignore[arg-type]
+        batch_sampler=batches,  # type: ignore[arg-type]
+        num_workers=workers,
+        collate_fn=_as_it_is,
+        pin_memory=on_gpu,
+        prefetch_factor=4 if workers else None,
+    )
+    try:
+        yield from loader
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise ManifestError(
+            "a process that reads photos was killed, perhaps for want of memory; start the same"
+            " command again, with fewer --workers: it goes on from the last checkpoint"
+        ) from error
+
+
+def _as_it_is(batch: Batch) -> Batch:
+    return batch

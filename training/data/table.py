@@ -1,0 +1,153 @@
+"""The photo table: one row for each photo, the same columns wherever the photos come from."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from geocells.columns import read_parquet
+from geoloc.photos.tables import column
+from geoloc.types import Float64Array, StrArray
+from training.data.manifest import ManifestError
+
+SCHEMA = pa.schema({
+    "photo_id": pa.string(),       # unique
+    "file": pa.string(),           # a photo or a tar shard, relative to the table's folder
+    "offset": pa.int64(),          # of the photo in the shard; null for a file of its own
+    "size": pa.int64(),
+    "lat": pa.float64(),           # degrees
+    "lon": pa.float64(),
+    "taken_at": pa.timestamp("s"),
+    "heading": pa.float32(),       # degrees clockwise from north
+    "location_id": pa.string(),    # the views of a panorama share it
+    "view": pa.int16(),
+    "author": pa.string(),
+    "group": pa.string(),          # sequence, walk, album: what belongs together
+    "source": pa.string(),
+    "licence": pa.string(),
+    "precision_km": pa.float32(),  # how far off the coordinates may be
+    "split": pa.string(),          # train, val, test, or "" for none
+})  # fmt: skip
+
+
+def complete(raw: pa.Table) -> pa.Table:
+    """A photo table with all columns, from a table that has some of them under any names.
+
+    What is missing is null; `photo_id` falls back on the file, `location_id` on the photo.
+    """
+    columns = {}
+    for field in SCHEMA:
+        found = column(raw, field.name)
+        columns[field.name] = (
+            pa.nulls(len(raw), field.type) if found is None else _as(found, field.type)
+        )
+    columns["photo_id"] = pc.coalesce(columns["photo_id"], columns["file"])
+    columns["location_id"] = pc.coalesce(columns["location_id"], columns["photo_id"])
+    for name in ("author", "group", "source", "licence", "split"):
+        columns[name] = pc.fill_null(columns[name], "")
+    return pa.table(columns, schema=SCHEMA)
+
+
+def _as(values: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    """Values of another type, null where that makes no sense."""
+    if values.type == kind:
+        return values
+    if pa.types.is_timestamp(kind):
+        return pa.chunked_array([_times(values)])
+    if pa.types.is_string(kind):
+        return values.cast(pa.string())
+    if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+        import pandas as pd
+
+        numbers = pd.to_numeric(values.to_pandas(), errors="coerce").to_numpy(np.float64)
+    else:
+        numbers = np.asarray(values.cast(pa.float64()).to_numpy(), np.float64)
+    known = pa.array(numbers, mask=~np.isfinite(numbers))
+    return pa.chunked_array([known.cast(kind, safe=False)])
+
+
+def _times(values: pa.ChunkedArray) -> pa.Array:
+    """Timestamps from text, from seconds, or from milliseconds since 1970."""
+    import pandas as pd
+
+    if pa.types.is_integer(values.type) or pa.types.is_floating(values.type):
+        numbers = values.cast(pa.float64()).to_numpy()
+        seconds = np.where(np.abs(numbers) > 1e11, numbers / 1000.0, numbers)
+        times = pd.to_datetime(seconds, unit="s", errors="coerce")
+    else:
+        times = pd.to_datetime(values.to_pandas(), errors="coerce", format="mixed", utc=True)
+    plain = pd.Series(times)
+    if plain.dt.tz is not None:
+        plain = plain.dt.tz_convert(None)
+    return pa.Array.from_pandas(plain.dt.floor("s")).cast(pa.timestamp("s"))
+
+
+def read(path: Path) -> pa.Table:
+    """Read a photo table.
+
+    Raises:
+        ManifestError: it is missing, no Parquet file, or lacks a column.
+    """
+    if not path.is_file():
+        raise ManifestError(f"{path}: no such table; make one with geoloc-train manifest")
+    try:
+        table = read_parquet(path)
+    except (OSError, pa.ArrowException) as error:
+        reason = str(error).splitlines()[0]
+        raise ManifestError(f"{path}: not a readable Parquet table ({reason})") from error
+    missing = [name for name in ("photo_id", "lat", "lon") if name not in table.column_names]
+    if missing:
+        raise ManifestError(
+            f"{path}: column {', '.join(missing)} is missing; make the table with geoloc-train"
+            " manifest"
+        )
+    return table
+
+
+def write(table: pa.Table, path: Path) -> None:
+    """Write a photo table; it appears whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        pq.write_table(table, partial, compression="zstd")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def moved(table: pa.Table, here: Path, there: Path) -> pa.Table:
+    """The table with file names that are relative to another folder."""
+    if "file" not in table.column_names or here.resolve() == there.resolve():
+        return table
+    names = table["file"].combine_chunks().dictionary_encode()
+    new = [
+        os.path.relpath((here / name).resolve(), there.resolve())
+        for name in names.dictionary.to_pylist()
+    ]
+    return with_column(table, "file", pa.array(new, pa.string()).take(names.indices))
+
+
+def latlon_of(table: pa.Table) -> Float64Array:
+    """(N, 2) degrees, NaN where they are missing."""
+    return np.stack([np.asarray(table[n].to_numpy(), np.float64) for n in ("lat", "lon")], axis=1)
+
+
+def strings_of(table: pa.Table, name: str) -> StrArray:
+    """A column of strings (N,), "" where it is null or missing."""
+    if name not in table.column_names:
+        return np.full(len(table), "", dtype=object)
+    return np.asarray(pc.fill_null(table[name], "").to_numpy(zero_copy_only=False), dtype=object)
+
+
+def with_column(table: pa.Table, name: str, values: Any) -> pa.Table:  # noqa: ANN401
+    """The table with a column replaced or added."""
+    place = table.schema.get_field_index(name)
+    if place < 0:
+        return table.append_column(name, values)
+    return table.set_column(place, name, values)

@@ -1,0 +1,1 @@
+"""Embeddings of photos and tables of photos, and the encoders that make them."""

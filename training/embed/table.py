@@ -1,0 +1,224 @@
+"""Embed the photos of a table, a part at a time: on this machine, or on a Ray cluster.
+
+The result is a folder: `embeddings.npy` (float16, mapped, not loaded), `photos.parquet` with the
+rows it belongs to, every view kept, and `problems.txt` with a line for each photo that is missing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from geoloc.encoders.base import EncoderSpec, ImageEncoder
+from geoloc.encoders.pipeline import encode
+from geoloc.encoders.registry import build_encoder
+from geoloc.errors import PhotoError
+from geoloc.photos.decode import Photo
+from training.data.loading import load_photo
+from training.data.manifest import ManifestError
+
+PART = 4096
+"""Photos that are embedded and written together: what is lost at most when a machine stops."""
+
+_READ = ["photo_id", "file", "offset", "size"]
+
+
+@dataclass(frozen=True)
+class EmbeddedTable:
+    """A folder of embedded photos."""
+
+    folder: Path
+
+    @property
+    def photos(self) -> pa.Table:
+        """The photo table, in the order of the embeddings."""
+        return pq.read_table(self.folder / "photos.parquet")
+
+    @property
+    def embeddings(self) -> npt.NDArray[np.float16]:
+        """(N, D) unit vectors, mapped from disk."""
+        mapped: npt.NDArray[np.float16] = np.load(self.folder / "embeddings.npy", mmap_mode="r")
+        return mapped
+
+    @property
+    def problems(self) -> list[str]:
+        """A line for each photo that could not be read."""
+        return (self.folder / "problems.txt").read_text(encoding="utf-8").splitlines()
+
+
+def embed_table(
+    table: pa.Table,
+    folder: Path,
+    encoder: EncoderSpec,
+    encoder_folder: Path | None,
+    out: Path,
+    *,
+    ray: str | None = None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> EmbeddedTable:
+    """Embed every photo of a table; what was embedded by an earlier call is not repeated.
+
+    Args:
+        table: photo table.
+        folder: what its file names are relative to.
+        encoder: which network.
+        encoder_folder: the bundle's folder, for an encoder whose weights travel in it.
+        out: the folder to write.
+        ray: address of a Ray cluster whose machines see the same `folder` and `out`; "local" for
+            one on this machine; without it the photos are embedded in this process.
+        progress: called with how many more photos are done.
+
+    Raises:
+        ManifestError: no photo of the table can be read.
+        BundleError: the encoder cannot be loaded.
+    """
+    work = PartEmbedder(encoder, encoder_folder, folder, out / "parts")
+    parts = list(_parts(table, folder, encoder.fingerprint))
+    made_from = hashlib.sha256("".join(part["key"] for part in parts).encode()).hexdigest()
+    if _finished(out, made_from):
+        progress(len(table))
+        return EmbeddedTable(out)
+    (out / "parts").mkdir(parents=True, exist_ok=True)
+    waiting = [part for part in parts if not (out / "parts" / f"{part['key']}.npz").is_file()]
+    progress(len(table) - sum(len(part["photo_id"]) for part in waiting))
+    for done in _on_ray(work, waiting, ray) if ray else map(work, waiting):
+        progress(done["photos"])
+    _assemble(table, parts, out, made_from)
+    return EmbeddedTable(out)
+
+
+class PartEmbedder:
+    """Embeds one part and writes it; the same on this machine and on each of a cluster."""
+
+    def __init__(
+        self, encoder: EncoderSpec, encoder_folder: Path | None, folder: Path, out: Path
+    ) -> None:
+        """Nothing is loaded before the first part."""
+        self._spec, self._encoder_folder = encoder, encoder_folder
+        self._folder, self._out = folder, out
+        self._encoder: ImageEncoder | None = None
+
+    def __call__(self, part: dict[str, Any]) -> dict[str, Any]:
+        """Write KEY.npz: embeddings of the readable photos, their rows, and what failed."""
+        if self._encoder is None:
+            self._encoder = build_encoder(self._spec, self._encoder_folder)
+        table = pa.table({name: part[name] for name in _READ}, schema=_PART_SCHEMA)
+        load = partial(load_photo, table, self._folder)
+        vectors, rows, problems = [], [], []
+        for encoded in encode(self._encoder, range(len(table)), load=load):
+            vectors.append(encoded.embeddings.astype(np.float16))
+            rows += [isinstance(item, Photo) for item in encoded.photos]
+            problems += [str(item) for item in encoded.photos if isinstance(item, PhotoError)]
+        target = self._out / f"{part['key']}.npz"
+        partial_file = self._out / f".{part['key']}.{os.getpid()}.part"
+        with partial_file.open("wb") as file:
+            np.savez(
+                file,
+                embedding=np.concatenate(vectors),
+                row=np.flatnonzero(rows),
+                problems=np.frombuffer("\n".join(problems).encode(), np.uint8),
+            )
+        partial_file.replace(target)
+        return {"key": part["key"], "photos": len(table)}
+
+
+_PART_SCHEMA = pa.schema({
+    "photo_id": pa.string(), "file": pa.string(), "offset": pa.int64(), "size": pa.int64()
+})  # fmt: skip
+
+
+def _parts(table: pa.Table, folder: Path, fingerprint: str) -> Iterator[dict[str, Any]]:
+    """Plain values of each part, with a key of what its result depends on."""
+    stamp = {name: _stamp(folder / name) for name in table["file"].unique().to_pylist()}
+    for start in range(0, len(table), PART):
+        rows = table.slice(start, PART).select(_READ)
+        values = {name: rows[name].to_pylist() for name in _READ}
+        stamps = sorted({stamp[name] for name in values["file"]})
+        text = json.dumps([fingerprint, values, stamps])
+        yield {"key": hashlib.sha256(text.encode()).hexdigest()[:32], **values}
+
+
+def _stamp(path: Path) -> tuple[str, int, int]:
+    """What changes when a file does."""
+    try:
+        found = path.stat()
+    except OSError:
+        return path.name, -1, -1
+    return path.name, found.st_size, found.st_mtime_ns
+
+
+def _on_ray(
+    work: PartEmbedder, parts: list[dict[str, Any]], address: str
+) -> Iterator[dict[str, Any]]:
+    """The same on every machine of a cluster; parts of a machine that is lost are done again."""
+    import ray
+
+    ray.init(None if address == "local" else address, ignore_reinit_error=True)
+    gpus = 1 if ray.cluster_resources().get("GPU") else 0
+    workers = max(1, int(ray.cluster_resources().get("GPU" if gpus else "CPU", 1)))
+    dataset = ray.data.from_items([{"part": json.dumps(part)} for part in parts])
+    dataset = dataset.repartition(max(1, len(parts)))
+    done = dataset.map(
+        _OnRay,
+        fn_constructor_args=(work,),
+        concurrency=(1, min(workers, max(1, len(parts)))),
+        num_gpus=gpus,
+    )
+    yield from done.iter_rows()
+
+
+class _OnRay:
+    """An actor of Ray that holds the encoder."""
+
+    def __init__(self, work: PartEmbedder) -> None:
+        self._work = work
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        return self._work(json.loads(row["part"]))
+
+
+def _finished(out: Path, made_from: str) -> bool:
+    try:
+        state = json.loads((out / "done.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return bool(state.get("made_from") == made_from)
+
+
+def _assemble(table: pa.Table, parts: list[dict[str, Any]], out: Path, made_from: str) -> None:
+    """One file of all parts; done.json last."""
+    (out / "done.json").unlink(missing_ok=True)
+    loaded = [np.load(out / "parts" / f"{part['key']}.npz") for part in parts]
+    kept = [part["row"] + number * PART for number, part in enumerate(loaded)]
+    rows = np.concatenate(kept) if kept else np.empty(0, np.int64)
+    problems = [bytes(part["problems"]).decode() for part in loaded]
+    lines = [line for text in problems for line in text.splitlines()]
+    if not len(rows):
+        reason = f": {lines[0]}" if lines else ""
+        raise ManifestError(f"none of {len(table)} photos can be read{reason}")
+    dim = loaded[0]["embedding"].shape[1]
+    target = out / f".embeddings.{os.getpid()}.part"
+    whole = np.lib.format.open_memmap(target, "w+", np.float16, (len(rows), dim))
+    start = 0
+    for part in loaded:
+        block = part["embedding"]
+        whole[start : start + len(block)] = block
+        start += len(block)
+    whole.flush()
+    target.replace(out / "embeddings.npy")
+    pq.write_table(table.take(rows), out / "photos.parquet", compression="zstd")
+    (out / "problems.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    (out / "done.json").write_text(json.dumps({"made_from": made_from}), encoding="utf-8")
+    shutil.rmtree(out / "parts")

@@ -1,0 +1,1 @@
+"""The training loop, checkpoints, parallel processes and progress reports."""

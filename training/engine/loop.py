@@ -1,0 +1,209 @@
+"""The one training loop."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from training.data.loading import Batch
+from training.engine import checkpoint
+from training.engine.checkpoint import Trained
+from training.engine.parallel import Processes, whole
+
+Schedule = Literal["linear", "cosine"]
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """How the weights are changed."""
+
+    steps: int
+    """Steps of the whole run."""
+    learning_rate: float = 1e-6
+    """At its highest."""
+    warmup: float = 0.2
+    """Share of the steps in which the rate rises from 0."""
+    schedule: Schedule = "linear"
+    """How it falls to 0 after that."""
+    clip_norm: float = 1.0
+    """Longer gradients are shortened to this."""
+    accumulate: int = 1
+    """Micro-batches of a step. All of them are compared with each other: the loss and its gradients
+    are those of the whole batch (Gao et al. 2021, gradient caching)."""
+    bf16: bool = False
+    """Compute in bfloat16; weights and moments stay float32."""
+    average: float | None = None
+    """Decay of a moving average of the weights, which then is what the run results in."""
+    seed: int = 0
+    save_every: int = 500
+    """Steps between checkpoints."""
+    measure_every: int = 500
+    """Steps between measurements on held-out photos."""
+
+    def rate(self, step: int) -> float:
+        """Learning rate of a step, counted from 0."""
+        rising = max(1, round(self.warmup * self.steps))
+        if step < rising:
+            return self.learning_rate * (step + 1) / rising
+        left = (self.steps - step) / max(1, self.steps - rising)
+        if self.schedule == "cosine":
+            left = (1.0 - math.cos(math.pi * left)) / 2.0
+        return self.learning_rate * left
+
+
+class Measure(Protocol):
+    """What is measured on held-out photos now and then."""
+
+    def __call__(self, model: nn.Module) -> dict[str, float]:
+        """Values by name; all processes call it together."""
+        ...
+
+
+class Objective(Protocol):
+    """What is to become small."""
+
+    def __call__(self, micro: list[Batch], step: int) -> Tensor:
+        """Leave the gradients of a step's micro-batches in the parameters; returns the loss."""
+        ...
+
+
+def fit(
+    trained: Trained,
+    batches: Iterator[Batch],
+    objective: Objective,
+    config: LoopConfig,
+    run: Run,
+    start: int = 0,
+) -> None:
+    """Train from step `start` to the last one.
+
+    Args:
+        trained: model, optimiser and average.
+        batches: micro-batches of this process, from the first one of step `start` on.
+        objective: computes losses and gradients.
+        config: see there.
+        run: where checkpoints and measurements go.
+        start: number of steps taken before.
+    """
+    model, optimiser = trained.model, trained.optimiser
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    for step in range(start, config.steps):
+        began = time.perf_counter()
+        micro = [next(batches).to(run.processes.device) for _ in range(config.accumulate)]
+        for group in optimiser.param_groups:
+            group["lr"] = config.rate(step)
+        optimiser.zero_grad()
+        value = objective(micro, step)
+        norm = whole(nn.utils.clip_grad_norm_(parameters, config.clip_norm))
+        optimiser.step()
+        _keep_scale_sane(model)
+        if trained.average is not None and config.average is not None:
+            torch._foreach_lerp_(
+                trained.average, [p.detach() for p in parameters], 1.0 - config.average
+            )
+        run.note_step(step + 1, value, norm, config.rate(step), micro, began)
+        if (step + 1) % config.measure_every == 0 or step + 1 == config.steps:
+            run.note_measurement(step + 1, model)
+        if (step + 1) % config.save_every == 0 or step + 1 == config.steps:
+            run.save(step + 1, trained)
+
+
+def _keep_scale_sane(model: nn.Module) -> None:
+    """Similarities are multiplied by 100 at most, as in CLIP."""
+    for name, parameter in model.named_parameters():
+        if name.endswith("logit_scale"):
+            with torch.no_grad():
+                parameter.clamp_(0.0, math.log(100.0))
+
+
+@dataclass(eq=False)
+class Run:
+    """A run's folder: checkpoints, losses.jsonl, left_out.jsonl, events of tensorboard."""
+
+    folder: Path
+    processes: Processes
+    settings: dict[str, Any]
+    measure: Measure
+    start: int = 0
+    """Steps taken before; what an earlier process noted of later ones is forgotten."""
+
+    def __post_init__(self) -> None:
+        self._events = None
+        if self.processes.first:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for file in self.folder.glob("*.jsonl"):
+                _keep_until(file, self.start)
+            self._events = SummaryWriter(str(self.folder / "events"), purge_step=self.start + 1)
+        self.processes.wait()
+
+    def note_step(
+        self, step: int, loss: Tensor, norm: Tensor, rate: float, micro: list[Batch], began: float
+    ) -> None:
+        """Write down what a step did."""
+        mean = self.processes.total(loss.clone()).item() / self.processes.count
+        self._left_out(step, micro)
+        seconds = time.perf_counter() - began
+        photos = sum(len(batch) for batch in micro) * self.processes.count
+        self._note(
+            "losses",
+            step,
+            {
+                "loss": mean,
+                "gradient_norm": norm.item(),
+                "learning_rate": rate,
+                "photos_per_s": photos / seconds,
+            },
+        )
+
+    def note_measurement(self, step: int, model: nn.Module) -> None:
+        """Measure on held-out photos, and write that down."""
+        self._note("measurements", step, self.measure(model))
+
+    def save(self, step: int, trained: Trained) -> None:
+        """Write a checkpoint."""
+        checkpoint.save(self.folder / "checkpoints", step, trained, self.settings, self.processes)
+
+    def _note(self, name: str, step: int, values: dict[str, float]) -> None:
+        if self._events is None:
+            return
+        with (self.folder / f"{name}.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": step, **values}) + "\n")
+        for key, value in values.items():
+            self._events.add_scalar(key, value, step)
+
+    def _left_out(self, step: int, micro: list[Batch]) -> None:
+        lines = [line for batch in micro for line in batch.left_out]
+        if lines:
+            rank = self.processes.rank
+            with (self.folder / f"left_out.{rank}.jsonl").open("a", encoding="utf-8") as file:
+                file.writelines(
+                    json.dumps({"step": step, "reason": line}, ensure_ascii=False) + "\n"
+                    for line in lines
+                )
+
+
+def _keep_until(file: Path, step: int) -> None:
+    """Drop the lines of later steps, and one that was cut short."""
+    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
+    partial = file.with_suffix(".part")
+    partial.write_text("".join(kept), encoding="utf-8")
+    partial.replace(file)
+
+
+def as_settings(*configs: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Plain values of some config dataclasses, for state.json."""
+    merged: dict[str, Any] = {}
+    for config in configs:
+        merged |= json.loads(json.dumps(asdict(config), default=str))
+    return merged

@@ -1,0 +1,1 @@
+"""Experiments: PIGEON's ablation on the synthetic planet."""

@@ -1,0 +1,239 @@
+"""PIGEON's ablation (section 6.2) on the synthetic planet: what each step is worth.
+
+Every row lacks one step more than the row above it. Towers are trained from scratch, and only where
+a row needs another one; everything behind them works on cached embeddings.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from geocells.columns import read_parquet
+from geoloc.metrics import score
+from training.config import TINY_TOWERS, FinetuneConfig, HeadConfig, PretrainConfig
+from training.data.enrich import enrich
+from training.data.manifest import ManifestError
+from training.data.table import latlon_of, strings_of
+from training.embed.table import EmbeddedTable, embed_table
+from training.embed.views import location_numbers, mean_views
+from training.experiments.ablation_steps import Row, answer, draw_cells
+from training.heads.fit import Examples
+from training.heads.targets import attributes_of
+from training.pretrain.finetune import finetune
+from training.pretrain.pretraining import pretrain
+from training.synthetic.planet import write_planet
+
+ROWS = (
+    Row("PIGEON", False, True, True, True, True, True, True),
+    Row("- frozen last block", True, True, True, True, True, True, True),
+    Row("- refinement", True, False, True, True, True, True, True),
+    Row("- contrastive pretraining", True, False, False, True, True, True, True),
+    Row("- semantic geocells", True, False, False, False, True, True, True),
+    Row("- multi-task heads", True, False, False, False, False, True, True),
+    Row("- tuning of the last block", False, False, False, False, False, True, True),
+    Row("- panorama of four", False, False, False, False, False, False, True),
+    Row("- haversine smoothing", False, False, False, False, False, False, False),
+)
+
+
+EMBEDDED_ROWS = (
+    Row("PIGEON", False, True, True, True, True, True, True),
+    Row("- refinement", False, False, True, True, True, True, True),
+    Row("- semantic geocells", False, False, True, False, True, True, True),
+    Row("- multi-task heads", False, False, True, False, False, True, True),
+    Row("- panorama of four", False, False, True, False, False, False, True),
+    Row("- haversine smoothing", False, False, True, False, False, False, False),
+)
+"""Those that need no tower."""
+
+
+@dataclass(frozen=True)
+class AblationConfig:
+    """How large the experiment is."""
+
+    places: int = 1600
+    test: float = 0.4
+    """Share that is measured on: large, for narrow intervals."""
+    size: int = 64
+    seeds: tuple[int, ...] = (0, 1, 2)
+    base_epochs: int = 4
+    place_epochs: int = 8
+    tune_epochs: int = 3
+    head_epochs: int = 40
+    tau_km: float = 300.0
+    """Of the smoothing: the cells of some thousand places are larger than those of 100,000."""
+    photos_per_cell: int = 16
+    simulated_per_cell: int = 60
+    """Of the embeddings that are given: PIGEON's, as there are as many as PIGEON had."""
+
+
+QUICK = AblationConfig(
+    places=160, size=48, seeds=(0,), base_epochs=1, place_epochs=1, tune_epochs=1, head_epochs=10
+)
+
+
+def run(
+    work: Path, config: AblationConfig, progress: Callable[[str], None] = lambda line: None
+) -> dict[str, Any]:
+    """All rows for all seeds; what an earlier call has finished is not repeated.
+
+    Args:
+        work: folder of planets, towers, embeddings and results.
+        config: see there.
+        progress: told what begins.
+
+    Returns:
+        By row a list, seed by seed, of metrics; see `geoloc.metrics.Accuracy`.
+    """
+    results: dict[str, Any] = {row.name: [] for row in ROWS}
+    for seed in config.seeds:
+        world = _World(work / f"seed{seed}", config, seed, progress)
+        for row in ROWS:
+            results[row.name].append(world.measure(row))
+    return results
+
+
+def run_embedded(
+    folder: Path, config: AblationConfig, progress: Callable[[str], None] = lambda line: None
+) -> dict[str, Any]:
+    """The rows that need no tower, on embeddings that are given.
+
+    Args:
+        folder: train.npy and test.npy, (N, views, D), with train.parquet and test.parquet (lat,
+            lon); a tenth of the training places says when to stop.
+        config: see there.
+        progress: told what begins.
+
+    Raises:
+        ManifestError: a file is missing.
+    """
+    places, vectors = {}, {}
+    for name in ("train", "test"):
+        if not (folder / f"{name}.npy").is_file():
+            raise ManifestError(f"{folder / name}.npy: missing; it needs (N, views, D) embeddings")
+        places[name] = enrich(pq.read_table(folder / f"{name}.parquet"))
+        vectors[name] = np.load(folder / f"{name}.npy", mmap_mode="r")
+    count = len(places["train"])
+    results: dict[str, Any] = {row.name: [] for row in EMBEDDED_ROWS}
+    for seed in config.seeds:
+        held_out = np.random.default_rng(seed).random(count) < 0.1
+        rows = {"train": np.flatnonzero(~held_out), "val": np.flatnonzero(held_out)}
+        latlon = latlon_of(places["train"])[rows["train"]]
+        cells = {s: draw_cells(latlon, s, config.simulated_per_cell) for s in (True, False)}
+        for row in EMBEDDED_ROWS:
+            progress(f"seed {seed}: {row.name}")
+            parts = [
+                _given(places["train"], vectors["train"], rows[name], row.panorama)
+                for name in ("train", "val")
+            ]
+            asked = np.arange(len(places["test"]))
+            test = _given(places["test"], vectors["test"], asked, row.panorama)
+            found = answer(row, cells[row.semantic], _head_config(row, config, seed), *parts, test)
+            results[row.name].append(asdict(score(found, test.latlon)))
+    return results
+
+
+def _given(places: pa.Table, vectors: np.ndarray, rows: np.ndarray, panorama: bool) -> Examples:
+    """Means of the views of places, or their first views."""
+    some = vectors[rows]
+    chosen = some.mean(axis=1) if panorama else some[:, 0]
+    table = places.take(pa.array(rows))
+    weights = np.ones(len(rows), np.float32)
+    return Examples(chosen, latlon_of(table), weights, attributes_of(table))
+
+
+def _head_config(row: Row, config: AblationConfig, seed: int) -> HeadConfig:
+    return HeadConfig(
+        tau_km=config.tau_km if row.smooth else 0.0, features=256, weight_decay=0.1,
+        attributes=row.multitask, epochs=config.head_epochs, patience=10, batch=256, seed=seed,
+    )  # fmt: skip
+
+
+class _World:
+    """One seed: a planet, towers and their embeddings, each made once."""
+
+    def __init__(
+        self, work: Path, config: AblationConfig, seed: int, progress: Callable[[str], None]
+    ) -> None:
+        self._work, self._config, self._seed, self._progress = work, config, seed, progress
+        self._note = json.dumps([asdict(config), seed])
+        self._photos = write_planet(
+            work / "planet", config.places, 4, config.size, seed, config.test
+        )
+        self._table = read_parquet(self._photos)
+        train = self._table.filter(pa.array(strings_of(self._table, "split") == "train"))
+        latlon = latlon_of(train)
+        self._cells = {
+            semantic: draw_cells(latlon, semantic, config.photos_per_cell)
+            for semantic in (True, False)
+        }
+
+    def measure(self, row: Row) -> dict[str, Any]:
+        """Train what the row needs and answer the test photos."""
+        cached = self._work / "rows" / f"{ROWS.index(row)}.json"
+        if cached.is_file():
+            stored = json.loads(cached.read_text(encoding="utf-8"))
+            if stored["of"] == self._note:
+                return dict(stored["result"])
+        self._progress(f"seed {self._seed}: {row.name}")
+        embedded = self._embed(self._tower(row))
+        parts = [_examples(embedded, split, row.panorama) for split in ("train", "val", "test")]
+        found = answer(row, self._cells[row.semantic], self._heads(row), *parts)
+        result = asdict(score(found, parts[2].latlon))
+        cached.parent.mkdir(exist_ok=True)
+        cached.write_text(json.dumps({"of": self._note, "result": result}), encoding="utf-8")
+        return result
+
+    def _tower(self, row: Row) -> Path:
+        config = self._config
+        model = self._pretrain("base", str(TINY_TOWERS), "scene", config.base_epochs)
+        if row.pretrained:
+            model = self._pretrain("places", str(model), "pigeon", config.place_epochs)
+        if not row.tune:
+            return model
+        steps = "".join("01"[step] for step in (row.pretrained, row.semantic, row.multitask))
+        return finetune(
+            self._table, self._photos.parent, model, self._cells[row.semantic],
+            self._work / f"tuned{steps}", self._heads(row),
+            FinetuneConfig(epochs=config.tune_epochs, batch=128, learning_rate=3e-4, workers=0,
+                           seed=self._seed, save_every=10**6),
+        )  # fmt: skip
+
+    def _pretrain(self, name: str, model: str, style: str, epochs: int) -> Path:
+        config = PretrainConfig(
+            model=model, pretrained="", style=style, epochs=epochs, batch=128, accumulate=1,
+            learning_rate=1e-3, warmup=0.1, schedule="cosine", workers=0, seed=self._seed,
+            measure_every=10**6, save_every=200,
+        )  # fmt: skip
+        return pretrain(self._table, self._photos.parent, self._work / name, config)
+
+    def _embed(self, model: Path) -> EmbeddedTable:
+        from geoloc.encoders.registry import describe
+
+        spec = describe(f"open_clip_tokens:local-dir:{model}")
+        return embed_table(
+            self._table, self._photos.parent, spec, None, model.with_name("embeddings")
+        )
+
+    def _heads(self, row: Row) -> HeadConfig:
+        return _head_config(row, self._config, self._seed)
+
+
+def _examples(embedded: EmbeddedTable, split: str, panorama: bool) -> Examples:
+    photos = embedded.photos
+    rows = np.flatnonzero(strings_of(photos, "split") == split)
+    chosen, vectors = photos.take(pa.array(rows)), embedded.embeddings[rows]
+    first = np.arange(len(rows))
+    if panorama:
+        vectors, first = mean_views(vectors, location_numbers(chosen))
+    latlon = latlon_of(chosen)[first]
+    weights = np.ones(len(first), np.float32)
+    return Examples(vectors, latlon, weights, attributes_of(chosen).take(first))

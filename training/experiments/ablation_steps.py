@@ -1,0 +1,57 @@
+"""What a row of the ablation does behind the embeddings: cells, heads, refinement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from geocells.partition.alternatives import rectangles
+from geocells.partition.build import build_cells
+from geocells.partition.config import CellConfig
+from geocells.table import CellTable
+from geoloc.retrieval.pigeon import PRESETS, refine
+from geoloc.types import Float64Array
+from training.config import HeadConfig
+from training.gallery.cluster import build_gallery
+from training.heads.fit import Examples, density_prior, fit_heads
+from training.recipes.assemble import manifest_of
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table: which steps it has."""
+
+    name: str
+    tune: bool
+    """Tune the last block with the heads; PIGEON itself keeps the pretrained one frozen."""
+    refine: bool = False
+    pretrained: bool = False
+    """On captions of places; otherwise only on what everyone can see: climate, month, direction."""
+    semantic: bool = False
+    multitask: bool = False
+    panorama: bool = False
+    smooth: bool = False
+
+
+def draw_cells(latlon: Float64Array, semantic: bool, photos_per_cell: int) -> CellTable:
+    """Semantic geocells, or PIGEON's naive rectangles, of training photos (N, 2)."""
+    config = CellConfig.of_size(photos_per_cell)
+    places = np.unique(latlon, axis=0)
+    return build_cells(places, config) if semantic else rectangles(places, config)
+
+
+def answer(
+    row: Row, cells: CellTable, config: HeadConfig, train: Examples, val: Examples, test: Examples
+) -> Float64Array:
+    """Train the heads of a row and answer the test photos, (N, 2) degrees."""
+    heads, _ = fit_heads(train, cells, density_prior(cells.count), config, val)
+    features = heads.features(np.asarray(test.embeddings, np.float32))
+    belief = heads.classify(features)
+    if not row.refine:
+        return np.asarray(cells.centroids[belief.argmax(axis=1)])
+    known = manifest_of(pa.table({"lat": train.latlon[:, 0], "lon": train.latlon[:, 1]}))
+    theirs = heads.features(np.asarray(train.embeddings, np.float32))
+    gallery = build_gallery(known, theirs, cells)
+    return refine(PRESETS["pigeon"], belief, features, gallery, cells)

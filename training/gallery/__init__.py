@@ -1,0 +1,1 @@
+"""Location clusters and their prototypes."""

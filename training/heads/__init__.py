@@ -1,0 +1,1 @@
+"""Heads on frozen embeddings: geocell classifier, attributes, retrieval features."""

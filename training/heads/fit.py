@@ -1,0 +1,243 @@
+"""The heads on frozen embeddings: projection for retrieval, geocell classifier, attributes."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from geocells.sphere import unit_vectors
+from geocells.table import CellTable
+from geoloc.belief.attribute_heads import AttributeHeads
+from geoloc.belief.heads import Heads
+from geoloc.encoders.base import normalise
+from geoloc.types import Float32Array, Float64Array, IndexArray, Int64Array
+from training.config import HeadConfig
+from training.heads.losses import smoothed_labels
+from training.heads.modules import GeoHeads, Targets
+from training.heads.targets import Attributes
+
+Embeddings = npt.NDArray[np.floating]
+"""(N, D), float32 or float16, perhaps mapped from disk."""
+
+_ROWS_AT_ONCE = 65_536
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """N photos, or means of the views of a place, to learn from."""
+
+    embeddings: Embeddings
+    latlon: Float64Array
+    """(N, 2) degrees."""
+    weights: Float32Array
+    """(N,), mean 1."""
+    attributes: Attributes | None = None
+
+    def __len__(self) -> int:
+        return len(self.latlon)
+
+
+def fit_heads(
+    examples: Examples,
+    cells: CellTable,
+    prior: Float32Array,
+    config: HeadConfig | None = None,
+    held_out: Examples | None = None,
+) -> tuple[Heads, AttributeHeads | None]:
+    """Fit all heads.
+
+    Args:
+        examples: training photos.
+        cells: C geocells.
+        prior: (C,) belief before a photo is seen.
+        config: see there.
+        held_out: other photos, whose top-1 accuracy says when to stop.
+
+    Returns:
+        The heads, and those of the attributes if the config wants them.
+    """
+    wanted = config or HeadConfig()
+    mean, projection = _principal_components(examples, wanted)
+    active, cell = np.unique(cells.locate(examples.latlon), return_inverse=True)
+    features = _features(examples, mean, projection)
+    fit = _Fit(examples, features, cell, cells.take(active), wanted)
+    if held_out is None:
+        fit.run()
+    else:
+        theirs = cells.locate(held_out.latlon)
+        known = np.where(np.isin(theirs, active), np.searchsorted(active, theirs), -1)
+        fit.run(_features(held_out, mean, projection), torch.from_numpy(known))
+    weight, bias = (tensor.detach().cpu().numpy() for tensor in fit.model.cells.folded())
+    weight = np.ascontiguousarray(weight.T * wanted.logit_scale, np.float32)
+    heads = Heads(mean, projection, weight, bias.copy(), active.astype(np.int32), prior)
+    return heads, fit.attribute_heads()
+
+
+def density_prior(count: Int64Array) -> Float32Array:
+    """Belief (C,) from the number of photos known in each cell, none of them impossible."""
+    share = (count + 0.1) / (count + 0.1).sum()
+    return np.asarray(share, np.float32)
+
+
+class _Fit:
+    """One training run; the features of all photos are in memory, in half precision."""
+
+    def __init__(
+        self,
+        examples: Examples,
+        features: Tensor,
+        cell: IndexArray,
+        cells: CellTable,
+        config: HeadConfig,
+    ) -> None:
+        """Prepare to train on features (N, K) of photos in cells (N,) of a table of just these."""
+        self._config = config
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._features = _near(features, self._device)
+        self._places = torch.from_numpy(unit_vectors(examples.latlon)).to(self._device)
+        self._centroids = torch.from_numpy(unit_vectors(cells.centroids)).to(self._device)
+        self._cell = torch.from_numpy(cell).to(self._device)
+        self._weights = torch.from_numpy(examples.weights).to(self._device)
+        hierarchy = cells.hierarchy if config.hierarchical else None
+        attributes = config.attributes and examples.attributes is not None
+        width = features.shape[1]
+        self.model = GeoHeads(width, len(cells), hierarchy, attributes=attributes).to(self._device)
+        if attributes:
+            assert examples.attributes is not None
+            known = examples.attributes
+            self._mean, self._deviation = known.scales()
+            standard = (known.numbers - self._mean) / self._deviation
+            columns = (standard, known.climate, known.month)
+            self._attributes = [torch.from_numpy(column).to(self._device) for column in columns]
+
+    def run(self, checked: Tensor | None = None, cell: Tensor | None = None) -> None:
+        """Train to the end, or until held-out photos are answered no better.
+
+        Args:
+            checked: (M, K) features of held-out photos.
+            cell: (M,) their cells, -1 for one without a training photo.
+        """
+        config = self._config
+        steps = config.epochs * -(-len(self._cell) // config.batch)
+        optimiser = torch.optim.AdamW(
+            self.model.parameters(),
+            config.learning_rate,
+            weight_decay=config.weight_decay,
+            fused=True,
+        )
+        schedule: torch.optim.lr_scheduler.LRScheduler | None = None
+        if config.schedule == "one-cycle":
+            schedule = torch.optim.lr_scheduler.OneCycleLR(
+                optimiser, config.learning_rate, total_steps=steps + 1
+            )
+        best, best_epoch, kept = -1.0, 0, None
+        for epoch in range(config.epochs):
+            for rows in self._batches(epoch):
+                optimiser.zero_grad()
+                self._loss(rows).backward()
+                optimiser.step()
+                if schedule is not None:
+                    schedule.step()
+            if checked is None or cell is None or config.patience is None:
+                continue
+            accuracy = self._accuracy(checked, cell)
+            if accuracy > best:
+                best, best_epoch = accuracy, epoch
+                kept = copy.deepcopy(self.model.state_dict())
+            elif epoch - best_epoch >= config.patience:
+                break
+        if kept is not None:
+            self.model.load_state_dict(kept)
+
+    def attribute_heads(self) -> AttributeHeads | None:
+        """What was learned of attributes, for the runtime."""
+        if not self.model.attributes:
+            return None
+        parts: dict[str, Float32Array] = {}
+        for name, key in (("numbers", "number"), ("climate", "climate"), ("month", "month")):
+            head = self.model.attributes[name]
+            weight, bias = head.weight.detach().cpu().numpy(), head.bias.detach().cpu().numpy()
+            parts[f"{key}_weight"] = np.ascontiguousarray(weight.T * self._config.logit_scale)
+            parts[f"{key}_bias"] = bias.copy()
+        return AttributeHeads(self._mean, self._deviation, **parts)
+
+    def _batches(self, epoch: int) -> Iterator[Tensor]:
+        generator = torch.Generator().manual_seed(self._config.seed * 10_000 + epoch)
+        order = torch.randperm(len(self._cell), generator=generator)
+        yield from order.to(self._device).split(self._config.batch)
+
+    def _loss(self, rows: Tensor) -> Tensor:
+        config = self._config
+        targets = Targets(
+            self._labels(rows),
+            self._weights[rows],
+            *([part[rows] for part in self._attributes] if self.model.attributes else []),
+        )
+        with torch.autocast("cuda", torch.bfloat16, enabled=self._device.type == "cuda"):
+            return self.model.loss(self._scaled(rows), targets, normalise=config.normalise)
+
+    def _labels(self, rows: Tensor) -> Tensor:
+        config, cell = self._config, self._cell[rows]
+        if config.tau_km == 0.0:
+            shape = len(rows), len(self._centroids)
+            return torch.zeros(shape, device=self._device).scatter_(1, cell[:, None], 1.0)
+        return smoothed_labels(
+            self._places[rows], self._centroids, config.tau_km, config.reference, cell
+        )
+
+    def _scaled(self, rows: Tensor) -> Tensor:
+        there = rows.to(self._features.device)
+        return self._features[there].to(self._device).float() * self._config.logit_scale
+
+    @torch.inference_mode()
+    def _accuracy(self, features: Tensor, cell: Tensor) -> float:
+        """Share of held-out photos whose most probable cell is theirs."""
+        right = 0
+        for start in range(0, len(cell), 4096):
+            block = features[start : start + 4096].to(self._device).float()
+            found = self.model.cells(block * self._config.logit_scale).argmax(dim=1).cpu()
+            right += int((found == cell[start : start + 4096]).sum())
+        return right / max(1, len(cell))
+
+
+def _near(features: Tensor, device: torch.device) -> Tensor:
+    """The features on the GPU if they fit in half of its free memory."""
+    if device.type == "cuda" and 2 * features.nbytes < torch.cuda.mem_get_info(device)[0]:
+        return features.to(device)
+    return features
+
+
+def _features(examples: Examples, mean: Float32Array, projection: Float32Array) -> Tensor:
+    """(N, K) float16 features of all photos; see `geoloc.belief.heads.Heads.features`."""
+    features = torch.empty(len(examples), projection.shape[1], dtype=torch.float16)
+    for start in range(0, len(examples), _ROWS_AT_ONCE):
+        block = examples.embeddings[start : start + _ROWS_AT_ONCE].astype(np.float32)
+        features[start : start + _ROWS_AT_ONCE] = torch.from_numpy(
+            normalise((block - mean) @ projection)
+        )
+    return features
+
+
+def _principal_components(
+    examples: Examples, config: HeadConfig
+) -> tuple[Float32Array, Float32Array]:
+    """Weighted mean (D,) and partly whitened components (D, K)."""
+    dim = examples.embeddings.shape[1]
+    total, moment = np.zeros(dim), np.zeros((dim, dim))
+    share = examples.weights / examples.weights.sum(dtype=np.float64)
+    for start in range(0, len(examples), _ROWS_AT_ONCE):
+        block = examples.embeddings[start : start + _ROWS_AT_ONCE].astype(np.float64)
+        weighted = block * share[start : start + _ROWS_AT_ONCE, None]
+        total += weighted.sum(axis=0)
+        moment += block.T @ weighted
+    variance, vectors = np.linalg.eigh(moment - np.outer(total, total))
+    variance, vectors = variance[::-1], vectors[:, ::-1]  # largest first
+    keep = np.flatnonzero(variance > variance[0] * 1e-6)[: config.features]
+    projection = vectors[:, keep] / variance[keep] ** config.whitening
+    return total.astype(np.float32), projection.astype(np.float32)

@@ -1,0 +1,125 @@
+"""CLIP models of open_clip: built for training, and written in open_clip's own format."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from geoloc.encoders.base import Preprocessing
+from geoloc.errors import BundleError
+from training.data.loading import Tokenizer
+
+CONFIG = "open_clip_config.json"
+WEIGHTS = "open_clip_model.safetensors"
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """A CLIP model and what it needs."""
+
+    model: nn.Module
+    tokenizer: Tokenizer
+    preprocessing: Preprocessing
+    architecture: dict[str, Any]
+    """open_clip's model_cfg."""
+
+
+def build(model: str, pretrained: str = "") -> Clip:
+    """A CLIP model for training.
+
+    Args:
+        model: architecture of open_clip, a JSON file of its form, or a folder that `write` wrote.
+        pretrained: open_clip's tag, a checkpoint file, or "" for random weights.
+
+    Raises:
+        BundleError: there is no such model, or its weights cannot be loaded.
+    """
+    import open_clip
+
+    from geoloc.encoders.torch import load_open_clip, preprocessing_of
+
+    name = _name(model)
+    built = load_open_clip(name, pretrained, output_dict=True, nonscalar_logit_scale=True)
+    return Clip(
+        built,
+        open_clip.get_tokenizer(name),
+        preprocessing_of(built),
+        configuration(model),
+    )
+
+
+def configuration(model: str) -> dict[str, Any]:
+    """open_clip's model_cfg of a model that `build` takes.
+
+    Raises:
+        BundleError: there is no such model.
+    """
+    import open_clip
+
+    found: dict[str, Any] | None = open_clip.get_model_config(_name(model))
+    if found is None:
+        raise BundleError(f"{model}: no architecture of open_clip; see open_clip.list_models()")
+    return found
+
+
+def _name(model: str) -> str:
+    """What open_clip knows the model by."""
+    import open_clip
+
+    if (Path(model) / CONFIG).is_file():
+        return f"local-dir:{model}"
+    if not model.endswith(".json"):
+        return model
+    try:
+        json.loads(Path(model).read_text(encoding="utf-8"))["vision_cfg"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BundleError(
+            f"{model}: not a description of a model ({type(error).__name__}: {error}); it needs"
+            " embed_dim, vision_cfg and text_cfg as open_clip's model_configs have them"
+        ) from error
+    open_clip.add_model_config(model)
+    return Path(model).stem
+
+
+def write(target: Path, clip: Clip, weights: dict[str, Tensor], run: dict[str, Any]) -> None:
+    """Write what `build` and open_clip's "local-dir:" read; it appears whole or not at all.
+
+    Args:
+        target: the folder.
+        clip: whose architecture and preprocessing to write.
+        weights: state dict, whole and on the CPU.
+        run: how it was made.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    pixels = clip.preprocessing
+    config = {
+        "model_cfg": clip.architecture,
+        "preprocess_cfg": {
+            "size": pixels.size,
+            "mean": pixels.mean,
+            "std": pixels.std,
+            "interpolation": pixels.interpolation,
+        },
+    }
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=".model-", dir=target.parent))
+    try:
+        try:
+            save_file({name: t.contiguous() for name, t in weights.items()}, partial / WEIGHTS)
+        except SafetensorError as error:  # its way to say that the disk is full
+            raise OSError(f"{target}: {error}") from error
+        (partial / CONFIG).write_text(json.dumps(config, indent=1), encoding="utf-8")
+        (partial / "run.json").write_text(json.dumps(run, indent=1), encoding="utf-8")
+        partial.chmod(0o755)
+        os.replace(partial, target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""Recipes: from a photo table to a bundle, stage by stage."""

@@ -1,0 +1,132 @@
+"""How bundles are made: straight lists of stages."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from geoloc.bundle import directory as bundles
+from geoloc.encoders.cache import default_cache
+from training.calibrate.crossval import HeldOut, cross_validate, make_ranker
+from training.data import manifest as photo_table
+from training.data.manifest import Manifest, ManifestError
+from training.data.split import assign_folds
+from training.embed.encoders import load_encoder
+from training.embed.files import embed_files
+from training.recipes.model_card import licences, measure, model_card
+from training.recipes.world_prior import build_earth, read_world
+
+PathLike = str | os.PathLike[str]
+
+
+class Reporter(Protocol):
+    """Who is told how far a recipe has come."""
+
+    def stage(self, name: str, total: int | None = None) -> None:
+        """A stage of `total` steps begins."""
+
+    def advance(self, steps: int = 1) -> None:
+        """Steps of the stage are done."""
+
+    def problem(self, line: str) -> None:
+        """One input is left out, and why."""
+
+
+class Silent:
+    """Reports to nobody."""
+
+    def stage(self, name: str, total: int | None = None) -> None:
+        """See `Reporter`."""
+
+    def advance(self, steps: int = 1) -> None:
+        """See `Reporter`."""
+
+    def problem(self, line: str) -> None:
+        """See `Reporter`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """What `learn` made and found."""
+
+    bundle: Path
+    manifest: Manifest
+    held_out: HeldOut
+    metrics: dict[str, Any]
+
+
+def learn(
+    photos: PathLike,
+    out: PathLike,
+    *,
+    encoder: str = "starter",
+    coordinates: Sequence[PathLike] = (),
+    cache: PathLike | None = None,
+    report: Reporter | None = None,
+) -> Learned:
+    """From geotagged photos to a working bundle.
+
+    Args:
+        photos: a folder of photos with EXIF GPS, or a CSV or Parquet table; see `manifest.read`.
+        out: the bundle's folder; an older bundle there is replaced when the new one is whole.
+        encoder: a bundle (name or path) whose image encoder to use, or the name of a model; see
+            `training.embed.encoders.load_encoder`.
+        coordinates: Parquet tables of photo coordinates of the world, for cells and prior.
+        cache: folder of cached embeddings and encoders; by default the user's cache folder.
+        report: who is told of progress.
+
+    Raises:
+        ManifestError: there are too few usable photos, or a table is unusable.
+        BundleError: the encoder cannot be loaded, or the bundle cannot be written.
+    """
+    tell = report or Silent()
+    target = Path(out)
+    bundles.check_target(target)
+    tell.stage("reading photos")
+    manifest, problems = photo_table.read(photos)
+    store = Path(cache) if cache else default_cache()
+    encoded_by = load_encoder(encoder, store)
+
+    tell.stage("embedding photos", len(manifest))
+    embeddings, kept, unreadable = embed_files(
+        [str(file) for file in manifest.file], encoded_by.network, store, tell.advance
+    )
+    manifest = manifest.take(kept)
+    for line in [*problems, *unreadable]:
+        tell.problem(line)
+    if len(manifest) < 2:
+        raise ManifestError(
+            f"{photos}: {len(manifest)} usable geotagged photos; learn needs at least 2,"
+            " and some hundreds to be of use"
+        )
+    fold = assign_folds(manifest, embeddings)
+
+    tell.stage("building geocells")
+    world, left_out = read_world(coordinates)
+    for line in left_out:
+        tell.problem(line)
+    cells, prior = build_earth(manifest.latlon, world)
+
+    tell.stage("training and calibrating", int(fold.max()) + 3)
+    calibration, held_out = cross_validate(
+        manifest, embeddings, fold, cells, prior, lambda stage: tell.advance()
+    )
+    ranker = make_ranker(manifest, embeddings, cells, prior, calibration)
+    tell.advance()
+
+    tell.stage("writing the bundle")
+    metrics = measure(manifest, held_out)
+    with bundles.writing(target) as folder:
+        shutil.copyfile(encoded_by.file, folder / "encoder.onnx")
+        cells.write(folder / "cells.parquet")
+        ranker.heads.write(folder / "heads.safetensors")
+        ranker.gallery.write(folder)
+        calibration.write(folder / "calibration.json")
+        card = model_card(target.name, manifest, encoded_by.spec, len(cells), metrics)
+        (folder / "MODEL_CARD.md").write_text(card, encoding="utf-8")
+        bundles.seal(folder, target.name, encoded_by.spec, metrics, licences(manifest))
+    return Learned(target, manifest, held_out, metrics)

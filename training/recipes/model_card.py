@@ -1,0 +1,193 @@
+"""What a bundle can do, in numbers and in words: metrics for bundle.json, and the model card."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from geocells.sphere import haversine_km
+from geoloc.answer.calibration import CLAIM_KM, LEVELS
+from geoloc.encoders.base import EncoderSpec
+from geoloc.evaluation.leaks import KNOWN_PLACE_KM
+from geoloc.metrics import Accuracy, coverage, same_country, score
+from geoloc.types import Float64Array, IndexArray, StrArray
+from training.calibrate.crossval import METHODS, HeldOut
+from training.data.manifest import Manifest
+
+ANSWERED_SHARES = (10, 25, 50, 75, 100)
+"""Percentages of photos at which the selective-risk curve is written down."""
+
+ANSWERED = "full, answered"
+"""The rows of photos with any claim but "not sure"."""
+
+
+def measure(manifest: Manifest, held_out: HeldOut) -> dict[str, Any]:
+    """Results by collection, ready for JSON.
+
+    Returns:
+        Per collection (and "all", if there are several): accuracy by method, coverage and median
+        of the radii, how often each claim was made and right, accuracy at unknown places.
+    """
+    names = sorted(set(manifest.collection))
+    parts = {name or "photos": np.flatnonzero(manifest.collection == name) for name in names}
+    if len(parts) > 1:
+        parts["all"] = np.arange(len(manifest))
+    return {name: measure_part(manifest, held_out, rows) for name, rows in parts.items()}
+
+
+def measure_part(manifest: Manifest, held_out: HeldOut, rows: IndexArray) -> dict[str, Any]:
+    """Results of some photos, as one item of what `measure` returns."""
+
+    def accuracy(method: str, chosen: IndexArray) -> Accuracy:
+        answer = held_out.answers[method][chosen]
+        return score(answer, manifest.latlon[chosen], manifest.precision_km[chosen])
+
+    answered = rows[held_out.confidence[rows] != "not sure"]
+    unknown = rows[held_out.nearest_km[rows] >= KNOWN_PLACE_KM]
+    table = {method: asdict(accuracy(method, rows)) for method in METHODS}
+    table[ANSWERED] = asdict(accuracy("full", answered))
+    table["full, places not seen"] = asdict(accuracy("full", unknown))
+    answer, truth = held_out.answers["full"][rows], manifest.latlon[rows]
+    return {
+        "accuracy": table,
+        "coverage": {
+            name: coverage(answer, truth, held_out.radii_km[rows, i])
+            for i, name in enumerate(LEVELS)
+        },
+        "median_radius_km": {
+            name: float(np.median(held_out.radii_km[rows, i])) for i, name in enumerate(LEVELS)
+        },
+        "region_coverage": dict(
+            zip(LEVELS, held_out.in_region[rows].mean(axis=0).tolist(), strict=True)
+        ),
+        "selective_risk": selective_risk(
+            held_out.localisability[rows], haversine_km(answer, truth)
+        ),
+        "claims": _claims(held_out.confidence[rows], answer, truth),
+    }
+
+
+def selective_risk(
+    localisability: npt.NDArray[np.floating], distance_km: Float64Array
+) -> dict[str, float]:
+    """Share of answers more than 200 km off, if only the most localisable photos are answered.
+
+    Args:
+        localisability: (N,).
+        distance_km: (N,) from answer to truth.
+
+    Returns:
+        The share by the percentage of photos that is answered: the selective-risk curve.
+    """
+    order = np.argsort(-localisability, kind="stable")
+    wrong = np.cumsum(distance_km[order] > CLAIM_KM["region"])
+    answered = {f"{share}": max(1, round(len(order) * share / 100)) for share in ANSWERED_SHARES}
+    return {share: float(wrong[count - 1] / count) for share, count in answered.items()}
+
+
+def _claims(
+    confidence: StrArray,
+    answer: Float64Array,
+    truth: Float64Array,
+) -> dict[str, dict[str, float]]:
+    """How many photos each claim was made for, and for which share it was right."""
+    distance = haversine_km(answer, truth)
+    right = {name: distance <= km for name, km in CLAIM_KM.items()}
+    right["country"] = same_country(answer, truth)
+    result = {}
+    for name, truths in right.items():
+        made = confidence == name
+        share = float(truths[made].mean()) if made.any() else float("nan")
+        result[name] = {"photos": int(made.sum()), "right": share}
+    return result
+
+
+def markdown_table(part: dict[str, Any]) -> str:
+    """The accuracy of one collection as a Markdown table."""
+    first = next(iter(part["accuracy"].values()))
+    thresholds = list(first["within"])
+    head = ["answer by", "photos", "median km", *(f"{km} km" for km in thresholds), "country"]
+    lines = [_row(head), _row(["---"] + ["---:"] * (len(head) - 1))]
+    for method, row in part["accuracy"].items():
+        shares = [row["within"][km] for km in thresholds] + [row["country"]]
+        numbers = [_percent(share) for share in shares]
+        lines.append(_row([method, str(row["photos"]), _km(row["median_km"]), *numbers]))
+    return "\n".join(lines)
+
+
+def _row(cells: list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _percent(share: float) -> str:
+    return "–" if np.isnan(share) else f"{100 * share:.1f} %"
+
+
+def _km(value: float) -> str:
+    return "–" if np.isnan(value) else f"{value:,.0f}"
+
+
+LEARNED = (
+    "The results below are of photos whose group the answering model never saw (five-fold"
+    " cross-validation; groups that share near-duplicates are held out together). Cells were"
+    " drawn with all coordinates, pixels and labels of held-out photos were not used. No photo"
+    " counts at a threshold finer than the precision of its own coordinates."
+)
+"""How `learn` measured."""
+
+
+def model_card(
+    name: str,
+    manifest: Manifest,
+    spec: EncoderSpec,
+    n_cells: int,
+    metrics: dict[str, Any],
+    made_by: str = "learn",
+    measured: str = LEARNED,
+) -> str:
+    """MODEL_CARD.md."""
+    lines = [
+        f"# {name}",
+        "",
+        f"Learned from {len(manifest)} photos in {len(set(manifest.group))} groups, over {n_cells}"
+        f" geocells. Encoder: {spec.model} ({spec.kind}), frozen. Made by"
+        f" `geoloc-train {made_by}`.",
+        "",
+        measured,
+    ]
+    for part_name, part in metrics.items():
+        lines += ["", f"## {part_name}", "", markdown_table(part), "", *honesty(part)]
+    return "\n".join(lines) + "\n"
+
+
+def licences(manifest: Manifest) -> dict[str, int]:
+    """Number of photos under each licence; members.parquet names each photo's."""
+    return dict(Counter(str(licence) for licence in manifest.licence if licence))
+
+
+def honesty(part: dict[str, Any]) -> list[str]:
+    """What radii, cells and claims were worth on one collection, as lines of Markdown."""
+
+    def sentence(level: str) -> str:
+        held, radius = part["coverage"][level], part["median_radius_km"][level]
+        return (
+            f"- The {level} % radius (median {_km(radius)} km) held the truth of {_percent(held)},"
+            f" the {level} % credible cells of {_percent(part['region_coverage'][level])}."
+        )
+
+    risk = ", ".join(
+        f"{share} %: {_percent(value)}" for share, value in part["selective_risk"].items()
+    )
+
+    claims = [
+        f"- “Sure of the {name}” was said of {claim['photos']} photos and right for"
+        f" {_percent(claim['right'])}."
+        for name, claim in part["claims"].items()
+        if claim["photos"]
+    ]
+    abstaining = f"- Answers more than 200 km off, if only the most localisable are given: {risk}."
+    return [*map(sentence, LEVELS), abstaining, *claims]

@@ -1,0 +1,141 @@
+"""The recipes `pigeon` and `pigeotto`: from a table of photos to a bundle, stage by stage."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from geocells.columns import read_parquet
+from geocells.partition.build import build_cells
+from geocells.partition.config import CellConfig
+from geocells.table import CellTable
+from training.config import PigeonRecipe, PretrainConfig
+from training.data.manifest import ManifestError
+from training.recipes.learn import Reporter, Silent
+
+
+def make(
+    recipe: PigeonRecipe,
+    photos: Path,
+    out: Path,
+    work: Path,
+    *,
+    processes: int = 1,
+    ray: str | None = None,
+    report: Reporter | None = None,
+) -> dict[str, Any]:
+    """From a photo table to a bundle; finished stages of an earlier call are not repeated.
+
+    Args:
+        recipe: the constants.
+        photos: photo table with the splits train, val and test; file names are relative to it.
+        out: the bundle's folder.
+        work: folder of what the stages write.
+        processes: for pretraining, one for each GPU; torchrun starts them.
+        ray: address of a Ray cluster that embeds; see `embed_table`.
+        report: who is told of progress.
+
+    Returns:
+        Results on the split test, as they are in bundle.json.
+
+    Raises:
+        ManifestError: the table is unusable, or a split is empty.
+        BundleError: the model cannot be loaded, or the bundle cannot be written.
+        CheckpointError: `work` holds another run, or the disk is full.
+    """
+    from geoloc.bundle import directory as bundles
+    from training.data.enrich import enrich_file
+    from training.embed.encoders import load_encoder
+    from training.embed.table import embed_table
+    from training.recipes.assemble import assemble
+
+    tell = report or Silent()
+    bundles.check_target(out)
+    work.mkdir(parents=True, exist_ok=True)
+    tell.stage("joining on what is known of places")
+    enriched = enrich_file(photos, work / "photos.parquet", tell.problem)
+    table = read_parquet(enriched)
+    _check_splits(table, photos)
+
+    tell.stage("drawing geocells")
+    cells = _cells(table, recipe.cells, work)
+
+    tell.stage("pretraining")
+    model = _pretrain(recipe.pretrain, enriched, work / "pretrain", processes)
+
+    tell.stage("embedding photos", len(table))
+    encoder = load_encoder(f"{recipe.embedding}:local-dir:{model}", work)
+    spec = encoder.network.spec
+    embedded = embed_table(
+        table, work, spec, encoder.file.parent, work / "embeddings",
+        ray=ray, progress=tell.advance,
+    )  # fmt: skip
+    for line in embedded.problems:
+        tell.problem(line)
+    made_by = type(recipe).__name__.removesuffix("Recipe").lower()
+    return assemble(embedded, cells, encoder, out, recipe.heads, made_by=made_by, stage=tell.stage)
+
+
+def _check_splits(table: pa.Table, photos: Path) -> None:
+    found = set(table["split"].unique().to_pylist()) if "split" in table.column_names else set()
+    missing = [split for split in ("train", "val", "test") if split not in found]
+    if missing:
+        raise ManifestError(
+            f"{photos}: no photo of the split {', '.join(missing)}; make splits with"
+            " geoloc-train split"
+        )
+
+
+def _cells(table: pa.Table, config: CellConfig, work: Path) -> CellTable:
+    """Geocells of the places of the training photos."""
+    train = table.filter(pc.equal(table["split"], "train"))
+    latlon = np.stack([train[name].to_numpy() for name in ("lat", "lon")], axis=1)
+    latlon = np.unique(latlon, axis=0)  # the views of a panorama are one place
+    made_from = hashlib.sha256(latlon.tobytes() + repr(config).encode()).hexdigest()
+    path, note = work / "cells.parquet", work / "cells.json"
+    if note.is_file() and json.loads(note.read_text(encoding="utf-8")) == made_from:
+        return CellTable.read(path)
+    cells = build_cells(latlon, config)
+    cells.write(path)
+    note.write_text(json.dumps(made_from), encoding="utf-8")
+    return cells
+
+
+def _pretrain(config: PretrainConfig, enriched: Path, run: Path, processes: int) -> Path:
+    """In this process, or under torchrun."""
+    if processes == 1:
+        from training.pretrain.pretraining import pretrain
+
+        return pretrain(read_parquet(enriched), enriched.parent, run, config)
+    command = [
+        *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
+        *(f"--nproc-per-node={processes}", "-m", "training", "pretrain", str(enriched)),
+        *("-o", str(run)),
+        *_flags(config),
+    ]
+    if subprocess.run(command, check=False).returncode:
+        raise ManifestError(f"{run}: pretraining stopped, see above; start the same command again")
+    return run / "model"
+
+
+def _flags(config: PretrainConfig) -> list[str]:
+    """The settings as options of `geoloc-train pretrain`."""
+    flags: list[str] = []
+    for name, value in asdict(config).items():
+        option = name.replace("_", "-")
+        if isinstance(value, bool):
+            flags.append(f"--{option}" if value else f"--no-{option}")
+        elif isinstance(value, tuple | list):
+            flags += [f"--{option}", *map(str, value)]
+        elif value is not None:
+            flags.append(f"--{option}={value}")
+    return flags

@@ -1,0 +1,1 @@
+"""A synthetic planet with rendered photographs, for tests, rehearsals and ablations."""
