@@ -7,6 +7,10 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
+from tests.browser import browser as browser
+from tests.browser import chromium_driver as chromium_driver
+from tests.browser import visit as visit
+from tests.browser import webgl_browser as webgl_browser
 from tests.scenes import PLACES, draw_photo
 
 SHARED = Path(os.environ.get("SHARED", Path(__file__).parents[2] / "shared"))
