@@ -10,7 +10,7 @@ from typing import Any
 from geoloc.batch.items import Columns
 from geoloc.errors import GeolocError
 from geoloc.guess import Guess
-from geoloc.output.record import Record
+from geoloc.output.formats import Record
 from geoloc.photos import storage
 
 Value = str | int | float | bool | None

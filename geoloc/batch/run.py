@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from geoloc import __version__
 from geoloc.batch import answers, groups, inputs, plan
@@ -21,7 +21,8 @@ from geoloc.bundle import installed
 from geoloc.errors import GeolocError, PhotoError
 from geoloc.geolocator import SHOWN_CANDIDATES
 from geoloc.guess import SCHEMA_VERSION
-from geoloc.output.record import Record
+from geoloc.io.progress import Reporter
+from geoloc.output.formats import Record
 from geoloc.output.sinks import check_ending, open_sink
 
 
@@ -40,19 +41,6 @@ class Options:
     """Folder of embeddings kept between runs."""
     fail_fast: bool = False
     """Stop at the first photo that cannot be answered."""
-
-
-class Reporter(Protocol):
-    """Who is told how far a batch has come."""
-
-    def stage(self, name: str, total: int | None = None) -> None:
-        """A stage of `total` photos begins."""
-
-    def advance(self, photos: int, already: bool = False) -> None:
-        """Photos are done; `already` by an earlier run."""
-
-    def problem(self, line: str) -> None:
-        """Something could not be used, and why."""
 
 
 Answer = Callable[[Worker, Plan, Iterable[Part]], Iterator[Step]]

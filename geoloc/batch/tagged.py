@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from geoloc.errors import GeolocError, MissingExtraError
-from geoloc.output.record import Record
+from geoloc.output.formats import Record
 from geoloc.output.tagging import Convention, tag_copy, write_sidecar
 
 Act = Callable[[Record], None]

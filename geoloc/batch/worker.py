@@ -21,7 +21,7 @@ from geoloc.encoders.pipeline import BATCH, Encoded, ahead, batched, encode_batc
 from geoloc.errors import FileError, PhotoError
 from geoloc.geolocator import Geolocator
 from geoloc.guess import Guess
-from geoloc.output.record import Record
+from geoloc.output.formats import Record
 from geoloc.photos import storage
 from geoloc.photos.decode import Photo, printable
 from geoloc.types import Float32Array

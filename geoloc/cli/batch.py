@@ -89,14 +89,14 @@ def batch(
     from geoloc.batch.run import Answer, Options, here, run
     from geoloc.batch.tagged import acts
     from geoloc.bundle.choice import choose
-    from geoloc.cli.progress import Progress
     from geoloc.encoders.cache import default_cache
     from geoloc.errors import GeolocError, PhotoError
+    from geoloc.io.progress import ProgressBars
 
     try:
         model = bundle or choose()
         options = Options(model, top, within, group_by, part, cache or default_cache(), fail_fast)
-        with Progress() as progress:
+        with ProgressBars(unit="photos") as progress:
             also = acts(photos, write_exif, xmp, progress.problem)
             answer: Answer = here
             if ray is not None:

@@ -7,6 +7,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -18,6 +19,18 @@ Columns = Mapping[str, Scalar]
 """What came along with a photo from the list it was in; see `carried`."""
 
 NOTHING: Columns = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One answered photo, as a batch hands it to its output."""
+
+    guess: Guess
+    columns: Columns
+    """Values of the input list to copy to the output; {} for folders."""
+    source: str | None
+    """Path of the photo on this machine; None for members of tar files and standard input."""
+
 
 COLUMNS: dict[str, type] = {
     "photo": str, "lat": float, "lon": float, "radius_km": float, "radius_50_km": float,

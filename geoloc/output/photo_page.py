@@ -16,8 +16,7 @@ from geoloc.belief.fusion import CREDIBLE_LEVELS
 from geoloc.errors import PhotoError
 from geoloc.guess import Confidence, Guess
 from geoloc.io.atomic import WholeFile
-from geoloc.output.formats import carried, finite
-from geoloc.output.record import Record
+from geoloc.output.formats import Record, carried, finite
 from geoloc.output.svg_map import (
     WORLD_PX,
     detail,

@@ -12,8 +12,8 @@ from geoloc.errors import GeolocError
 from geoloc.guess import Guess
 from geoloc.io.atomic import WholeFile
 from geoloc.output import formats
+from geoloc.output.formats import Record
 from geoloc.output.photo_page import PageSink
-from geoloc.output.record import Record
 from geoloc.output.tables import CsvSink, ParquetSink
 
 

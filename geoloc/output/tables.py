@@ -17,8 +17,7 @@ import shapely
 
 from geocells.table import geo_metadata
 from geoloc.io.atomic import WholeFile
-from geoloc.output.formats import COLUMNS, Scalar, carried, csv_lines, row
-from geoloc.output.record import Record
+from geoloc.output.formats import COLUMNS, Record, Scalar, carried, csv_lines, row
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -25,10 +25,10 @@ from PIL import Image, ImageChops
 
 from geoloc.batch.run import Options, run
 from geoloc.bundle import directory
-from geoloc.cli.progress import Progress
 from geoloc.encoders.base import normalise
 from geoloc.encoders.pipeline import BATCH
 from geoloc.geolocator import Geolocator
+from geoloc.io.progress import ProgressBars
 from geoloc.photos.decode import load
 
 ROOT = Path(__file__).parents[2]
@@ -148,7 +148,7 @@ def large(photos: Sequence[Path], scratch: Path, results: dict[str, float]) -> N
     Geolocator.from_bundle = classmethod(lambda cls, name: loaded)
     options = Options(cache=scratch / "free")
     threads = [bare(ThreadPoolExecutor)]
-    with Progress() as progress:
+    with ProgressBars(unit="photos") as progress:
         run([str(files[0])], scratch / "first.jsonl", options, progress)  # loads what it needs once
         taken = seconds(lambda: run([str(folder)], scratch / "large.jsonl", options, progress))
     threads.append(bare(ThreadPoolExecutor))

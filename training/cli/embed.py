@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from cyclopts import App, Parameter
 
 from geoloc.cli.console import BAD_INPUT, fail, fail_writing
+from training.cli.console import progress_bars, require, show_licence
 from training.config import HEAD_PRESETS
-from training.engine.progress import Progress, require, show_licence
 
 embed_app = App(name="embed", help="Embed the photos of a table.")
 assemble_app = App(name="assemble", help="Heads, clusters, calibration: embedded photos to bundle.")
@@ -46,7 +46,7 @@ def embed(
     """
     from geoloc.errors import GeolocError
 
-    progress = Progress()
+    progress = progress_bars()
     try:
         require("torch", "onnx", "onnxruntime")
         from geoloc.encoders.cache import default_cache
@@ -103,7 +103,7 @@ def assemble(
     """
     from geoloc.errors import GeolocError
 
-    progress = Progress()
+    progress = progress_bars()
     try:
         require("torch", "onnx", "faiss", "onnxruntime")
         from geocells.table import CellTable

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter, validators
 
 from geoloc.cli.console import BAD_INPUT, fail, fail_writing
-from training.engine.progress import Progress, require
+from training.cli.console import progress_bars, require
 
 if TYPE_CHECKING:
+    from geoloc.io.progress import ProgressBars
     from geoloc.types import Float64Array
 
 Count = Annotated[int, Parameter(validator=validators.Number(gte=1))]
@@ -58,7 +59,7 @@ def geoclip(
     """
     from geoloc.errors import GeolocError
 
-    progress = Progress()
+    progress = progress_bars()
     try:
         require("torch", "open_clip", "onnx", "onnxruntime", "faiss", "sklearn")
         from geoloc.encoders.cache import default_cache
@@ -84,7 +85,7 @@ def geoclip(
 
 
 def _places(
-    gallery: Path | None, region: str | None, step_km: float, points: int, progress: Progress
+    gallery: Path | None, region: str | None, step_km: float, points: int, progress: ProgressBars
 ) -> tuple[Float64Array, Float64Array]:
     """The points of the gallery, and the places known for photos."""
     from geoloc.errors import GeolocError

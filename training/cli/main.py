@@ -11,6 +11,7 @@ from geoloc import __version__
 from geoloc.cli.console import BAD_INPUT, fail, fail_writing, run
 from training.cli.ablation import app as ablation_app
 from training.cli.cells import app as cells_app
+from training.cli.console import progress_bars, require, show_licence
 from training.cli.embed import assemble_app, embed_app
 from training.cli.enrich import app as enrich_app
 from training.cli.finetune import app as finetune_app
@@ -19,7 +20,6 @@ from training.cli.plan import app as plan_app
 from training.cli.planet import app as planet_app
 from training.cli.pretrain import app as pretrain_app
 from training.cli.recipes import pigeon_app, pigeotto_app
-from training.engine.progress import Progress, require, show_licence
 
 app = App(
     name="geoloc-train",
@@ -78,7 +78,7 @@ def learn(
     """
     from geoloc.errors import GeolocError
 
-    progress = Progress()
+    progress = progress_bars()
     try:
         require("torch", "onnx", "faiss", "onnxruntime")
         show_licence(encoder)

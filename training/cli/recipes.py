@@ -9,8 +9,8 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from geoloc.cli.console import BAD_INPUT, fail, fail_writing
+from training.cli.console import progress_bars, require
 from training.config import PigeonRecipe, PigeottoRecipe, for_dry_run
-from training.engine.progress import Progress, require
 
 pigeon_app = App(name="pigeon", help="PIGEON: from street views with splits to a bundle.")
 pigeotto_app = App(name="pigeotto", help="PIGEOTTO: from photos with splits to a bundle.")
@@ -77,7 +77,7 @@ def pigeotto(
 def _make(recipe: PigeonRecipe, photos: Path | None, options: Options) -> int:
     from geoloc.errors import GeolocError
 
-    progress = Progress()
+    progress = progress_bars()
     out = options.out
     room = options.work or out.with_name(f"{out.name}.work")
     try:

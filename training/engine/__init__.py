@@ -1,1 +1,1 @@
-"""The training loop, checkpoints, parallel processes and progress reports."""
+"""The training loop, checkpoints and parallel processes."""

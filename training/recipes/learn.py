@@ -7,10 +7,11 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from geoloc.bundle import directory as bundles
 from geoloc.encoders.cache import default_cache
+from geoloc.io.progress import NullReporter, Reporter
 from training.calibrate.crossval import HeldOut, cross_validate, make_ranker
 from training.data import manifest as photo_table
 from training.data.manifest import Manifest, ManifestError
@@ -21,32 +22,6 @@ from training.recipes.model_card import licences, measure, model_card
 from training.recipes.world_prior import build_earth, read_world
 
 PathLike = str | os.PathLike[str]
-
-
-class Reporter(Protocol):
-    """Who is told how far a recipe has come."""
-
-    def stage(self, name: str, total: int | None = None) -> None:
-        """A stage of `total` steps begins."""
-
-    def advance(self, steps: int = 1) -> None:
-        """Steps of the stage are done."""
-
-    def problem(self, line: str) -> None:
-        """One input is left out, and why."""
-
-
-class Silent:
-    """Reports to nobody."""
-
-    def stage(self, name: str, total: int | None = None) -> None:
-        """See `Reporter`."""
-
-    def advance(self, steps: int = 1) -> None:
-        """See `Reporter`."""
-
-    def problem(self, line: str) -> None:
-        """See `Reporter`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +58,7 @@ def learn(
         ManifestError: there are too few usable photos, or a table is unusable.
         BundleError: the encoder cannot be loaded, or the bundle cannot be written.
     """
-    tell = report or Silent()
+    tell = report or NullReporter()
     target = Path(out)
     bundles.check_target(target)
     tell.stage("reading photos")

@@ -18,9 +18,9 @@ from geocells.columns import read_parquet
 from geocells.partition.build import build_cells
 from geocells.partition.config import CellConfig
 from geocells.table import CellTable
+from geoloc.io.progress import NullReporter, Reporter
 from training.config import PigeonRecipe, PretrainConfig
 from training.data.manifest import ManifestError
-from training.recipes.learn import Reporter, Silent
 
 
 def make(
@@ -58,7 +58,7 @@ def make(
     from training.embed.table import embed_table
     from training.recipes.assemble import assemble
 
-    tell = report or Silent()
+    tell = report or NullReporter()
     bundles.check_target(out)
     work.mkdir(parents=True, exist_ok=True)
     tell.stage("joining on what is known of places")

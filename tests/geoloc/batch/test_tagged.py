@@ -8,7 +8,7 @@ from PIL import Image
 
 from geoloc.batch import tagged
 from geoloc.errors import MissingExtraError
-from geoloc.output.record import Record
+from geoloc.output.formats import Record
 from geoloc.photos import decode
 from tests.geoloc.output.records import make_guess
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from geocells.table import CellTable
 from geoloc.guess import Attribute, Candidate, Evidence, Exif, Guess, Place, RegionCell
-from geoloc.output.record import Record
+from geoloc.output.formats import Record
 from geoloc.output.sinks import open_sink
 
 PARIS = Place("FR", "France", "Île-de-France", "Paris", 1.25)

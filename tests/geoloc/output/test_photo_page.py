@@ -12,7 +12,7 @@ from PIL import Image
 from geocells.sphere import haversine_km
 from geoloc.guess import RegionCell
 from geoloc.output import photo_page, svg_map
-from geoloc.output.record import Record
+from geoloc.output.formats import Record
 from tests.geoloc.output.records import CELLS, make_guess, many, written
 
 CHROMIUM = Path("/usr/bin/chromium")

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from geoloc.errors import GeolocError
 from geoloc.guess import Exif, Guess
 from geoloc.output import formats, tables
-from geoloc.output.record import Record
+from geoloc.output.formats import Record
 from geoloc.output.sinks import SINKS, check_ending, open_sink
 from tests.geoloc.output.records import CELLS, make_guess, many, records, written
 

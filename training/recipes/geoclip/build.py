@@ -16,6 +16,7 @@ from geocells.table import CellTable
 from geoloc.answer.calibration import Calibration, Claim
 from geoloc.answer.ranker import Ranker
 from geoloc.bundle import directory as bundles
+from geoloc.io.progress import NullReporter, Reporter
 from geoloc.types import Float32Array, Float64Array
 from training.calibrate.crossval import HeldOut, answer_all, calibrate, calibrate_alone
 from training.calibrate.fit import NEVER, UNFITTED
@@ -31,7 +32,6 @@ from training.recipes.geoclip.encoder import CLIP, Form, WorldEncoder, load_worl
 from training.recipes.geoclip.location_encoder import LocationEncoder
 from training.recipes.geoclip.published import LICENCE, PACKAGE, Published
 from training.recipes.geoclip.simulated_photos import imagine, look_alikes
-from training.recipes.learn import Reporter, Silent
 from training.recipes.model_card import measure_part
 
 SIMULATED, REAL = "simulated photos", "your photos"
@@ -97,7 +97,7 @@ def build_world(
         BundleError: weights are missing or damaged, or the bundle cannot be written.
         ManifestError: the photos are too few or unusable.
     """
-    wanted, tell = config or WorldConfig(), report or Silent()
+    wanted, tell = config or WorldConfig(), report or NullReporter()
     bundles.check_target(out)
     published = Published.find()
     tell.stage("loading the image encoder")
