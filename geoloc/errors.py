@@ -15,6 +15,10 @@ class FileError(PhotoError):
     """The file of a photo cannot be opened; what is in it is not known, and it may work later."""
 
 
+class TableError(GeolocError):
+    """A table or folder of photos cannot be used."""
+
+
 class BundleError(GeolocError):
     """A bundle is missing, damaged or of another schema version."""
 

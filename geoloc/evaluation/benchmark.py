@@ -16,8 +16,9 @@ import pyarrow as pa
 
 from geocells.attributes import is_land
 from geocells.columns import numbers, to_strings
+from geoloc.errors import TableError
 from geoloc.photos.discover import photos_below
-from geoloc.photos.tables import TableError, column, floats, read_table, stems, strings
+from geoloc.photos.tables import column, floats, read_table, stems, strings
 from geoloc.types import BoolArray, Float64Array, StrArray
 
 DATA = Path(__file__).with_name("benchmarks.toml")

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from geocells.neighbours import NearestPoints
-from geoloc.photos.tables import TableError, column, floats, read_table, strings
+from geoloc.errors import TableError
+from geoloc.photos.tables import column, floats, read_table, strings
 from geoloc.types import BoolArray, Float64Array, StrArray
 
 WANTED = "the columns lat, lon and perhaps author"

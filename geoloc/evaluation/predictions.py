@@ -19,8 +19,9 @@ import pyarrow.csv as csv
 
 from geocells.columns import numbers, to_numbers, to_strings
 from geoloc.answer.calibration import LEVELS
+from geoloc.errors import TableError
 from geoloc.evaluation.benchmark import Benchmark
-from geoloc.photos.tables import TableError, column, floats, read_table, stems, strings
+from geoloc.photos.tables import column, floats, read_table, stems, strings
 from geoloc.types import BoolArray, Float64Array, Int64Array
 
 WANTED = "the columns photo, lat, lon"

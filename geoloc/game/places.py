@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from geoloc.errors import GeolocError, PhotoError
+from geoloc.errors import GeolocError, PhotoError, TableError
 from geoloc.guess import Exif
 from geoloc.photos.decode import read_exif
 from geoloc.photos.discover import photos_below
-from geoloc.photos.tables import SYNONYMS, TableError, column, floats, read_table, strings
+from geoloc.photos.tables import SYNONYMS, column, floats, read_table, strings
 from geoloc.types import Float64Array, StrArray
 
 LOCATION = ("location_id", *SYNONYMS["location_id"])

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.csv as csv
 
 from geocells.columns import numbers, objects, read_parquet, to_numbers, to_strings
-from geoloc.errors import GeolocError
+from geoloc.errors import TableError
 from geoloc.types import Float64Array, StrArray
 
 SYNONYMS = {
@@ -36,10 +36,6 @@ _EMPTY = to_strings([""])[0]
 
 _NUMBER = r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*$"
 _FOLDERS_AND_ENDING = r"^.*/|\.[A-Za-z0-9]{2,5}$"
-
-
-class TableError(GeolocError):
-    """A table of photos cannot be used."""
 
 
 def read_table(path: Path, wanted: str) -> pa.Table:

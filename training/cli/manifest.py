@@ -167,21 +167,21 @@ def _rows(table: pa.Table, split: str) -> pa.Array:
     import numpy as np
     import pyarrow as pa
 
-    from training.data.manifest import ManifestError
+    from geoloc.errors import TableError
     from training.data.table import strings_of
 
     rows = np.flatnonzero(strings_of(table, "split") == split)
     if not len(rows):
-        raise ManifestError(f"no photo of the split {split}; make splits with geoloc-train split")
+        raise TableError(f"no photo of the split {split}; make splits with geoloc-train split")
     return pa.array(rows)
 
 
 def _embedded(folder: Path) -> EmbeddedTable:
-    from training.data.manifest import ManifestError
+    from geoloc.errors import TableError
     from training.embed.table import EmbeddedTable
 
     if not (folder / "embeddings.npy").is_file():
-        raise ManifestError(f"{folder}: no embeddings in this folder; make some with geoloc-train"
+        raise TableError(f"{folder}: no embeddings in this folder; make some with geoloc-train"
                             " embed")  # fmt: skip
     return EmbeddedTable(folder)
 

@@ -52,14 +52,14 @@ def pretrain(
 
 
 def _read(photos: Path) -> pa.Table:
+    from geoloc.errors import TableError
     from training.data import table as photo_table
-    from training.data.manifest import ManifestError
 
     table = photo_table.read(photos)
     needed = {"file", "offset", "size", "country"}
     missing = sorted(needed - {*table.column_names})
     if missing:
-        raise ManifestError(
+        raise TableError(
             f"{photos}: column {', '.join(missing)} is missing; make the table with"
             " geoloc-train manifest and geoloc-train enrich"
         )

@@ -82,7 +82,7 @@ def _make(recipe: PigeonRecipe, photos: Path | None, options: Options) -> int:
     room = options.work or out.with_name(f"{out.name}.work")
     try:
         require("torch", "onnx", "faiss", "onnxruntime")
-        from training.data.manifest import ManifestError
+        from geoloc.errors import TableError
         from training.recipes.pigeon import make
 
         with progress:
@@ -93,7 +93,7 @@ def _make(recipe: PigeonRecipe, photos: Path | None, options: Options) -> int:
                 photos = write_planet(room / "planet", DRY_PLACES, DRY_VIEWS, DRY_SIZE)
                 recipe = for_dry_run(recipe)
             if photos is None:
-                raise ManifestError("no photos: give a photo table, or --dry-run")
+                raise TableError("no photos: give a photo table, or --dry-run")
             make(
                 recipe, photos, out, room,
                 processes=options.processes, ray=options.ray, report=progress,

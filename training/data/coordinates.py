@@ -10,8 +10,8 @@ import pyarrow.csv as csv
 
 from geocells.attributes import is_land
 from geocells.columns import objects, read_parquet
+from geoloc.errors import TableError
 from geoloc.types import BoolArray, Float64Array
-from training.data.manifest import ManifestError
 
 _LAT = ("lat", "latitude")
 _LON = ("lon", "lng", "long", "longitude")
@@ -30,7 +30,7 @@ def read(path: Path) -> tuple[Float64Array, pa.Table, list[str]]:
         most one line that counts the others and names the first.
 
     Raises:
-        ManifestError: the file is missing or no such table, no row is usable, or latitude and
+        TableError: the file is missing or no such table, no row is usable, or latitude and
             longitude are swapped: most coordinates are at sea, and would be on land if they were.
     """
     table = _table(path)
@@ -38,7 +38,7 @@ def read(path: Path) -> tuple[Float64Array, pa.Table, list[str]]:
     good = (np.abs(raw[:, 0]) <= 90.0) & (np.abs(raw[:, 1]) <= 180.0)  # False for NaN
     problems = [] if good.all() else [_complaint(path, raw, good)]
     if not good.any():
-        raise ManifestError(f"{path}: no row has usable coordinates ({len(raw)} rows read)")
+        raise TableError(f"{path}: no row has usable coordinates ({len(raw)} rows read)")
     latlon = raw[good]
     _refuse_swapped(path, latlon)
     return latlon, table.filter(pa.array(good)), problems
@@ -46,12 +46,12 @@ def read(path: Path) -> tuple[Float64Array, pa.Table, list[str]]:
 
 def _table(path: Path) -> pa.Table:
     if not path.is_file():
-        raise ManifestError(f"{path}: no such table; give a CSV or Parquet file that exists")
+        raise TableError(f"{path}: no such table; give a CSV or Parquet file that exists")
     try:
         return read_parquet(path) if path.suffix == ".parquet" else csv.read_csv(path)
     except (OSError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
-        raise ManifestError(
+        raise TableError(
             f"{path}: not a readable CSV or Parquet table ({reason}); it needs the columns lat,lon"
         ) from error
 
@@ -60,7 +60,7 @@ def _numbers(table: pa.Table, names: tuple[str, ...], path: Path) -> Float64Arra
     """A column as numbers, NaN for what is none."""
     present = [name for name in table.column_names if name.lower() in names]
     if not present:
-        raise ManifestError(
+        raise TableError(
             f"{path}: column {names[0]} is missing; it needs the columns lat,lon in degrees"
         )
     column = table[present[0]]
@@ -93,7 +93,7 @@ def _refuse_swapped(path: Path, latlon: Float64Array) -> None:
         return
     land, swapped = is_land(latlon).mean(), is_land(latlon[:, ::-1]).mean()
     if land < _LAND_EXPECTED and swapped > _LAND_IF_SWAPPED:
-        raise ManifestError(
+        raise TableError(
             f"{path}: latitude and longitude seem to be swapped: {land:.0%} of the coordinates are"
             f" on land, and {swapped:.0%} would be; rename the columns"
         )

@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 from geocells import attributes, places
 from geocells.columns import objects, to_numbers, to_strings
 from geoloc import __version__
+from geoloc.errors import TableError
 from geoloc.types import BoolArray, Float64Array
-from training.data.manifest import ManifestError
 from training.data.table import moved
 
 PHOTOS_AT_ONCE = 65_536
@@ -42,12 +42,12 @@ def enrich(table: pa.Table) -> pa.Table:
         `geocells.attributes` and `geocells.places` for their sources.
 
     Raises:
-        ManifestError: a coordinate is missing or not on the Earth, or a column is of another type.
+        TableError: a coordinate is missing or not on the Earth, or a column is of another type.
     """
     latlon = _latlon(table)
     bad = _labels(table, ~_on_earth(latlon))
     if bad:
-        raise ManifestError(f"{_complaint(bad, len(table))}; leave them out")
+        raise TableError(f"{_complaint(bad, len(table))}; leave them out")
     # the views of a panorama share their place; sorted places are also looked up quicker
     once, row = np.unique(latlon.view(np.complex128)[:, 0], return_inverse=True)
     different = once.view(np.float64).reshape(-1, 2)
@@ -82,12 +82,12 @@ def enrich_file(
         `out`.
 
     Raises:
-        ManifestError: the source is missing, no Parquet file, lacks a column, or no photo has a
+        TableError: the source is missing, no Parquet file, lacks a column, or no photo has a
             place.
     """
     source, out = Path(source), Path(out)
     if not source.is_file():
-        raise ManifestError(f"{source}: no such table; make one with geoloc-train manifest")
+        raise TableError(f"{source}: no such table; make one with geoloc-train manifest")
     with source.open("rb") as content:
         made_from = f"{hashlib.file_digest(content, 'sha256').hexdigest()} {__version__}".encode()
     if out.is_file() and (pq.read_schema(out).metadata or {}).get(_MADE_FROM) == made_from:
@@ -96,9 +96,9 @@ def enrich_file(
     try:
         _enrich_parts(source, out, part, made_from, problem)
         part.replace(out)
-    except (ManifestError, pa.ArrowException) as error:
+    except (TableError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
-        raise ManifestError(f"{source}: not a usable photo table: {reason}") from error
+        raise TableError(f"{source}: not a usable photo table: {reason}") from error
     finally:
         part.unlink(missing_ok=True)
     return out
@@ -122,7 +122,7 @@ def _enrich_parts(
                 table = moved(enrich(table.filter(pa.array(good))), source.parent, out.parent)
                 written.write_table(table.replace_schema_metadata(schema.metadata))
     if left_out and len(left_out) == total:
-        raise ManifestError(_complaint(left_out, total))
+        raise TableError(_complaint(left_out, total))
     if left_out:
         problem(f"{source}: {_complaint(left_out, total)}; they are left out")
 
@@ -151,7 +151,7 @@ def _latlon(table: pa.Table) -> Float64Array:
     """Coordinates (N, 2), NaN where they are missing."""
     missing = {"lat", "lon"} - set(table.column_names)
     if missing:
-        raise ManifestError(
+        raise TableError(
             f"column {', '.join(sorted(missing))} is missing; it needs lat, lon in degrees"
         )
     return np.stack([_numbers(table, "lat"), _numbers(table, "lon")], axis=1)
@@ -160,7 +160,7 @@ def _latlon(table: pa.Table) -> Float64Array:
 def _numbers(table: pa.Table, name: str) -> Float64Array:
     column = table[name]
     if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
-        raise ManifestError(f"column {name} holds {column.type}; make it numbers, in degrees")
+        raise TableError(f"column {name} holds {column.type}; make it numbers, in degrees")
     return np.asarray(column.cast(pa.float64()).to_numpy(), np.float64)
 
 
@@ -191,7 +191,7 @@ def _month(table: pa.Table) -> pa.ChunkedArray | pa.Array:
         return pa.nulls(len(table), pa.int8())
     taken = table["taken_at"]
     if not (pa.types.is_timestamp(taken.type) or pa.types.is_date(taken.type)):
-        raise ManifestError(f"column taken_at holds {taken.type}; make it timestamps")
+        raise TableError(f"column taken_at holds {taken.type}; make it timestamps")
     return pc.month(taken).cast(pa.int8())
 
 

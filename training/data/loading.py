@@ -15,10 +15,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from geoloc.encoders.base import Preprocessing
-from geoloc.errors import PhotoError
+from geoloc.errors import PhotoError, TableError
 from geoloc.photos import decode
 from geoloc.types import Float32Array
-from training.data.manifest import ManifestError
 from training.data.sampler import Batches
 
 SMALLEST_CROP = 0.9
@@ -144,7 +143,7 @@ class CaptionedPhotos:
                 left_out.append(str(error))
                 row = (row + 1) % len(self._table)
                 (caption,) = self._captioner.batch(self._table, np.array([row]), self._seed, epoch)
-        raise ManifestError(
+        raise TableError(
             f"{MOST_SUBSTITUTES} photos in a row cannot be used, the last because of"
             f" {left_out[-1]}; look at where the table says they are"
         )
@@ -201,7 +200,7 @@ def load_batches(photos: CaptionedPhotos, batches: Batches, workers: int) -> Ite
     """Batches in their order, read ahead by worker processes; without workers by the caller.
 
     Raises:
-        ManifestError: a worker was killed, most often for want of memory.
+        TableError: a worker was killed, most often for want of memory.
     """
     on_gpu = torch.cuda.is_available()
     loader = DataLoader(
@@ -217,7 +216,7 @@ def load_batches(photos: CaptionedPhotos, batches: Batches, workers: int) -> Ite
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):
             raise
-        raise ManifestError(
+        raise TableError(
             "a process that reads photos was killed, perhaps for want of memory; start the same"
             " command again, with fewer --workers: it goes on from the last checkpoint"
         ) from error

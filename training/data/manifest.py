@@ -13,16 +13,12 @@ import pyarrow as pa
 import pyarrow.csv as csv
 
 from geocells.columns import objects, read_parquet
-from geoloc.errors import GeolocError, PhotoError
+from geoloc.errors import PhotoError, TableError
 from geoloc.photos.discover import photos_below
 from geoloc.types import Float64Array, StrArray
 
 BLOCK_DEG = 0.01
 """Photos without a group are held out together with all others of a block of about 1 km."""
-
-
-class ManifestError(GeolocError):
-    """The photo table cannot be used."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,13 +58,13 @@ def read(path: str | os.PathLike[str]) -> tuple[Manifest, list[str]]:
         The usable photos, and one line for each row or photo that is not.
 
     Raises:
-        ManifestError: there is no such file, or it is no table of photos.
+        TableError: there is no such file, or it is no table of photos.
     """
     place = Path(path)
     if place.is_dir():
         return _read_folder(place)
     if not place.is_file():
-        raise ManifestError(f"{place}: no such folder or table; give one that exists")
+        raise TableError(f"{place}: no such folder or table; give one that exists")
     return _read_table(place)
 
 
@@ -89,7 +85,7 @@ def _read_folder(folder: Path) -> tuple[Manifest, list[str]]:
         else:
             rows.append((os.path.relpath(file, folder), exif.lat, exif.lon))
     if not rows:
-        raise ManifestError(
+        raise TableError(
             f"{folder}: no photo with GPS coordinates in its EXIF ({without} without);"
             " give a folder that has some, or a CSV with the columns file,lat,lon"
         )
@@ -107,13 +103,13 @@ def _read_table(path: Path) -> tuple[Manifest, list[str]]:
             table = csv.read_csv(path, convert_options=texts)
     except (OSError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
-        raise ManifestError(
+        raise TableError(
             f"{path}: not a readable CSV or Parquet table ({reason}); it needs the columns"
             " file,lat,lon"
         ) from error
     missing = {"file", "lat", "lon"} - set(table.column_names)
     if missing:
-        raise ManifestError(
+        raise TableError(
             f"{path}: column {', '.join(sorted(missing))} is missing; it needs file,lat,lon"
         )
     columns = {name: objects(table[name]) for name in table.column_names}

@@ -12,13 +12,12 @@ import pyarrow.compute as pc
 import pyarrow.csv as csv
 
 from geocells.columns import read_parquet
-from geoloc.errors import PhotoError
+from geoloc.errors import PhotoError, TableError
 from geoloc.photos import shards
 from geoloc.photos.decode import SUFFIXES
 from geoloc.photos.discover import photos_below
 from geoloc.photos.tables import SYNONYMS, column, stems
 from geoloc.types import BoolArray
-from training.data.manifest import ManifestError
 from training.data.table import complete, latlon_of, with_column
 
 YFCC100M = (
@@ -46,10 +45,10 @@ def read(source: Path, images: Path | None = None) -> tuple[pa.Table, Path, list
         out.
 
     Raises:
-        ManifestError: there is no such collection, or nothing of it is usable.
+        TableError: there is no such collection, or nothing of it is usable.
     """
     if not source.exists():
-        raise ManifestError(f"{source}: no such folder, shard or table")
+        raise TableError(f"{source}: no such folder, shard or table")
     if source.suffix == ".tar" or (source.is_dir() and any(source.glob("*.tar"))):
         folder = source if source.is_dir() else source.parent
         table, problems = _read_shards(
@@ -82,7 +81,7 @@ def _read_folder(folder: Path) -> tuple[pa.Table, list[str]]:
             rows.append((os.path.relpath(file, folder), exif.lat, exif.lon, exif.taken_at))
     columns = dict(zip(("file", "lat", "lon", "taken_at"), zip(*rows, strict=True), strict=False))
     if not columns:
-        raise ManifestError(
+        raise TableError(
             f"{folder}: no photo with GPS coordinates in its EXIF; give a table of their places"
         )
     return pa.table(columns), problems
@@ -144,7 +143,7 @@ def _read_table(path: Path) -> pa.Table:
         return csv.read_csv(path, parse_options=quoting)
     except (OSError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
-        raise ManifestError(f"{path}: not a readable CSV or Parquet table ({reason})") from error
+        raise TableError(f"{path}: not a readable CSV or Parquet table ({reason})") from error
 
 
 def _head(path: Path, quoting: csv.ParseOptions) -> pa.Table:
@@ -160,7 +159,7 @@ def _named(raw: pa.Table, source: Path) -> pa.Table:
     if ids is None or not any(
         str(name.as_py()).lower().endswith(tuple(SUFFIXES)) for name in ids[:9]
     ):
-        raise ManifestError(
+        raise TableError(
             f"{source}: no column names the files; give the folder of the photos with --images"
         )
     return raw.append_column("file", ids)
@@ -171,7 +170,7 @@ def _join(raw: pa.Table, images: Path) -> pa.Table:
     named = column(raw, "file")
     key = column(raw, "photo_id") if named is None else named
     if key is None:
-        raise ManifestError("the table has neither ids nor file names to find photos by")
+        raise TableError("the table has neither ids nor file names to find photos by")
     there = _below(images)
     row = pc.index_in(stems(key.cast(pa.string())), value_set=there["stem"])
     found = there.drop_columns("stem").take(row.combine_chunks())
@@ -190,7 +189,7 @@ def _below(images: Path) -> pa.Table:
         )
     files = [os.path.relpath(file, images) for file in photos_below(images)]
     if not files:
-        raise ManifestError(f"{images}: no photos and no tar shards in this folder")
+        raise TableError(f"{images}: no photos and no tar shards in this folder")
     nothing = pa.nulls(len(files), pa.int64())
     name = pa.chunked_array([pa.array(files)])
     return pa.table({"file": name, "offset": nothing, "size": nothing, "stem": stems(name)})
@@ -214,7 +213,7 @@ def _usable(
     first[np.unique(codes, return_index=True)[1]] = True
     table = _keep(table, first, "the id of an earlier one", source, problems)
     if not len(table):
-        raise ManifestError(f"{source}: no usable photo; {'; '.join(problems)}")
+        raise TableError(f"{source}: no usable photo; {'; '.join(problems)}")
     return table, folder, problems
 
 

@@ -10,9 +10,10 @@ import pyarrow as pa
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from geoloc.errors import TableError
 from geoloc.types import BoolArray, Float32Array, Float64Array, IndexArray, StrArray
 from training.data.duplicates import link, near_duplicates
-from training.data.manifest import Manifest, ManifestError
+from training.data.manifest import Manifest
 from training.data.table import latlon_of, strings_of
 
 FOLDS = 5
@@ -61,10 +62,10 @@ def assign_splits(
         duplicates: pairs of rows from `near_duplicates`.
 
     Raises:
-        ManifestError: the shares leave nothing to train on.
+        TableError: the shares leave nothing to train on.
     """
     if not (0.0 <= val and 0.0 <= test and val + test < 1.0):
-        raise ManifestError(f"val {val} and test {test}: expected shares with a sum below 1")
+        raise TableError(f"val {val} and test {test}: expected shares with a sum below 1")
     names = strings_of(table, "photo_id").astype(str)
     twins = np.arange(len(table)) if duplicates is None else link(len(table), duplicates)
     keys = {
@@ -178,12 +179,12 @@ def assign_folds(manifest: Manifest, embeddings: Float32Array, seed: int = 0) ->
         (N,) 0..FOLDS-1, fewer folds if there are fewer groups.
 
     Raises:
-        ManifestError: all photos belong together, so that nothing can be held out.
+        TableError: all photos belong together, so that nothing can be held out.
     """
     unit = _components(manifest, embeddings)
     names, first, size = np.unique(unit, return_index=True, return_counts=True)
     if len(names) < 2:
-        raise ManifestError(
+        raise TableError(
             f"all {len(manifest)} photos belong to one place or group, so nothing can be held out"
             " to measure on; add photos of another place"
         )

@@ -12,9 +12,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from geocells.columns import read_parquet
+from geoloc.errors import TableError
 from geoloc.photos.tables import column
 from geoloc.types import Float64Array, StrArray
-from training.data.manifest import ManifestError
 
 SCHEMA = pa.schema({
     "photo_id": pa.string(),       # unique
@@ -92,18 +92,18 @@ def read(path: Path) -> pa.Table:
     """Read a photo table.
 
     Raises:
-        ManifestError: it is missing, no Parquet file, or lacks a column.
+        TableError: it is missing, no Parquet file, or lacks a column.
     """
     if not path.is_file():
-        raise ManifestError(f"{path}: no such table; make one with geoloc-train manifest")
+        raise TableError(f"{path}: no such table; make one with geoloc-train manifest")
     try:
         table = read_parquet(path)
     except (OSError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
-        raise ManifestError(f"{path}: not a readable Parquet table ({reason})") from error
+        raise TableError(f"{path}: not a readable Parquet table ({reason})") from error
     missing = [name for name in ("photo_id", "lat", "lon") if name not in table.column_names]
     if missing:
-        raise ManifestError(
+        raise TableError(
             f"{path}: column {', '.join(missing)} is missing; make the table with geoloc-train"
             " manifest"
         )

@@ -24,10 +24,9 @@ import pyarrow.parquet as pq
 from geoloc.encoders.base import EncoderSpec, ImageEncoder
 from geoloc.encoders.pipeline import encode
 from geoloc.encoders.registry import build_encoder
-from geoloc.errors import PhotoError
+from geoloc.errors import PhotoError, TableError
 from geoloc.photos.decode import Photo
 from training.data.loading import load_photo
-from training.data.manifest import ManifestError
 
 PART = 4096
 """Photos that are embedded and written together: what is lost at most when a machine stops."""
@@ -81,7 +80,7 @@ def embed_table(
         progress: called with how many more photos are done.
 
     Raises:
-        ManifestError: no photo of the table can be read.
+        TableError: no photo of the table can be read.
         BundleError: the encoder cannot be loaded.
     """
     work = PartEmbedder(encoder, encoder_folder, folder, out / "parts")
@@ -207,7 +206,7 @@ def _assemble(table: pa.Table, parts: list[dict[str, Any]], out: Path, made_from
     lines = [line for text in problems for line in text.splitlines()]
     if not len(rows):
         reason = f": {lines[0]}" if lines else ""
-        raise ManifestError(f"none of {len(table)} photos can be read{reason}")
+        raise TableError(f"none of {len(table)} photos can be read{reason}")
     dim = loaded[0]["embedding"].shape[1]
     target = out / f".embeddings.{os.getpid()}.part"
     whole = np.lib.format.open_memmap(target, "w+", np.float16, (len(rows), dim))

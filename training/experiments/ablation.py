@@ -17,10 +17,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from geocells.columns import read_parquet
+from geoloc.errors import TableError
 from geoloc.metrics import score
 from training.config import TINY_TOWERS, FinetuneConfig, HeadConfig, PretrainConfig
 from training.data.enrich import enrich
-from training.data.manifest import ManifestError
 from training.data.table import latlon_of, strings_of
 from training.embed.table import EmbeddedTable, embed_table
 from training.embed.views import location_numbers, mean_views
@@ -113,12 +113,12 @@ def run_embedded(
         progress: told what begins.
 
     Raises:
-        ManifestError: a file is missing.
+        TableError: a file is missing.
     """
     places, vectors = {}, {}
     for name in ("train", "test"):
         if not (folder / f"{name}.npy").is_file():
-            raise ManifestError(f"{folder / name}.npy: missing; it needs (N, views, D) embeddings")
+            raise TableError(f"{folder / name}.npy: missing; it needs (N, views, D) embeddings")
         places[name] = enrich(pq.read_table(folder / f"{name}.parquet"))
         vectors[name] = np.load(folder / f"{name}.npy", mmap_mode="r")
     count = len(places["train"])

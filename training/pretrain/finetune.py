@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from geocells.sphere import unit_vectors
 from geocells.table import CellTable
 from geoloc.encoders.torch import mean_of_tokens
+from geoloc.errors import TableError
 from training.config import FinetuneConfig, HeadConfig
 from training.data.loading import Batch, CaptionedPhotos, load_batches
-from training.data.manifest import ManifestError
 from training.data.sampler import Batches
 from training.data.table import latlon_of
 from training.engine import checkpoint
@@ -57,7 +57,7 @@ def finetune(
         `run_folder`/model: open_clip's own format, with the tuned tower.
 
     Raises:
-        ManifestError: there are too few photos, or too many in a row are unreadable.
+        TableError: there are too few photos, or too many in a row are unreadable.
         CheckpointError: the folder holds another run, or the disk is full.
     """
     wanted = config or FinetuneConfig()
@@ -100,7 +100,7 @@ def _tune(
     trained = Trained(model, optimiser, None)
     batches = Batches(np.arange(len(photos)), config.batch, 1, me.rank, me.count, seed=config.seed)
     if batches.steps_per_epoch < 1:
-        raise ManifestError(
+        raise TableError(
             f"{len(photos)} photos to train on are fewer than the {batches.photos_per_step} of one"
             " step; add photos, or take a smaller batch"
         )

@@ -12,9 +12,9 @@ import pyarrow.compute as pc
 import torch
 from torch import nn
 
+from geoloc.errors import TableError
 from training.config import FREE_TO_CHANGE, PretrainConfig
 from training.data.loading import CaptionedPhotos, load_batches
-from training.data.manifest import ManifestError
 from training.data.sampler import Batches
 from training.engine import checkpoint
 from training.engine.checkpoint import Trained
@@ -45,7 +45,7 @@ def pretrain(
         `run_folder`/model: open_clip's own format, for its "local-dir:" prefix.
 
     Raises:
-        ManifestError: there are too few photos, or too many in a row are unreadable.
+        TableError: there are too few photos, or too many in a row are unreadable.
         CheckpointError: the folder holds another run, or the disk is full.
         BundleError: the model or its weights are unavailable.
     """
@@ -124,7 +124,7 @@ def _batches(photos: pa.Table, config: PretrainConfig, me: Processes) -> Batches
     shard = photos["file"].combine_chunks().dictionary_encode().indices.to_numpy()
     batches = Batches(shard, config.batch, config.accumulate, me.rank, me.count, seed=config.seed)
     if batches.steps_per_epoch < 1:
-        raise ManifestError(
+        raise TableError(
             f"{len(photos)} photos to train on are fewer than the {batches.photos_per_step} of one"
             " step; add photos, or take a smaller --batch or --accumulate"
         )

@@ -14,12 +14,13 @@ import pyarrow as pa
 from geocells.table import CellTable
 from geoloc.answer.ranker import Ranker
 from geoloc.bundle import directory as bundles
+from geoloc.errors import TableError
 from geoloc.types import Float32Array, IndexArray
 from training.calibrate.crossval import answer_all, hold_out
 from training.calibrate.fit import UNFITTED
 from training.config import HeadConfig
 from training.data.audit import audit
-from training.data.manifest import Manifest, ManifestError
+from training.data.manifest import Manifest
 from training.data.table import latlon_of, strings_of
 from training.embed.encoders import LoadedEncoder
 from training.embed.table import EmbeddedTable
@@ -78,7 +79,7 @@ def assemble(
         Results on the split test, as they are in bundle.json.
 
     Raises:
-        ManifestError: a split is empty.
+        TableError: a split is empty.
         BundleError: the bundle cannot be written.
     """
     train, val, test = (_part(embedded, split) for split in ("train", "val", "test"))
@@ -136,7 +137,7 @@ def _part(embedded: EmbeddedTable, split: str) -> _Part:
     photos = embedded.photos
     rows = np.flatnonzero(strings_of(photos, "split") == split)
     if not len(rows):
-        raise ManifestError(
+        raise TableError(
             f"{embedded.folder}: no photo of the split {split}; make splits with geoloc-train split"
         )
     chosen, views = photos.take(rows), embedded.embeddings[rows]

@@ -11,10 +11,11 @@ from typing import Any
 
 from geoloc.bundle import directory as bundles
 from geoloc.encoders.cache import default_cache
+from geoloc.errors import TableError
 from geoloc.io.progress import NullReporter, Reporter
 from training.calibrate.crossval import HeldOut, cross_validate, make_ranker
 from training.data import manifest as photo_table
-from training.data.manifest import Manifest, ManifestError
+from training.data.manifest import Manifest
 from training.data.split import assign_folds
 from training.embed.encoders import load_encoder
 from training.embed.files import embed_files
@@ -55,7 +56,7 @@ def learn(
         report: who is told of progress.
 
     Raises:
-        ManifestError: there are too few usable photos, or a table is unusable.
+        TableError: there are too few usable photos, or a table is unusable.
         BundleError: the encoder cannot be loaded, or the bundle cannot be written.
     """
     tell = report or NullReporter()
@@ -74,7 +75,7 @@ def learn(
     for line in [*problems, *unreadable]:
         tell.problem(line)
     if len(manifest) < 2:
-        raise ManifestError(
+        raise TableError(
             f"{photos}: {len(manifest)} usable geotagged photos; learn needs at least 2,"
             " and some hundreds to be of use"
         )

@@ -18,9 +18,9 @@ from geocells.columns import read_parquet
 from geocells.partition.build import build_cells
 from geocells.partition.config import CellConfig
 from geocells.table import CellTable
+from geoloc.errors import TableError
 from geoloc.io.progress import NullReporter, Reporter
 from training.config import PigeonRecipe, PretrainConfig
-from training.data.manifest import ManifestError
 
 
 def make(
@@ -48,7 +48,7 @@ def make(
         Results on the split test, as they are in bundle.json.
 
     Raises:
-        ManifestError: the table is unusable, or a split is empty.
+        TableError: the table is unusable, or a split is empty.
         BundleError: the model cannot be loaded, or the bundle cannot be written.
         CheckpointError: `work` holds another run, or the disk is full.
     """
@@ -89,7 +89,7 @@ def _check_splits(table: pa.Table, photos: Path) -> None:
     found = set(table["split"].unique().to_pylist()) if "split" in table.column_names else set()
     missing = [split for split in ("train", "val", "test") if split not in found]
     if missing:
-        raise ManifestError(
+        raise TableError(
             f"{photos}: no photo of the split {', '.join(missing)}; make splits with"
             " geoloc-train split"
         )
@@ -123,7 +123,7 @@ def _pretrain(config: PretrainConfig, enriched: Path, run: Path, processes: int)
         *_flags(config),
     ]
     if subprocess.run(command, check=False).returncode:
-        raise ManifestError(f"{run}: pretraining stopped, see above; start the same command again")
+        raise TableError(f"{run}: pretraining stopped, see above; start the same command again")
     return run / "model"
 
 

@@ -37,7 +37,7 @@ def read_world(paths: Sequence[str | os.PathLike[str]]) -> tuple[Float64Array, l
         (N, 2) degrees, and what was left out.
 
     Raises:
-        ManifestError: a file is no such table.
+        TableError: a file is no such table.
     """
     read = [coordinates.read(Path(path)) for path in paths]
     thinned = [_one_per_author_and_square(latlon, table) for latlon, table, _ in read]

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from geoloc.errors import TableError
 from geoloc.evaluation.benchmark import published, read
-from geoloc.photos.tables import TableError
 
 LAND = np.array(
     [

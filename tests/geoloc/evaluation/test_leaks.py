@@ -5,11 +5,11 @@ import pytest
 
 from geocells.borders.hierarchy import country_continents, embedded_boundaries
 from geocells.sphere import EARTH_RADIUS_KM
+from geoloc.errors import TableError
 from geoloc.evaluation import answering
 from geoloc.evaluation.breakdown import breakdown
 from geoloc.evaluation.leaks import Known, leaks, read
 from geoloc.evaluation.scores import mark, places
-from geoloc.photos.tables import TableError
 from tests.geoloc.evaluation.samples import drawn_answers, drawn_benchmark, towns
 
 

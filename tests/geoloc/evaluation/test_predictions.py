@@ -5,10 +5,10 @@ import sys
 import numpy as np
 import pytest
 
+from geoloc.errors import TableError
 from geoloc.evaluation import command, predictions
 from geoloc.evaluation.predictions import read
 from geoloc.io.jsonl_process import CommandError
-from geoloc.photos.tables import TableError
 from tests.geoloc.evaluation.samples import drawn_answers, drawn_benchmark, towns
 
 

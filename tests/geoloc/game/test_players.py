@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from geoloc.errors import BundleError
+from geoloc.errors import BundleError, TableError
 from geoloc.game.places import GameError
 from geoloc.game.players import command
 from geoloc.game.players.command import CommandPlayer
@@ -23,7 +23,6 @@ from geoloc.game.players.log import read_log
 from geoloc.game.players.registry import make_players
 from geoloc.io.jsonl_process import CommandError
 from geoloc.photos.decode import read_exif
-from geoloc.photos.tables import TableError
 from tests.geoloc.game.skilled import places_at
 
 START_S = 30.0

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from geocells.sphere import haversine_km
+from geoloc.errors import TableError
 from geoloc.game import replay
 from geoloc.game.maps import draw_games, draw_pool, make_map, read_map
 from geoloc.game.modes import MODES
@@ -15,7 +16,6 @@ from geoloc.game.report import headline, render
 from geoloc.game.rules import RULES
 from geoloc.game.standings import standings
 from geoloc.game.tournament import hold, score
-from geoloc.photos.tables import TableError
 from tests.geoloc.game.skilled import Skilled, places_at
 
 FIELD = (("ann", 100.0), ("bob", 400.0), ("cat", 400.0), ("dan", 3000.0))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from geocells.table import CellTable
+from geoloc.errors import TableError
 from training.data import coordinates
-from training.data.manifest import ManifestError
 
 TRAIN = Path(sys.executable).parent / "geoloc-train"
 
@@ -79,7 +79,7 @@ def test_rows_without_a_place_are_counted_named_and_left_out(tmp_path, spain):
 
 def test_swapped_columns_are_refused(tmp_path, spain):
     swapped = write(tmp_path / "photos.csv", [(lon, lat) for lat, lon in spain])
-    with pytest.raises(ManifestError, match="seem to be swapped"):
+    with pytest.raises(TableError, match="seem to be swapped"):
         coordinates.read(swapped)
 
 

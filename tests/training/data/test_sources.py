@@ -13,9 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from geoloc.errors import GeolocError
+from geoloc.errors import GeolocError, TableError
 from training.data.loading import load_photo
-from training.data.manifest import ManifestError
 from training.data.sources import read
 from training.data.table import SCHEMA, complete
 
@@ -167,7 +166,7 @@ def test_nonsense_is_left_out_and_counted(tmp_path):
     assert "3 of 6 rows have no place" in problems[0]
     assert "1 of 3 rows have the id of an earlier one (3.jpg)" in problems[1]
     (tmp_path / "t.csv").write_text("file,lat,lon\n0.jpg,91,0\n")
-    with pytest.raises(ManifestError, match="no usable photo"):
+    with pytest.raises(TableError, match="no usable photo"):
         read(tmp_path / "t.csv")
 
 

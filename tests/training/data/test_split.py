@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from geoloc.errors import TableError
 from training.data import table as photo_table
 from training.data.audit import audit
 from training.data.duplicates import near_duplicates, representatives, seen_before
-from training.data.manifest import ManifestError
 from training.data.split import assign_splits
 from training.data.table import complete
 
@@ -97,7 +97,7 @@ def test_travellers_link_everything_and_only_some_are_left_out():
 
 
 def test_impossible_shares_are_refused():
-    with pytest.raises(ManifestError, match="sum below 1"):
+    with pytest.raises(TableError, match="sum below 1"):
         assign_splits(table_of(["a"], ["g"], [(0, 0)]), val=0.6, test=0.5)
 
 

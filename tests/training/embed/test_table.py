@@ -12,10 +12,10 @@ import pyarrow as pa
 import pytest
 
 from geoloc.encoders.registry import build_encoder, describe
+from geoloc.errors import TableError
 from tests.embedding import embed_images
 from tests.training.planet import make_planet, write_towers
 from training.data.loading import load_photo
-from training.data.manifest import ManifestError
 from training.embed import table as embed_table
 from training.embed.table import embed_table as embed
 from training.pretrain import clip
@@ -76,7 +76,7 @@ def test_nothing_readable_is_an_error(world, tmp_path):
     folder, table, spec = world
     files = pa.array(["nowhere.tar"] * len(table))
     broken = table.set_column(table.column_names.index("file"), "file", files)
-    with pytest.raises(ManifestError, match=r"none of 90 photos can be read: .*nowhere\.tar"):
+    with pytest.raises(TableError, match=r"none of 90 photos can be read: .*nowhere\.tar"):
         embed(broken, folder, spec, None, tmp_path / "out")
 
 

@@ -11,9 +11,9 @@ from safetensors.torch import load_file
 
 from geocells.partition.build import build_cells
 from geocells.partition.config import CellConfig
+from geoloc.errors import TableError
 from tests.training.planet import make_planet, write_towers
 from training.config import FinetuneConfig, HeadConfig
-from training.data.manifest import ManifestError
 from training.data.table import latlon_of
 from training.engine.checkpoint import CheckpointError
 from training.pretrain import clip
@@ -71,5 +71,5 @@ def test_a_stopped_run_goes_on(world, tmp_path):
 
 
 def test_too_few_photos_are_refused(world, tmp_path):
-    with pytest.raises(ManifestError, match=r"128 photos to train on are fewer than the 500"):
+    with pytest.raises(TableError, match=r"128 photos to train on are fewer than the 500"):
         tuned(world, tmp_path / "run", batch=500)

@@ -17,10 +17,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from geoloc.errors import TableError
 from tests.training.planet import make_planet, write_towers
 from training.config import PretrainConfig
 from training.data.loading import CaptionedPhotos, load_batches
-from training.data.manifest import ManifestError
 from training.data.sampler import Batches
 from training.engine.checkpoint import CheckpointError
 from training.engine.loop import LoopConfig
@@ -241,7 +241,7 @@ def test_a_lost_worker_is_a_clean_stop(planet):
     next(stream)
     for worker in multiprocessing.active_children():
         worker.kill()
-    with pytest.raises(ManifestError, match="a process that reads photos was killed"):
+    with pytest.raises(TableError, match="a process that reads photos was killed"):
         list(itertools.islice(stream, 30))
 
 
@@ -285,7 +285,7 @@ def test_a_broken_collection_is_no_reason_to_go_on(planet, tmp_path):
     folder, table = planet
     files = pa.array(["missing.tar"] * len(table))
     broken = table.set_column(table.column_names.index("file"), "file", files)
-    with pytest.raises(ManifestError, match=r"100 photos in a row cannot be used.*missing\.tar"):
+    with pytest.raises(TableError, match=r"100 photos in a row cannot be used.*missing\.tar"):
         pretrain(broken, folder, tmp_path / "run", settings(folder, epochs=1))
 
 
@@ -312,7 +312,7 @@ def test_a_full_disk_stops_cleanly_and_the_run_goes_on_later(planet, tmp_path):
 
 def test_too_few_photos_are_refused(planet, tmp_path):
     folder, table = planet
-    with pytest.raises(ManifestError, match=r"128 photos to train on are fewer than the 512"):
+    with pytest.raises(TableError, match=r"128 photos to train on are fewer than the 512"):
         pretrain(table, folder, tmp_path / "run", settings(folder, batch=256))
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from geocells.sphere import haversine_km
 from geoloc import Geolocator
+from geoloc.errors import TableError
 from geoloc.game.places import Places
 from geoloc.game.players.log import read_log
 from tests.scenes import PLACES, draw_photo
@@ -155,7 +156,7 @@ def test_tables(tmp_path):
 def test_unusable_tables(tmp_path, name, content, reason):
     if content is not None:
         (tmp_path / name).write_text(content)
-    with pytest.raises(photo_table.ManifestError, match=reason) as caught:
+    with pytest.raises(TableError, match=reason) as caught:
         photo_table.read(tmp_path / name)
     assert name in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -16,13 +16,14 @@ from geocells.table import CellTable
 from geoloc.answer.calibration import Calibration, Claim
 from geoloc.answer.ranker import Ranker
 from geoloc.bundle import directory as bundles
+from geoloc.errors import TableError
 from geoloc.io.progress import NullReporter, Reporter
 from geoloc.types import Float32Array, Float64Array
 from training.calibrate.crossval import HeldOut, answer_all, calibrate, calibrate_alone
 from training.calibrate.fit import NEVER, UNFITTED
 from training.calibrate.scoring import Rankers
 from training.config import HeadConfig
-from training.data.manifest import Manifest, ManifestError, read
+from training.data.manifest import Manifest, read
 from training.data.split import assign_folds, group_weights
 from training.embed.files import embed_files
 from training.gallery.cluster import build_gallery
@@ -95,7 +96,7 @@ def build_world(
 
     Raises:
         BundleError: weights are missing or damaged, or the bundle cannot be written.
-        ManifestError: the photos are too few or unusable.
+        TableError: the photos are too few or unusable.
     """
     wanted, tell = config or WorldConfig(), report or NullReporter()
     bundles.check_target(out)
@@ -186,7 +187,7 @@ def silent(calibration: Calibration) -> Calibration:
 def _embedded(
     photos: Path, encoder: WorldEncoder, cache: Path, tell: Reporter
 ) -> tuple[Manifest, Float32Array]:
-    """Real photos and their embeddings (N, D); raises ManifestError where they are too few."""
+    """Real photos and their embeddings (N, D); raises TableError where they are too few."""
     tell.stage("reading your photos")
     manifest, problems = read(photos)
     files = [str(file) for file in manifest.file]
@@ -196,7 +197,7 @@ def _embedded(
         tell.problem(line)
     manifest = manifest.take(kept)
     if len(manifest) < FEWEST_PHOTOS:
-        raise ManifestError(
+        raise TableError(
             f"{photos}: {len(manifest)} usable photos; calibrating needs at least {FEWEST_PHOTOS}"
         )
     return manifest, embeddings

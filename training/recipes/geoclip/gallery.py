@@ -109,7 +109,7 @@ def from_table(path: Path) -> tuple[Float64Array, list[str]]:
     """Points of a CSV or Parquet table with the columns lat and lon, and what was left out.
 
     Raises:
-        ManifestError: no row is usable; see `training.data.coordinates.read`.
+        TableError: no row is usable; see `training.data.coordinates.read`.
     """
     latlon, _, problems = coordinates.read(path)
     return np.unique(latlon, axis=0), problems

@@ -17,9 +17,8 @@ from geocells.sphere import haversine_km
 from geoloc import Geolocator
 from geoloc.belief.constraints import ConstraintError, parse
 from geoloc.bundle import directory
-from geoloc.errors import BundleError, GeolocError
+from geoloc.errors import BundleError, GeolocError, TableError
 from training.config import HeadConfig
-from training.data.manifest import ManifestError
 from training.embed import quantise
 from training.recipes.geoclip import gallery
 from training.recipes.geoclip.build import REAL, SIMULATED, WorldConfig, build_world
@@ -99,7 +98,7 @@ def test_it_finds_places_and_says_that_this_is_simulated(world):
 def test_real_photos_calibrate_it(clip, known, cache, heads, photo_folder, tmp_path, monkeypatch):
     config = WorldConfig(clip, "torch", heads=heads, **SMALL)
     options = {"cache": cache, "config": config, "photos": photo_folder}
-    with pytest.raises(ManifestError, match="60 usable photos; calibrating needs at least 200"):
+    with pytest.raises(TableError, match="60 usable photos; calibrating needs at least 200"):
         build_world(tmp_path / "few", known, known, **options)
     assert not (tmp_path / "few").exists()
     monkeypatch.setattr("training.recipes.geoclip.build.FEWEST_PHOTOS", 50)
@@ -186,7 +185,7 @@ def test_a_table_of_points(tmp_path):
     assert len(problems) == 1
     assert "2 of 5 rows are left out" in problems[0]
     table.write_text("lat,lon\n95,0\n")
-    with pytest.raises(ManifestError, match="no row has usable coordinates"):
+    with pytest.raises(TableError, match="no row has usable coordinates"):
         gallery.from_table(table)
 
 
