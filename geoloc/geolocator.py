@@ -1,12 +1,13 @@
-"""The public way to ask: photos in, `Guess` out."""
+"""`Geolocator`: locate photos with a bundle."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -16,23 +17,27 @@ from geocells.columns import objects
 from geocells.sphere import haversine_km
 from geocells.table import CellTable
 from geoloc.answer.calibration import LEVELS
-from geoloc.answer.explain import Witness
+from geoloc.answer.explain import Explainer
 from geoloc.answer.ranker import Ranking
-from geoloc.belief.fusion import Restriction, credible_region
+from geoloc.belief.fusion import ConstraintMask, credible_region
 from geoloc.bundle import directory as bundles
+from geoloc.bundle import installed
 from geoloc.encoders.base import ImageEncoder
-from geoloc.encoders.pipeline import Load, ahead, encode
+from geoloc.encoders.pipeline import Encoded, Load, encode, encode_all, prefetch
 from geoloc.errors import PhotoError
 from geoloc.guess import Candidate, Exif, Guess, Place, RegionCell
-from geoloc.photos.decode import Photo, Source, load
-from geoloc.types import Float32Array
+from geoloc.photos.decode import NO_PIXELS, Photo, Source, load
+from geoloc.types import Float32Array, IndexArray
 
-SHOWN_CANDIDATES = 5
-SHOWN_CELLS = 100
+DEFAULT_TOP = 5
+"""Candidates in a `Guess` unless the caller says otherwise."""
+
+MAX_REGION_CELLS = 100
+"""Cells of the credible region in a `Guess`."""
 
 
 class Geolocator:
-    """Answers where photos were taken.
+    """Locates photos with the models of one bundle; safe to use from several threads.
 
     Example:
         >>> geolocator = Geolocator.from_bundle("starter")  # doctest: +SKIP
@@ -43,26 +48,31 @@ class Geolocator:
     def __init__(
         self, bundle: bundles.Bundle, encoder: ImageEncoder | None = None, load: Load = load
     ) -> None:
-        """Use a loaded bundle; its own encoder is loaded when first needed.
+        """Wrap a loaded bundle; its encoder is loaded on first use.
 
         Args:
-            bundle: the model.
-            encoder: another encoder that gives the same embeddings.
-            load: how photos are read, for callers with limits of their own.
+            bundle: the models.
+            encoder: used instead of the bundle's encoder; must give the same embeddings.
+            load: decodes one photo; replace it to set limits or to read other sources.
         """
         self.bundle = bundle
         self._given_encoder = encoder
         self.load = load
 
     @classmethod
-    def from_bundle(cls, name_or_path: str | os.PathLike[str] = "starter") -> Geolocator:
-        """Load a bundle by path, or an embedded one by name.
+    def from_bundle(cls, name_or_path: str | os.PathLike[str] | None = None) -> Geolocator:
+        """Load a bundle by path or by name.
+
+        Args:
+            name_or_path: a folder, or a name from `geoloc.list_bundles()`. None takes the bundle
+                that the `geoloc` command takes: the world model if it is installed, else the
+                starter.
 
         Raises:
-            BundleError: it is missing or damaged.
+            BundleError: the bundle is missing or damaged.
             MissingExtraError: a library it needs is not installed.
         """
-        return cls(bundles.load(name_or_path))
+        return cls(bundles.load(installed.best() if name_or_path is None else name_or_path))
 
     @property
     def cells(self) -> CellTable:
@@ -74,20 +84,18 @@ class Geolocator:
         """The image encoder."""
         return self._given_encoder or self.bundle.build_encoder()
 
-    def locate(
-        self, source: Source, top: int = SHOWN_CANDIDATES, within: str | None = None
-    ) -> Guess:
-        """Answer one photo.
+    def locate(self, source: Source, top: int = DEFAULT_TOP, within: str | None = None) -> Guess:
+        """Locate one photo.
 
         Args:
-            source: a path, bytes, an open binary file or a PIL image.
-            top: how many candidates the answer names.
-            within: what is known beforehand, for example "Portugal" or "48.86,2.35,50km"; see
+            source: a path, the bytes of a file, an open binary file, or a PIL image.
+            top: number of candidates in the guess.
+            within: constraint on the location, for example "Portugal" or "48.86,2.35,50km"; see
                 `geoloc.belief.constraints.parse`.
 
         Raises:
             PhotoError: the photo cannot be read.
-            ConstraintError: `within` is not understood, or no geocell lies there.
+            ConstraintError: `within` is not valid, or no geocell of the bundle lies inside.
         """
         answer = next(self.locate_many([source], top, within))
         if isinstance(answer, PhotoError):
@@ -95,44 +103,169 @@ class Geolocator:
         return answer
 
     def locate_many(
-        self, sources: Iterable[Source], top: int = SHOWN_CANDIDATES, within: str | None = None
+        self, sources: Iterable[Source], top: int = DEFAULT_TOP, within: str | None = None
     ) -> Iterator[Guess | PhotoError]:
-        """Answer photos in order, as they are encoded; an unreadable one yields its error."""
-        known = self.restrict(within)
-        for encoded in ahead(encode(self.encoder, sources, load=self.load)):
-            readable = [item for item in encoded.photos if isinstance(item, Photo)]
-            guesses = iter(self.guess(encoded.embeddings, readable, top, known))
-            for item in encoded.photos:
-                yield item if isinstance(item, PhotoError) else next(guesses)
+        """Locate photos in order, in bounded memory.
 
-    def locate_together(
-        self, sources: Sequence[Source], top: int = SHOWN_CANDIDATES, within: str | None = None
-    ) -> Guess:
-        """Answer several photos of one place, views of a panorama or frames of a video, as one.
+        Args:
+            sources: photos, as for `locate`; may be a generator.
+            top: number of candidates in each guess.
+            within: constraint that holds for all photos, as for `locate`.
+
+        Yields:
+            A `Guess` for each photo, or the `PhotoError` of an unreadable one.
 
         Raises:
-            PhotoError: one of them cannot be read.
-            ConstraintError: `within` is not understood, or no geocell lies there.
+            ConstraintError: as for `locate`.
         """
-        known = self.restrict(within)
-        photos: list[Photo] = []
-        embeddings = []
-        for encoded in encode(self.encoder, sources, load=self.load):
-            for item in encoded.photos:
-                if isinstance(item, PhotoError):
-                    raise item
-                photos.append(item)
-            embeddings.append(encoded.embeddings)
-        if not photos:
-            raise PhotoError("no photos: give at least one")
-        return self.guess_together(np.concatenate(embeddings), [photos], top, known)[0]
+        constraint = self.restrict(within)
+        for encoded in self.encode(sources):
+            guesses = iter(self.guess(encoded.embeddings, encoded.photos, top, constraint))
+            for result in encoded.results:
+                yield result if isinstance(result, PhotoError) else next(guesses)
 
-    def attribution(self, source: Source) -> Float32Array | None:
-        """Which patches of a photo speak for its answer, and which against it.
+    def locate_together(
+        self,
+        sources: Iterable[Source],
+        top: int = DEFAULT_TOP,
+        within: str | None = None,
+        *,
+        on_error: Literal["raise", "skip"] = "raise",
+    ) -> Guess:
+        """Locate several photos of one place, such as views of a panorama, with a single guess.
+
+        Args:
+            sources: photos, as for `locate`; at least one.
+            top: number of candidates in the guess.
+            within: as for `locate`.
+            on_error: "raise" the error of the first unreadable photo, or "skip" unreadable photos.
+
+        Raises:
+            PhotoError: a photo cannot be read; with "skip", none of them can.
+            ConstraintError: as for `locate`.
+        """
+        constraint = self.restrict(within)
+        encoded = encode_all(
+            self.encoder, _several(sources), load=self.load, strict=on_error == "raise"
+        )
+        if not encoded.photos:
+            raise next(iter(encoded.errors), PhotoError("no photos: give at least one"))
+        return self.guess_together(encoded.embeddings, [encoded.photos], top, constraint)[0]
+
+    def encode(self, sources: Iterable[Source]) -> Iterator[Encoded]:
+        """Decode and encode photos in batches, the next one while the caller uses the current one.
+
+        Unreadable photos are reported in each batch; see `Encoded`.
+        """
+        return prefetch(encode(self.encoder, _several(sources), load=self.load))
+
+    def embed(self, sources: Iterable[Source]) -> Float32Array:
+        """Return the embeddings (N, dim) float32 of N photos, unit vectors in their order.
+
+        Args:
+            sources: photos, as for `locate`.
+
+        Raises:
+            PhotoError: a photo cannot be read. `encode` skips unreadable photos instead.
+        """
+        return encode_all(self.encoder, _several(sources), load=self.load, strict=True).embeddings
+
+    def guess(
+        self,
+        embeddings: Float32Array,
+        photos: Sequence[Photo] | None = None,
+        top: int = DEFAULT_TOP,
+        constraint: ConstraintMask | None = None,
+    ) -> list[Guess]:
+        """Locate N photos by their embeddings, which `embed` returns.
+
+        Args:
+            embeddings: (N, dim) float32 unit vectors.
+            photos: (N,) names and metadata of the photos; None for neither.
+            top: number of candidates in each guess.
+            constraint: from `restrict`.
+        """
+        photos = unnamed_photos(len(embeddings)) if photos is None else photos
+        if not photos:
+            return []
+        return self._guesses(self.rank(embeddings, constraint), photos, top, constraint)
+
+    def guess_together(
+        self,
+        embeddings: Float32Array,
+        groups: Sequence[Sequence[Photo]],
+        top: int = DEFAULT_TOP,
+        constraint: ConstraintMask | None = None,
+    ) -> list[Guess]:
+        """Locate G groups of photos, each group taken at one place.
+
+        Args:
+            embeddings: (N, dim) of all photos, group after group.
+            groups: (G,) photos of each group; N in total, none empty.
+            top: number of candidates in each guess.
+            constraint: from `restrict`.
 
         Returns:
-            (rows, columns) signed, on the encoder's patch grid; None where the encoder is no vision
-            transformer in torch.
+            (G,) guesses, each with the names of all its photos and the metadata of the first.
+        """
+        if not groups:
+            return []
+        sizes = [len(photos) for photos in groups]
+        ranking = self.rank(embeddings, constraint, np.repeat(np.arange(len(groups)), sizes))
+        named = [replace(p[0], name=", ".join(each.name for each in p)) for p in groups]
+        guesses = self._guesses(ranking, named, top, constraint)
+        return [replace(guess, photos=size) for guess, size in zip(guesses, sizes, strict=True)]
+
+    def rank(
+        self,
+        embeddings: Float32Array,
+        constraint: ConstraintMask | None = None,
+        group: IndexArray | None = None,
+    ) -> Ranking:
+        """Rank candidate places for embeddings (N, dim); arrays only, without names or metadata.
+
+        Args:
+            embeddings: (N, dim) float32 unit vectors, N > 0.
+            constraint: from `restrict`.
+            group: (N,) numbers 0..G-1 of photos of one place, every group with a photo; None ranks
+                each photo alone.
+
+        Returns:
+            N rankings, or G if groups are given.
+        """
+        with single_threaded_blas():
+            if group is None:
+                return self.bundle.ranker.rank(embeddings, constraint)
+            return self.bundle.ranker.rank_together(embeddings, group, constraint)
+
+    def restrict(self, within: str | None) -> ConstraintMask | None:
+        """Return a constraint as a mask over this bundle's cells and clusters; None for None.
+
+        Args:
+            within: see `geoloc.belief.constraints.parse`.
+
+        Raises:
+            ConstraintError: `within` is not valid, or no geocell of the bundle lies inside.
+        """
+        if within is None:
+            return None
+        from geoloc.belief.constraints import parse, require
+
+        constraint = parse(within)
+        require(constraint, self.cells)
+        share = constraint.cells(self.cells)
+        touched = np.flatnonzero(share > 0.0)
+        centroids = self.cells.centroids.copy()
+        centroids[touched] = constraint.point_in(self.cells, touched.astype(np.int64))
+        clusters = constraint.contains(self.bundle.ranker.gallery.clusters.latlon)
+        return ConstraintMask(constraint.name, share, centroids, clusters)
+
+    def attribution(self, source: Source) -> Float32Array | None:
+        """Return how much each patch of a photo speaks for (+) or against (-) its answer.
+
+        Returns:
+            (rows, columns) on the encoder's patch grid; None if the encoder is not a vision
+            transformer in torch. See `geoloc.answer.attribution.attribution_map`.
 
         Raises:
             PhotoError: the photo cannot be read.
@@ -146,79 +279,24 @@ class Geolocator:
         direction = answer_direction(self.bundle.ranker.heads, embedding[0], cell)
         return attribution_map(self.encoder, pixels, direction)
 
-    def guess(
-        self,
-        embeddings: Float32Array,
-        photos: list[Photo],
-        top: int = SHOWN_CANDIDATES,
-        known: Restriction | None = None,
-    ) -> list[Guess]:
-        """Answer from embeddings (N, D), for callers that keep them."""
-        if not photos:
-            return []
-        # BLAS threads spin for a while after each product, on the cores that encode the next photos
-        with _thread_pools().limit(limits=1, user_api="blas"):
-            ranking = self.bundle.ranker.rank(embeddings, known)
-        return self._guesses(ranking, photos, top, known)
-
-    def guess_together(
-        self,
-        embeddings: Float32Array,
-        groups: Sequence[Sequence[Photo]],
-        top: int = SHOWN_CANDIDATES,
-        known: Restriction | None = None,
-    ) -> list[Guess]:
-        """One answer for each group of photos of one place, from embeddings of all (N, D) in order.
-
-        The answer bears the names of all photos, and the metadata of the first.
-        """
-        if not groups:
-            return []
-        sizes = [len(photos) for photos in groups]
-        with _thread_pools().limit(limits=1, user_api="blas"):
-            group = np.repeat(np.arange(len(groups)), sizes)
-            ranking = self.bundle.ranker.rank_together(embeddings, group, known)
-        named = [replace(p[0], name=", ".join(each.name for each in p)) for p in groups]
-        guesses = self._guesses(ranking, named, top, known)
-        return [replace(guess, photos=size) for guess, size in zip(guesses, sizes, strict=True)]
-
-    def restrict(self, within: str | None) -> Restriction | None:
-        """What is known beforehand, as this bundle's cells and clusters see it.
-
-        Raises:
-            ConstraintError: it is not understood, or no geocell lies there.
-        """
-        if within is None:
-            return None
-        from geoloc.belief.constraints import parse, require
-
-        constraint = parse(within)
-        require(constraint, self.cells)
-        share = constraint.cells(self.cells)
-        touched = np.flatnonzero(share > 0.0)
-        centroids = self.cells.centroids.copy()
-        centroids[touched] = constraint.point_in(self.cells, touched.astype(np.int64))
-        clusters = constraint.contains(self.bundle.ranker.gallery.clusters.latlon)
-        return Restriction(constraint.name, share, centroids, clusters)
-
     def _guesses(
         self,
         ranking: Ranking,
-        photos: list[Photo],
+        photos: Sequence[Photo],
         top: int,
-        known: Restriction | None,
+        constraint: ConstraintMask | None,
     ) -> list[Guess]:
-        shown = ranking.latlon[:, :top]
-        words = _describe(shown.reshape(-1, 2))
-        per_photo = shown.shape[1]
+        latlon = ranking.latlon[:, :top]
+        named = _describe(latlon.reshape(-1, 2))
+        per_photo = latlon.shape[1]
         guesses = [
-            self._one(ranking, i, photo, words[i * per_photo :][:per_photo])
+            self._guess(ranking, i, photo, named[i * per_photo :][:per_photo])
             for i, photo in enumerate(photos)
         ]
-        name = known.name if known else ""
+        name = constraint.name if constraint else ""
         return [replace(guess, within=name) for guess in guesses]
 
-    def _one(self, ranking: Ranking, i: int, photo: Photo, words: list[Place]) -> Guess:
+    def _guess(self, ranking: Ranking, i: int, photo: Photo, named: list[Place]) -> Guess:
         lat, lon = map(float, ranking.latlon[i, 0])
         radii = {name: float(km) for name, km in zip(LEVELS, ranking.radii_km[i], strict=True)}
         return Guess(
@@ -229,21 +307,21 @@ class Geolocator:
             radii_km=radii,
             confidence=ranking.confidence[i],
             localisability=float(ranking.localisability[i]),
-            place=words[0],
+            place=named[0],
             candidates=tuple(
                 Candidate(
                     lat=float(ranking.latlon[i, rank, 0]),
                     lon=float(ranking.latlon[i, rank, 1]),
                     probability=float(ranking.belief[i, cell]),
                     cell_id=str(self.cells.cell_id[cell]),
-                    place=words[rank],
+                    place=named[rank],
                 )
-                for rank, cell in enumerate(ranking.cell[i, : len(words)])
+                for rank, cell in enumerate(ranking.cell[i, : len(named)])
                 if cell >= 0
             ),
             region=self._region(ranking.belief[i]),
-            neighbours=self._witness.neighbours(ranking, i),
-            evidence=self._witness.evidence(ranking, i),
+            neighbours=self._explainer.neighbours(ranking, i),
+            evidence=self._explainer.evidence(ranking, i),
             exif=photo.exif,
             exif_distance_km=_exif_distance_km(photo.exif, lat, lon),
             bundle=self.bundle.name,
@@ -252,18 +330,39 @@ class Geolocator:
 
     def _region(self, belief: Float32Array) -> tuple[RegionCell, ...]:
         limits = list(self.bundle.ranker.calibration.region.values())
-        cell, level = credible_region(belief, limits, SHOWN_CELLS)
+        cell, level = credible_region(belief, limits, MAX_REGION_CELLS)
         columns = (self.cells.cell_id[cell], belief[cell], level)
         return tuple(map(RegionCell, *(column.tolist() for column in columns)))
 
     @cached_property
-    def _witness(self) -> Witness:
-        return Witness(self.bundle.ranker, self.bundle.attributes)
+    def _explainer(self) -> Explainer:
+        return Explainer(self.bundle.ranker, self.bundle.attributes)
+
+
+def unnamed_photos(count: int) -> list[Photo]:
+    """Return placeholders for photos of which only the embeddings are kept."""
+    return [Photo(f"embedding {row}", NO_PIXELS, Exif(), "") for row in range(count)]
+
+
+def single_threaded_blas() -> AbstractContextManager[Any]:
+    """Limit matrix products to one thread.
+
+    BLAS threads spin briefly after each product, on the cores that encode the next photos.
+    """
+    limit: AbstractContextManager[Any] = _thread_pools().limit(limits=1, user_api="blas")
+    return limit
 
 
 @cache
 def _thread_pools() -> ThreadpoolController:
     return ThreadpoolController()
+
+
+def _several(sources: Iterable[Source]) -> Iterable[Source]:
+    """Return the sources; raise TypeError for a single one, which would be read item by item."""
+    if isinstance(sources, str | bytes | os.PathLike):
+        raise TypeError("give a list of photos; Geolocator.locate takes a single one")
+    return sources
 
 
 def _describe(latlon: np.ndarray[Any, Any]) -> list[Place]:

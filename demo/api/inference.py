@@ -12,10 +12,10 @@ import numpy as np
 
 from demo.api.batching import BatchingEncoder, Together
 from geoloc.belief.constraints import ConstraintError
-from geoloc.belief.fusion import Restriction
+from geoloc.belief.fusion import ConstraintMask
 from geoloc.bundle.directory import Bundle
 from geoloc.encoders.base import ImageEncoder
-from geoloc.geolocator import SHOWN_CANDIDATES, Geolocator
+from geoloc.geolocator import DEFAULT_TOP, Geolocator, unnamed_photos
 from geoloc.guess import Guess
 from geoloc.photos.decode import Photo, load
 from geoloc.types import Float32Array
@@ -29,9 +29,9 @@ FILE_ENDINGS = (".geojson", ".json")
 @dataclass(frozen=True, eq=False)
 class _Question:
     embeddings: Float32Array
-    photos: list[Photo]
+    photos: Sequence[Photo]
     top: int
-    known: Restriction | None
+    constraint: ConstraintMask | None
 
 
 class ServedGeolocator(Geolocator):
@@ -56,14 +56,15 @@ class ServedGeolocator(Geolocator):
     def guess(
         self,
         embeddings: Float32Array,
-        photos: list[Photo],
-        top: int = SHOWN_CANDIDATES,
-        known: Restriction | None = None,
+        photos: Sequence[Photo] | None = None,
+        top: int = DEFAULT_TOP,
+        constraint: ConstraintMask | None = None,
     ) -> list[Guess]:
         """See `Geolocator.guess`."""
-        return self._together(_Question(embeddings, photos, top, known))
+        photos = unnamed_photos(len(embeddings)) if photos is None else photos
+        return self._together(_Question(embeddings, photos, top, constraint))
 
-    def restrict(self, within: str | None) -> Restriction | None:
+    def restrict(self, within: str | None) -> ConstraintMask | None:
         """See `Geolocator.restrict`; never reads a file, whose name would come from outside."""
         if within and within.strip().lower().endswith(FILE_ENDINGS):
             raise ConstraintError("a file's name says nothing here; give the GeoJSON text itself")
@@ -91,7 +92,7 @@ class ServedGeolocator(Geolocator):
         answers: list[list[Guess]] = [[] for _ in questions]
         alike: dict[tuple[int, int], list[int]] = {}
         for row, question in enumerate(questions):
-            alike.setdefault((question.top, id(question.known)), []).append(row)
+            alike.setdefault((question.top, id(question.constraint)), []).append(row)
         for rows in alike.values():
             asked = [questions[row] for row in rows]
             guesses = iter(
@@ -99,7 +100,7 @@ class ServedGeolocator(Geolocator):
                     np.concatenate([question.embeddings for question in asked]),
                     [photo for question in asked for photo in question.photos],
                     asked[0].top,
-                    asked[0].known,
+                    asked[0].constraint,
                 )
             )
             for row, question in zip(rows, asked, strict=True):

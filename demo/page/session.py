@@ -6,10 +6,8 @@ from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from demo.page.pictures import data_uri
-from geoloc.encoders.pipeline import encode
+from geoloc.encoders.pipeline import encode_all
 from geoloc.errors import PhotoError
 from geoloc.geolocator import Geolocator
 from geoloc.guess import Guess
@@ -77,14 +75,13 @@ def look(geolocator: Geolocator, bundle: str, paths: Sequence[Path]) -> Session:
         thumbnails[path] = data_uri(loaded.image)
         return loaded
 
-    batches = list(encode(geolocator.encoder, paths, load=load))
-    read = [item for encoded in batches for item in encoded.photos]
+    encoded = encode_all(geolocator.encoder, paths, load=load)
     seen = [
-        Seen(path, item, thumbnails.get(path, "")) for path, item in zip(paths, read, strict=True)
+        Seen(path, item, thumbnails.get(path, ""))
+        for path, item in zip(paths, encoded.results, strict=True)
     ]
     first = next((i for i, item in enumerate(seen) if item.thumbnail), 0)
-    vectors = np.concatenate([encoded.embeddings for encoded in batches])
-    return Session(bundle, tuple(seen), vectors, shown=first)
+    return Session(bundle, tuple(seen), encoded.embeddings, shown=first)
 
 
 def ask(
@@ -102,11 +99,11 @@ def ask(
     Raises:
         ConstraintError: `within` is not understood, or no geocell lies there.
     """
-    known, readable = geolocator.restrict(within), session.photos
+    constraint, readable = geolocator.restrict(within), session.photos
     together = together and len(readable) > 1
     if together:
-        guesses = geolocator.guess_together(session.embeddings, [readable], known=known)
+        guesses = geolocator.guess_together(session.embeddings, [readable], constraint=constraint)
     else:
-        guesses = geolocator.guess(session.embeddings, readable, known=known)
+        guesses = geolocator.guess(session.embeddings, readable, constraint=constraint)
     shown = tuple(map(coarse, guesses))
     return replace(session, together=together, within=within, guesses=shown)

@@ -19,8 +19,8 @@ MONTHS = (
 ).split()
 
 
-class Witness:
-    """Speaks for the answers of one bundle."""
+class Explainer:
+    """Collects the evidence for the answers of one bundle."""
 
     def __init__(self, ranker: Ranker, heads: AttributeHeads | None) -> None:
         """Take the bundle's models; small bundles have no attribute heads."""

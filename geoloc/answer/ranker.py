@@ -16,7 +16,7 @@ from geoloc.answer.calibration import CLAIM_KM, LEVELS, Calibration, evidence, s
 from geoloc.belief.fusion import (
     CONTRADICTION,
     CellSpace,
-    Restriction,
+    ConstraintMask,
     agreement,
     fuse,
     group_mean,
@@ -109,7 +109,7 @@ class Ranker:
         self.calibration = calibration
         self.space = CellSpace(cells.centroids)
 
-    def sources(self, embeddings: Float32Array, within: Restriction | None = None) -> Sources:
+    def sources(self, embeddings: Float32Array, within: ConstraintMask | None = None) -> Sources:
         """Ask prior, classifier and similar clusters about embeddings (N, D)."""
         features = self.heads.features(embeddings)
         classifier = tempered(self.heads.classify(features), self.calibration.temperature)
@@ -133,7 +133,7 @@ class Ranker:
         """Belief (N, C): the opinions, each weighed by how far it can be trusted."""
         return pool(sources.beliefs, self.calibration.source_weights(sources.signal))
 
-    def rank(self, embeddings: Float32Array, within: Restriction | None = None) -> Ranking:
+    def rank(self, embeddings: Float32Array, within: ConstraintMask | None = None) -> Ranking:
         """Answer embeddings (N, D), each for itself.
 
         Args:
@@ -144,7 +144,7 @@ class Ranker:
         return self._rank(sources, self.believe(sources), within)
 
     def rank_together(
-        self, embeddings: Float32Array, group: IndexArray, within: Restriction | None = None
+        self, embeddings: Float32Array, group: IndexArray, within: ConstraintMask | None = None
     ) -> Ranking:
         """Answer groups of photos of one place, views of a panorama or frames of a video.
 
@@ -177,7 +177,7 @@ class Ranker:
         features: Float32Array,
         found: Found,
         belief: Float32Array,
-        within: Restriction | None = None,
+        within: ConstraintMask | None = None,
     ) -> Scored:
         """Gather the candidates of photos, and what speaks for each."""
         utility = self.space.expected_utility(belief)
@@ -189,7 +189,9 @@ class Ranker:
         mood = moods(candidates, belief, described)
         return Scored(candidates, described, mood, share, neighbour, similarity)
 
-    def _rank(self, sources: Sources, belief: Float32Array, within: Restriction | None) -> Ranking:
+    def _rank(
+        self, sources: Sources, belief: Float32Array, within: ConstraintMask | None
+    ) -> Ranking:
         scored = self.score(sources.features, sources.found, belief, within)
         value = self.calibration.reranker(scored.features, scored.mood)
         value = np.where(scored.candidates.valid, value, -np.inf)

@@ -19,7 +19,7 @@ from geoloc.batch.worker import Step, Worker
 from geoloc.bundle import directory as bundles
 from geoloc.bundle import installed
 from geoloc.errors import GeolocError, PhotoError
-from geoloc.geolocator import SHOWN_CANDIDATES
+from geoloc.geolocator import DEFAULT_TOP
 from geoloc.guess import SCHEMA_VERSION
 from geoloc.io.progress import Reporter
 from geoloc.output.formats import Record
@@ -31,7 +31,7 @@ class Options:
     """What a batch is asked, besides its photos."""
 
     bundle: str = installed.STARTER
-    top: int = SHOWN_CANDIDATES
+    top: int = DEFAULT_TOP
     within: str | None = None
     group_by: str | None = None
     """A column, or "folder": its photos show one place and get one answer."""
@@ -84,7 +84,7 @@ def run(
     worker = Worker(
         options.bundle, options.top, options.within, str(work.parts.resolve()), options.cache
     )
-    _ = worker.known  # a wrong bundle or place is said before anything is read
+    _ = worker.constraint  # reports a wrong bundle or constraint before any photo is read
     with work.locked():
         planned = _plan(given, work, options, report)
         if not planned.photos:

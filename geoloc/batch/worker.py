@@ -15,9 +15,9 @@ from geoloc.batch import answers
 from geoloc.batch.answers import Failure
 from geoloc.batch.items import Item, load
 from geoloc.batch.plan import Part
-from geoloc.belief.fusion import Restriction
+from geoloc.belief.fusion import ConstraintMask
 from geoloc.encoders.cache import EmbeddingCache
-from geoloc.encoders.pipeline import BATCH, Encoded, ahead, batched, encode_batches
+from geoloc.encoders.pipeline import BATCH, Encoded, batched, encode_batches, prefetch
 from geoloc.errors import FileError, PhotoError
 from geoloc.geolocator import Geolocator
 from geoloc.guess import Guess
@@ -53,8 +53,8 @@ class Worker:
         return Geolocator.from_bundle(self.bundle)
 
     @cached_property
-    def known(self) -> Restriction | None:
-        """What is known beforehand."""
+    def constraint(self) -> ConstraintMask | None:
+        """The constraint on all photos, as a mask over the bundle's cells."""
         return self.geolocator.restrict(self.within)
 
     def answer(self, parts: Iterable[Part]) -> Iterator[Step]:
@@ -74,14 +74,14 @@ class Worker:
         with cache as kept:
             batches = encode_batches(encoder, _batches(parts, begun), load, kept)
             waiting: _Answering | None = None
-            for encoded in ahead(batches):
+            for encoded in prefetch(batches):
                 waiting = waiting or _Answering(self, begun.popleft())
                 failures = waiting.add(encoded)
                 if waiting.complete:
                     place = answers.place(self.parts, waiting.part.key)
                     storage.write(place, answers.encode(waiting.lines))
                     waiting = None
-                yield Step(len(encoded.photos), failures)
+                yield Step(len(encoded.results), failures)
 
 
 def _batches(parts: Iterable[Part], begun: deque[Part]) -> Iterator[Sequence[Item]]:
@@ -109,7 +109,7 @@ class _Answering:
 
     def add(self, encoded: Encoded) -> list[Failure]:
         """The next photos; whoever now has all its photos is answered. Returns what failed."""
-        self._photos += encoded.photos
+        self._photos += encoded.results
         self._vectors += list(encoded.embeddings)
         sizes = self.part.sizes[self._ranked :]
         ends = np.cumsum(sizes, dtype=np.intp)
@@ -135,14 +135,15 @@ class _Answering:
         there = [number for number, each in enumerate(groups) if each]
         if not there:
             return
-        locator, known, top = self._worker.geolocator, self._worker.known, self._worker.top
+        locator, top = self._worker.geolocator, self._worker.top
+        constraint = self._worker.constraint
         embeddings = np.stack(vectors)
         groups = [groups[number] for number in there]
         photos = [[photo for _, photo in each] for each in groups]
         if self.part.names is None:
-            guesses = locator.guess(embeddings, [each for (each,) in photos], top, known)
+            guesses = locator.guess(embeddings, [each for (each,) in photos], top, constraint)
         else:
-            guesses = locator.guess_together(embeddings, photos, top, known)
+            guesses = locator.guess_together(embeddings, photos, top, constraint)
             names = [self.part.names[first + number] for number in there]
             guesses = [_called(guess, name) for guess, name in zip(guesses, names, strict=True)]
         for guess, members in zip(guesses, groups, strict=True):

@@ -108,7 +108,7 @@ def group_mean(vectors: Float32Array, group: IndexArray) -> Float32Array:
 
 
 @dataclass(frozen=True, eq=False)
-class Restriction:
+class ConstraintMask:
     """The part of the Earth that photos are known to lie in, for one bundle."""
 
     name: str

@@ -122,19 +122,13 @@ def _one_answer(
     geolocator: Geolocator, photos: Sequence[str], top: int, within: str | None
 ) -> Iterator[Guess | PhotoError]:
     """One answer for all photos that can be read, after the errors of the others."""
-    import numpy as np
+    from geoloc.encoders.pipeline import encode_all
 
-    from geoloc.encoders.pipeline import encode
-    from geoloc.errors import PhotoError
-
-    known = geolocator.restrict(within)
-    encoded = list(encode(geolocator.encoder, photos))
-    items = [item for batch in encoded for item in batch.photos]
-    readable = [item for item in items if not isinstance(item, PhotoError)]
-    yield from (item for item in items if isinstance(item, PhotoError))
-    if readable:
-        embeddings = np.concatenate([batch.embeddings for batch in encoded])
-        yield geolocator.guess_together(embeddings, [readable], top, known)[0]
+    constraint = geolocator.restrict(within)
+    encoded = encode_all(geolocator.encoder, photos)
+    yield from encoded.errors
+    if encoded.photos:
+        yield geolocator.guess_together(encoded.embeddings, [encoded.photos], top, constraint)[0]
 
 
 def _show(

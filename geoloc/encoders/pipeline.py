@@ -1,10 +1,10 @@
-"""Photos in, embeddings out, in order: decoding overlaps encoding, memory stays bounded."""
+"""Encode photos in order: decoding overlaps encoding, and memory stays bounded."""
 
 from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,20 +17,21 @@ from geoloc.encoders.base import ImageEncoder
 from geoloc.encoders.cache import EmbeddingCache
 from geoloc.errors import PhotoError
 from geoloc.photos import decode
-from geoloc.types import Float32Array
+from geoloc.types import Float32Array, IndexArray
 
 BATCH = 32
+"""Photos in one call of the encoder."""
 
-AHEAD = 3
-"""Batches that wait for the encoder at most."""
+QUEUED_BATCHES = 3
+"""Upper limit on batches that are decoded before the encoder takes them."""
 
 Item = TypeVar("Item")
 Prepared = tuple[decode.Photo | PhotoError, Float32Array | None]
-"""A photo without its picture, and what the network is fed: None if it is not needed."""
+"""A photo without its pixels, and the input of the network; None if it is not needed."""
 
 
 class Load(Protocol):
-    """Reads a photo from whatever it is kept in; see `geoloc.photos.decode.load`."""
+    """Reads one photo from its source; see `geoloc.photos.decode.load`."""
 
     def __call__(
         self,
@@ -40,18 +41,33 @@ class Load(Protocol):
         min_side: int | None = None,
         known: Container[str] = (),
     ) -> decode.Photo:
-        """Raises PhotoError."""
+        """Return the decoded photo; raise PhotoError if it cannot be read."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class Encoded:
-    """A batch of photos that could be read, and those that could not."""
+    """N photos after decoding and encoding, with an embedding of each readable one."""
 
-    photos: list[decode.Photo | PhotoError]
-    """In the order they came; pixels are released, only what the file says is kept."""
+    results: list[decode.Photo | PhotoError]
+    """(N,) in the order of the sources; pixels are released, metadata is kept."""
     embeddings: Float32Array
-    """(number of readable photos, D), in their order."""
+    """(M, D) of the M readable photos, in the order of the sources."""
+
+    @property
+    def photos(self) -> list[decode.Photo]:
+        """The M readable photos."""
+        return [each for each in self.results if isinstance(each, decode.Photo)]
+
+    @property
+    def errors(self) -> list[PhotoError]:
+        """The N - M errors of the unreadable photos."""
+        return [each for each in self.results if isinstance(each, PhotoError)]
+
+    @property
+    def index(self) -> IndexArray:
+        """(M,) positions of the readable photos among the N sources."""
+        return np.flatnonzero([isinstance(each, decode.Photo) for each in self.results])
 
 
 def encode(
@@ -61,16 +77,54 @@ def encode(
     load: Load = decode.load,
     cache: EmbeddingCache | None = None,
 ) -> Iterator[Encoded]:
-    """Decode on threads and encode batch by batch, while the next batches are being decoded.
+    """Decode photos on threads and encode them batch by batch.
+
+    The next batches are decoded while one is encoded.
 
     Args:
         encoder: the network.
-        sources: what `load` takes; for `photo.load` paths, bytes, open files or PIL images.
+        sources: whatever `load` takes; for `decode.load` see `decode.Source`.
         batch: photos that are encoded together.
         load: reads one photo, or raises PhotoError.
-        cache: embeddings that are there are neither decoded nor encoded, the others are added.
+        cache: embeddings it holds are neither decoded nor encoded; the others are added to it.
+
+    Yields:
+        One `Encoded` for each batch, in the order of the sources.
     """
     yield from encode_batches(encoder, batched(sources, batch), load, cache)
+
+
+def encode_all(
+    encoder: ImageEncoder,
+    sources: Iterable[Any],
+    load: Load = decode.load,
+    cache: EmbeddingCache | None = None,
+    progress: Callable[[int], None] = lambda done: None,
+    *,
+    strict: bool = False,
+) -> Encoded:
+    """Encode all photos; the embeddings have to fit in memory, the photos have not.
+
+    Args:
+        encoder: the network.
+        sources: as for `encode`.
+        load: as for `encode`.
+        cache: as for `encode`.
+        progress: called after each batch with its number of photos.
+        strict: raise the first PhotoError instead of collecting errors.
+
+    Raises:
+        PhotoError: a photo cannot be read, and `strict` is set.
+    """
+    results: list[decode.Photo | PhotoError] = []
+    embeddings = [np.empty((0, encoder.spec.dim), np.float32)]
+    for encoded in encode(encoder, sources, load=load, cache=cache):
+        if strict and encoded.errors:
+            raise encoded.errors[0]
+        results += encoded.results
+        embeddings.append(encoded.embeddings)
+        progress(len(encoded.results))
+    return Encoded(results, np.concatenate(embeddings))
 
 
 def encode_batches(
@@ -79,14 +133,14 @@ def encode_batches(
     load: Load = decode.load,
     cache: EmbeddingCache | None = None,
 ) -> Iterator[Encoded]:
-    """Like `encode`, with batches as the caller divides them."""
+    """Encode photos in the batches that the caller gives; see `encode`."""
     prepare = partial(_prepare, encoder, load, () if cache is None else cache)
     remaining = iter(batches)
     waiting: deque[list[Future[Prepared]]] = deque()
     pool = ThreadPoolExecutor(os.cpu_count())
     try:
         while True:
-            for sources in islice(remaining, AHEAD - len(waiting)):
+            for sources in islice(remaining, QUEUED_BATCHES - len(waiting)):
                 waiting.append([pool.submit(prepare, each) for each in sources])
             if not waiting:
                 return
@@ -114,7 +168,7 @@ def _prepare(
 def _embed(
     encoder: ImageEncoder, prepared: Sequence[Prepared], cache: EmbeddingCache | None
 ) -> Encoded:
-    photos = [loaded for loaded, _ in prepared]
+    results = [loaded for loaded, _ in prepared]
     fresh = [pixels for _, pixels in prepared if pixels is not None]
     embeddings = np.empty((0, encoder.spec.dim), np.float32)
     if fresh:
@@ -125,18 +179,18 @@ def _embed(
         ]
         cache.add([digest for digest, pixels in readable if pixels is not None], embeddings)
         embeddings = cache.get([digest for digest, _ in readable])
-    return Encoded(photos, embeddings)
+    return Encoded(results, embeddings)
 
 
 def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Lists of `size` items; the last may be shorter."""
+    """Split items into lists of `size`; the last may be shorter."""
     remaining = iter(items)
-    while some := list(islice(remaining, size)):
-        yield some
+    while batch := list(islice(remaining, size)):
+        yield batch
 
 
-def ahead(items: Iterator[Item]) -> Iterator[Item]:
-    """The same items, each computed while the one before it is used."""
+def prefetch(items: Iterator[Item]) -> Iterator[Item]:
+    """Yield the items, computing the next one on a thread while the caller uses one."""
     with ThreadPoolExecutor(1) as worker:
         following = worker.submit(lambda: list(islice(items, 1)))
         while current := following.result():

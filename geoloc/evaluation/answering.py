@@ -13,10 +13,9 @@ from geocells.sphere import EARTH_RADIUS_KM
 from geoloc.answer.ranker import Ranking
 from geoloc.belief.fusion import mass_before
 from geoloc.bundle.directory import Bundle
-from geoloc.encoders.pipeline import ahead, encode
-from geoloc.errors import PhotoError
 from geoloc.evaluation.benchmark import Benchmark
 from geoloc.evaluation.predictions import Predictions
+from geoloc.geolocator import Geolocator, single_threaded_blas
 from geoloc.types import Float64Array, GeometryArray, IndexArray
 
 
@@ -32,21 +31,20 @@ def answer(
         benchmark: N photos, each with a file.
         progress: told how many photos are done.
     """
-    from threadpoolctl import threadpool_limits
-
+    geolocator = Geolocator(bundle)
     answers = Predictions.none(bundle.name, len(benchmark))
     judge = _Judge(bundle)
-    problems, done = [], 0
+    problems: list[str] = []
+    done = 0
     start = time.perf_counter()
-    for encoded in ahead(encode(bundle.build_encoder(), benchmark.file)):
-        readable = np.array([not isinstance(item, PhotoError) for item in encoded.photos], bool)
-        problems += [str(item) for item in encoded.photos if isinstance(item, PhotoError)]
-        rows = done + np.flatnonzero(readable)
+    for encoded in geolocator.encode(benchmark.file):
+        problems += map(str, encoded.errors)
+        rows = done + encoded.index
         if len(rows):
-            with threadpool_limits(1, "blas"):
-                ranking = bundle.ranker.rank(encoded.embeddings)
+            ranking = geolocator.rank(encoded.embeddings)
+            with single_threaded_blas():
                 judge.write(answers, rows, ranking, benchmark.latlon[rows])
-        done += len(encoded.photos)
+        done += len(encoded.results)
         progress(done)
     answers.latency_s[:] = (time.perf_counter() - start) / max(done, 1)
     return replace(answers, problems=tuple(problems))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from geocells.table import CellTable
-from geoloc.belief.fusion import Restriction
+from geoloc.belief.fusion import ConstraintMask
 from geoloc.retrieval.gallery import Found, Gallery
 from geoloc.types import BoolArray, Float32Array, Float64Array, Int64Array
 
@@ -41,7 +41,7 @@ def gather(
     features: Float32Array,
     found: Found,
     utility: Float32Array,
-    within: Restriction | None,
+    within: ConstraintMask | None,
 ) -> tuple[Candidates, Int64Array, Float32Array]:
     """The most similar clusters, and the best cluster or the centroid of the best cells.
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from geoloc.belief.fusion import Restriction
+from geoloc.belief.fusion import ConstraintMask
 from geoloc.retrieval import index as indexes
 from geoloc.retrieval.tables import Clusters, Members
 from geoloc.types import Float32Array, Int64Array
@@ -94,7 +94,7 @@ class Gallery:
         features: Float32Array,
         belief: Float32Array,
         k: int,
-        within: Restriction | None = None,
+        within: ConstraintMask | None = None,
     ) -> Found:
         """The k most similar clusters: of all, or where there are many of the likely cells.
 
@@ -123,7 +123,7 @@ class Gallery:
         return votes
 
     def best_in(
-        self, features: Float32Array, cells: Int64Array, within: Restriction | None = None
+        self, features: Float32Array, cells: Int64Array, within: ConstraintMask | None = None
     ) -> Found:
         """The most similar cluster in each of the cells (N, P), photo by photo."""
         queries = np.repeat(features, cells.shape[1], axis=0)

@@ -98,7 +98,7 @@ def encoder_rate(encoder: ImageEncoder, contents: list[bytes], seconds: float) -
     """Photos per second from files to embeddings."""
     began, done = time.perf_counter(), 0
     for encoded in encode(encoder, cycle(contents)):
-        done += len(encoded.photos)
+        done += len(encoded.results)
         if time.perf_counter() - began > seconds:
             break
     return done / (time.perf_counter() - began)

@@ -63,25 +63,25 @@ class FakeGeolocator:
         sydney, hobart = constraint.cells(self.cells)
         return SimpleNamespace(name=constraint.name, hobart=hobart > sydney)
 
-    def guess(self, embeddings, photos, top=5, known=None):
+    def guess(self, embeddings, photos, top=5, constraint=None):
         assert len(embeddings) == len(photos)
-        return [self._one(photo, known) for photo in photos]
+        return [self._one(photo, constraint) for photo in photos]
 
-    def guess_together(self, embeddings, groups, top=5, known=None):
+    def guess_together(self, embeddings, groups, top=5, constraint=None):
         assert len(embeddings) == sum(map(len, groups))
-        return [replace(self._one(photos[0], known), photos=len(photos)) for photos in groups]
+        return [replace(self._one(photos[0], constraint), photos=len(photos)) for photos in groups]
 
     def attribution(self, source):
         load(source)
         return self.patches
 
-    def _one(self, photo, known):
-        there = {"lat": -42.88, "lon": 147.33} if known and known.hobart else {}
+    def _one(self, photo, constraint):
+        there = {"lat": -42.88, "lon": 147.33} if constraint and constraint.hobart else {}
         guess = make_guess(exif=photo.exif, photo=photo.name, **there)
         if there:
             guess = replace(guess, place=HOBART)
             guess = replace(guess, candidates=(replace(guess.candidates[0], place=HOBART),))
-        return replace(guess, within=known.name if known else "", bundle=self.bundle.name)
+        return replace(guess, within=constraint.name if constraint else "", bundle=self.bundle.name)
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ class ColourGeolocator(ServedGeolocator):
         self.colours = ColourEncoder(slow_s)
         super().__init__(bundle, self.colours, megapixels)
 
-    def guess(self, embeddings, photos, top=5, known=None):
+    def guess(self, embeddings, photos, top=5, constraint=None):
         return [
             make_guess(*where_of(colour), photo=photo.name, exif=photo.exif)
             for colour, photo in zip(embeddings, photos, strict=True)

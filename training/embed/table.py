@@ -24,8 +24,7 @@ import pyarrow.parquet as pq
 from geoloc.encoders.base import EncoderSpec, ImageEncoder
 from geoloc.encoders.pipeline import encode
 from geoloc.encoders.registry import build_encoder
-from geoloc.errors import PhotoError, TableError
-from geoloc.photos.decode import Photo
+from geoloc.errors import TableError
 from training.data.loading import load_photo
 
 PART = 4096
@@ -115,18 +114,21 @@ class PartEmbedder:
             self._encoder = build_encoder(self._spec, self._encoder_folder)
         table = pa.table({name: part[name] for name in _READ}, schema=_PART_SCHEMA)
         load = partial(load_photo, table, self._folder)
-        vectors, rows, problems = [], [], []
+        vectors, rows = [], []
+        problems: list[str] = []
+        done = 0
         for encoded in encode(self._encoder, range(len(table)), load=load):
             vectors.append(encoded.embeddings.astype(np.float16))
-            rows += [isinstance(item, Photo) for item in encoded.photos]
-            problems += [str(item) for item in encoded.photos if isinstance(item, PhotoError)]
+            rows.append(done + encoded.index)
+            problems += map(str, encoded.errors)
+            done += len(encoded.results)
         target = self._out / f"{part['key']}.npz"
         partial_file = self._out / f".{part['key']}.{os.getpid()}.part"
         with partial_file.open("wb") as file:
             np.savez(
                 file,
                 embedding=np.concatenate(vectors),
-                row=np.flatnonzero(rows),
+                row=np.concatenate(rows),
                 problems=np.frombuffer("\n".join(problems).encode(), np.uint8),
             )
         partial_file.replace(target)

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from geoloc.bundle import directory as bundles
-from geoloc.encoders.cache import default_cache
+from geoloc.encoders.cache import EmbeddingCache, default_cache
+from geoloc.encoders.pipeline import encode_all
 from geoloc.errors import TableError
 from geoloc.io.progress import NullReporter, Reporter
 from training.calibrate.crossval import HeldOut, cross_validate, make_ranker
@@ -18,7 +19,6 @@ from training.data import manifest as photo_table
 from training.data.manifest import Manifest
 from training.data.split import assign_folds
 from training.embed.encoders import load_encoder
-from training.embed.files import embed_files
 from training.recipes.model_card import licences, measure, model_card
 from training.recipes.world_prior import build_earth, read_world
 
@@ -68,11 +68,11 @@ def learn(
     encoded_by = load_encoder(encoder, store)
 
     tell.stage("embedding photos", len(manifest))
-    embeddings, kept, unreadable = embed_files(
-        [str(file) for file in manifest.file], encoded_by.network, store, tell.advance
-    )
-    manifest = manifest.take(kept)
-    for line in [*problems, *unreadable]:
+    network = encoded_by.network
+    with EmbeddingCache(store, network.spec) as kept:
+        encoded = encode_all(network, map(str, manifest.file), cache=kept, progress=tell.advance)
+    manifest, embeddings = manifest.take(encoded.index), encoded.embeddings
+    for line in [*problems, *map(str, encoded.errors)]:
         tell.problem(line)
     if len(manifest) < 2:
         raise TableError(

@@ -9,8 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from geoloc.belief.fusion import group_mean
-from geoloc.encoders.pipeline import encode
-from geoloc.errors import PhotoError
+from geoloc.encoders.pipeline import encode_all
 from geoloc.game.places import Places
 from geoloc.game.protocol import Answer
 from geoloc.geolocator import Geolocator
@@ -55,19 +54,12 @@ class BundleAnswers:
     def _look(self, places: Places) -> list[dict[str, Answer]]:
         start = time.perf_counter()
         place_of = np.repeat(np.arange(len(places)), [len(views) for views in places.views])
-        problems: dict[int, str] = {}
-        embeddings, seen, at = [], [], 0
         files = [file for views in places.views for file in views]
-        for encoded in encode(self.geolocator.encoder, files):
-            embeddings.append(encoded.embeddings)
-            for photo in encoded.photos:
-                if isinstance(photo, PhotoError):
-                    problems[int(place_of[at])] = str(photo)
-                else:
-                    seen.append(at)
-                at += 1
-        whole = np.array([place_of[row] not in problems for row in seen], bool)
-        vectors, rows = np.concatenate(embeddings)[whole], place_of[seen][whole]
+        encoded = encode_all(self.geolocator.encoder, files)
+        unreadable = np.delete(place_of, encoded.index).tolist()
+        problems = dict(zip(unreadable, map(str, encoded.errors), strict=True))
+        complete = ~np.isin(place_of[encoded.index], unreadable)
+        vectors, rows = encoded.embeddings[complete], place_of[encoded.index][complete]
         answered, group = np.unique(rows, return_inverse=True)
         by_method = self._answer(vectors, group) if len(answered) else {}
         seconds = (time.perf_counter() - start) / len(places)
@@ -84,7 +76,7 @@ class BundleAnswers:
         """(G, 2) degrees by method, from embeddings (N, D) of the views of G places."""
         ranker = self.geolocator.bundle.ranker
         several = len(vectors) > group[-1] + 1
-        ranking = ranker.rank_together(vectors, group) if several else ranker.rank(vectors)
+        ranking = self.geolocator.rank(vectors, group=group if several else None)
         belief = ranker.heads.classify(ranker.heads.features(group_mean(vectors, group)))
         return {
             "full": ranking.latlon[:, 0],

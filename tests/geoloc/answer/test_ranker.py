@@ -10,7 +10,7 @@ from geocells.partition.config import CellConfig
 from geocells.sphere import haversine_km, unit_vectors
 from geoloc.answer.calibration import EVIDENCE, LEVELS, Claim, Radius
 from geoloc.answer.ranker import MOST_CANDIDATES, Ranker
-from geoloc.belief.fusion import Restriction
+from geoloc.belief.fusion import ConstraintMask
 from geoloc.encoders.base import normalise
 from geoloc.retrieval import gallery as retrieval
 from training.calibrate.fit import NEVER, UNFITTED
@@ -81,12 +81,12 @@ def known_cells(ranker: Ranker):
     return np.argsort(-number, kind="stable")[: (number > 0).sum()]
 
 
-def restrict(ranker: Ranker, cells, west: float = -180.0) -> Restriction:
+def restrict(ranker: Ranker, cells, west: float = -180.0) -> ConstraintMask:
     """Some cells, and of them what lies east of a meridian."""
     inside = np.isin(np.arange(len(ranker.cells)), cells)
     clusters = inside[ranker.gallery.clusters.cell] & (ranker.gallery.clusters.latlon[:, 1] > west)
     share = np.where(inside, 0.5, 0.0).astype(np.float32)
-    return Restriction("there", share, ranker.cells.centroids, clusters)
+    return ConstraintMask("there", share, ranker.cells.centroids, clusters)
 
 
 def test_places_are_found(ranker):
@@ -227,7 +227,7 @@ def test_within_a_restriction_nothing_outside_is_believed_or_answered(ranker, co
 def test_a_restriction_to_everywhere_changes_nothing(ranker):
     everywhere = np.ones(len(ranker.cells), np.float32)
     clusters = np.ones(len(ranker.gallery.clusters), bool)
-    known = Restriction("Earth", everywhere, ranker.cells.centroids, clusters)
+    known = ConstraintMask("Earth", everywhere, ranker.cells.centroids, clusters)
     _, embeddings = photos(20, 1)
     same(ranker.rank(embeddings, known), ranker.rank(embeddings))
 

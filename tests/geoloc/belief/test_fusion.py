@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from geoloc.belief.fusion import (
     CREDIBLE_LEVELS,
     CellSpace,
-    Restriction,
+    ConstraintMask,
     add_evidence,
     agreement,
     credible_region,
@@ -123,8 +123,8 @@ def test_agreement_is_the_belief_in_common():
 shares = st.lists(st.sampled_from([0.0, 1e-4, 0.5, 1.0]), min_size=9, max_size=9).filter(any)
 
 
-def restriction(share) -> Restriction:
-    return Restriction("there", np.array(share, np.float32), np.zeros((9, 2)), np.zeros(0, bool))
+def restriction(share) -> ConstraintMask:
+    return ConstraintMask("there", np.array(share, np.float32), np.zeros((9, 2)), np.zeros(0, bool))
 
 
 @given(seed=seeds, share=shares, spread=st.sampled_from([1.0, 5.0, 40.0]))

@@ -348,11 +348,11 @@ def test_a_bundle_looks_once_for_all_that_it_plays(photo_folder, monkeypatch):
     views = ((files[0],), (files[1],), (photo_folder / "damaged.jpg",), (files[3],))
     places = type(shown)(shown.name, shown.latlon, views, shown.group)
     seen = []
-    encode = pipeline.encode
+    encode_all = pipeline.encode_all
     monkeypatch.setattr(
         bundle,
-        "encode",
-        lambda network, sources: (seen.extend(sources), encode(network, sources))[1],
+        "encode_all",
+        lambda network, sources: (seen.extend(sources), encode_all(network, sources))[1],
     )
     players = make_players(["starter", "nearest", "centroid", "prior"], "starter", 0)
     answers = {player.name: list(player.ask(places, 60.0)) for player in players}

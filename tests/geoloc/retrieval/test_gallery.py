@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geocells.table import CellTable
-from geoloc.belief.fusion import Restriction
+from geoloc.belief.fusion import ConstraintMask
 from geoloc.belief.heads import softmax
 from geoloc.encoders.base import normalise
 from geoloc.errors import BundleError
@@ -52,13 +52,13 @@ def make_gallery(per_cell: int = 3, members: int = 4, seed: int = 0):
     return gallery, prototypes, features
 
 
-def restrict(gallery: Gallery, cells, clusters=None) -> Restriction:
+def restrict(gallery: Gallery, cells, clusters=None) -> ConstraintMask:
     """Some cells with all, or some, of their clusters."""
     share = np.isin(np.arange(CELLS), cells).astype(np.float32)
     inside = np.isin(gallery.clusters.cell, cells)
     if clusters is not None:
         inside &= np.isin(np.arange(len(inside)), clusters)
-    return Restriction("somewhere", share, make_cells().centroids + 1.0, inside)
+    return ConstraintMask("somewhere", share, make_cells().centroids + 1.0, inside)
 
 
 def queries(count: int, seed: int = 1):

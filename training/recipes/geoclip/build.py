@@ -16,6 +16,8 @@ from geocells.table import CellTable
 from geoloc.answer.calibration import Calibration, Claim
 from geoloc.answer.ranker import Ranker
 from geoloc.bundle import directory as bundles
+from geoloc.encoders.cache import EmbeddingCache
+from geoloc.encoders.pipeline import encode_all
 from geoloc.errors import TableError
 from geoloc.io.progress import NullReporter, Reporter
 from geoloc.types import Float32Array, Float64Array
@@ -25,7 +27,6 @@ from training.calibrate.scoring import Rankers
 from training.config import HeadConfig
 from training.data.manifest import Manifest, read
 from training.data.split import assign_folds, group_weights
-from training.embed.files import embed_files
 from training.gallery.cluster import build_gallery
 from training.heads.fit import Examples, density_prior, fit_heads
 from training.recipes.geoclip.card import world_card
@@ -192,15 +193,16 @@ def _embedded(
     manifest, problems = read(photos)
     files = [str(file) for file in manifest.file]
     tell.stage("embedding your photos", len(files))
-    embeddings, kept, unreadable = embed_files(files, encoder.network, cache, tell.advance)
-    for line in [*problems, *unreadable]:
+    with EmbeddingCache(cache, encoder.network.spec) as kept:
+        encoded = encode_all(encoder.network, files, cache=kept, progress=tell.advance)
+    for line in [*problems, *map(str, encoded.errors)]:
         tell.problem(line)
-    manifest = manifest.take(kept)
+    manifest = manifest.take(encoded.index)
     if len(manifest) < FEWEST_PHOTOS:
         raise TableError(
             f"{photos}: {len(manifest)} usable photos; calibrating needs at least {FEWEST_PHOTOS}"
         )
-    return manifest, embeddings
+    return manifest, encoded.embeddings
 
 
 def _calibrate_on(ranker: Ranker, manifest: Manifest, embeddings: Float32Array) -> dict[str, Any]:
