@@ -18,26 +18,38 @@ from geoloc.game.rules import ONE, play_rounds
 from geoloc.game.standings import Standing
 from geoloc.game.tournament import Tournament, score
 from geoloc.io.atomic import WholeFile
-from geoloc.output.svg_map import WORLD_PX, mercator, page, world
+from geoloc.output.html import render
+from geoloc.output.svg_map import WORLD_PX, mercator, world
 from geoloc.output.text import km
-from geoloc.types import Float64Array
+from geoloc.types import BoolArray, Float64Array, IndexArray, Int64Array
 
-MOST_GAMES = 60
-"""More would not be watched."""
+MAX_GAMES = 60
+"""Games on a page; more make it large, and are not watched."""
+
+MAX_POINTS_PER_ROUND = 5000
 
 
 def write_page(
     tournament: Tournament, standings: Sequence[Standing], path: str | os.PathLike[str]
 ) -> Path:
-    """Write the page; the file appears whole or not at all. Photos are not in it.
+    """Write the replay page atomically and return its path. It contains no photos.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
+    page = render("replay.html", "geoloc.game", data=_page_data(tournament, standings))
+    with WholeFile(path) as out:
+        out.write_text(page)
+        out.finish()
+    return out.path
+
+
+def _page_data(tournament: Tournament, standings: Sequence[Standing]) -> dict[str, Any]:
+    """Return the data that replay.js reads."""
     scored = score(tournament)
     matches = _duels if tournament.mode in ("duel", "pigeon") else _games
     truth = mercator(tournament.latlon)
-    data = {
+    return {
         "title": {"classic": "Classic games", "streak": "Country streaks"}.get(
             tournament.mode, f"Duels, rules {tournament.rules.name}"
         ),
@@ -46,7 +58,7 @@ def write_page(
         "players": [player.name for player in tournament.players],
         "places": [
             {"at": _rounded(xy), "name": name}
-            for xy, name in zip(truth, _names(tournament), strict=True)
+            for xy, name in zip(truth, _place_names(tournament), strict=True)
         ],
         "pins": [_pins(player.latlon, truth) for player in tournament.players],
         "matches": matches(tournament, scored),
@@ -54,20 +66,17 @@ def write_page(
             [s.name, f"{s.rating:,.0f}", between(s.rating_interval), f"{s.points:,.0f}", median(s)]
             for s in standings
         ],
+        "size": WORLD_PX,
     }
-    with WholeFile(path) as out:
-        out.write_text(page("replay.html", **data))
-        out.finish()
-    return out.path
 
 
 def _duels(tournament: Tournament, scored: Scored) -> list[dict[str, Any]]:
-    """The first duels of every two players, round by round."""
+    """Return the first duels of each pair of players, round by round."""
     pairs = list(combinations(range(len(tournament.players)), 2))
-    count = max(1, MOST_GAMES // len(pairs))
+    count = max(1, MAX_GAMES // len(pairs))
     return [
         _duel(tournament, scored, number, pair)
-        for pair in pairs[:MOST_GAMES]
+        for pair in pairs[:MAX_GAMES]
         for number in range(min(count, len(tournament.schedule)))
     ]
 
@@ -83,8 +92,8 @@ def _duel(
         places, play_rounds(duel_points(scored, places[None], *pair), rules), strict=False
     ):
         factors = [f"×{tenths / ONE:g}" for tenths in played.multiplier[0]]
-        said = [
-            _said(scored, player, place)
+        results = [
+            _answer_text(scored, player, place)
             + (f", {heal:+,} healed" if heal else "")
             + (f", −{damage:,} at {factor}" if damage else "")
             for player, heal, damage, factor in zip(
@@ -95,7 +104,7 @@ def _duel(
             {
                 "place": int(place),
                 "value": played.health[0].tolist(),
-                "said": said,
+                "result": results,
                 "before": [f"deals {factor}" for factor in factors],
                 "playing": [True, True],
             }
@@ -113,49 +122,61 @@ def _duel(
 
 
 def _games(tournament: Tournament, scored: Scored) -> list[dict[str, Any]]:
-    """The first games, all players beside each other."""
-    schedule = tournament.schedule[:MOST_GAMES]
-    players = range(len(tournament.players))
+    """Return the first classic games or streaks, all players side by side."""
+    schedule = tournament.schedule[:MAX_GAMES]
     classic = tournament.mode == "classic"
     result = (totals if classic else streaks)(scored, schedule)
-    matches = []
-    for number, places in enumerate(schedule):
-        gain = (scored.points if classic else scored.right.astype(np.int64))[:, places]
-        # a streak is over after the first wrong country
-        playing = np.ones_like(gain, bool)
-        if not classic:
-            playing[:, 1:] = np.cumprod(gain, axis=1)[:, :-1].astype(bool)
-        value = np.cumsum(gain * playing, axis=1)
-        rounds = []
-        for column in np.flatnonzero(playing.any(axis=0)):
-            on, place = playing[:, column].tolist(), int(places[column])
-            rounds.append(
-                {
-                    "place": place,
-                    "value": value[:, column].tolist(),
-                    "said": [_said(scored, p, place) if on[p] else "" for p in players],
-                    "before": [""] * len(on),
-                    "playing": on,
-                }
-            )
-        best = int(result[:, number].max())
-        names = [tournament.players[p].name for p in players if result[p, number] == best]
-        unit = "points" if classic else "in a row"
-        matches.append(
+    return [_game(tournament, scored, number, result[:, number]) for number in range(len(schedule))]
+
+
+def _game(
+    tournament: Tournament, scored: Scored, number: int, result: Int64Array
+) -> dict[str, Any]:
+    """Return one classic game or streak; `result` holds the final value of each player."""
+    places = tournament.schedule[number]
+    players = range(len(tournament.players))
+    classic = tournament.mode == "classic"
+    gain = (scored.points if classic else scored.right.astype(np.int64))[:, places]
+    playing = np.ones_like(gain, bool)
+    if not classic:  # a streak ends with the first wrong country
+        playing[:, 1:] = np.cumprod(gain, axis=1)[:, :-1].astype(bool)
+    best = int(result.max())
+    winners = [tournament.players[p].name for p in players if result[p] == best]
+    unit = "points" if classic else "in a row"
+    return {
+        "name": f"Game {number + 1}",
+        "players": list(players),
+        "rounds": _rounds(scored, places, np.cumsum(gain * playing, axis=1), playing),
+        "start": [0] * len(players),
+        "full": MAX_POINTS_PER_ROUND * len(places) if classic else max(best, 1),
+        "ending": f"{' and '.join(winners)}, {best:,} {unit}",
+    }
+
+
+def _rounds(
+    scored: Scored, places: IndexArray, value: Int64Array, playing: BoolArray
+) -> list[dict[str, Any]]:
+    """Return the rounds in which anybody plays; `value` and `playing` are (players, rounds)."""
+    rounds = []
+    for column in np.flatnonzero(playing.any(axis=0)):
+        active, place = playing[:, column].tolist(), int(places[column])
+        rounds.append(
             {
-                "name": f"Game {number + 1}",
-                "players": list(players),
-                "rounds": rounds,
-                "start": [0] * len(players),
-                "full": 5000 * len(places) if classic else max(best, 1),
-                "ending": f"{' and '.join(names)}, {best:,} {unit}",
+                "place": place,
+                "value": value[:, column].tolist(),
+                "result": [
+                    _answer_text(scored, player, place) if plays else ""
+                    for player, plays in enumerate(active)
+                ],
+                "before": [""] * len(active),
+                "playing": active,
             }
         )
-    return matches
+    return rounds
 
 
-def _said(scored: Scored, player: int, place: int) -> str:
-    """How far off a player was, and what that was worth."""
+def _answer_text(scored: Scored, player: int, place: int) -> str:
+    """Return the distance, the points and the wrong country of one answer, as text."""
     distance = scored.distance_km[player, place]
     if math.isnan(distance):
         return "no pin"
@@ -163,19 +184,19 @@ def _said(scored: Scored, player: int, place: int) -> str:
     return f"{km(float(distance))}, {scored.points[player, place]:,} points{country}"
 
 
-def _names(tournament: Tournament) -> list[str]:
-    """Where the places are, in words."""
+def _place_names(tournament: Tournament) -> list[str]:
+    """Return town, region and country of each place."""
     named = describe(tournament.latlon).to_pylist()
     columns = ("town", "region", "country")
     return [", ".join(row[key] for key in columns if row[key]) or "at sea" for row in named]
 
 
 def _pins(latlon: Float64Array, truth: Float64Array) -> list[list[float] | None]:
-    """Where answers are drawn: on the turn of the world that is nearest to the truth."""
+    """Return map coordinates of answers (N, 2), on the copy of the world nearest to the truth."""
     at = mercator(np.nan_to_num(latlon))
     at[:, 0] -= np.round((at[:, 0] - truth[:, 0]) / WORLD_PX) * WORLD_PX
-    pinned = ~np.isnan(latlon[:, 0])
-    return [_rounded(xy) if there else None for xy, there in zip(at, pinned, strict=True)]
+    answered = ~np.isnan(latlon[:, 0])
+    return [_rounded(xy) if pinned else None for xy, pinned in zip(at, answered, strict=True)]
 
 
 def _rounded(xy: Float64Array) -> list[float]:

@@ -1,4 +1,4 @@
-"""Answers on a map in one HTML file that loads nothing from anywhere."""
+"""Answers on a map in one HTML file that loads nothing."""
 
 from __future__ import annotations
 
@@ -15,46 +15,50 @@ from geocells.table import CellTable
 from geoloc.belief.fusion import CREDIBLE_LEVELS
 from geoloc.guess import Guess
 from geoloc.io.atomic import WholeFile
-from geoloc.output.svg_map import WORLD_PX, detail, mercator, page, project, svg_path, world
+from geoloc.output.html import render
+from geoloc.output.svg_map import WORLD_PX, detail, mercator, project, svg_path, world
 from geoloc.output.text import exif_note, km, percent, sentence
 from geoloc.types import Float64Array, GeometryArray
 
-FINE_PART = 1 / 1500
-"""Cells and borders near an answer are drawn to this part of the window, about a pixel."""
+PIXEL_SHARE = 1 / 1500
+"""Tolerance of cells and borders as a share of the window, about one pixel."""
 
-LEAST_WINDOW_KM = 40.0
+MIN_WINDOW_KM = 40.0
+MAX_DETAIL = WORLD_PX / 20
+"""Largest window, in map units, whose surroundings are drawn with the borders of districts."""
 
 
 def write_map(guesses: Sequence[Guess], cells: CellTable, path: str | os.PathLike[str]) -> Path:
-    """Write the map; the file appears whole or not at all.
-
-    Photos themselves are not in it.
+    """Write the map page atomically and return its path. It contains no photos.
 
     Args:
         guesses: answers, at least one.
-        cells: the geocells that their regions name.
+        cells: the geocells that the answers refer to.
         path: the HTML file.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     row_of = {cell_id: row for row, cell_id in enumerate(cells.cell_id.tolist())}
     photos = [_photo(guess, cells, row_of) for guess in guesses]
+    page = render("answers.html", data={"world": world(), "photos": photos, "size": WORLD_PX})
     with WholeFile(path) as out:
-        out.write_text(page("map.html", world=world(), photos=photos))
+        out.write_text(page)
         out.finish()
     return out.path
 
 
 def _photo(guess: Guess, cells: CellTable, row_of: dict[str, int]) -> dict[str, Any]:
-    """What the page shows of one answer."""
+    """Return the data of one answer that answers.js reads."""
     middle = float(mercator(np.array([[guess.lat, guess.lon]]))[0, 0])
     circle = _circle(guess, middle)
     window = _window(guess, circle)
+    exif = guess.exif
+    located = exif.lat is not None and exif.lon is not None
     return {
         "name": Path(guess.photo).name,
         "sentence": sentence(guess),
-        "note": exif_note(guess.exif, guess.exif_distance_km),
+        "note": exif_note(exif, guess.exif_distance_km),
         "pins": [
             {
                 "at": _pin(candidate.lat, candidate.lon, middle),
@@ -64,41 +68,40 @@ def _photo(guess: Guess, cells: CellTable, row_of: dict[str, int]) -> dict[str, 
             }
             for candidate in guess.candidates
         ],
-        "file": None
-        if guess.exif.lat is None or guess.exif.lon is None
-        else _pin(guess.exif.lat, guess.exif.lon, middle),
+        "file": _pin(exif.lat, exif.lon, middle) if located else None,
         "region": {
             str(level): _cells(
                 cells.polygon[[row_of[c.cell_id] for c in guess.region if c.level == level]],
-                window[2] * FINE_PART,
+                window[2] * PIXEL_SHARE,
             )
             for level in CREDIBLE_LEVELS
         },
         "circle": svg_path(shapely.get_parts(circle)),
         "radius": km(guess.radius_km),
         "detail": _detail(window),
-        "around": _around(window),
+        "around": _surroundings(window),
         "window": window,
     }
 
 
-def _pin(lat: float, lon: float, middle: float) -> list[float]:
-    """Where a coordinate is drawn: on the turn of the world that is nearest to the answer."""
-    point: list[float] = _beside(mercator(np.array([[lat, lon]])), middle)[0].round(4).tolist()
+def _pin(lat: float | None, lon: float | None, middle: float) -> list[float]:
+    """Return map coordinates, on the copy of the world nearest to the answer."""
+    at = mercator(np.array([[lat, lon]], np.float64))
+    point: list[float] = _nearest_copy(at, middle)[0].round(4).tolist()
     return point
 
 
-def _beside(xy: Float64Array, middle: float) -> Float64Array:
-    """Points (N, 2) with x at most half a world from `middle`; the page repeats the world."""
-    turns = np.round((xy[:, :1] - middle) / WORLD_PX)
-    return xy - turns * [WORLD_PX, 0.0]
+def _nearest_copy(xy: Float64Array, middle: float) -> Float64Array:
+    """Move points (N, 2) by whole worlds until x is within half a world of `middle`."""
+    worlds = np.round((xy[:, :1] - middle) / WORLD_PX)
+    return xy - worlds * [WORLD_PX, 0.0]
 
 
 def _circle(guess: Guess, middle: float) -> Any:  # noqa: ANN401
-    """The 80 % circle in the drawing's units, as lines; cut where it goes around a pole."""
+    """Return the 80 % circle in map units, as lines interrupted where it goes around a pole."""
     bearing = np.linspace(0.0, 360.0, 241)
     ring = destination([guess.lat, guess.lon], bearing, min(guess.radius_km, 20000.0))
-    points = _beside(mercator(ring), middle)
+    points = _nearest_copy(mercator(ring), middle)
     jumps = np.flatnonzero(np.abs(np.diff(points[:, 0])) > WORLD_PX / 2) + 1
     return shapely.multilinestrings(
         [shapely.linestrings(part) for part in np.split(points, jumps) if len(part) > 1]
@@ -106,27 +109,28 @@ def _circle(guess: Guess, middle: float) -> Any:  # noqa: ANN401
 
 
 def _window(guess: Guess, circle: Any) -> list[float]:  # noqa: ANN401
-    """x, y, width and height to show first: the circle with some air, or the whole world."""
+    """Return x, y, width and height of the first view: the circle with a margin, or the world."""
     left, top, right, bottom = shapely.bounds(circle)
-    least = LEAST_WINDOW_KM / 40000.0 * WORLD_PX / np.cos(np.radians(min(abs(guess.lat), 80.0)))
-    side = float(np.clip(1.2 * max(right - left, bottom - top), least, WORLD_PX))
+    parallel = np.cos(np.radians(min(abs(guess.lat), 80.0)))
+    smallest = MIN_WINDOW_KM / 40000.0 * WORLD_PX / parallel
+    side = float(np.clip(1.2 * max(right - left, bottom - top), smallest, WORLD_PX))
     y = float(np.clip((top + bottom - side) / 2, 0.0, WORLD_PX - side))
     return [round(value, 4) for value in ((left + right - side) / 2, y, side, side)]
 
 
 def _detail(window: list[float]) -> str:
-    """Borders of districts around a window, fine enough for it; "" for a large one."""
+    """Return path data of the districts around a window, "" for a large window."""
     side = window[2]
-    return "" if side > WORLD_PX / 20 else detail(_around(window), side * FINE_PART)
+    return "" if side > MAX_DETAIL else detail(_surroundings(window), side * PIXEL_SHARE)
 
 
-def _around(window: list[float]) -> list[float]:
-    """Left, top, right and bottom of a window with one of its widths to each side."""
+def _surroundings(window: list[float]) -> list[float]:
+    """Return left, top, right and bottom of a window extended by its width on each side."""
     x, y, side, _ = window
     return [x - side, y - side, x + 2 * side, y + 2 * side]
 
 
 def _cells(polygons: GeometryArray, pixel: float) -> str:
-    """Outlines of cells, as fine as a pixel; those smaller than one are left out."""
+    """Return path data of cells, simplified to a pixel; parts smaller than one are left out."""
     parts = shapely.get_parts(shapely.simplify(project(polygons), pixel))
     return svg_path(parts[shapely.area(parts) > pixel**2])

@@ -1,88 +1,88 @@
-"""Answers of a batch on one HTML page that loads nothing: clusters, small pictures, search."""
+"""The answers of a batch on one HTML page that loads nothing: map, thumbnails, list and search."""
 
 from __future__ import annotations
 
-import base64
-import io
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any, get_args
 
 import numpy as np
 import shapely
+from markupsafe import Markup
 from PIL import Image
 
 from geocells.table import CellTable
 from geoloc.belief.fusion import CREDIBLE_LEVELS
-from geoloc.errors import PhotoError
 from geoloc.guess import Confidence, Guess
 from geoloc.io.atomic import WholeFile
 from geoloc.output.formats import Record, carried, finite
-from geoloc.output.svg_map import (
-    WORLD_PX,
-    detail,
-    mercator,
-    page,
-    project,
-    script_json,
-    svg_path,
-    world,
-)
+from geoloc.output.html import script_json, stream
+from geoloc.output.svg_map import WORLD_PX, detail, mercator, project, svg_path, world
 from geoloc.output.text import exif_note, km, percent
-from geoloc.photos import decode
+from geoloc.output.thumbnails import thumbnail
 
-MOST_PICTURES = 2_000
-MOST_PICTURE_BYTES = 16_000_000
-"""Photos beyond either are on the page as dots, so that it stays usable with 100,000."""
+MAX_PICTURES = 2_000
+MAX_PICTURE_BYTES = 16_000_000
+"""Photos beyond either limit are dots without a picture: the page stays usable with 100,000."""
 
 PICTURE_PX = 128
 QUALITY = 70
 
 TILE = WORLD_PX / 64
-MOST_TILES = 60
-"""Squares with most photos, whose borders are drawn finely: about 2 MB at most."""
+"""Side of a tile of the map, in map units."""
 
-_HERE = "/*PHOTOS*/"
-"""Where the template takes the photos, one JSON array a line."""
+MAX_TILES = 60
+"""Tiles with detailed borders, those with most photos: about 2 MB at most."""
 
 _CONFIDENCES: tuple[Confidence, ...] = get_args(Confidence)
 
 
 class PageSink:
-    """The page; photos go into it one by one, what they share at the end."""
+    """Writes the page; photos wait in a scratch file until `close`, so that memory stays flat."""
 
     def __init__(self, out: WholeFile, cells: CellTable) -> None:
-        """Write what comes before the photos."""
+        """Start without photos."""
         self._out, self._cells = out, cells
         self._row_of = {cell_id: row for row, cell_id in enumerate(cells.cell_id.tolist())}
-        self._photos = self._pictures = self._picture_bytes = 0
-        self._tiles: Counter[tuple[int, int]] = Counter()
-        self._drawn: set[int] = set()
-        out.write_text(page("photos.html").partition(_HERE)[0])
+        self._photos = out.scratch()
+        self._pictures = self._picture_bytes = 0
+        self._photos_in_tile: Counter[tuple[int, int]] = Counter()
+        self._drawn_cells: set[int] = set()
 
     def write(self, record: Record) -> None:
-        """Add a photo, with its picture while there is room for pictures."""
-        values = self._values(record)
-        self._out.write_text((",\n" if self._photos else "") + script_json(values))
-        self._photos += 1
-        point = mercator(np.array([[record.guess.lat, record.guess.lon]]))[0] // TILE
-        self._tiles[int(point[0]), int(point[1])] += 1
+        """Add a photo, with its picture within the limits of pictures."""
+        line = script_json(self._values(record)).encode("utf-8", "backslashreplace")
+        with self._out.naming():
+            self._photos.write(line + b"\n")
+        x, y = mercator(np.array([[record.guess.lat, record.guess.lon]]))[0] // TILE
+        self._photos_in_tile[int(x), int(y)] += 1
 
     def close(self) -> None:
-        """Write borders, cells and what makes the page move."""
-        drawn = sorted(self._drawn)
+        """Render the page and give the file its name."""
+        cells = sorted(self._drawn_cells)
+        tiles = self._photos_in_tile.most_common(MAX_TILES)
         data = {
             "world": world(),
-            "tiles": [_tile(*tile) for tile, _ in self._tiles.most_common(MOST_TILES)],
-            "cells": dict(zip(drawn, _outlines(self._cells, drawn), strict=True)),
+            "tiles": [_tile(*tile) for tile, _ in tiles],
+            "cells": dict(zip(cells, _outlines(self._cells, cells), strict=True)),
             "levels": list(CREDIBLE_LEVELS),
             "confidences": list(_CONFIDENCES),
             "pictures": self._pictures,
+            "size": WORLD_PX,
         }
-        self._out.write_text(page("photos.html", **data).partition(_HERE)[2])
+        for part in stream("photos.html", data=data, photos=self._photo_lines()):
+            self._out.write_text(part)
         self._out.finish()
 
+    def _photo_lines(self) -> Iterator[Markup]:
+        """Yield the JSON array of each photo."""
+        with self._out.naming():
+            self._photos.seek(0)
+            for line in self._photos:
+                yield Markup(line.decode().rstrip("\n"))
+
     def _values(self, record: Record) -> list[Any]:
-        """What the page knows of a photo, in the order of `FIELDS` in photos.js."""
+        """Return the values of a photo, in the order of `FIELDS` in photos.js."""
         guess = record.guess
         picture = self._picture(record.source)
         return [
@@ -102,49 +102,43 @@ class PageSink:
         ]
 
     def _picture(self, source: str | None) -> str:
-        """The photo as a small JPEG in a data URI; "" where there is none or no more room."""
-        if source is None or self._pictures >= MOST_PICTURES:
+        """Return the photo as a data URI, "" without a readable file or beyond the limits."""
+        if source is None or self._pictures >= MAX_PICTURES:
             return ""
-        try:
-            small = decode.load(source, min_side=PICTURE_PX // 2).image
-        except PhotoError:  # it has changed since it was answered
-            return ""
-        small.thumbnail((PICTURE_PX, PICTURE_PX), Image.Resampling.BILINEAR)
-        out = io.BytesIO()
-        small.save(out, "JPEG", quality=QUALITY)
-        uri = "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode()
-        if self._picture_bytes + len(uri) > MOST_PICTURE_BYTES:
+        # the file was readable when it was answered, but may have changed since
+        uri = thumbnail(source, PICTURE_PX, QUALITY, Image.Resampling.BILINEAR)
+        if not uri or self._picture_bytes + len(uri) > MAX_PICTURE_BYTES:
             return ""
         self._pictures += 1
         self._picture_bytes += len(uri)
         return uri
 
     def _region(self, guess: Guess) -> list[list[int]]:
-        """Rows of the cells of each credible level."""
+        """Return the rows of the cells of each credible level, and note that they are drawn."""
         rows = [
             [self._row_of[cell.cell_id] for cell in guess.region if cell.level == level]
             for level in CREDIBLE_LEVELS
         ]
-        self._drawn.update(*rows)
+        self._drawn_cells.update(*rows)
         return rows
 
 
 def _label(guess: Guess) -> str:
-    """The shortest name of what is claimed, to stand on the map."""
+    """Return the name of the most precise place that the answer claims, "" where it is not sure."""
     place = guess.place
     names = {"city": place.town, "region": place.region, "country": place.country}
     return names.get(guess.confidence, "")
 
 
 def _tile(column: int, row: int) -> list[Any]:
-    """Left, top, right, bottom of a square of the world, and its borders."""
+    """Return left, top, right and bottom of a tile and the path data of its borders."""
     left, top = column * TILE, row * TILE
     box = [left, top, left + TILE, top + TILE]
     return [*box, detail(box, TILE / 1500)]
 
 
 def _outlines(cells: CellTable, rows: list[int]) -> list[str]:
-    """Path data of cells, each as fine as its size needs."""
+    """Return path data of cells, each simplified in proportion to its size."""
     shapes = project(cells.polygon[rows])
     simple = shapely.simplify(shapes, np.sqrt(shapely.area(shapes)) / 100)
     return [svg_path(shapely.get_parts(shape)) for shape in simple]

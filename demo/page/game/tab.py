@@ -17,18 +17,18 @@ from demo.page.pictures import data_uri
 from demo.page.session import Coarse
 from demo.page.theme import script
 from geoloc.geolocator import Geolocator
-from geoloc.output.svg_map import rough_world
+from geoloc.output.svg_map import world as world_outline
 from geoloc.photos import decode as photos
 
-OUTLINE_FINE = 0.3
-"""What is smaller than this part of 1000 of the world, 12 km, is not drawn."""
+OUTLINE_TOLERANCE = 0.3
+"""Tolerance of the simplified outline in 1/1000 of the width of the world, 12 km."""
 
 PHOTO_PX = 800
 
 
 def world(_: object) -> str:
     """The outline of the land, fetched by the map when the first game starts; gradio asks so."""
-    return rough_world(OUTLINE_FINE)
+    return world_outline(OUTLINE_TOLERANCE)
 
 
 class Table:

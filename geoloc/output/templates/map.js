@@ -1,19 +1,22 @@
-// The map: a square Web Mercator world to drag, pinch, wheel and steer by keys. A page sets `home`,
-// the window to return to, and draws more in `onDraw`.
+// A square Web Mercator map of the world that can be dragged, pinched, zoomed and operated by keys.
+// `view` and `home` are windows of the map: [left, top, width, height] in its units. A page sets
+// `home` and may replace `onDraw`, called after each drawing, and `onMove`, called after the user
+// has moved or zoomed the map.
 const SVG = "http://www.w3.org/2000/svg", $ = id => document.getElementById(id);
+const ZOOM_STEP = .6, SMALLEST_VIEW = .02, SCALE_BAR_PX = 120, DRAG_PX = 4;
 const svg = document.querySelector("svg");
-let view = [0, 0, data.size, data.size], home = view.slice(), onDraw = () => {};
+let view = [0, 0, data.size, data.size], home = view.slice(), onDraw = () => {}, onMove = () => {};
 
 function make(parent, tag, attributes, text) {
-  const drawn = parent.namespaceURI === SVG;
-  const node = drawn ? document.createElementNS(SVG, tag) : document.createElement(tag);
+  const isSvg = parent.namespaceURI === SVG;
+  const node = isSvg ? document.createElementNS(SVG, tag) : document.createElement(tag);
   for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  if (text !== undefined) node.textContent = text;       // never innerHTML: names are not ours
+  if (text !== undefined) node.textContent = text;         // never innerHTML: text comes from file names
   parent.append(node);
   return node;
 }
 
-function scale() {                                        // drawing units per screen pixel
+function unitsPerPixel() {
   const box = svg.getBoundingClientRect();
   return Math.max(view[2] / box.width, view[3] / box.height);
 }
@@ -21,38 +24,52 @@ function scale() {                                        // drawing units per s
 function draw() {
   svg.setAttribute("viewBox", view.join(" "));
   onDraw();
-  const s = scale();
+  const units = unitsPerPixel();
   for (const pin of document.querySelectorAll("[data-at]"))
-    pin.setAttribute("transform", `translate(${pin.dataset.at}) scale(${s})`);
-  const north = Math.PI * (1 - 2 * (view[1] + view[3] / 2) / data.size);
-  const kmPerPixel = 40030 / data.size * s / Math.cosh(north);     // Web Mercator in the middle
-  const most = 120 * kmPerPixel, power = 10 ** Math.floor(Math.log10(most));
-  const length = power * [5, 2, 1].find(step => step * power <= most);
+    pin.setAttribute("transform", `translate(${pin.dataset.at}) scale(${units})`);
+  drawScaleBar(units);
+}
+
+function drawScaleBar(units) {
+  const mercatorY = Math.PI * (1 - 2 * (view[1] + view[3] / 2) / data.size);
+  const kmPerPixel = 40030 / data.size * units / Math.cosh(mercatorY);   // in the middle of the map
+  const longest = SCALE_BAR_PX * kmPerPixel, power = 10 ** Math.floor(Math.log10(longest));
+  const length = power * [5, 2, 1].find(step => step * power <= longest);
   $("scale").style.width = length / kmPerPixel + "px";
   $("scale").textContent = length < 1 ? `${Math.round(length * 1000)} m` : `${length} km`;
 }
 
-function zoom(factor, x = view[0] + view[2] / 2, y = view[1] + view[3] / 2) {
-  const side = Math.min(data.size, Math.max(.02, view[2] * factor)), f = side / view[2];
-  view = [x - (x - view[0]) * f, y - (y - view[1]) * f, side, side];
-  move(0, 0);
+// ---- moving the view; setView is for scripts, the others report the user's move
+
+function setView(next) {                                   // repeats east and west, stops at the poles
+  const side = Math.min(data.size, Math.max(SMALLEST_VIEW, next[2]));
+  const eastOfHome = next[0] + (side - home[2]) / 2 - home[0];
+  const left = next[0] - data.size * Math.round(eastOfHome / data.size);
+  view = [left, Math.min(data.size - side / 2, Math.max(-side / 2, next[1])), side, side];
+  draw();
 }
 
-function move(dx, dy) {                                    // round the world, but not over the poles
-  const eastOfHome = view[0] + dx + (view[2] - home[2]) / 2 - home[0];
-  view[0] += dx - data.size * Math.round(eastOfHome / data.size);
-  view[1] = Math.min(data.size - view[3] / 2, Math.max(-view[3] / 2, view[1] + dy));
-  draw();
+function zoom(factor, x = view[0] + view[2] / 2, y = view[1] + view[3] / 2) {
+  const side = Math.min(data.size, Math.max(SMALLEST_VIEW, view[2] * factor)), ratio = side / view[2];
+  setView([x - (x - view[0]) * ratio, y - (y - view[1]) * ratio, side, side]);
+  onMove();
+}
+
+function move(dx, dy) {
+  setView([view[0] + dx, view[1] + dy, view[2], view[3]]);
+  onMove();
 }
 
 function goTo([x, y]) {
   view = [x - view[2] / 2, y - view[3] / 2, view[2], view[3]];
   draw();
+  onMove();
 }
 
 function goHome() {
   view = home.slice();
   draw();
+  onMove();
 }
 
 function pin(kind, at, label, title) {
@@ -62,39 +79,48 @@ function pin(kind, at, label, title) {
   make(group, "text", {}, label);
 }
 
+// ---- controls
+
 $("world").setAttribute("d", data.world);
-$("in").onclick = () => zoom(.6); $("out").onclick = () => zoom(1 / .6);
+$("in").onclick = () => zoom(ZOOM_STEP);
+$("out").onclick = () => zoom(1 / ZOOM_STEP);
 $("home").onclick = goHome;
+
 const onMap = (x, y) => new DOMPoint(x, y).matrixTransform(svg.getScreenCTM().inverse());
 svg.onwheel = event => {
   event.preventDefault();
   const at = onMap(event.clientX, event.clientY);
   zoom(Math.exp(event.deltaY * (event.deltaMode ? .05 : .0015)), at.x, at.y);
 };
-const fingers = new Map();
-svg.onpointerdown = event => fingers.set(event.pointerId, event);
-svg.onpointerup = svg.onpointercancel = event => fingers.delete(event.pointerId);
+
+const pointers = new Map();
+svg.onpointerdown = event => pointers.set(event.pointerId, event);
+svg.onpointerup = svg.onpointercancel = event => pointers.delete(event.pointerId);
 svg.onpointermove = event => {
-  const before = fingers.get(event.pointerId);
+  const before = pointers.get(event.pointerId);
   if (!before) return;
-  if (!svg.hasPointerCapture(event.pointerId)) {           // else a click would never reach what is clicked
-    if (Math.hypot(before.clientX - event.clientX, before.clientY - event.clientY) < 4) return;
+  if (!svg.hasPointerCapture(event.pointerId)) {           // captured from the start, clicks would miss the marks
+    if (Math.hypot(before.clientX - event.clientX, before.clientY - event.clientY) < DRAG_PX) return;
     svg.setPointerCapture(event.pointerId);
   }
-  if (fingers.size === 2) {                               // pinch
-    const other = [...fingers.values()].find(finger => finger.pointerId !== event.pointerId);
-    const span = finger => Math.hypot(finger.clientX - other.clientX, finger.clientY - other.clientY);
-    const at = onMap((event.clientX + other.clientX) / 2, (event.clientY + other.clientY) / 2);
-    zoom(span(before) / Math.max(1, span(event)), at.x, at.y);
-  } else move((before.clientX - event.clientX) * scale(), (before.clientY - event.clientY) * scale());
-  fingers.set(event.pointerId, event);
+  if (pointers.size === 2) pinch(before, event);
+  else move((before.clientX - event.clientX) * unitsPerPixel(), (before.clientY - event.clientY) * unitsPerPixel());
+  pointers.set(event.pointerId, event);
 };
+
+function pinch(before, event) {
+  const other = [...pointers.values()].find(pointer => pointer.pointerId !== event.pointerId);
+  const span = pointer => Math.hypot(pointer.clientX - other.clientX, pointer.clientY - other.clientY);
+  const at = onMap((event.clientX + other.clientX) / 2, (event.clientY + other.clientY) / 2);
+  zoom(span(before) / Math.max(1, span(event)), at.x, at.y);
+}
+
 svg.onkeydown = event => {
   const step = view[2] / 10;
-  const keys = {ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step]};
-  if (keys[event.key]) { move(...keys[event.key]); event.preventDefault(); }
-  else if (event.key === "+" || event.key === "=") zoom(.6);
-  else if (event.key === "-") zoom(1 / .6);
+  const moves = {ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step]};
+  if (moves[event.key]) { move(...moves[event.key]); event.preventDefault(); }
+  else if (event.key === "+" || event.key === "=") zoom(ZOOM_STEP);
+  else if (event.key === "-") zoom(1 / ZOOM_STEP);
   else if (event.key === "0") goHome();
 };
 addEventListener("resize", draw);

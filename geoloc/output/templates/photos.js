@@ -1,11 +1,18 @@
-// Many photos: clusters that open as one zooms in, a list that follows the map, and one chosen photo.
+// Many photos: marks that split into smaller groups as the map zooms in, a list of the photos in
+// view, and a card for the chosen photo.
 const FIELDS = ["name", "lat", "lon", "radius_km", "radius", "confidence", "place", "label", "belief", "note",
                 "columns", "picture", "region"];
 const photos = JSON.parse($("photos").textContent).map(values => Object.fromEntries(FIELDS.map((field, i) => [field, values[i]])));
 const COLOURS = ["var(--city)", "var(--region)", "var(--country)", "var(--unsure)"];
-const CLUSTER_PX = 52, PAGE = 100, NEAR = .005, LEAST_WINDOW = 1, EARTH_KM = 6371.0088;
+const OPACITY = [.55, .35, .18];                          // of the cells of the 50, 80 and 95 % regions
+const GROUP_PX = 52, PAGE_ROWS = 100, SAME_PLACE = .005, SMALLEST_WINDOW = 1, EARTH_RADIUS_KM = 6371.0088;
+const SEARCH_DELAY_MS = 120, LIST_DELAY_MS = 150;
 const count = new Intl.NumberFormat("en").format, plural = n => `${count(n)} photo${n === 1 ? "" : "s"}`;
-let matching = [], inView = [], listed = 0, chosen = null, following = true;
+
+let matching = [];                                        // photos that pass search and filter, in order
+let listView = null;                                      // window of the map whose photos are listed
+let inView = [], listedRows = 0;
+let chosen = null;
 
 for (const photo of photos) {
   [photo.x, photo.y] = project(photo.lat, photo.lon);
@@ -13,101 +20,115 @@ for (const photo of photos) {
   photo.text = [photo.name, photo.place, ...Object.values(photo.columns)].join(" ").toLowerCase();
 }
 
-function project(lat, lon) {                              // as geoloc/drawing.py does
-  const north = Math.max(-85.05, Math.min(85.05, lat)) * Math.PI / 180;
-  return [(lon + 180) / 360 * data.size, (.5 - Math.asinh(Math.tan(north)) / (2 * Math.PI)) * data.size];
+function project(lat, lon) {                              // must equal `mercator` of geoloc/output/svg_map.py
+  const phi = Math.max(-85.05, Math.min(85.05, lat)) * Math.PI / 180;
+  return [(lon + 180) / 360 * data.size, (.5 - Math.asinh(Math.tan(phi)) / (2 * Math.PI)) * data.size];
 }
 
-function beside(x, middle) {                              // the same place on the turn of the world nearest to `middle`
+function nearestCopy(x, middle) {                         // the map repeats: the copy of `x` nearest to `middle`
   return x - data.size * Math.round((x - middle) / data.size);
 }
 
-function seen() {                                         // left, top, right, bottom of what the screen shows
-  const box = svg.getBoundingClientRect(), s = scale() / 2;
-  const x = view[0] + view[2] / 2, y = view[1] + view[3] / 2;
-  return [x - box.width * s, y - box.height * s, x + box.width * s, y + box.height * s];
+function extent([left, top, width, height]) {             // left, top, right, bottom of the screen for a window
+  const box = svg.getBoundingClientRect(), half = Math.max(width / box.width, height / box.height) / 2;
+  const x = left + width / 2, y = top + height / 2;
+  return [x - box.width * half, y - box.height * half, x + box.width * half, y + box.height * half];
 }
 
-function windowOf(left, top, right, bottom) {             // a square around a box, with some air
-  const side = Math.min(data.size, Math.max(LEAST_WINDOW, 1.25 * Math.max(right - left, bottom - top)));
+function windowAround(left, top, right, bottom) {         // a square around a box, with a margin
+  const side = Math.min(data.size, Math.max(SMALLEST_WINDOW, 1.25 * Math.max(right - left, bottom - top)));
   const y = Math.max(0, Math.min(data.size - side, (top + bottom - side) / 2));
   return [(left + right - side) / 2, y, side, side];
 }
 
-function around(some) {                                   // the smallest such square; it may cross the antimeridian
+function windowOf(some) {                                 // the smallest such square; it may cross the antimeridian
   const xs = some.map(photo => photo.x).sort((a, b) => a - b), ys = some.map(photo => photo.y);
   let start = 0, gap = xs[0] + data.size - xs.at(-1);
   for (let i = 1; i < xs.length; i++) if (xs[i] - xs[i - 1] > gap) [gap, start] = [xs[i] - xs[i - 1], i];
-  const least = (a, b) => Math.min(a, b), most = (a, b) => Math.max(a, b);
-  return windowOf(xs[start], ys.reduce(least), xs[start] + data.size - gap, ys.reduce(most));
+  const [top, bottom] = range(ys);
+  return windowAround(xs[start], top, xs[start] + data.size - gap, bottom);
 }
 
-// ---- marks on the map
+function range(values) {                                  // spread arguments overflow the stack with 100,000
+  return values.reduce(([least, most], value) => [Math.min(least, value), Math.max(most, value)], [Infinity, -Infinity]);
+}
 
-let known = {cell: 0, matching: null, groups: []};
+// ---- marks: groups of photos that are close on the screen
 
-function clusters() {                                     // all over the world: moving the map needs no new ones
-  const cell = 2 ** Math.ceil(Math.log2(CLUSTER_PX * scale()));
-  if (known.cell === cell && known.matching === matching) return known.groups;
+let grouped = {cell: 0, matching: null, groups: []};      // the last result of `groups`
+
+function groups() {                                       // of the whole world, so that moving the map keeps them
+  const cell = 2 ** Math.ceil(Math.log2(GROUP_PX * unitsPerPixel()));
+  if (grouped.cell === cell && grouped.matching === matching) return grouped.groups;
   const cells = new Map();
   for (const photo of matching) {
-    const column = Math.floor(photo.x / cell), row = Math.floor(photo.y / cell), key = column * 2 ** 26 + row;
+    const column = Math.floor(photo.x / cell), row = Math.floor(photo.y / cell), key = gridKey(column, row);
     let group = cells.get(key);
     if (!group) cells.set(key, group = {column, row, x: 0, y: 0, photos: []});
     group.x += photo.x; group.y += photo.y; group.photos.push(photo);
   }
-  const groups = merged(cells, .7 * cell);
-  for (const group of groups) group.label = commonest(group.photos.map(photo => photo.label));
-  known = {cell, matching, groups};
-  return groups;
+  const merged = mergeNeighbours(cells, .7 * cell);
+  for (const group of merged) group.label = majority(group.photos.map(photo => photo.label));
+  grouped = {cell, matching, groups: merged};
+  return merged;
 }
 
-function merged(cells, distance) {                        // groups whose middles are close become one; the largest first
-  const largest = (a, b) => b.photos.length - a.photos.length, at = (group, axis) => group[axis] / group.photos.length;
-  const groups = [...cells.values()].sort(largest), gone = new Set();
-  for (const group of groups) {
-    if (gone.has(group)) continue;
+function gridKey(column, row) {
+  return column * 2 ** 26 + row;
+}
+
+function mergeNeighbours(cells, distance) {               // groups with close centres become one; largest first
+  const largest = (a, b) => b.photos.length - a.photos.length, mean = (group, axis) => group[axis] / group.photos.length;
+  const all = [...cells.values()].sort(largest), removed = new Set();
+  for (const group of all) {
+    if (removed.has(group)) continue;
     for (let i = 0; i < 9; i++) {
-      const other = cells.get((group.column + i % 3 - 1) * 2 ** 26 + group.row + Math.floor(i / 3) - 1);
-      if (!other || other === group || gone.has(other)) continue;
-      if (Math.hypot(at(group, "x") - at(other, "x"), at(group, "y") - at(other, "y")) > distance) continue;
-      group.x += other.x; group.y += other.y; group.photos = group.photos.concat(other.photos); gone.add(other);
+      const other = cells.get(gridKey(group.column + i % 3 - 1, group.row + Math.floor(i / 3) - 1));
+      if (!other || other === group || removed.has(other)) continue;
+      if (Math.hypot(mean(group, "x") - mean(other, "x"), mean(group, "y") - mean(other, "y")) > distance) continue;
+      group.x += other.x; group.y += other.y; group.photos = group.photos.concat(other.photos); removed.add(other);
     }
   }
-  const kept = groups.filter(group => !gone.has(group)).sort(largest);
-  for (const group of kept) { group.x = at(group, "x"); group.y = at(group, "y"); }
+  const kept = all.filter(group => !removed.has(group)).sort(largest);
+  for (const group of kept) { group.x = mean(group, "x"); group.y = mean(group, "y"); }
   return kept;
 }
 
-const marks = new Map();                                  // kept from one drawing to the next
-
-function drawMarks() {
-  const [left, top, right, bottom] = seen(), middle = view[0] + view[2] / 2, air = CLUSTER_PX * scale();
-  const shown = new Set(), labels = new Set();
-  for (const group of clusters()) {
-    const x = beside(group.x, middle), y = group.y;
-    if (x < left - air || x > right + air || y < top - air || y > bottom + air) continue;
-    shown.add(group);
-    if (!marks.has(group)) marks.set(group, mark(group));
-    const node = marks.get(group);
-    node.dataset.at = `${x} ${y}`;
-    node.classList.toggle("named", !labels.has(group.label));     // each name stands there once
-    labels.add(group.label);
-  }
-  for (const [group, node] of marks) if (!shown.has(group)) { node.remove(); marks.delete(group); }
+function majority(words) {                                // the word of more than half of them, or ""
+  const times = new Map();
+  for (const word of words) times.set(word, (times.get(word) || 0) + 1);
+  return [...times].find(each => each[1] > words.length / 2)?.[0] || "";
 }
 
-function mark(group) {
-  const first = group.photos.find(photo => photo.picture) || group.photos[0], many = group.photos.length, label = group.label;
-  const said = many > 1 ? `${plural(many)}${label && ", most of " + label}` : `${first.short}, ${statement(first)}`;
-  const node = make($("marks"), "g", {class: "mark", role: "button", tabindex: -1, "aria-label": said});
-  make(node, "title", {}, said);
+const marks = new Map();                                  // group -> node, reused by the next drawing
+
+function drawMarks() {
+  const [left, top, right, bottom] = extent(view), middle = view[0] + view[2] / 2, margin = GROUP_PX * unitsPerPixel();
+  const visible = new Set(), labels = new Set();
+  for (const group of groups()) {
+    const x = nearestCopy(group.x, middle), y = group.y;
+    if (x < left - margin || x > right + margin || y < top - margin || y > bottom + margin) continue;
+    visible.add(group);
+    if (!marks.has(group)) marks.set(group, drawMark(group));
+    const node = marks.get(group);
+    node.dataset.at = `${x} ${y}`;
+    node.classList.toggle("named", !labels.has(group.label));     // each name appears once
+    labels.add(group.label);
+  }
+  for (const [group, node] of marks) if (!visible.has(group)) { node.remove(); marks.delete(group); }
+}
+
+function drawMark(group) {
+  const first = group.photos.find(photo => photo.picture) || group.photos[0], size = group.photos.length, label = group.label;
+  const title = size > 1 ? `${plural(size)}${label && ", most of " + label}` : `${first.short}, ${statement(first)}`;
+  const node = make($("marks"), "g", {class: "mark", role: "button", tabindex: -1, "aria-label": title});
+  make(node, "title", {}, title);
   const colour = `fill:${COLOURS[first.confidence]}`;
   if (first.picture) {
     make(node, "rect", {class: "edge", x: -22, y: -22, width: 44, height: 44, rx: 8});
     make(node, "image", {href: first.picture, x: -21, y: -21, width: 42, height: 42, preserveAspectRatio: "xMidYMid slice", "clip-path": "url(#rounded)"});
   }
-  if (many > 1) badge(node, many, first.picture);
+  if (size > 1) drawCount(node, size, first.picture);
   else make(node, "circle", first.picture ? {class: "dot", style: colour, cx: 17, cy: 17, r: 7} : {class: "dot", style: colour, r: 8});
   if (label) make(node, "text", {class: "label", y: first.picture ? 38 : 26}, label);
   node.onclick = () => open(group);
@@ -115,49 +136,43 @@ function mark(group) {
   return node;
 }
 
-function badge(node, many, onPicture) {
-  const text = many < 1000 ? String(many) : many < 10000 ? (many / 1000).toFixed(1) + "k" : Math.round(many / 1000) + "k";
+function drawCount(node, size, onPicture) {
+  const text = size < 1000 ? String(size) : size < 10000 ? (size / 1000).toFixed(1) + "k" : Math.round(size / 1000) + "k";
   const width = 12 + 7 * text.length, height = onPicture ? 18 : Math.max(24, width);
   const [x, y] = onPicture ? [20, -20] : [0, 0], wide = Math.max(width, height);
   make(node, "rect", {class: "many", x: x - wide / 2, y: y - height / 2, width: wide, height, rx: height / 2});
   make(node, "text", {class: "count", x, y}, text);
 }
 
-function commonest(words) {                                // the word of more than half of them, or none
-  const times = new Map();
-  for (const word of words) times.set(word, (times.get(word) || 0) + 1);
-  return [...times].find(each => each[1] > words.length / 2)?.[0] || "";
-}
-
-function open(group) {                                    // closer, as long as that parts them
-  const [x, y, side] = around(group.photos);
-  const spread = Math.max(...["x", "y"].map(axis => {
-    const values = group.photos.map(photo => axis === "x" ? beside(photo.x, group.x) : photo.y);
-    return values.reduce((a, b) => Math.max(a, b)) - values.reduce((a, b) => Math.min(a, b));
+function open(group) {                                    // zooms in as long as that can split the group
+  const [x, y, side] = windowOf(group.photos);
+  const spread = Math.max(...[photo => nearestCopy(photo.x, group.x), photo => photo.y].map(position => {
+    const [least, most] = range(group.photos.map(position));
+    return most - least;
   }));
-  if (group.photos.length === 1 || spread < NEAR) choose(group.photos[0]);
+  if (group.photos.length === 1 || spread < SAME_PLACE) choose(group.photos[0]);
   else {
     const closer = Math.min(side, view[2] * .7);
-    view = [x + (side - closer) / 2, y + (side - closer) / 2, closer, closer];
-    move(0, 0);
+    setView([x + (side - closer) / 2, y + (side - closer) / 2, closer, closer]);
+    onMove();
   }
 }
 
 // ---- the chosen photo
 
 function statement(photo) {
-  const sure = data.confidences[photo.confidence];
-  return sure === "not sure" ? `not sure, perhaps ${photo.place}` : `${photo.label || photo.place} (sure of the ${sure})`;
+  const confidence = data.confidences[photo.confidence];
+  return confidence === "not sure" ? `not sure, perhaps ${photo.place}` : `${photo.label || photo.place} (sure of the ${confidence})`;
 }
 
-function circle(photo) {                                  // on the sphere; cut where it goes around a pole
-  const lat = photo.lat * Math.PI / 180, reach = Math.min(photo.radius_km, 20000) / EARTH_KM;
+function circle(photo) {                                  // on the sphere; interrupted where it crosses a pole
+  const lat = photo.lat * Math.PI / 180, angle = Math.min(photo.radius_km, 20000) / EARTH_RADIUS_KM;
   let path = "", box = [Infinity, Infinity, -Infinity, -Infinity], before = null;
-  for (let bearing = 0; bearing <= 360; bearing += 2) {
-    const angle = bearing * Math.PI / 180;
-    const north = Math.asin(Math.sin(lat) * Math.cos(reach) + Math.cos(lat) * Math.sin(reach) * Math.cos(angle));
-    const east = Math.atan2(Math.sin(angle) * Math.sin(reach) * Math.cos(lat), Math.cos(reach) - Math.sin(lat) * Math.sin(north));
-    const [far, y] = project(north * 180 / Math.PI, photo.lon + east * 180 / Math.PI), x = beside(far, photo.x);
+  for (let degrees = 0; degrees <= 360; degrees += 2) {
+    const bearing = degrees * Math.PI / 180;
+    const north = Math.asin(Math.sin(lat) * Math.cos(angle) + Math.cos(lat) * Math.sin(angle) * Math.cos(bearing));
+    const east = Math.atan2(Math.sin(bearing) * Math.sin(angle) * Math.cos(lat), Math.cos(angle) - Math.sin(lat) * Math.sin(north));
+    const [anywhere, y] = project(north * 180 / Math.PI, photo.lon + east * 180 / Math.PI), x = nearestCopy(anywhere, photo.x);
     path += `${before === null || Math.abs(x - before) > data.size / 2 ? "M" : "L"}${x.toFixed(4)},${y.toFixed(4)}`;
     box = [Math.min(box[0], x), Math.min(box[1], y), Math.max(box[2], x), Math.max(box[3], y)];
     before = x;
@@ -165,25 +180,22 @@ function circle(photo) {                                  // on the sphere; cut 
   return {path, box};
 }
 
-function choose(photo) {
+function choose(photo) {                                  // the list stays as it is: `listView` does not change
   chosen = photo;
   $("cells").replaceChildren();
   $("pins").replaceChildren();
   $("card").hidden = !photo;
   if (photo) {
-    const {path, box} = circle(photo), opacity = [.55, .35, .18];
+    const {path, box} = circle(photo);
     $("circle").setAttribute("d", path);
-    photo.region.forEach((rows, i) => make($("cells"), "path", {d: rows.map(row => data.cells[row]).join(""), "fill-opacity": opacity[i]}));
-    card(photo);
-    view = windowOf(...box);
-    following = false;                                    // the list stays, to go on with
-    move(0, 0);
-    following = true;
+    photo.region.forEach((rows, i) => make($("cells"), "path", {d: rows.map(row => data.cells[row]).join(""), "fill-opacity": OPACITY[i]}));
+    fillCard(photo);
+    setView(windowAround(...box));
   } else { $("circle").setAttribute("d", ""); draw(); }
-  for (const button of $("list").querySelectorAll("button")) button.setAttribute("aria-current", String(button.photo === chosen));
+  for (const button of rowButtons()) button.setAttribute("aria-current", String(button.photo === chosen));
 }
 
-function card(photo) {
+function fillCard(photo) {
   const card = $("card");
   card.replaceChildren();
   card.scrollTop = 0;
@@ -198,64 +210,85 @@ function card(photo) {
                 ["belief", photo.belief], ["file", photo.name], ...Object.entries(photo.columns)];
   for (const [name, value] of rows) if (value !== null && value !== "") { make(table, "dt", {}, name); make(table, "dd", {}, String(value)); }
   if (photo.note) make(card, "p", {}, photo.note);
-  card.scrollIntoView({block: "nearest"});
+  const panel = card.parentElement;                       // scrolls on narrow or low screens; the card's top must be visible
+  panel.scrollTop += card.getBoundingClientRect().top - panel.getBoundingClientRect().top;
 }
 
 // ---- search, filter and list
 
 function filter() {
   const words = $("search").value.toLowerCase().split(/\s+/).filter(Boolean);
-  const wanted = [...$("confidences").querySelectorAll("input")].map(box => box.checked);
-  matching = photos.filter(photo => wanted[photo.confidence] && words.every(word => photo.text.includes(word)));
-  const by = {sure: (a, b) => a.radius_km - b.radius_km, unsure: (a, b) => b.radius_km - a.radius_km,
-              name: (a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0}[$("order").value];
-  if (by) matching = matching.sort(by);
+  const enabled = [...$("confidences").querySelectorAll("input")].map(box => box.checked);
+  matching = photos.filter(photo => enabled[photo.confidence] && words.every(word => photo.text.includes(word)));
+  const order = {sure: (a, b) => a.radius_km - b.radius_km, unsure: (a, b) => b.radius_km - a.radius_km,
+                 name: (a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0}[$("order").value];
+  if (order) matching = matching.sort(order);
   draw();
   list();
 }
 
-function list() {
-  const [left, top, right, bottom] = seen(), middle = view[0] + view[2] / 2;
+function list() {                                         // photos within `listView`; unchanged ones keep their rows
+  const [left, top, right, bottom] = extent(listView), middle = listView[0] + listView[2] / 2;
+  const before = inView;
   inView = matching.filter(photo => {
-    const x = beside(photo.x, middle);
+    const x = nearestCopy(photo.x, middle);
     return x >= left && x <= right && photo.y >= top && photo.y <= bottom;
   });
-  const some = matching.length < photos.length ? `${count(matching.length)} of ${plural(photos.length)} match` : plural(photos.length);
-  $("shown").textContent = inView.length === matching.length ? some : `${some}, ${count(inView.length)} in view`;
+  const matches = matching.length < photos.length ? `${count(matching.length)} of ${plural(photos.length)} match` : plural(photos.length);
+  $("shown").textContent = inView.length === matching.length ? matches : `${matches}, ${count(inView.length)} in view`;
+  if (inView.length !== before.length || inView.some((photo, i) => photo !== before[i])) listAgain();
+}
+
+function listAgain() {
   const focused = $("list").contains(document.activeElement) && document.activeElement.photo;
   $("list").replaceChildren();
-  $("results").scrollTop = listed = 0;
-  more();
-  if (focused) [...$("list").querySelectorAll("button")].find(button => button.photo === focused)?.focus();
+  $("results").scrollTop = listedRows = 0;
+  listMore();
+  if (focused) [...rowButtons()].find(button => button.photo === focused)?.focus();
 }
 
-function more() {
-  for (const photo of inView.slice(listed, listed + PAGE)) {
-    const button = make(make($("list"), "li", {}), "button", {type: "button", "aria-current": String(photo === chosen)});
-    button.photo = photo;
-    if (photo.picture) make(button, "img", {src: photo.picture, alt: "", loading: "lazy"});
-    else if (data.pictures) make(button, "b", {});
-    const text = make(button, "span", {});
-    make(text, "span", {title: photo.name}, photo.short);
-    const place = make(text, "small", {});
-    make(place, "i", {style: `background:${COLOURS[photo.confidence]}`});
-    place.append(statement(photo));
-    make(text, "small", {}, `within ${photo.radius}`);
-    button.onclick = () => choose(photo);
-  }
-  listed = Math.min(inView.length, listed + PAGE);
-  $("more").hidden = listed >= inView.length;
+function listMore() {
+  for (const photo of inView.slice(listedRows, listedRows + PAGE_ROWS)) listRow(photo);
+  listedRows = Math.min(inView.length, listedRows + PAGE_ROWS);
+  $("more").hidden = listedRows >= inView.length;
 }
 
-let soon = 0;
+function listRow(photo) {
+  const button = make(make($("list"), "li", {}), "button", {type: "button", "aria-current": String(photo === chosen)});
+  button.photo = photo;
+  if (photo.picture) make(button, "img", {src: photo.picture, alt: ""});
+  else if (data.pictures) make(button, "b", {});
+  const text = make(button, "span", {});
+  make(text, "span", {title: photo.name}, photo.short);
+  const place = make(text, "small", {});
+  make(place, "i", {style: `background:${COLOURS[photo.confidence]}`});
+  place.append(statement(photo));
+  make(text, "small", {}, `within ${photo.radius}`);
+  button.onclick = () => choose(photo);
+}
+
+function rowButtons() {
+  return $("list").querySelectorAll("button");
+}
+
+let listTimer = 0, searchTimer = 0;
+
+function listSoon() {
+  clearTimeout(listTimer);
+  listTimer = setTimeout(list, LIST_DELAY_MS);
+}
+
 onDraw = () => {
   drawMarks();
-  if (chosen) {
-    $("pins").replaceChildren();
-    pin("first", [beside(chosen.x, view[0] + view[2] / 2), chosen.y], "", chosen.short);
-  }
-  if (following) { clearTimeout(soon); soon = setTimeout(list, 150); }
+  if (!chosen) return;
+  $("pins").replaceChildren();
+  pin("first", [nearestCopy(chosen.x, view[0] + view[2] / 2), chosen.y], "", chosen.short);
 };
+onMove = () => {
+  listView = view.slice();
+  listSoon();
+};
+addEventListener("resize", listSoon);
 
 // ---- the page
 
@@ -270,26 +303,27 @@ data.confidences.forEach((name, i) => {
   label.append(`${name} (${count(number)})`);
 });
 $("title").textContent = `${plural(photos.length)} on the map`;
-const few = data.pictures < photos.length ? `Of ${plural(photos.length)}, ${count(data.pictures)} are shown with pictures and cells, all as dots. ` : "";
-$("legend").textContent = `${few}The dashed circle holds 8 of 10 photos like the chosen one. Made with Natural Earth; places by GeoNames (CC BY 4.0).`;
-$("search").oninput = () => { clearTimeout(soon); soon = setTimeout(filter, 120); };
+const limit = data.pictures < photos.length ? `Of ${plural(photos.length)}, ${count(data.pictures)} are shown with pictures and cells, all as dots. ` : "";
+$("legend").textContent = `${limit}The dashed circle contains 8 of 10 photos like the chosen one. Made with Natural Earth; places by GeoNames (CC BY 4.0).`;
+$("search").oninput = () => { clearTimeout(searchTimer); searchTimer = setTimeout(filter, SEARCH_DELAY_MS); };
 $("order").onchange = filter;
-$("more").onclick = () => { const next = listed; more(); $("list").children[next]?.firstChild.focus(); };
+$("more").onclick = () => { const next = listedRows; listMore(); $("list").children[next]?.firstChild.focus(); };
 $("list").onkeydown = event => {
-  const item = document.activeElement.closest("li"), to = {ArrowDown: item?.nextSibling, ArrowUp: item?.previousSibling}[event.key];
-  if (to) { to.firstChild.focus(); event.preventDefault(); }
+  const item = document.activeElement.closest("li"), target = {ArrowDown: item?.nextSibling, ArrowUp: item?.previousSibling}[event.key];
+  if (target) { target.firstChild.focus(); event.preventDefault(); }
 };
 svg.addEventListener("keydown", event => {
   if (event.key !== "Enter" || event.target !== svg) return;
   const x = view[0] + view[2] / 2, y = view[1] + view[3] / 2;
-  const away = group => Math.hypot(beside(group.x, x) - x, group.y - y);
-  const nearest = clusters().reduce((best, group) => best && away(best) <= away(group) ? best : group, null);
+  const distance = group => Math.hypot(nearestCopy(group.x, x) - x, group.y - y);
+  const nearest = groups().reduce((best, group) => best && distance(best) <= distance(group) ? best : group, null);
   if (nearest) open(nearest);
 });
 document.addEventListener("keydown", event => {
   if (event.key === "Escape" && chosen) choose(null);
   if (event.key === "/" && document.activeElement !== $("search")) { $("search").focus(); event.preventDefault(); }
 });
-if (photos.length) home = around(photos);
+if (photos.length) home = windowOf(photos);
 view = home.slice();
+listView = view.slice();
 filter();

@@ -1,7 +1,6 @@
-"""The animated replay in a real browser: offline, by mouse and keyboard, light and dark."""
+"""The animated replay in Chromium: offline, by pointer and keyboard, light and dark."""
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,24 +12,12 @@ from geoloc.game.standings import standings
 from geoloc.game.tournament import Tournament, hold
 from tests.geoloc.game.skilled import Skilled
 
-CHROMIUM = Path("/usr/bin/chromium")
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 
 
-@pytest.fixture(scope="module")
-def browser():
-    if not CHROMIUM.exists():
-        pytest.skip("Debian's chromium is not installed")
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def held(earth, monkeypatch):
-    """Holds a tournament of three, one of whom refuses now and then."""
+def play_tournament(earth, monkeypatch):
+    """Plays a tournament of three players, one of whom sometimes refuses."""
     monkeypatch.setattr("geoloc.game.standings.REPLICATES", 10)
 
     def make(mode: str) -> Tournament:
@@ -44,34 +31,24 @@ def held(earth, monkeypatch):
 
 
 @pytest.fixture
-def watch(browser, held, tmp_path):
-    """Open the page of a tournament; no request but for the file, and no complaint, is allowed."""
-    asked, said, contexts = [], [], []
+def replay(visit, play_tournament, tmp_path):
+    """Opens the replay of a tournament, with a clock that the test drives."""
 
     def open_page(
         mode: str = "duel", width: int = 1280, height: int = 800, motion: str = "reduce", **options
     ):
-        tournament = held(mode)
+        tournament = play_tournament(mode)
         page = write_page(tournament, standings(tournament), tmp_path / "replay.html")
-        context = browser.new_context(
-            viewport={"width": width, "height": height}, reduced_motion=motion, **options
+        return visit(
+            page.as_uri(),
+            width,
+            height,
+            prepare=lambda tab: tab.clock.install(),
+            reduced_motion=motion,
+            **options,
         )
-        contexts.append(context)
-        context.route(lambda url: url != page.as_uri(), lambda route: route.abort())
-        tab = context.new_page()
-        tab.clock.install()
-        tab.on("request", lambda r: asked.append(r.url) if r.url != page.as_uri() else None)
-        tab.on("console", lambda message: said.append(message.text))
-        tab.on("pageerror", lambda error: said.append(str(error)))
-        tab.on("dialog", lambda dialog: said.append(dialog.message))
-        tab.goto(page.as_uri())
-        return tab
 
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert asked == []
-    assert said == []
+    return open_page
 
 
 def values(tab) -> list[int]:
@@ -83,8 +60,8 @@ def at(tab) -> int:
 
 
 @pytest.mark.parametrize("mode", ["duel", "classic", "streak"])
-def test_a_game_plays_to_its_end(watch, mode):
-    tab = watch(mode)
+def test_game_plays_to_its_end(replay, mode):
+    tab = replay(mode)
     last = int(tab.locator("#at").get_attribute("max"))
     assert at(tab) == 0
     tab.get_by_role("button", name="Play").click()
@@ -99,35 +76,35 @@ def test_a_game_plays_to_its_end(watch, mode):
         {"duel": "wins|a draw", "classic": "points", "streak": "in a row"}[mode], heading
     )
     if mode == "duel":
-        assert 0 in values(tab), "somebody has no health left"
+        assert 0 in values(tab), "one player has no health left"
     tab.get_by_role("button", name="Play").click()
-    assert at(tab) == 0, "once more from the start"
+    assert at(tab) == 0, "playing again starts from the beginning"
 
 
-def test_what_is_shown_is_what_was_played(watch, held):
+def test_replay_shows_the_played_rounds(replay, play_tournament):
     from geoloc.game.modes import duel_points
     from geoloc.game.rules import play_rounds
     from geoloc.game.tournament import score
 
-    tournament = held("duel")
+    tournament = play_tournament("duel")
     points = duel_points(score(tournament), tournament.schedule[:1], 0, 1)
-    tab = watch("duel")
+    tab = replay("duel")
     names = [player.name for player in tournament.players]
     assert tab.locator("#players b").all_inner_texts() == names[:2]
     assert values(tab) == [6000, 6000]
     for number, played in enumerate(play_rounds(points, tournament.rules)):
         tab.keyboard.press("ArrowRight")
         assert values(tab) == played.health[0].tolist()
-        said = tab.locator("#players small").all_inner_texts()
-        for text, damage, score_ in zip(said, played.damage[0], points[0, number], strict=True):
+        results = tab.locator("#players small").all_inner_texts()
+        for text, damage, score_ in zip(results, played.damage[0], points[0, number], strict=True):
             assert (f"−{damage:,} at" in text) == (damage > 0)
             assert f"{score_:,} points" in text or "no pin" in text
         tab.keyboard.press("ArrowRight")
     assert at(tab) == 2 * number + 1, "the last round has no next one"
 
 
-def test_the_truth_is_shown_after_the_pins(watch):
-    tab = watch("classic", motion="no-preference")
+def test_true_place_is_shown_after_the_pins(replay):
+    tab = replay("classic", motion="no-preference")
     assert tab.locator(".truth").count() == 0
     assert tab.locator("#lines path").count() == 0
     tab.keyboard.press("ArrowRight")
@@ -135,7 +112,7 @@ def test_the_truth_is_shown_after_the_pins(watch):
     pins = tab.locator(".pin").count()
     assert tab.locator("#lines path").count() == pins > 0
     screen = tab.locator("#map").bounding_box()
-    for number in range(3):  # of three worlds beside each other one is in view
+    for number in range(3):  # one of the three copies of the world is in view
         box = tab.locator(".truth").nth(number).bounding_box()
         if screen["x"] < box["x"] < screen["x"] + screen["width"] - box["width"]:
             assert screen["y"] < box["y"] < screen["y"] + screen["height"]
@@ -143,8 +120,8 @@ def test_the_truth_is_shown_after_the_pins(watch):
     pytest.fail("the truth is out of view")
 
 
-def test_keys(watch):
-    tab = watch("duel")
+def test_keyboard_shortcuts(replay):
+    tab = replay("duel")
     last = int(tab.locator("#at").get_attribute("max"))
     for key, expected in (("ArrowRight", 1), ("ArrowLeft", 0), ("ArrowLeft", 0), ("End", last)):
         tab.keyboard.press(key)
@@ -166,8 +143,8 @@ def test_keys(watch):
     assert at(tab) == before, "on the map, arrows move the map"
 
 
-def test_a_game_is_chosen_and_scrubbed(watch):
-    tab = watch("duel")
+def test_game_can_be_chosen_and_scrubbed(replay):
+    tab = replay("duel")
     options = tab.locator("#choose option").all_inner_texts()
     assert len(options) == 60
     assert options[-1] == "ann – cat, duel 20" or "cat" in options[-1]
@@ -178,8 +155,8 @@ def test_a_game_is_chosen_and_scrubbed(watch):
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_everything_fits(watch, width):
-    tab = watch("streak", width, 844)
+def test_page_fits_the_screen(replay, width):
+    tab = replay("streak", width, 844)
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
     for control in ("#play", "#step", "#back", "#at", "#choose"):
         box = tab.locator(control).bounding_box()
@@ -189,8 +166,8 @@ def test_everything_fits(watch, width):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_can_be_read(watch, scheme):
-    tab = watch("classic", color_scheme=scheme)
+def test_text_has_enough_contrast(replay, scheme):
+    tab = replay("classic", color_scheme=scheme)
 
     def colour(selector: str, name: str) -> np.ndarray:
         text = tab.locator(selector).first.evaluate(f"node => getComputedStyle(node)['{name}']")
@@ -210,13 +187,13 @@ def test_text_can_be_read(watch, scheme):
         assert contrast(colour(selector, "color"), panel) > 4.5
     for number in range(8):
         tab.evaluate(
-            f"document.querySelector('.pin').style.setProperty('--mine', 'var(--p{number})')"
+            f"document.querySelector('.pin').style.setProperty('--player', 'var(--p{number})')"
         )
         assert contrast(colour(".pin text", "fill"), colour(".pin circle", "fill")) > 4.5
 
 
-def test_a_failed_write_leaves_no_half_page(held, tmp_path):
-    tournament = held("duel")
+def test_failed_write_leaves_no_partial_page(play_tournament, tmp_path):
+    tournament = play_tournament("duel")
     with pytest.raises(OSError, match="replay"):
         write_page(tournament, standings(tournament), tmp_path / "no" / "replay.html")
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""The map's geometry, and what fingers, keys and eyes find on the page (see test_output.py too)."""
+"""The map page: its geometry, and its use by pointer, touch and keyboard in Chromium."""
 
 import json
 import re
@@ -15,7 +15,6 @@ from geocells.table import CellTable
 from geoloc.guess import Candidate, Evidence, Exif, Guess, Place, RegionCell
 from geoloc.output import map_page, svg_map
 
-CHROMIUM = Path("/usr/bin/chromium")
 HALF_WORLD = svg_map.WORLD_PX / 2
 
 
@@ -77,7 +76,7 @@ def test_every_point_of_the_circle_lies_at_the_radius(lat, lon, radius_km):
         assert np.abs(np.diff(shapely.get_coordinates(line)[:, 0])).max() <= HALF_WORLD
 
 
-def test_an_answer_on_the_antimeridian_is_drawn_in_one_piece(cells, tmp_path):
+def test_answer_on_the_antimeridian_is_drawn_in_one_piece(cells, tmp_path):
     guess = guess_at(-17.0, 179.9, 60.0, other=(-17.0, -179.5), exif=Exif(-17.1, -179.9))
     (photo,) = page_data(map_page.write_map([guess], cells, tmp_path / "map.html"))["photos"]
     x, _, side, _ = photo["window"]
@@ -92,7 +91,7 @@ def test_an_answer_on_the_antimeridian_is_drawn_in_one_piece(cells, tmp_path):
 
 
 @pytest.mark.parametrize(("lat", "radius_km"), [(48.9, 1.0), (48.9, 5000.0), (85.0, 30.0)])
-def test_the_first_view_holds_the_circle(cells, tmp_path, lat, radius_km):
+def test_first_view_contains_the_circle(cells, tmp_path, lat, radius_km):
     guess = guess_at(lat, 2.35, radius_km)
     (photo,) = page_data(map_page.write_map([guess], cells, tmp_path / "map.html"))["photos"]
     x, y, side, _ = photo["window"]
@@ -102,7 +101,7 @@ def test_the_first_view_holds_the_circle(cells, tmp_path, lat, radius_km):
     assert photo["file"] is not None
 
 
-def test_a_failed_write_leaves_the_old_file_and_no_half_one(cells, tmp_path, monkeypatch):
+def test_failed_write_keeps_the_old_file_and_leaves_no_partial_one(cells, tmp_path, monkeypatch):
     target = tmp_path / "map.html"
     map_page.write_map([guess_at(48.9, 2.35, 9.0)], cells, str(target))
     before = target.read_bytes()
@@ -117,39 +116,15 @@ def test_a_failed_write_leaves_the_old_file_and_no_half_one(cells, tmp_path, mon
     assert list(tmp_path.iterdir()) == [target]
 
 
-@pytest.fixture(scope="module")
-def browser():
-    if not CHROMIUM.exists():
-        pytest.skip("Debian's chromium is not installed")
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def open_map(browser, cells, tmp_path):
-    """Open the map of a guess; no request but for the file, and no complaint, is allowed."""
-    asked, said, contexts = [], [], []
+def open_map(visit, cells, tmp_path):
+    """Opens the map of a guess."""
 
     def open_page(guess: Guess, width: int = 1000, height: int = 700, **options):
         page = map_page.write_map([guess], cells, tmp_path / "map.html")
-        context = browser.new_context(viewport={"width": width, "height": height}, **options)
-        contexts.append(context)
-        context.route(lambda url: url != page.as_uri(), lambda route: route.abort())
-        tab = context.new_page()
-        tab.on("request", lambda r: asked.append(r.url) if r.url != page.as_uri() else None)
-        tab.on("console", lambda message: said.append(message.text))
-        tab.on("pageerror", lambda error: said.append(str(error)))
-        tab.goto(page.as_uri())
-        return tab
+        return visit(page.as_uri(), width, height, **options)
 
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert asked == []
-    assert said == []
+    return open_page
 
 
 def view_of(tab) -> list[float]:
@@ -172,7 +147,7 @@ def test_circle_and_answer_are_on_the_screen(open_map, width, height, place):
     assert pin["x"] + 11 == pytest.approx(circle["x"] + circle["width"] / 2, abs=3)
 
 
-def test_the_scale_bar_is_true(open_map):
+def test_scale_bar_has_the_right_length(open_map):
     tab = open_map(guess_at(60.0, 25.0, 50.0))
     bar = tab.locator("#scale").bounding_box()["width"]
     km = float(tab.locator("#scale").inner_text().removesuffix(" km"))
@@ -181,7 +156,7 @@ def test_the_scale_bar_is_true(open_map):
     assert bar / km == pytest.approx(circle / 100.0, rel=0.04)
 
 
-def test_the_wheel_zooms_at_the_pointer_and_dragging_moves(open_map):
+def test_wheel_zooms_at_the_pointer_and_dragging_moves(open_map):
     tab = open_map(guess_at(48.9, 2.35, 30.0))
     pin = tab.locator(".pin.first circle")
 
@@ -201,7 +176,7 @@ def test_the_wheel_zooms_at_the_pointer_and_dragging_moves(open_map):
     assert position() == pytest.approx(start + offset, abs=2)
 
 
-def test_two_fingers_zoom_between_them(open_map):
+def test_pinch_zooms_between_the_fingers(open_map):
     tab = open_map(guess_at(48.9, 2.35, 30.0), 390, 800, has_touch=True)
     pin = tab.locator(".pin.first circle").bounding_box()
     x, y = pin["x"] + pin["width"] / 2 + 50, pin["y"] + pin["height"] / 2 + 60
@@ -239,7 +214,7 @@ def test_everything_can_be_done_by_keyboard(open_map):
     assert view_of(tab) == home
 
 
-def test_the_world_is_round(open_map):
+def test_moving_east_comes_round_to_the_start(open_map):
     tab = open_map(guess_at(10.0, 170.0, 15_000.0))
     tab.locator("svg").focus()
     start = view_of(tab)
@@ -250,11 +225,11 @@ def test_the_world_is_round(open_map):
         middles.append(x + width / 2)
     answer = start[0] + start[2] / 2
     assert max(abs(middle - answer) for middle in middles) <= HALF_WORLD + 1
-    assert view_of(tab) == pytest.approx(start, abs=0.01), "ten tenths are one turn"
+    assert view_of(tab) == pytest.approx(start, abs=0.01), "ten steps of a tenth are one turn"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_can_be_read(open_map, scheme):
+def test_text_has_enough_contrast(open_map, scheme):
     tab = open_map(guess_at(48.9, 2.35, 30.0), color_scheme=scheme)
 
     def colour(selector: str, name: str) -> np.ndarray:

@@ -1,12 +1,13 @@
-// A round has two steps: the pins on the world, then the truth with what it costs.
-const PINS_MS = 1000, TRUTH_MS = 2600, MOVE_MS = 600, LEAST = 20;
-const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+// Games step by step. Each round has two steps: the players' pins, then the true place with points and
+// damage. An even `at` shows pins, an odd one the true place.
+const PINS_MS = 1000, TRUTH_MS = 2600, MOVE_MS = 600, SMALLEST_WINDOW = 20;
+const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)").matches;
 const WORLD = [0, 0, data.size, data.size];
 let match, at = 0, timer = null;
 
-const mine = player => `--mine:var(--p${player % 8})`;
+const colour = player => `--player:var(--p${player % 8})`;
 const round = () => match.rounds[Math.floor(at / 2)];
-const shown = () => at % 2 === 1;
+const revealed = () => at % 2 === 1;
 const last = () => 2 * match.rounds.length - 1;
 
 function choose(number) {
@@ -16,7 +17,7 @@ function choose(number) {
   $("at").max = last();
   $("players").replaceChildren();
   match.players.forEach((player, i) => {
-    const row = make($("players"), "li", {style: mine(player), id: `player${i}`});
+    const row = make($("players"), "li", {style: colour(player), id: `player${i}`});
     make(row, "b", {}, data.players[player]);
     make(row, "span", {class: "value"});
     make(make(row, "div", {class: "bar"}), "i", {});
@@ -33,36 +34,36 @@ function show(step) {
   $("step").disabled = over;
   $("at").setAttribute("aria-valuetext", `round ${number + 1} of ${match.rounds.length}`);
   $("round").textContent = `Round ${number + 1} of ${match.rounds.length}` + (over ? `: ${match.ending}` : "");
-  $("where").textContent = shown() ? data.places[now.place].name : "Where is it? The pins are set.";
+  $("where").textContent = revealed() ? data.places[now.place].name : "The players have placed their pins.";
   match.players.forEach((player, i) => scoreboard(player, i, now, number));
   drawRound(now);
 }
 
 function scoreboard(player, i, now, number) {
   const row = $(`player${i}`), before = number ? match.rounds[number - 1].value : match.start;
-  const value = shown() ? now.value[i] : before[i];
+  const value = revealed() ? now.value[i] : before[i];
   row.querySelector(".value").textContent = value.toLocaleString("en");
   row.querySelector("i").style.width = `${100 * value / match.full}%`;
-  row.querySelector("small").textContent = shown() ? now.said[i] : now.before[i];
+  row.querySelector("small").textContent = revealed() ? now.result[i] : now.before[i];
   row.classList.toggle("out", !now.playing[i]);
 }
 
 function drawRound(now) {
   for (const id of ["pins", "lines"]) $(id).replaceChildren();
-  const truth = data.places[now.place].at, ends = [truth];
+  const truth = data.places[now.place].at, points = [truth];
   match.players.forEach((player, i) => {
-    const pinned = data.pins[player][now.place];
-    if (!pinned || !now.playing[i]) return;
-    ends.push(pinned);
-    for (const turn of [-data.size, 0, data.size]) {       // the world repeats, and so do its pins
-      const [x, y] = [pinned[0] + turn, pinned[1]];
-      if (shown()) make($("lines"), "path", {d: `M${x},${y}L${truth[0] + turn},${truth[1]}`, style: mine(player)});
-      mark("pin", mine(player), [x, y], data.players[player], data.players[player].slice(0, 1).toUpperCase());
+    const position = data.pins[player][now.place];
+    if (!position || !now.playing[i]) return;
+    points.push(position);
+    for (const turn of [-data.size, 0, data.size]) {       // the map repeats east and west
+      const [x, y] = [position[0] + turn, position[1]];
+      if (revealed()) make($("lines"), "path", {d: `M${x},${y}L${truth[0] + turn},${truth[1]}`, style: colour(player)});
+      mark("pin", colour(player), [x, y], data.players[player], data.players[player].slice(0, 1).toUpperCase());
     }
   });
-  if (shown()) for (const turn of [-data.size, 0, data.size])
+  if (revealed()) for (const turn of [-data.size, 0, data.size])
     mark("truth", "", [truth[0] + turn, truth[1]], data.places[now.place].name, "");
-  home = shown() ? around(ends) : WORLD;
+  home = revealed() ? windowOf(points) : WORLD;
   glide(home);
 }
 
@@ -74,24 +75,24 @@ function mark(kind, style, at, title, label) {
   make(group, "text", {}, label);
 }
 
-function around(points) {
+function windowOf(points) {
   const [xs, ys] = [0, 1].map(axis => points.map(point => point[axis]));
   const [left, top] = [Math.min(...xs), Math.min(...ys)];
   const wide = Math.max(...xs) - left, high = Math.max(...ys) - top;
-  const side = Math.min(data.size, Math.max(LEAST, 1.5 * Math.max(wide, high)));
+  const side = Math.min(data.size, Math.max(SMALLEST_WINDOW, 1.5 * Math.max(wide, high)));
   const y = Math.min(data.size - side, Math.max(0, top + high / 2 - side / 2));
   return [left + wide / 2 - side / 2, y, side, side];
 }
 
-let gliding = 0;
+let animation = 0;
 function glide(target) {
-  cancelAnimationFrame(gliding);
+  cancelAnimationFrame(animation);
   const from = view.slice(), start = performance.now();
   const frame = time => {
-    const part = calm ? 1 : Math.min(1, Math.max(0, (time - start) / MOVE_MS)), f = part * part * (3 - 2 * part);
+    const part = reducedMotion ? 1 : Math.min(1, Math.max(0, (time - start) / MOVE_MS)), f = part * part * (3 - 2 * part);
     view = target.map((value, i) => from[i] + (value - from[i]) * f);
     draw();
-    if (part < 1) gliding = requestAnimationFrame(frame);
+    if (part < 1) animation = requestAnimationFrame(frame);
   };
   frame(start);
 }
@@ -102,7 +103,7 @@ function play() {
   const next = () => {
     if (at === last()) return pause();
     show(at + 1);
-    timer = setTimeout(next, shown() ? TRUTH_MS : PINS_MS);
+    timer = setTimeout(next, revealed() ? TRUTH_MS : PINS_MS);
   };
   timer = setTimeout(next, PINS_MS);
 }
@@ -132,9 +133,9 @@ $("back").onclick = () => go(at - 1);
 $("at").oninput = event => go(+event.target.value);
 addEventListener("keydown", event => {
   if (event.target.closest("svg, select, input") || event.ctrlKey || event.metaKey || event.altKey) return;
-  const game = data.matches.indexOf(match), many = data.matches.length;
+  const number = data.matches.indexOf(match), games = data.matches.length;
   const keys = {ArrowRight: () => go(at + 1), ArrowLeft: () => go(at - 1), Home: () => go(0), End: () => go(last()),
-                n: () => choose((game + 1) % many), p: () => choose((game + many - 1) % many)};
+                n: () => choose((number + 1) % games), p: () => choose((number + games - 1) % games)};
   if (event.key === " " && !event.target.closest("button")) keys[" "] = $("play").onclick;
   const act = keys[event.key.length > 1 ? event.key : event.key.toLowerCase()];
   if (act) { act(); event.preventDefault(); }

@@ -1,0 +1,39 @@
+// One or more answers, one at a time: places in a list, pins, credible cells and the 80 % circle.
+const OPACITY = {0.5: .55, 0.8: .35, 0.95: .18};           // of the cells, by credible level
+
+function show(photo) {
+  for (const id of ["name", "sentence", "note"]) $(id).textContent = photo[id];
+  for (const id of ["cells", "pins", "list"]) $(id).replaceChildren();
+  drawSurroundings(photo);
+  for (const [level, cells] of Object.entries(photo.region))
+    make($("cells"), "path", {d: cells, "fill-opacity": OPACITY[level]});
+  photo.pins.forEach(listPlace);
+  drawPins(photo);
+  home = photo.window;
+  goHome();
+}
+
+function drawSurroundings(photo) {                         // detailed borders on a sea that hides the coarse ones
+  const [left, top, right, bottom] = photo.around;
+  $("sea").setAttribute("d", photo.detail && `M${left},${top}H${right}V${bottom}H${left}Z`);
+  $("detail").setAttribute("d", photo.detail);
+  $("circle").setAttribute("d", photo.circle);
+}
+
+function listPlace(place) {
+  const button = make(make($("list"), "li", {}), "button", {type: "button"}, place.place);
+  make(button, "small", {}, `${place.where} · belief ${place.belief}`);
+  button.onclick = () => goTo(place.at);
+}
+
+function drawPins(photo) {
+  if (photo.file) pin("file", photo.file, "", "position in the file");
+  $("says").hidden = !photo.file;
+  [...photo.pins.entries()].reverse().forEach(([i, place]) =>     // the first place last: on top
+    pin(i ? "other" : "first", place.at, i + 1, `${place.place}: ${place.belief}`));
+}
+
+data.photos.forEach((each, i) => make($("choose"), "option", {value: i}, each.name));
+$("choose").hidden = data.photos.length < 2;
+$("choose").onchange = event => show(data.photos[event.target.value]);
+show(data.photos[0]);
