@@ -1,4 +1,4 @@
-"""Settings of training: heads, pretraining, fine-tuning and the recipes made of them."""
+"""All settings of training as frozen dataclasses; their field docstrings are the commands' help."""
 
 from __future__ import annotations
 
@@ -10,37 +10,62 @@ from cyclopts import Parameter
 
 from geocells.partition.config import PRESETS, CellConfig
 
+Strategy = Literal["ddp", "fsdp"]
+Schedule = Literal["linear", "cosine"]
+Reference = Literal["nearest", "true"]
+ClipForm = Literal["int8", "whole", "torch"]
+
+TINY_TOWERS = Path(__file__).with_name("tiny_towers.json")
+"""Description of a CLIP model of two million parameters for 64-pixel photos."""
+
+GEOCLIP_TOWER = "ViT-L-14-quickgelu/openai"
+"""open_clip's name of the image tower and weights (MIT) that GeoCLIP was trained on."""
+
+NUMBER_WEIGHT, CLIMATE_WEIGHT, MONTH_WEIGHT = 8.0, 2.0, 1.0
+"""Weights of the attribute losses relative to the geocell loss (PIGEON, section 4.2)."""
+
+LEVEL_WEIGHT = 0.5
+"""Weight of the country loss and of the region loss in a hierarchical head."""
+
+FREE_TO_CHANGE = ("workers", "compile", "checkpointing", "strategy", "save_every", "measure_every")
+"""Settings of `PretrainConfig` that a resumed run may change: they do not affect the result."""
+
 
 @dataclass(frozen=True)
 class HeadConfig:
-    """How heads are trained; the defaults suit some thousand photos."""
+    """Settings of head training; the defaults suit some thousand photos."""
 
     features: int = 512
-    """Length of the retrieval features: most components that are kept."""
+    """Length of the retrieval features: the maximum number of principal components."""
     whitening: float = 0.25
-    """Components are divided by their variance to this power: half way to unit variance."""
+    """Exponent of the variance that each component is divided by; 0: none, 0.5: unit variance."""
     tau_km: float = 25.0
-    """Of the haversine-smoothed labels. PIGEON's 75 km suits a world of street views; libraries
-    of walks and landmarks are told apart at the scale of a city. 0: no smoothing."""
-    reference: Literal["nearest", "true"] = "nearest"
-    """What distances are compared with; see `training.heads.losses.smoothed_labels`."""
+    """Scale of the haversine-smoothed labels in km; 0: no smoothing. PIGEON's 75 km suits street
+    views of the whole world; a library of walks and landmarks needs the scale of a city."""
+    reference: Reference = "nearest"
+    """Distance subtracted in the smoothed labels: to the nearest cell, or to the true cell."""
     normalise: bool = True
-    """Whether the labels of a photo sum to 1; as published they do not."""
+    """Normalise the labels of each photo to a sum of 1; PIGEON as published does not."""
     hierarchical: bool = False
-    """Learn countries and regions too, whose logits are added to those of their cells."""
+    """Train country and region classifiers too, and add their logits to those of the cells."""
     attributes: bool = False
-    """Learn height, people, climate and month as well."""
+    """Train heads for elevation, population, climate and month too."""
     epochs: int = 30
-    """At most."""
+    """Maximum number of epochs."""
     patience: int | None = None
-    """Stop after so many epochs without a better held-out top-1 accuracy, and keep the best."""
+    """Stop after this many epochs without a higher held-out top-1 accuracy; keep the best epoch."""
     batch: int = 512
+    """Photos per step."""
     learning_rate: float = 1e-2
+    """Peak learning rate."""
     schedule: Literal["one-cycle", "constant"] = "one-cycle"
+    """Learning-rate schedule."""
     weight_decay: float = 0.3
+    """Weight decay of AdamW."""
     logit_scale: float = 16.0
-    """Length of the features as the classifier sees them."""
+    """Norm of the features at the input of the classifier."""
     seed: int = 0
+    """Seed of the order of the photos."""
 
     def __post_init__(self) -> None:
         for name in ("features", "epochs", "batch"):
@@ -52,7 +77,7 @@ class HeadConfig:
 
 @dataclass(frozen=True)
 class PigeonHeadConfig(HeadConfig):
-    """PIGEON's (section 4.3); the labels are normalised and training stops early."""
+    """PIGEON's settings (section 4.3), with normalised labels and early stopping."""
 
     features: int = 1024
     tau_km: float = 75.0
@@ -68,7 +93,7 @@ class PigeonHeadConfig(HeadConfig):
 
 @dataclass(frozen=True)
 class PigeottoHeadConfig(PigeonHeadConfig):
-    """What PIGEOTTO changes."""
+    """PIGEOTTO's differences from PIGEON."""
 
     tau_km: float = 65.0
 
@@ -79,58 +104,59 @@ HEAD_PRESETS: dict[str, type[HeadConfig]] = {
     "pigeotto": PigeottoHeadConfig,
 }
 
-NUMBER_WEIGHT, CLIMATE_WEIGHT, MONTH_WEIGHT = 8.0, 2.0, 1.0
-"""Of the attribute losses beside the geocells' (section 4.2)."""
-
-LEVEL_WEIGHT = 0.5
-"""Of the loss of countries and of regions, in a hierarchical head."""
-
 
 @dataclass(frozen=True)
 class PretrainConfig:
-    """What is pretrained, and how; the defaults are PIGEON's as published, for 4 GPUs.
+    """Settings of contrastive pretraining; the defaults are PIGEON's as published, for 4 GPUs.
 
-    The authors' code compared the 32 photos of a micro-batch with each other; here it is all 1,024
+    One deviation: the authors' code contrasts the 32 photos of a micro-batch, ours all 1,024 photos
     of a step.
     """
 
     model: str = "ViT-L-14-336"
-    """An architecture of open_clip, or a JSON file that describes one (timm towers too)."""
+    """An open_clip architecture, or a JSON file that describes one (timm towers included)."""
     pretrained: str = "openai"
-    """open_clip's tag, a checkpoint file, or "" for random weights."""
+    """An open_clip weight tag, a checkpoint file, or "" for random weights."""
     style: str = "pigeon"
-    """Of the captions; see captions.toml."""
+    """Caption style; a section of training/pretrain/captions.toml."""
     loss: Literal["infonce", "sigmoid"] = "infonce"
     """Softmax over the batch, or SigLIP's sigmoid for each pair."""
     geo_tau_km: float | None = None
-    """If given, near photos are partly positives: exp(-d / tau)."""
+    """If given, photos d km apart are partial positives of weight exp(-d / tau)."""
     epochs: int = 20
+    """Passes over the training photos."""
     batch: int = 32
-    """Photos of a micro-batch in one process."""
+    """Photos per micro-batch in one process."""
     accumulate: int = 8
-    """Micro-batches of a step; all photos of a step are compared with each other."""
+    """Micro-batches per step; all photos of a step are contrasted with each other."""
     learning_rate: float = 1e-6
+    """Peak learning rate."""
     warmup: float = 0.2
-    """Share of the steps in which the rate rises."""
-    schedule: Literal["linear", "cosine"] = "linear"
+    """Share of the steps in which the learning rate rises."""
+    schedule: Schedule = "linear"
+    """Decay of the learning rate to 0 after warm-up."""
     weight_decay: float = 1e-3
+    """Weight decay of AdamW; gains, biases and the logit scale have none."""
     betas: tuple[float, float] = (0.9, 0.98)
+    """Betas of AdamW."""
     epsilon: float = 1e-6
+    """Epsilon of AdamW."""
     clip_norm: float = 1.0
-    """Longer gradients are shortened to this."""
+    """Maximum norm of the gradient."""
     average: float | None = None
-    """Decay of a moving average of the weights, which then is the result."""
-    strategy: Literal["ddp", "fsdp"] = "ddp"
-    """fsdp shards weights and moments too, for towers that do not fit otherwise."""
+    """Decay of an exponential moving average of the weights; if given, the average is saved."""
+    strategy: Strategy = "ddp"
+    """fsdp shards weights and optimiser state, for towers that do not fit otherwise."""
     bf16: bool = True
-    """Compute in bfloat16 where there is a GPU."""
+    """Compute in bfloat16 on a GPU."""
     checkpointing: bool = False
-    """Compute activations again in the backward pass instead of keeping them."""
+    """Recompute activations in the backward pass, which needs less memory."""
     compile: bool = False
-    """Compile the towers: minutes at the start, a faster step."""
+    """Compile the towers: minutes at the start, faster steps."""
     workers: int = 8
-    """Processes that read photos, for each training process."""
+    """Processes that read photos, per training process."""
     seed: int = 42
+    """Seed of weights, photo order, crops and captions."""
     save_every: int = 50
     """Steps between checkpoints."""
     measure_every: int = 50
@@ -141,14 +167,14 @@ class PretrainConfig:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} {getattr(self, name)}: expected 1 or more")
         if self.batch * self.accumulate < 2:
-            raise ValueError("batch 1, accumulate 1: one photo has nothing to be compared with")
+            raise ValueError("batch 1, accumulate 1: a step needs two photos or more to contrast")
         if not 0.0 <= self.warmup < 1.0:
             raise ValueError(f"warmup {self.warmup}: expected a share of the steps, 0 to below 1")
 
 
 @dataclass(frozen=True)
 class PigeottoPretrainConfig(PretrainConfig):
-    """What PIGEOTTO changes."""
+    """PIGEOTTO's differences from PIGEON."""
 
     style: str = "pigeotto"
     epochs: int = 4
@@ -156,30 +182,32 @@ class PigeottoPretrainConfig(PretrainConfig):
     warmup: float = 0.02
 
 
-FREE_TO_CHANGE = ("workers", "compile", "checkpointing", "strategy", "save_every", "measure_every")
-"""Settings that a resumed run may have changed: they do not change what is learned."""
-
-
 @dataclass(frozen=True)
 class FinetuneConfig:
-    """How the last block is tuned; the defaults are PIGEON's for 4 GPUs.
+    """Settings of fine-tuning the last block; the defaults are PIGEON's, for 4 GPUs.
 
-    Only the last block is: the authors' code leaves the embeddings of tokens and positions free as
-    well, against their paper.
+    One deviation: the authors' code, unlike their paper, also trains the token and position
+    embeddings.
     """
 
     epochs: int = 10
+    """Passes over the training photos."""
     batch: int = 256
-    """Photos in one process."""
+    """Photos per step in one process."""
     learning_rate: float = 2e-5
+    """Peak learning rate."""
     weight_decay: float = 0.01
-    strategy: Literal["ddp", "fsdp"] = "ddp"
+    """Weight decay of AdamW."""
+    strategy: Strategy = "ddp"
+    """fsdp shards weights and optimiser state, for towers that do not fit otherwise."""
     bf16: bool = True
-    """Compute in bfloat16 where there is a GPU."""
+    """Compute in bfloat16 on a GPU."""
     workers: int = 8
-    """Processes that read photos, for each training process."""
+    """Processes that read photos, per training process."""
     seed: int = 330
+    """Seed of photo order, crops and heads."""
     save_every: int = 200
+    """Steps between checkpoints."""
 
 
 @dataclass(frozen=True)
@@ -187,30 +215,86 @@ class PigeonRecipe:
     """PIGEON: street views, panoramas of four."""
 
     cells: Annotated[CellConfig, Parameter(parse=False)] = PRESETS["pigeon"]
+    """Settings of the geocell partition."""
     pretrain: PretrainConfig = field(default_factory=PretrainConfig)
+    """Settings of contrastive pretraining."""
     heads: PigeonHeadConfig = field(default_factory=PigeonHeadConfig)
+    """Settings of the heads."""
     embedding: Literal["open_clip_tokens", "open_clip"] = "open_clip_tokens"
-    """Mean of all tokens, as published, or the projection that captions are compared with."""
+    """Mean of all tokens, as published, or CLIP's projection, which is compared with captions."""
 
 
 @dataclass(frozen=True)
 class PigeottoRecipe(PigeonRecipe):
-    """PIGEOTTO: photos of all kinds, one of each place."""
+    """PIGEOTTO: photos of all kinds, one per place."""
 
     cells: Annotated[CellConfig, Parameter(parse=False)] = PRESETS["pigeotto"]
     pretrain: PigeottoPretrainConfig = field(default_factory=PigeottoPretrainConfig)
     heads: PigeottoHeadConfig = field(default_factory=PigeottoHeadConfig)
 
 
+@dataclass(frozen=True)
+class WorldConfig:
+    """Settings of the `geoclip` bundle, see `training.recipes.geoclip.build`."""
+
+    clip: str = GEOCLIP_TOWER
+    """open_clip architecture and weights of the image tower."""
+    form: ClipForm | None = None
+    """Format of the image encoder in the bundle; by default what suits this machine."""
+    per_cell: int = 60
+    """Maximum number of known photo places in a geocell."""
+    examples: int = 60_000
+    """Simulated photos that the heads are trained on."""
+    held_out: int = 3_000
+    """Simulated photos for calibration, and as many again for evaluation."""
+    off_km: float = 0.4
+    """Median distance of a simulated photo from a known place; see `OFF_SPREAD` in build."""
+    heads: HeadConfig = field(
+        default_factory=lambda: HeadConfig(tau_km=75.0, epochs=6, weight_decay=10.0, whitening=0.0)
+    )
+    """Strong decay, as half of a simulated photo is noise; unwhitened, to keep GeoCLIP's metric."""
+    seed: int = 0
+    """Seed of the simulated photos."""
+
+
+@dataclass(frozen=True)
+class AblationConfig:
+    """Size of the ablation experiment."""
+
+    places: int = 1600
+    """Places of the synthetic planet, four views each."""
+    test: float = 0.4
+    """Share of the test split; large, for narrow confidence intervals."""
+    size: int = 64
+    """Side of the photos in pixels."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """One planet and one set of towers per seed."""
+    base_epochs: int = 4
+    """Pretraining on captions without place names."""
+    place_epochs: int = 8
+    """Pretraining on captions with place names."""
+    tune_epochs: int = 3
+    """Fine-tuning of the last block."""
+    head_epochs: int = 40
+    """Maximum number of epochs of head training."""
+    tau_km: float = 300.0
+    """Scale of the smoothed labels; cells of some thousand places are larger than PIGEON's."""
+    photos_per_cell: int = 16
+    """Maximum number of places in a cell of the synthetic planet."""
+    simulated_per_cell: int = 60
+    """The same for given embeddings, of which there are as many as PIGEON had."""
+
+
+QUICK_ABLATION = AblationConfig(
+    places=160, size=48, seeds=(0,), base_epochs=1, place_epochs=1, tune_epochs=1, head_epochs=10
+)
+
+
 def for_dry_run(recipe: PigeonRecipe) -> PigeonRecipe:
-    """The same recipe for some thousand small photos, a tiny tower and minutes on a CPU."""
+    """Return the recipe scaled down to some thousand small photos and minutes on a CPU."""
     pretrain = replace(
         recipe.pretrain, model=str(TINY_TOWERS), pretrained="", epochs=3, batch=128, accumulate=1,
         learning_rate=1e-3, workers=0, measure_every=20,
     )  # fmt: skip
     heads = replace(recipe.heads, epochs=200, batch=256, learning_rate=2e-3)
     return replace(recipe, cells=CellConfig.of_size(24), pretrain=pretrain, heads=heads)
-
-
-TINY_TOWERS = Path(__file__).with_name("tiny_towers.json")
-"""A CLIP model of two million weights for 64-pixel photos."""

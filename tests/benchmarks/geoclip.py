@@ -35,10 +35,11 @@ from geoloc.encoders.onnx import OnnxEncoder
 from geoloc.metrics import Accuracy, coverage, score
 from geoloc.retrieval.gallery import Gallery
 from training.calibrate.crossval import METHODS, answer_all
+from training.config import WorldConfig
 from training.embed.export import export_onnx
 from training.embed.quantise import export_int8, sample_photos
 from training.gallery.cluster import build_gallery
-from training.recipes.geoclip.build import WorldConfig, build_world, nameless
+from training.recipes.geoclip.build import build_world, nameless
 from training.recipes.geoclip.encoder import load_world_encoder
 from training.recipes.geoclip.gallery import POINTS, everywhere
 from training.recipes.geoclip.published import GeoClip, Published

@@ -37,7 +37,8 @@ from training.config import HeadConfig
 from training.data.manifest import Manifest
 from training.data.split import group_weights
 from training.gallery.cluster import build_gallery
-from training.heads.fit import Examples, fit_heads
+from training.heads.examples import Examples
+from training.heads.fit import fit_heads
 
 METHODS = ("prior", "classifier", "nearest photo", "cell", "full")
 """Ways to answer: the middle of the world, of the classifier's cell, the most similar photo, the

@@ -44,11 +44,12 @@ def ablation(
         print(f"{time.perf_counter() - started:6.0f} s  {line}", flush=True)
 
     try:
-        from training.experiments.ablation import QUICK, AblationConfig, run, run_embedded
+        from training.config import QUICK_ABLATION, AblationConfig
+        from training.experiments.ablation import run, run_embedded
         from training.experiments.ablation_report import findings, markdown
 
         out.mkdir(parents=True, exist_ok=True)
-        config = QUICK if quick else AblationConfig()
+        config = QUICK_ABLATION if quick else AblationConfig()
         results = run_embedded(embeddings, config, tell) if embeddings else run(out, config, tell)
         text = "\n".join([
             "Simulated: " + (f"embeddings of {embeddings.name}." if embeddings else

@@ -63,7 +63,8 @@ def geoclip(
     try:
         require("torch", "open_clip", "onnx", "onnxruntime", "faiss", "sklearn")
         from geoloc.encoders.cache import default_cache
-        from training.recipes.geoclip.build import WorldConfig, build_world
+        from training.config import WorldConfig
+        from training.recipes.geoclip.build import build_world
 
         with progress:
             places, known = _places(gallery, region, step_km, points, progress)

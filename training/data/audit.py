@@ -13,7 +13,7 @@ from geoloc.types import FixedStrArray
 from training.data.duplicates import seen_before
 from training.data.split import blocks
 from training.data.table import latlon_of, strings_of
-from training.heads.fit import Embeddings
+from training.types import Embeddings
 
 BLOCK_KM = 1.0
 NEAR_KM = (0.025, 1.0, 25.0)

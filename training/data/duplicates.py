@@ -13,7 +13,7 @@ from geocells.sphere import haversine_km
 from geoloc.encoders.base import normalise
 from geoloc.types import BoolArray, Float32Array, Float64Array, IndexArray
 from training.data.table import strings_of
-from training.heads.fit import Embeddings
+from training.types import Embeddings
 
 COSINE = 0.93
 """Of centred embeddings, above which two photos show one scene from one spot."""

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -26,6 +25,7 @@ from geoloc.encoders.pipeline import encode
 from geoloc.encoders.registry import build_encoder
 from geoloc.errors import TableError
 from training.data.loading import load_photo
+from training.types import Float16Array
 
 PART = 4096
 """Photos that are embedded and written together: what is lost at most when a machine stops."""
@@ -45,9 +45,9 @@ class EmbeddedTable:
         return pq.read_table(self.folder / "photos.parquet")
 
     @property
-    def embeddings(self) -> npt.NDArray[np.float16]:
+    def embeddings(self) -> Float16Array:
         """(N, D) unit vectors, mapped from disk."""
-        mapped: npt.NDArray[np.float16] = np.load(self.folder / "embeddings.npy", mmap_mode="r")
+        mapped: Float16Array = np.load(self.folder / "embeddings.npy", mmap_mode="r")
         return mapped
 
     @property

@@ -28,11 +28,10 @@ from torch.distributed.checkpoint.state_dict import (
 from geoloc.bundle.directory import sha256
 from geoloc.errors import GeolocError
 from training.engine.parallel import Processes, share_of, whole
+from training.types import Tensors
 
 KEPT = 2
 """Checkpoints that stay: the last one, and one more in case it is damaged."""
-
-Tensors = dict[str, Tensor]
 
 
 class CheckpointError(GeolocError):

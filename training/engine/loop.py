@@ -8,48 +8,47 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from training.config import Schedule
 from training.data.loading import Batch
 from training.engine import checkpoint
 from training.engine.checkpoint import Trained
 from training.engine.parallel import Processes, whole
 
-Schedule = Literal["linear", "cosine"]
-
 
 @dataclass(frozen=True)
 class LoopConfig:
-    """How the weights are changed."""
+    """Settings of `training.engine.loop.fit`, derived from those of a stage."""
 
     steps: int
     """Steps of the whole run."""
     learning_rate: float = 1e-6
-    """At its highest."""
+    """Peak learning rate."""
     warmup: float = 0.2
-    """Share of the steps in which the rate rises from 0."""
+    """Share of the steps in which the learning rate rises from 0."""
     schedule: Schedule = "linear"
-    """How it falls to 0 after that."""
+    """Decay of the learning rate to 0 after warm-up."""
     clip_norm: float = 1.0
-    """Longer gradients are shortened to this."""
+    """Maximum norm of the gradient."""
     accumulate: int = 1
-    """Micro-batches of a step. All of them are compared with each other: the loss and its gradients
-    are those of the whole batch (Gao et al. 2021, gradient caching)."""
+    """Micro-batches per step; loss and gradient are those of the whole batch."""
     bf16: bool = False
-    """Compute in bfloat16; weights and moments stay float32."""
+    """Compute in bfloat16; weights and optimiser state stay float32."""
     average: float | None = None
-    """Decay of a moving average of the weights, which then is what the run results in."""
+    """Decay of an exponential moving average of the weights, which is the result if given."""
     seed: int = 0
+    """Seed of dropout and other randomness inside the towers."""
     save_every: int = 500
     """Steps between checkpoints."""
     measure_every: int = 500
     """Steps between measurements on held-out photos."""
 
     def rate(self, step: int) -> float:
-        """Learning rate of a step, counted from 0."""
+        """Return the learning rate of a step, counted from 0."""
         rising = max(1, round(self.warmup * self.steps))
         if step < rising:
             return self.learning_rate * (step + 1) / rising

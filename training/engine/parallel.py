@@ -6,12 +6,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-Strategy = Literal["ddp", "fsdp"]
+from training.config import Strategy
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,65 +19,15 @@ import pyarrow.parquet as pq
 from geocells.columns import read_parquet
 from geoloc.errors import TableError
 from geoloc.metrics import score
-from training.config import TINY_TOWERS, FinetuneConfig, HeadConfig, PretrainConfig
+from training.config import TINY_TOWERS, AblationConfig, FinetuneConfig, HeadConfig, PretrainConfig
 from training.data.enrich import enrich
 from training.data.table import latlon_of, strings_of
 from training.embed.table import EmbeddedTable, embed_table
-from training.embed.views import location_numbers, mean_views
-from training.experiments.ablation_steps import Row, answer, draw_cells
-from training.heads.fit import Examples
-from training.heads.targets import attributes_of
+from training.experiments.ablation_rows import EMBEDDED_ROWS, ROWS, Row, answer, draw_cells
+from training.heads.examples import Examples, attributes_of, location_numbers, mean_views
 from training.pretrain.finetune import finetune
 from training.pretrain.pretraining import pretrain
 from training.synthetic.planet import write_planet
-
-ROWS = (
-    Row("PIGEON", False, True, True, True, True, True, True),
-    Row("- frozen last block", True, True, True, True, True, True, True),
-    Row("- refinement", True, False, True, True, True, True, True),
-    Row("- contrastive pretraining", True, False, False, True, True, True, True),
-    Row("- semantic geocells", True, False, False, False, True, True, True),
-    Row("- multi-task heads", True, False, False, False, False, True, True),
-    Row("- tuning of the last block", False, False, False, False, False, True, True),
-    Row("- panorama of four", False, False, False, False, False, False, True),
-    Row("- haversine smoothing", False, False, False, False, False, False, False),
-)
-
-
-EMBEDDED_ROWS = (
-    Row("PIGEON", False, True, True, True, True, True, True),
-    Row("- refinement", False, False, True, True, True, True, True),
-    Row("- semantic geocells", False, False, True, False, True, True, True),
-    Row("- multi-task heads", False, False, True, False, False, True, True),
-    Row("- panorama of four", False, False, True, False, False, False, True),
-    Row("- haversine smoothing", False, False, True, False, False, False, False),
-)
-"""Those that need no tower."""
-
-
-@dataclass(frozen=True)
-class AblationConfig:
-    """How large the experiment is."""
-
-    places: int = 1600
-    test: float = 0.4
-    """Share that is measured on: large, for narrow intervals."""
-    size: int = 64
-    seeds: tuple[int, ...] = (0, 1, 2)
-    base_epochs: int = 4
-    place_epochs: int = 8
-    tune_epochs: int = 3
-    head_epochs: int = 40
-    tau_km: float = 300.0
-    """Of the smoothing: the cells of some thousand places are larger than those of 100,000."""
-    photos_per_cell: int = 16
-    simulated_per_cell: int = 60
-    """Of the embeddings that are given: PIGEON's, as there are as many as PIGEON had."""
-
-
-QUICK = AblationConfig(
-    places=160, size=48, seeds=(0,), base_epochs=1, place_epochs=1, tune_epochs=1, head_epochs=10
-)
 
 
 def run(

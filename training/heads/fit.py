@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -16,31 +14,13 @@ from geocells.table import CellTable
 from geoloc.belief.attribute_heads import AttributeHeads
 from geoloc.belief.heads import Heads
 from geoloc.encoders.base import normalise
-from geoloc.types import Float32Array, Float64Array, IndexArray, Int64Array
+from geoloc.types import Float32Array, IndexArray, Int64Array
 from training.config import HeadConfig
+from training.heads.examples import Examples
 from training.heads.losses import smoothed_labels
 from training.heads.modules import GeoHeads, Targets
-from training.heads.targets import Attributes
-
-Embeddings = npt.NDArray[np.floating]
-"""(N, D), float32 or float16, perhaps mapped from disk."""
 
 _ROWS_AT_ONCE = 65_536
-
-
-@dataclass(frozen=True, eq=False)
-class Examples:
-    """N photos, or means of the views of a place, to learn from."""
-
-    embeddings: Embeddings
-    latlon: Float64Array
-    """(N, 2) degrees."""
-    weights: Float32Array
-    """(N,), mean 1."""
-    attributes: Attributes | None = None
-
-    def __len__(self) -> int:
-        return len(self.latlon)
 
 
 def fit_heads(

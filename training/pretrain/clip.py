@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from geoloc.encoders.base import Preprocessing
 from geoloc.errors import BundleError
 from training.data.loading import Tokenizer
+from training.types import Tensors
 
 CONFIG = "open_clip_config.json"
 WEIGHTS = "open_clip_model.safetensors"
@@ -88,7 +89,7 @@ def _name(model: str) -> str:
     return Path(model).stem
 
 
-def write(target: Path, clip: Clip, weights: dict[str, Tensor], run: dict[str, Any]) -> None:
+def write(target: Path, clip: Clip, weights: Tensors, run: dict[str, Any]) -> None:
     """Write what `build` and open_clip's "local-dir:" read; it appears whole or not at all.
 
     Args:

@@ -23,9 +23,9 @@ from training.engine import checkpoint
 from training.engine.checkpoint import CheckpointError, Trained
 from training.engine.loop import LoopConfig, Run, as_settings, fit
 from training.engine.parallel import Processes, distribute, joined
+from training.heads.examples import attributes_of
 from training.heads.losses import smoothed_labels
 from training.heads.modules import GeoHeads, Targets
-from training.heads.targets import attributes_of
 from training.pretrain import clip
 from training.pretrain.captions import Captioner
 

@@ -24,11 +24,11 @@ from training.data.manifest import Manifest
 from training.data.table import latlon_of, strings_of
 from training.embed.encoders import LoadedEncoder
 from training.embed.table import EmbeddedTable
-from training.embed.views import location_numbers, mean_views
 from training.gallery.cluster import build_gallery
-from training.heads.fit import Embeddings, Examples, density_prior, fit_heads
-from training.heads.targets import attributes_of
+from training.heads.examples import Examples, attributes_of, location_numbers, mean_views
+from training.heads.fit import density_prior, fit_heads
 from training.recipes.model_card import licences, measure_part, model_card
+from training.types import Embeddings
 
 SINGLE, PANORAMA = "single views", "panoramas"
 

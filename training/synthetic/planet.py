@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from geocells.borders.hierarchy import embedded_boundaries
 from geocells.places import towns
@@ -128,31 +128,6 @@ def write_planet(
     pq.write_table(table.replace_schema_metadata({_MADE_FROM: made_from}), partial)
     partial.replace(target)
     return target
-
-
-def contact_sheet(path: Path, places: int = 8, size: int = 168, seed: int = 0) -> None:
-    """A picture of some places, a row of views each, with what the model is to find out."""
-    table = sample_planet(60 * places, 4, seed)
-    wanted = np.linspace(0, len(table) // 4 - 1, places).astype(int)
-    # of every kind of climate, so that the picture shows what the planet has
-    order = np.argsort(np.array(table["koppen"].to_pylist()[::4]), kind="stable")[wanted]
-    table = table.take(pa.array((4 * order[:, None] + np.arange(4)).ravel()))
-    pictures = render(table, size, seed).reshape(places, 4, size, size, 3)
-    line = 18
-    sheet = Image.new("RGB", (4 * (size + 4), places * (size + line)), "white")
-    draw = ImageDraw.Draw(sheet)
-    for row in range(places):
-        fact = table.slice(4 * row, 1).to_pylist()[0]
-        text = (
-            f"{fact['country']}, {fact['koppen']}, month {fact['month']},"
-            f" {fact['temperature_c']:.0f} °C, {fact['elevation_m']:.0f} m,"
-            f" {fact['population_per_km2']:.0f}/km2, drives {fact['driving_side']}"
-        )
-        draw.text((2, row * (size + line) + 2), text, fill="black")
-        for view in range(4):
-            corner = view * (size + 4), row * (size + line) + line
-            sheet.paste(Image.fromarray(pictures[row, view]), corner)
-    sheet.save(path, quality=85)
 
 
 def _places(count: int, rng: np.random.Generator) -> Float64Array:

@@ -17,7 +17,8 @@ from training.calibrate.fit import NEVER, UNFITTED
 from training.config import HeadConfig
 from training.data.manifest import Manifest
 from training.gallery.cluster import build_gallery
-from training.heads.fit import Examples, density_prior, fit_heads
+from training.heads.examples import Examples
+from training.heads.fit import density_prior, fit_heads
 
 DIM = 24
 

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from geocells.sphere import unit_vectors
-from training.experiments.ablation import EMBEDDED_ROWS, ROWS
 from training.experiments.ablation_report import findings, markdown
+from training.experiments.ablation_rows import EMBEDDED_ROWS, ROWS
 from training.synthetic.planet import sample_planet
 
 BIN = Path(sys.executable).parent

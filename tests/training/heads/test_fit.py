@@ -14,9 +14,9 @@ from geocells.table import CellTable
 from geoloc.belief.attribute_heads import NUMBERS, AttributeHeads
 from geoloc.errors import BundleError
 from training.config import HeadConfig, PigeonHeadConfig, PigeottoHeadConfig
-from training.heads.fit import Examples, density_prior, fit_heads
+from training.heads.examples import UNKNOWN, Attributes, Examples, attributes_of
+from training.heads.fit import density_prior, fit_heads
 from training.heads.modules import CellHead, Targets
-from training.heads.targets import UNKNOWN, Attributes, attributes_of
 
 DIM = 24
 

@@ -1,16 +1,14 @@
 """The synthetic planet: seeded, honest splits, cues that are there, and that can be learned."""
 
-import io
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from PIL import Image
 
 from training.data.loading import load_photo
-from training.synthetic.planet import BLOCK_DEG, contact_sheet, sample_planet, write_planet
+from training.synthetic.planet import BLOCK_DEG, sample_planet, write_planet
 from training.synthetic.renderer import render
 
 
@@ -164,8 +162,3 @@ def test_climate_can_be_seen_but_not_by_everyone(planet):
 def test_hemispheres_can_be_told_apart_a_little(planet):
     result = learned(planet, planet["lat"].to_numpy() > 0)
     assert result.majority < result.accuracy < 0.97
-
-
-def test_the_contact_sheet_is_a_picture(tmp_path):
-    contact_sheet(tmp_path / "sheet.jpg", places=2, size=40)
-    assert Image.open(io.BytesIO((tmp_path / "sheet.jpg").read_bytes())).size[0] > 160

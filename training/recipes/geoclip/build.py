@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,14 @@ from geoloc.types import Float32Array, Float64Array
 from training.calibrate.crossval import HeldOut, answer_all, calibrate, calibrate_alone
 from training.calibrate.fit import NEVER, UNFITTED
 from training.calibrate.scoring import Rankers
-from training.config import HeadConfig
+from training.config import WorldConfig
 from training.data.manifest import Manifest, read
 from training.data.split import assign_folds, group_weights
 from training.gallery.cluster import build_gallery
-from training.heads.fit import Examples, density_prior, fit_heads
+from training.heads.examples import Examples
+from training.heads.fit import density_prior, fit_heads
 from training.recipes.geoclip.card import world_card
-from training.recipes.geoclip.encoder import CLIP, Form, WorldEncoder, load_world_encoder
+from training.recipes.geoclip.encoder import WorldEncoder, load_world_encoder
 from training.recipes.geoclip.location_encoder import LocationEncoder
 from training.recipes.geoclip.published import LICENCE, PACKAGE, Published
 from training.recipes.geoclip.simulated_photos import imagine, look_alikes
@@ -45,29 +46,6 @@ of GeoCLIP's gallery, one in twenty held out, this far lies the nearest other.""
 
 FEWEST_PHOTOS = 200
 """Fewer real photos cannot calibrate."""
-
-
-@dataclass(frozen=True)
-class WorldConfig:
-    """How the world model is built."""
-
-    clip: str = CLIP
-    """Architecture and weights of open_clip."""
-    form: Form | None = None
-    """How the image encoder is held; see `load_world_encoder`."""
-    per_cell: int = 60
-    """Places known for photos in a geocell, at most."""
-    examples: int = 60_000
-    """Imagined photos that the heads learn from."""
-    held_out: int = 3_000
-    """Imagined photos that calibrate, and as many that measure."""
-    off_km: float = 0.4
-    """Half of the imagined photos are taken nearer than this to a known place; see OFF_SPREAD."""
-    heads: HeadConfig = field(
-        default_factory=lambda: HeadConfig(tau_km=75.0, epochs=6, weight_decay=10.0, whitening=0.0)
-    )
-    """Strong decay, for imagined photos are half noise; features keep GeoCLIP's own geometry."""
-    seed: int = 0
 
 
 def build_world(

@@ -7,7 +7,6 @@ import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,14 +15,10 @@ from geoloc.encoders.base import EncoderSpec, ImageEncoder
 from geoloc.encoders.clip import IMAGE_HEAD, GeoClipEncoder, geoclip_spec
 from geoloc.encoders.onnx import OnnxEncoder
 from geoloc.types import Float32Array
+from training.config import GEOCLIP_TOWER, ClipForm
 from training.embed.export import export_onnx
 from training.embed.quantise import export_int8, sample_photos
 from training.recipes.geoclip.published import GeoClip, Published
-
-CLIP = "ViT-L-14-quickgelu/openai"
-"""open_clip's name of the tower GeoCLIP was trained on, and of its weights (MIT)."""
-
-Form = Literal["int8", "whole", "torch"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +33,7 @@ class WorldEncoder:
 
 
 def load_world_encoder(
-    published: Published, cache: Path, clip: str = CLIP, form: Form | None = None
+    published: Published, cache: Path, clip: str = GEOCLIP_TOWER, form: ClipForm | None = None
 ) -> WorldEncoder:
     """Load CLIP's tower, downloading it the first time, and put GeoCLIP's head on it.
 
@@ -65,7 +60,7 @@ def load_world_encoder(
     return WorldEncoder(kind(held, folder), held, (folder / made["file"],), made["note"])
 
 
-def _make(spec: EncoderSpec, form: Form, published: Published, folder: Path) -> None:
+def _make(spec: EncoderSpec, form: ClipForm, published: Published, folder: Path) -> None:
     """Write the encoder's file and encoder.json; the folder appears whole or not at all."""
     from safetensors.torch import save_file
 
@@ -84,7 +79,7 @@ def _make(spec: EncoderSpec, form: Form, published: Published, folder: Path) -> 
 
 
 def _in_form(
-    network: GeoClipEncoder, form: Form, published: Published, folder: Path
+    network: GeoClipEncoder, form: ClipForm, published: Published, folder: Path
 ) -> tuple[EncoderSpec, str, str]:
     """Spec, name of the file and a note."""
     if form == "torch":

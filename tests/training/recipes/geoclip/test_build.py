@@ -18,10 +18,10 @@ from geoloc import Geolocator
 from geoloc.belief.constraints import ConstraintError, parse
 from geoloc.bundle import directory
 from geoloc.errors import BundleError, GeolocError, TableError
-from training.config import HeadConfig
+from training.config import HeadConfig, WorldConfig
 from training.embed import quantise
 from training.recipes.geoclip import gallery
-from training.recipes.geoclip.build import REAL, SIMULATED, WorldConfig, build_world
+from training.recipes.geoclip.build import REAL, SIMULATED, build_world
 from training.recipes.geoclip.encoder import load_world_encoder
 from training.recipes.geoclip.published import Published
 from training.recipes.geoclip.simulated_photos import imagine, look_alikes

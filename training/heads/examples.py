@@ -7,12 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from geocells.attributes import KOPPEN_CLASSES
 from geoloc.belief.attribute_heads import NUMBERS
-from geoloc.types import Float32Array, Float64Array, Int64Array
+from geoloc.types import Float32Array, Float64Array, IndexArray, Int64Array
+from training.types import Embeddings, Float16Array
 
 UNKNOWN = -1
+
+_PLACES_AT_ONCE = 16_384
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +46,21 @@ class Attributes:
         return mean.astype(np.float32), deviation.astype(np.float32)
 
 
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """N photos, or means of the views of a place, to learn from."""
+
+    embeddings: Embeddings
+    latlon: Float64Array
+    """(N, 2) degrees."""
+    weights: Float32Array
+    """(N,), mean 1."""
+    attributes: Attributes | None = None
+
+    def __len__(self) -> int:
+        return len(self.latlon)
+
+
 def attributes_of(table: pa.Table) -> Attributes:
     """Read the columns of an enriched photo table; a column that is missing is unknown."""
     return Attributes(
@@ -65,3 +84,35 @@ def _climate(table: pa.Table) -> Int64Array:
     number = [known.get(name, UNKNOWN) for name in column.dictionary.to_pylist()]
     row = column.indices.fill_null(len(number)).to_numpy(zero_copy_only=False)
     return np.array([*number, UNKNOWN], np.int64)[row]
+
+
+def location_numbers(photos: pa.Table) -> IndexArray:
+    """Number (N,) of the location of each view; a photo without a location is one by itself."""
+    name = photos["photo_id"]
+    if "location_id" in photos.column_names:
+        known = pc.if_else(pc.equal(photos["location_id"], ""), None, photos["location_id"])
+        name = pc.coalesce(known, photos["photo_id"])
+    codes: IndexArray = name.combine_chunks().dictionary_encode().indices.to_numpy().astype(np.intp)
+    return codes
+
+
+def mean_views(embeddings: Embeddings, location: IndexArray) -> tuple[Float16Array, IndexArray]:
+    """Arithmetic mean of the views of each location (PIGEON, section 4.1).
+
+    Args:
+        embeddings: (N, D) of the views.
+        location: (N,) from `location_numbers`.
+
+    Returns:
+        (L, D) means, and (L,) the first view of each location.
+    """
+    order = np.argsort(location, kind="stable")
+    first = np.unique(location[order], return_index=True)[1]
+    ends = np.append(first, len(order))
+    means = np.empty((len(first), embeddings.shape[1]), np.float16)
+    for start in range(0, len(first), _PLACES_AT_ONCE):
+        inside = ends[start : start + _PLACES_AT_ONCE + 1]
+        rows = order[inside[0] : inside[-1]]
+        sums = np.add.reduceat(embeddings[rows].astype(np.float32), inside[:-1] - inside[0])
+        means[start : start + _PLACES_AT_ONCE] = sums / np.diff(inside)[:, None]
+    return means, order[first]

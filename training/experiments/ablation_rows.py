@@ -15,7 +15,8 @@ from geoloc.retrieval.pigeon import PRESETS, refine
 from geoloc.types import Float64Array
 from training.config import HeadConfig
 from training.gallery.cluster import build_gallery
-from training.heads.fit import Examples, density_prior, fit_heads
+from training.heads.examples import Examples
+from training.heads.fit import density_prior, fit_heads
 from training.recipes.assemble import manifest_of
 
 
@@ -33,6 +34,30 @@ class Row:
     multitask: bool = False
     panorama: bool = False
     smooth: bool = False
+
+
+ROWS = (
+    Row("PIGEON", False, True, True, True, True, True, True),
+    Row("- frozen last block", True, True, True, True, True, True, True),
+    Row("- refinement", True, False, True, True, True, True, True),
+    Row("- contrastive pretraining", True, False, False, True, True, True, True),
+    Row("- semantic geocells", True, False, False, False, True, True, True),
+    Row("- multi-task heads", True, False, False, False, False, True, True),
+    Row("- tuning of the last block", False, False, False, False, False, True, True),
+    Row("- panorama of four", False, False, False, False, False, False, True),
+    Row("- haversine smoothing", False, False, False, False, False, False, False),
+)
+
+
+EMBEDDED_ROWS = (
+    Row("PIGEON", False, True, True, True, True, True, True),
+    Row("- refinement", False, False, True, True, True, True, True),
+    Row("- semantic geocells", False, False, True, False, True, True, True),
+    Row("- multi-task heads", False, False, True, False, False, True, True),
+    Row("- panorama of four", False, False, True, False, False, False, True),
+    Row("- haversine smoothing", False, False, True, False, False, False, False),
+)
+"""Those that need no tower."""
 
 
 def draw_cells(latlon: Float64Array, semantic: bool, photos_per_cell: int) -> CellTable:
