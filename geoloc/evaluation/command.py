@@ -21,7 +21,7 @@ import numpy as np
 from geoloc.answer.calibration import LEVELS
 from geoloc.evaluation.benchmark import Benchmark
 from geoloc.evaluation.predictions import NAMED, Predictions
-from geoloc.io.jsonl_process import BrokenError, Program, parse
+from geoloc.io.jsonl_process import JsonlProcess, NoReplyError, parse_command
 
 GIVE_UP_AFTER = 20
 """Photos in a row during which the program crashed or said nothing."""
@@ -44,20 +44,20 @@ def answer(
     Raises:
         CommandError: the program cannot be started.
     """
-    words = parse(command)
+    words = parse_command(command)
     answers = Predictions.none(os.path.basename(words[0]), len(benchmark))
     troubles: dict[str, list[str]] = {}
-    program: Program | None = None
+    program: JsonlProcess | None = None
     silent = 0
     try:
         for row, file in enumerate(benchmark.file):
-            program = program or Program(words)
+            program = program or JsonlProcess(words)
             start = time.perf_counter()
             try:
                 trouble = "" if _take(answers, row, _ask(program, file, timeout_s)) else "refused"
                 silent = 0
-            except BrokenError as error:
-                program.end()
+            except NoReplyError as error:
+                program.close()
                 program, trouble, silent = None, str(error), silent + 1
             answers.latency_s[row] = time.perf_counter() - start
             if trouble:
@@ -70,15 +70,15 @@ def answer(
             progress(row + 1)
     finally:
         if program:
-            program.end()
+            program.close()
     lines = [_line(command, trouble, photos) for trouble, photos in troubles.items() if photos]
     return replace(answers, refusals=tuple(lines))
 
 
-def _ask(program: Program, file: str, timeout_s: float) -> dict[str, Any]:
-    """What a program says of a photo; raises BrokenError."""
+def _ask(program: JsonlProcess, file: str, timeout_s: float) -> dict[str, Any]:
+    """What a program says of a photo; raises NoReplyError."""
     photo = os.path.abspath(file)
-    return program.ask(
+    return program.request(
         {"photo": photo}, timeout_s, lambda reply: reply.get("photo", photo) == photo
     )
 

@@ -1,4 +1,4 @@
-"""Another program that answers: a JSON object a line on its standard input, one a line back."""
+"""A child process that answers JSON requests: one object per line on its standard streams."""
 
 from __future__ import annotations
 
@@ -16,21 +16,29 @@ from typing import Any
 
 from geoloc.errors import GeolocError
 
-_LONGEST_LINE = 1_000_000
-_KEPT_LINES = 8
-"""A program that says more than is read has to wait."""
+MAX_LINE_BYTES = 1_000_000
+"""Longer lines arrive in pieces."""
+
+_QUEUED_LINES = 8
+"""Lines read ahead; a program that writes more has to wait, so that chatter fills no memory."""
+
+_EXIT_S = 1.0
+"""Time that a program gets to exit after it closed its standard output."""
+
+_END = b""
+"""Marks the end of the output in the queue, as `readline` does."""
 
 
 class CommandError(GeolocError):
-    """A command cannot be used."""
+    """A command cannot be parsed or started."""
 
 
-class BrokenError(Exception):
-    """The program cannot be relied on any more: end it, and start another."""
+class NoReplyError(Exception):
+    """The program ended or did not reply in time; close it and start another."""
 
 
-def parse(command: str) -> list[str]:
-    """A command as typed in a shell, though no shell runs it.
+def parse_command(command: str) -> list[str]:
+    """Split a command into words as a POSIX shell does; no shell runs it.
 
     Raises:
         CommandError: it is empty, or its quotation marks are not closed.
@@ -44,15 +52,19 @@ def parse(command: str) -> list[str]:
     return words
 
 
-class Program:
-    """A running program, asked one question at a time.
+class JsonlProcess:
+    """A running program that gets one request at a time.
 
-    Lines that are no JSON object, such as a library's chatter, are skipped. After a BrokenError it
-    has to be ended, so that no late reply is taken for that to another question.
+    Output lines that are not JSON objects, such as log messages of a library, are skipped. After a
+    `NoReplyError` the process must be closed: a late reply could be taken for the reply to the next
+    request.
     """
 
     def __init__(self, words: Sequence[str]) -> None:
-        """Start it.
+        """Start the program.
+
+        Args:
+            words: program and arguments.
 
         Raises:
             CommandError: it cannot be started.
@@ -64,64 +76,84 @@ class Program:
         except OSError as error:
             reason = error.strerror or error
             raise CommandError(f"{words[0]}: cannot be started: {reason}") from error
-        self._lines: queue.Queue[bytes] = queue.Queue(_KEPT_LINES)
-        self._listener = threading.Thread(target=self._listen, daemon=True)
-        self._listener.start()
+        self._lines: queue.Queue[bytes] = queue.Queue(_QUEUED_LINES)
+        self._at_end = False
+        self._closed = threading.Event()
+        self._reader = threading.Thread(target=self._read_lines, daemon=True)
+        self._reader.start()
 
-    def ask(
-        self, request: dict[str, Any], limit_s: float, meant: Callable[[dict[str, Any]], bool]
+    def request(
+        self,
+        message: dict[str, Any],
+        timeout_s: float,
+        is_reply: Callable[[dict[str, Any]], bool],
     ) -> dict[str, Any]:
-        """What it replies.
+        """Send a message and return the reply.
 
         Args:
-            request: what it is told.
-            limit_s: how long it may take.
-            meant: whether a reply is that to this request.
+            message: written as one line of JSON.
+            timeout_s: how long to wait for the reply.
+            is_reply: whether an object is the reply to this message; others are skipped.
 
         Raises:
-            BrokenError: it crashed, or does not reply in time.
+            NoReplyError: the program ended, or did not reply in time.
         """
-        with suppress(queue.Empty):  # what it had to add to its last reply
-            while self._lines.get_nowait():
+        with suppress(queue.Empty):  # lines that followed the previous reply
+            while self._take_line(0.0):
                 pass
         assert self._process.stdin
-        with suppress(OSError):  # it may have ended; then no line comes
-            self._process.stdin.write(json.dumps(request).encode() + b"\n")
+        with suppress(OSError):  # the program may have ended; the end of its output says so
+            self._process.stdin.write(json.dumps(message).encode() + b"\n")
             self._process.stdin.flush()
-        deadline = time.monotonic() + limit_s
+        deadline = time.monotonic() + timeout_s
         try:
-            while line := self._lines.get(timeout=max(0.0, deadline - time.monotonic())):
+            while line := self._take_line(max(0.0, deadline - time.monotonic())):
                 with suppress(ValueError, RecursionError):
                     reply = json.loads(line)
-                    if isinstance(reply, dict) and meant(reply):
+                    if isinstance(reply, dict) and is_reply(reply):
                         return reply
         except queue.Empty:
-            raise BrokenError(f"no reply within {limit_s:g} s") from None
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(1.0)
-        raise BrokenError(f"ended, with exit code {self._process.returncode}")
+            raise NoReplyError(f"no reply within {timeout_s:g} s") from None
+        raise NoReplyError(self._why_ended())
 
-    def end(self) -> None:
-        """End the program and what it has started."""
+    def close(self) -> None:
+        """Kill the program and the processes it started, and free its pipes."""
         with suppress(OSError):
             if hasattr(os, "killpg"):
                 os.killpg(self._process.pid, signal.SIGKILL)
             else:
                 self._process.kill()
         self._process.wait()
-        for _ in range(20):  # the listener may wait for room in the queue
-            if not self._listener.is_alive():
-                break
-            with suppress(queue.Empty):
-                self._lines.get(timeout=0.05)
-        for pipe in (self._process.stdin, self._process.stdout):
-            with suppress(OSError):  # unsent requests
-                pipe.close()  # type: ignore[union-attr]
+        self._closed.set()
+        with suppress(queue.Empty):  # the reader may wait for room in the queue
+            while self._take_line(_EXIT_S):
+                pass
+        assert self._process.stdin
+        with suppress(OSError):  # requests that were not sent
+            self._process.stdin.close()
 
-    def _listen(self) -> None:
-        """Hand over lines; an empty one is the end."""
+    def _take_line(self, timeout_s: float) -> bytes:
+        """Return the next line, or _END now and ever after; raises queue.Empty."""
+        if not self._at_end:
+            line = self._lines.get(timeout=timeout_s) if timeout_s else self._lines.get_nowait()
+            self._at_end = line == _END
+            return line
+        return _END
+
+    def _why_ended(self) -> str:
+        try:
+            return f"the program ended with exit code {self._process.wait(_EXIT_S)}"
+        except subprocess.TimeoutExpired:
+            return "the program closed its standard output"
+
+    def _read_lines(self) -> None:
+        """Queue all lines and _END; runs in a thread, which owns the standard output.
+
+        Nothing else closes that pipe: closing it while this thread reads would raise here, or wait
+        for a process that inherited the pipe and lives on.
+        """
         assert self._process.stdout
-        line = b"\n"
-        while line:
-            line = self._process.stdout.readline(_LONGEST_LINE)
-            self._lines.put(line)
+        with self._process.stdout as stdout:
+            while (line := stdout.readline(MAX_LINE_BYTES)) and not self._closed.is_set():
+                self._lines.put(line)
+        self._lines.put(_END)

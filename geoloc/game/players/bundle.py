@@ -1,4 +1,4 @@
-"""Players that a bundle provides: its whole pipeline, and parts of it as baselines."""
+"""Players that use a bundle: its full pipeline, and parts of it as baselines."""
 
 from __future__ import annotations
 
@@ -15,69 +15,81 @@ from geoloc.game.protocol import Answer
 from geoloc.geolocator import Geolocator
 from geoloc.types import Float32Array, Float64Array, IndexArray
 
+METHODS = ("full", "nearest", "centroid")
+"""The full pipeline; the location of the most similar gallery photo; and the centroid of the most
+probable geocell of the classifier, which is PIGEON without refinement."""
+
 BLOCK = 64
-"""Places that are embedded before they are answered."""
+"""Places that are embedded and answered together."""
 
 
 class BundleAnswers:
-    """One bundle, which looks at every place once for all players that are parts of it."""
+    """Answers of all methods of one bundle; each place is embedded once for all of them."""
 
     def __init__(self, name: str) -> None:
-        """Name or path of the bundle."""
+        """Prepare to answer with a bundle, given by name or path."""
         self._name = name
-        self._known: dict[tuple[str, int], dict[str, Answer]] = {}
+        self._cache: dict[tuple[str, int], dict[str, Answer]] = {}
 
     @cached_property
     def geolocator(self) -> Geolocator:
-        """The bundle, loaded when first needed; raises BundleError."""
+        """The bundle, loaded when first used; raises BundleError."""
         return Geolocator.from_bundle(self._name)
 
     @cached_property
     def prior(self) -> Float64Array:
-        """(2,) degrees: the best answer before a photo is seen."""
+        """(2,) degrees: the point of highest expected utility under the prior, without a photo."""
         ranker = self.geolocator.bundle.ranker
         best = ranker.space.expected_utility(ranker.heads.prior[None]).argmax()
         point: Float64Array = ranker.cells.centroids[best]
         return point
 
     def ask(self, places: Places) -> Iterator[dict[str, Answer]]:
-        """What each method answers about each place, in their order."""
+        """Yield the answers of all METHODS for every place, in order."""
         for start in range(0, len(places), BLOCK):
             block = places.take(np.arange(start, min(start + BLOCK, len(places))))
             keys = list(zip(block.name, map(len, block.views), strict=True))
-            new = [row for row, key in enumerate(keys) if key not in self._known]
+            new = [row for row, key in enumerate(keys) if key not in self._cache]
             if new:
-                found = self._look(block.take(new))
-                self._known |= zip((keys[row] for row in new), found, strict=True)
-            yield from (self._known[key] for key in keys)
+                answers = self._answer(block.take(new))
+                self._cache |= zip((keys[row] for row in new), answers, strict=True)
+            yield from (self._cache[key] for key in keys)
 
-    def _look(self, places: Places) -> list[dict[str, Answer]]:
+    def _answer(self, places: Places) -> list[dict[str, Answer]]:
+        """Return the answers for N places; one with an unreadable view has no pin."""
         start = time.perf_counter()
-        place_of = np.repeat(np.arange(len(places)), [len(views) for views in places.views])
+        place_of_view = np.repeat(np.arange(len(places)), [len(views) for views in places.views])
         files = [file for views in places.views for file in views]
         encoded = encode_all(self.geolocator.encoder, files)
-        unreadable = np.delete(place_of, encoded.index).tolist()
+        unreadable = np.delete(place_of_view, encoded.index).tolist()
         problems = dict(zip(unreadable, map(str, encoded.errors), strict=True))
-        complete = ~np.isin(place_of[encoded.index], unreadable)
-        vectors, rows = encoded.embeddings[complete], place_of[encoded.index][complete]
-        answered, group = np.unique(rows, return_inverse=True)
-        by_method = self._answer(vectors, group) if len(answered) else {}
+        place = place_of_view[encoded.index]
+        complete = ~np.isin(place, unreadable)
+        answered, group = np.unique(place[complete], return_inverse=True)
+        points: dict[str, Float64Array] = {}
+        if len(answered):
+            points = self._locate(encoded.embeddings[complete], group)
         seconds = (time.perf_counter() - start) / len(places)
-        found: list[dict[str, Answer]] = [
+        answers: list[dict[str, Answer]] = [
             dict.fromkeys(METHODS, Answer(seconds=seconds, problem=problems.get(row, "")))
             for row in range(len(places))
         ]
-        for method, points in by_method.items():
-            for row, (lat, lon) in zip(answered.tolist(), points.tolist(), strict=True):
-                found[row][method] = Answer(lat, lon, seconds)
-        return found
+        for method, latlon in points.items():
+            for row, (lat, lon) in zip(answered.tolist(), latlon.tolist(), strict=True):
+                answers[row][method] = Answer(lat, lon, seconds)
+        return answers
 
-    def _answer(self, vectors: Float32Array, group: IndexArray) -> dict[str, Float64Array]:
-        """(G, 2) degrees by method, from embeddings (N, D) of the views of G places."""
+    def _locate(self, embeddings: Float32Array, group: IndexArray) -> dict[str, Float64Array]:
+        """Return points (G, 2) in degrees by method, from embeddings (N, D) of views of G places.
+
+        Args:
+            embeddings: of the views.
+            group: (N,) ascending place of each view, 0..G-1.
+        """
         ranker = self.geolocator.bundle.ranker
-        several = len(vectors) > group[-1] + 1
-        ranking = self.geolocator.rank(vectors, group=group if several else None)
-        belief = ranker.heads.classify(ranker.heads.features(group_mean(vectors, group)))
+        several = len(embeddings) > group[-1] + 1
+        ranking = self.geolocator.rank(embeddings, group=group if several else None)
+        belief = ranker.heads.classify(ranker.heads.features(group_mean(embeddings, group)))
         return {
             "full": ranking.latlon[:, 0],
             "nearest": ranker.gallery.members.latlon[np.maximum(ranking.neighbour[:, 0], 0)],
@@ -85,37 +97,38 @@ class BundleAnswers:
         }
 
 
-METHODS = ("full", "nearest", "centroid")
-"""Everything together; where the most similar known photo was taken; the middle of the geocell that
-the classifier believes in most, which is PIGEON without refinement."""
-
-
 class BundlePlayer:
-    """One method of a bundle."""
+    """A player that answers with one of METHODS."""
 
     def __init__(self, name: str, answers: BundleAnswers, method: str) -> None:
-        """See `METHODS`."""
+        """Play with one method of a bundle.
+
+        Args:
+            name: of the player.
+            answers: of the bundle; players of the same bundle share them.
+            method: one of METHODS.
+        """
         self.name, self._answers, self._method = name, answers, method
         self.kind = "bundle" if method == "full" else "baseline"
 
     def ask(self, places: Places, seconds: float) -> Iterator[Answer]:
-        """See `Player`."""
-        for found in self._answers.ask(places):
-            answer = found[self._method]
+        """Yield an answer for every place; see `Player`."""
+        for by_method in self._answers.ask(places):
+            answer = by_method[self._method]
             late = answer.seconds > seconds
             yield Answer(seconds=answer.seconds, problem="too late") if late else answer
 
 
 class PriorPlayer:
-    """Gives the best answer that can be given with closed eyes, always the same."""
+    """A player that gives the best answer under the prior for every place, without a photo."""
 
     kind = "baseline"
 
     def __init__(self, name: str, answers: BundleAnswers) -> None:
-        """Whose prior it is."""
+        """Play with the prior of a bundle."""
         self.name, self._answers = name, answers
 
     def ask(self, places: Places, seconds: float) -> Iterator[Answer]:
-        """See `Player`."""
+        """Yield the same answer for every place; see `Player`."""
         lat, lon = self._answers.prior.tolist()
         yield from (Answer(lat, lon, 0.0) for _ in range(len(places)))

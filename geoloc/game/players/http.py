@@ -1,97 +1,108 @@
-"""A player that is a server: photos are posted to it as to `POST /v1/locate`."""
+"""A player that is a server: photos are posted to it as to `POST /v1/locate` of `geoloc-demo`."""
 
 from __future__ import annotations
 
-import http.client
 import json
 import mimetypes
-import secrets
 import threading
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from geoloc.errors import PhotoError
+from geoloc.errors import MissingExtraError, PhotoError
 from geoloc.game.places import Places
-from geoloc.game.protocol import Answer, shown, to_answer
+from geoloc.game.protocol import Answer, parse_answer, stripped_copies
 
 LOCATE = "/v1/locate"
-"""Where photos are posted if the address names no path."""
+"""Path that photos are posted to if the address has none."""
 
-_MOST_BYTES = 10_000_000
+MAX_REPLY_BYTES = 10_000_000
 
 
 class HttpPlayer:
-    """A server that takes photos as multipart form data and answers JSON with lat and lon.
+    """A server that takes photos as multipart form data and replies with JSON.
 
-    Every view is a part called `photos`; of several, a field `together` says that they show one
-    place. They carry no metadata, and leave this machine if the server is another one. The reply
-    may also be that of `geoloc-demo`, which has the guess in a list of answers.
+    Every view is a part called `photos`; if there are several, a field `together` says that they
+    show one place. The photos have no metadata; they leave this machine if the server is another
+    one, and redirects are not followed. The reply has `lat` and `lon`, or is that of `geoloc-demo`,
+    which has them in a list of answers.
     """
 
     kind = "http"
 
     def __init__(self, name: str, address: str) -> None:
-        """Take the address of the server, or of what answers there."""
-        parts = urllib.parse.urlsplit(address)
+        """Prepare to post to a server.
+
+        Args:
+            name: of the player.
+            address: http or https URL of the server, with or without a path.
+
+        Raises:
+            MissingExtraError: httpx is not installed.
+        """
+        if find_spec("httpx") is None:
+            raise MissingExtraError("httpx", "play")
+        parts = urlsplit(address)
         self.name = name
         self._address = address if parts.path.strip("/") else parts._replace(path=LOCATE).geturl()
 
     def ask(self, places: Places, seconds: float) -> Iterator[Answer]:
-        """See `Player`."""
+        """Yield an answer for every place; see `Player`."""
+        import httpx
+
+        failures = (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, RecursionError)
         for views in places.views:
-            start = time.perf_counter()
             try:
-                with shown(views) as photos:
-                    request = _request(self._address, photos)
-                start = time.perf_counter()
-                reply = _within(seconds, request)
-                yield to_answer(_guess(reply), time.perf_counter() - start)
+                with stripped_copies(views) as photos:
+                    files = _parts(photos)
             except PhotoError as error:
                 yield Answer(problem=str(error))
+                continue
+            start = time.perf_counter()
+            try:
+                reply = _post_within(seconds, self._address, files)
             except TimeoutError:
                 yield Answer(problem=f"no reply within {seconds:g} s")
-            except (OSError, ValueError, RecursionError, http.client.HTTPException) as error:
-                took = time.perf_counter() - start
-                yield Answer(seconds=took, problem=_reason(error))
+            except failures as error:
+                yield Answer(seconds=time.perf_counter() - start, problem=_reason(error))
+            else:
+                yield parse_answer(_first_guess(reply), time.perf_counter() - start)
 
 
-def _request(address: str, photos: Sequence[Path]) -> urllib.request.Request:
-    boundary = secrets.token_hex(16)
-    parts = [
-        f"--{boundary}\r\n"
-        f'Content-Disposition: form-data; name="photos"; filename="{photo.name}"\r\n'
-        f"Content-Type: {mimetypes.guess_type(photo.name)[0] or 'image/jpeg'}\r\n\r\n".encode()
-        + photo.read_bytes()
-        for photo in photos
-    ]
+def _parts(photos: Sequence[Path]) -> list[tuple[str, Any]]:
+    """Return the parts of the form, as httpx takes them."""
+    parts: list[tuple[str, Any]] = []
+    for photo in photos:
+        media_type = mimetypes.guess_type(photo.name)[0] or "image/jpeg"
+        parts.append(("photos", (photo.name, photo.read_bytes(), media_type)))
     if len(photos) > 1:
-        head = f'--{boundary}\r\nContent-Disposition: form-data; name="together"\r\n\r\ntrue'
-        parts.append(head.encode())
-    body = b"\r\n".join([*parts, f"--{boundary}--\r\n".encode()])
-    kind = f"multipart/form-data; boundary={boundary}"
-    return urllib.request.Request(address, body, {"Content-Type": kind}, method="POST")
+        parts.append(("together", (None, b"true")))
+    return parts
 
 
-def _within(seconds: float, request: urllib.request.Request) -> Any:  # noqa: ANN401
-    """The JSON that a server replies, or TimeoutError.
+def _post_within(seconds: float, address: str, parts: list[tuple[str, Any]]) -> Any:  # noqa: ANN401
+    """Post a form and return the JSON of the reply.
 
-    A socket's own time limit counts from the last byte: a server could send one a second for ever.
+    The request runs in a thread: the timeouts of httpx hold for every single read, so a server that
+    sends a byte now and then would never reach them.
+
+    Raises:
+        TimeoutError: the reply is not complete in time.
+        httpx.HTTPError: the server cannot be reached, or its status is not 2xx.
+        ValueError: the reply is too large or not JSON.
     """
     result: list[Any] = []
 
-    def send() -> None:
+    def post() -> None:
         try:
-            with urllib.request.urlopen(request, timeout=seconds) as response:
-                result.append(json.loads(response.read(_MOST_BYTES)))
+            result.append(json.loads(_post(seconds, address, parts)))
         except Exception as error:
             result.append(error)
 
-    sender = threading.Thread(target=send, daemon=True)
+    sender = threading.Thread(target=post, daemon=True)
     sender.start()
     sender.join(seconds)
     if not result:
@@ -101,8 +112,30 @@ def _within(seconds: float, request: urllib.request.Request) -> Any:  # noqa: AN
     return result[0]
 
 
-def _guess(reply: Any) -> Any:  # noqa: ANN401
-    """The guess of the first answer, where the reply is a list of answers."""
+def _post(seconds: float, address: str, parts: list[tuple[str, Any]]) -> bytes:
+    import httpx
+
+    deadline = time.monotonic() + seconds
+    try:
+        with (
+            httpx.Client(timeout=seconds, follow_redirects=False) as client,
+            client.stream("POST", address, files=parts) as response,
+        ):
+            response.raise_for_status()
+            content = bytearray()
+            for chunk in response.iter_bytes():
+                content += chunk
+                if len(content) > MAX_REPLY_BYTES:
+                    raise ValueError(f"the reply is larger than {MAX_REPLY_BYTES // 1_000_000} MB")
+                if time.monotonic() > deadline:  # ends the thread of a request given up
+                    raise TimeoutError
+    except httpx.TimeoutException as error:
+        raise TimeoutError from error
+    return bytes(content)
+
+
+def _first_guess(reply: Any) -> Any:  # noqa: ANN401
+    """Return the guess of the first answer if the reply is a list of answers, else the reply."""
     try:
         first = reply["answers"][0]
         return first["guess"] or {"lat": None, "lon": None, "problem": first["error"]}
@@ -111,10 +144,13 @@ def _guess(reply: Any) -> Any:  # noqa: ANN401
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, urllib.error.HTTPError):
-        return f"the server says {error.code} {error.reason}"
-    if isinstance(error, urllib.error.URLError):
-        return f"the server cannot be reached ({error.reason})"
-    if isinstance(error, json.JSONDecodeError | UnicodeDecodeError):
+    import httpx
+
+    if isinstance(error, httpx.HTTPStatusError):
+        response = error.response
+        return f"the server replied {response.status_code} {response.reason_phrase}".rstrip()
+    if isinstance(error, httpx.ConnectError):
+        return f"the server cannot be reached ({error})"
+    if isinstance(error, json.JSONDecodeError | UnicodeDecodeError | RecursionError):
         return "the reply is no JSON"
-    return f"{type(error).__name__}: {error}"
+    return str(error) or type(error).__name__

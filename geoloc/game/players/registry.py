@@ -1,56 +1,61 @@
-"""Who plays: anything that can be shown a place and answers with a coordinate, or does not."""
+"""Players from command-line specs: bundles, baselines, tables, programs and servers."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from geoloc.game.places import GameError
 from geoloc.game.protocol import Player
 
 BASELINES = ("prior", "centroid", "nearest")
+"""Specs of players that use parts of a bundle; see `METHODS` and `PriorPlayer`."""
 
 
 def make_players(specs: Sequence[str], bundle: str, seed: int) -> list[Player]:
-    """Players from what was typed: `SPEC` or `NAME=SPEC`.
+    """Create players from specs, each `SPEC` or `NAME=SPEC`.
 
     Args:
-        specs: the name or path of a bundle; prior, centroid or nearest (of `bundle`); a CSV or
-            Parquet table of answers, which may hold those of several players; `cmd:COMMAND`; or the
-            address of a server.
-        bundle: what baselines know.
-        seed: picks among several answers of one log to one place.
+        specs: a bundle (name or path); a baseline (prior, centroid or nearest); a CSV or Parquet
+            table of answers, which may hold several players; `cmd:COMMAND`; or the address of a
+            server.
+        bundle: name or path of the bundle that baselines use.
+        seed: picks among several answers of one log for one place.
 
     Raises:
-        GameError: a table of answers is none, or two players have one name.
-        BundleError: a bundle is missing or damaged.
+        GameError: two players have the same name.
+        TableError: a table of answers cannot be read.
+        CommandError: a command cannot be parsed.
+        MissingExtraError: httpx is not installed, which a server needs.
     """
     from geoloc.game.players.bundle import BundleAnswers, BundlePlayer, PriorPlayer
     from geoloc.game.players.command import CommandPlayer
     from geoloc.game.players.http import HttpPlayer
     from geoloc.game.players.log import read_log
 
-    opened: dict[str, BundleAnswers] = {}
-
-    def answers_of(name: str) -> BundleAnswers:
-        return opened.setdefault(name, opened.get(name) or BundleAnswers(name))
+    @cache  # players of one bundle share its answers
+    def answers_of(bundle_name: str) -> BundleAnswers:
+        return BundleAnswers(bundle_name)
 
     players: list[Player] = []
-    for spec in specs:
-        given, what = _name_and_spec(spec)
-        if what == "prior":
-            players.append(PriorPlayer(given or what, answers_of(bundle)))
-        elif what in BASELINES:
-            players.append(BundlePlayer(given or what, answers_of(bundle), what))
-        elif what.startswith("cmd:"):
-            players.append(CommandPlayer(given or what[4:].strip(), what[4:]))
-        elif what.startswith(("http://", "https://")):
-            players.append(HttpPlayer(given or re.split("[/?#]", what)[2].rsplit("@", 1)[-1], what))
-        elif Path(what).suffix in (".csv", ".parquet"):
-            players += read_log(Path(what), given, seed)
+    for typed in specs:
+        name, spec = _name_and_spec(typed)
+        if spec == "prior":
+            players.append(PriorPlayer(name or spec, answers_of(bundle)))
+        elif spec in BASELINES:
+            players.append(BundlePlayer(name or spec, answers_of(bundle), spec))
+        elif spec.startswith("cmd:"):
+            command = spec.removeprefix("cmd:")
+            players.append(CommandPlayer(name or command.strip(), command))
+        elif spec.startswith(("http://", "https://")):
+            host = re.split("[/?#]", spec)[2].rsplit("@", 1)[-1]
+            players.append(HttpPlayer(name or host, spec))
+        elif Path(spec).suffix in (".csv", ".parquet"):
+            players += read_log(Path(spec), name, seed)
         else:
-            players.append(BundlePlayer(given or Path(what).name, answers_of(what), "full"))
+            players.append(BundlePlayer(name or Path(spec).name, answers_of(spec), "full"))
     names = [player.name for player in players]
     for name in names:
         if names.count(name) > 1:
@@ -59,6 +64,6 @@ def make_players(specs: Sequence[str], bundle: str, seed: int) -> list[Player]:
 
 
 def _name_and_spec(spec: str) -> tuple[str, str]:
-    """`NAME=SPEC` in two; "" for no name. Addresses and commands may hold `=` themselves."""
+    """Split `NAME=SPEC`; the name is "" if there is none, for a spec may contain `=` itself."""
     named = re.fullmatch(r"([\w .-]+)=(.+)", spec)
     return (named[1], named[2]) if named else ("", spec)

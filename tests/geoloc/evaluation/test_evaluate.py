@@ -122,7 +122,7 @@ def test_a_program_is_scored(library, photo_folder, tmp_path):
                   f"{sys.executable} {tmp_path / 'player.py'}", "--resamples", 10,
                   "-o", tmp_path / "program.html")  # fmt: skip
     assert done.returncode == 2  # a photo is missing; what the program did is no fault of the input
-    assert "ended, with exit code" in done.stderr
+    assert "ended with exit code" in done.stderr
     numbers = json.loads((tmp_path / "program.json").read_text())
     (system,) = numbers["systems"]
     assert system["refused"] == 12
