@@ -127,39 +127,38 @@ def _held(
     seed: int,
 ) -> Tournament:
     """A new tournament, with its progress on standard error."""
-    from rich.console import Console
-    from rich.progress import Progress
-
     from geoloc.game.maps import make_map, read_map
     from geoloc.game.modes import MODES
     from geoloc.game.places import GameError, read_places
     from geoloc.game.players.registry import make_players
     from geoloc.game.rules import RULES
-    from geoloc.game.tournament import hold
+    from geoloc.game.tournament import run_tournament
+    from geoloc.io.progress import ProgressBars
 
-    usual = MODES[mode]
-    views = views or usual.views
-    shown, problems = read_places(manifest, views)
+    defaults = MODES[mode]
+    views = views or defaults.views
+    available, problems = read_places(manifest, views)
     for line in problems:
         fail("geoloc", line)
-    game_map = read_map(map_file, shown) if map_file else make_map(manifest.stem, shown, draw)
+    if map_file:
+        game_map = read_map(map_file, available)
+    else:
+        game_map = make_map(manifest.stem, available, draw)
     players = make_players(specs, bundle, seed)
     if len(players) < 2:
         raise GameError(f"{len(players)} players; give two or more, as --player starter")
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        tasks = {p.name: progress.add_task(p.name, total=None) for p in players}
-        return hold(
+    with ProgressBars() as report:
+        return run_tournament(
             game_map,
             players,
             mode=mode,
-            rules=RULES[rules or usual.rules],
+            rules=RULES[rules or defaults.rules],
             views=views,
             places=rounds,
-            games=games or usual.games,
+            games=games or defaults.games,
             seconds=seconds,
             seed=seed,
-            asked=lambda name, answer: progress.advance(tasks[name]),
+            report=report,
         )
 
 

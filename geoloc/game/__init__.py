@@ -1,4 +1,4 @@
-"""GeoGuessr-style evaluation, offline: rounds from photos, players of any kind, honest ratings."""
+"""Offline GeoGuessr: tournaments between geolocation systems, with ratings and intervals."""
 
 from geoloc.game.rules import RULES, DuelRules, Duels, simulate_duels
 

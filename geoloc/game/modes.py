@@ -1,4 +1,4 @@
-"""Modes of play: what a game is, and who wins it, for all games between all players at once."""
+"""Modes of play: who wins each game, computed for all games between all players at once."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ import numpy.typing as npt
 from geoloc.game.rules import DuelRules, simulate_duels
 from geoloc.types import BoolArray, Float32Array, Float64Array, IndexArray, Int64Array
 
-"""(P, P, G) what the row's player made of game G against the column's: 1, 0.5 or 0."""
-
 _DUELS_AT_ONCE = 200_000
 
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """What P players were worth at N places."""
+    """Scores of P players at N places."""
 
     distance_km: Float64Array
     """(P, N); NaN without a pin."""
@@ -30,24 +28,26 @@ class Scored:
 
 @dataclass(frozen=True)
 class Mode:
-    """One mode of play, and what is usual in it."""
+    """One mode of play and its defaults."""
 
     scores: Callable[[Scored, IndexArray, DuelRules], Float32Array]
+    """Returns (P, P, G) results of game G for the row's player against the column's: 1, 0.5 or
+    0."""
     rounds: int
-    """Of a game, at most."""
+    """Maximum per game."""
     games: int = 1000
     rules: str = "ranked-2026"
     views: int = 1
 
 
 def totals(scored: Scored, schedule: IndexArray) -> Int64Array:
-    """Points (P, G) of classic games: five rounds make 25,000 at most."""
+    """Return points (P, G) of classic games; five rounds give at most 25,000."""
     summed: Int64Array = scored.points[:, schedule].sum(axis=-1)
     return summed
 
 
 def streaks(scored: Scored, schedule: IndexArray) -> Int64Array:
-    """Countries (P, G) that are right before the first wrong one ends the game."""
+    """Return the number (P, G) of correct countries before the first wrong one."""
     right = scored.right[:, schedule]
     ended = ~right
     length = np.where(ended.any(axis=-1), ended.argmax(axis=-1), schedule.shape[1])
@@ -55,14 +55,14 @@ def streaks(scored: Scored, schedule: IndexArray) -> Int64Array:
 
 
 def expected_streak(right: npt.ArrayLike) -> Float64Array:
-    """Mean streak p / (1 - p) of players who are right with chance p, each round for itself."""
+    """Return the mean streak p / (1 - p) for a probability p of the right country per round."""
     chance = np.asarray(right, np.float64)
     with np.errstate(divide="ignore"):
         return chance / (1.0 - chance)
 
 
 def duel_points(scored: Scored, schedule: IndexArray, first: int, second: int) -> Int64Array:
-    """Points (G, R, 2) of two players in the rounds of games."""
+    """Return the points (G, R, 2) of two players in the rounds of G games."""
     return np.stack([scored.points[first][schedule], scored.points[second][schedule]], axis=-1)
 
 
@@ -89,7 +89,7 @@ def _duel(scored: Scored, schedule: IndexArray, rules: DuelRules) -> Float32Arra
 
 
 def _compared(value: Int64Array) -> Float32Array:
-    """The higher value (P, G) wins."""
+    """Return results (P, P, G) of games that the higher value (P, G) wins."""
     return np.asarray((np.sign(value[:, None] - value[None]) + 1) / 2, np.float32)
 
 
@@ -99,4 +99,5 @@ MODES = {
     "duel": Mode(_duel, rounds=30),
     "pigeon": Mode(_duel, rounds=30, games=458, rules="legacy", views=4),
 }
-"""The last one is PIGEON's protocol: duels of its time, four headings, as many as it played."""
+"""By name. "pigeon" is the protocol of PIGEON's live matches (Haas et al. 2024): 458 duels, four
+headings, the rules of 2023."""

@@ -1,4 +1,4 @@
-"""Ratings from results between every two players: Elo, and Bradley and Terry's."""
+"""Ratings from pairwise results: Elo and Bradley-Terry."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy.typing as npt
 from geoloc.types import Float64Array
 
 START = 1500.0
-"""Rating of a player nobody knows; the mean of all ratings."""
+"""Initial rating, and the mean of all ratings."""
 
 PER_STRENGTH = 400.0 / np.log(10.0)
 """Rating points per unit of log-odds: 400 points are ten to one."""
@@ -19,15 +19,16 @@ _STEPS = 100
 
 
 def elo(score: npt.NDArray[np.floating], k: float = K_FACTOR) -> Float64Array:
-    """Ratings of a ladder, averaged over the second half of the games (Elo 1978).
+    """Return Elo ratings, averaged over the second half of the games (Elo 1978).
 
-    In each period every two players play once, and all ratings change together: the order of
-    players and of pairings within a period does not matter. The average is what a rating swings
-    around.
+    In each period every pair plays once, and all ratings are updated together, so that the order of
+    players and of pairings within a period does not matter. The average estimates the value that
+    a rating fluctuates around.
 
     Args:
-        score: (..., P, P, G) what the row's player made of game G against the column's: 1, 0.5, 0.
-        k: how far one result moves a rating.
+        score: (..., P, P, G) result of game G for the row's player against the column's: 1 for a
+            win, 0.5 for a draw, 0 for a loss.
+        k: rating points that one result can move.
 
     Returns:
         (..., P) ratings with mean `START`.
@@ -47,10 +48,10 @@ def elo(score: npt.NDArray[np.floating], k: float = K_FACTOR) -> Float64Array:
 
 
 def bradley_terry(wins: Float64Array, prior: float = 0.5) -> Float64Array:
-    """Ratings under which the results are most likely (Bradley and Terry 1952).
+    """Return maximum-likelihood ratings (Bradley and Terry 1952).
 
-    The chance that i beats j is 1 / (1 + 10^((rating_j - rating_i) / 400)). Newton's method on the
-    concave log-likelihood.
+    The probability that i beats j is 1 / (1 + 10^((rating_j - rating_i) / 400)). Solved by Newton's
+    method on the concave log-likelihood.
 
     Args:
         wins: (..., P, P) games that the row's player won against the column's; a draw is half a
@@ -70,7 +71,7 @@ def bradley_terry(wins: Float64Array, prior: float = 0.5) -> Float64Array:
         slope = (won - games * chance).sum(axis=-1)
         weight = games * chance * (1.0 - chance)
         curvature = np.eye(players) * weight.sum(axis=-1)[..., None] - weight
-        # strengths are known up to a constant: this fixes it
+        # strengths are defined up to a constant; this term fixes it
         step = np.linalg.solve(curvature + 1.0 / players, slope[..., None])[..., 0]
         strength = strength + np.clip(step, -1.0, 1.0)
         if np.abs(step).max() < 1e-10:

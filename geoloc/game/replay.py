@@ -1,4 +1,4 @@
-"""Replays: a tournament in one JSON file, from which it can be scored again."""
+"""Replays: a tournament as one JSON file, which can be scored again."""
 
 from __future__ import annotations
 
@@ -23,10 +23,13 @@ SCHEMA_VERSION = 1
 
 
 def write(tournament: Tournament, standings: list[Standing], path: str | os.PathLike[str]) -> Path:
-    """Write a replay; the file appears whole or not at all.
+    """Write a replay; an older file of that name stays until the new one is complete.
 
-    It holds what was asked and answered, not the photos, and of the players only what they are
-    called: no commands, no addresses. Raises OSError.
+    The file contains places and answers, but no photos, and of the players only names and kinds, no
+    commands or addresses.
+
+    Raises:
+        OSError: it cannot be written.
     """
     record = {
         "format": "geoloc-replay",
@@ -56,10 +59,10 @@ def write(tournament: Tournament, standings: list[Standing], path: str | os.Path
 
 
 def read(path: Path) -> Tournament:
-    """Read what `write` wrote; its standings are left for whoever scores it again.
+    """Read a replay. Its standings are ignored: they are computed again.
 
     Raises:
-        GameError: it is no replay, one of another version, or contradicts itself.
+        GameError: the file is not a replay, has another version, or is inconsistent.
     """
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
@@ -71,7 +74,7 @@ def read(path: Path) -> Tournament:
     if version != SCHEMA_VERSION:
         raise GameError(
             f"{path}: replay of version {version}, this program reads {SCHEMA_VERSION}; install"
-            " the planet-geoloc that made it"
+            " the version of planet-geoloc that wrote it"
         )
     try:
         return _tournament(record)
@@ -114,14 +117,14 @@ def _check(tournament: Tournament) -> None:
     count = len(tournament.place)
     if tournament.mode not in MODES:
         raise ValueError(f"mode {tournament.mode!r}")
-    shown = np.concatenate([tournament.pool, tournament.schedule.ravel()])
-    if tournament.schedule.ndim != 2 or not ((shown >= 0) & (shown < count)).all():
-        raise ValueError("games are about places that are not there")
+    rows = np.concatenate([tournament.pool, tournament.schedule.ravel()])
+    if tournament.schedule.ndim != 2 or not ((rows >= 0) & (rows < count)).all():
+        raise ValueError("pool or games name a place that is not in the list of places")
     latlon = [tournament.latlon, *(player.latlon for player in tournament.players)]
     if any(pins.shape != (count, 2) or (np.abs(pins) > [90, 180]).any() for pins in latlon):
-        raise ValueError("places or pins are not on Earth, or one is missing")
+        raise ValueError("a place or pin is missing or out of range")
     if any(len(p.seconds) != count or len(p.problem) != count for p in tournament.players):
-        raise ValueError("a player has not been asked about every place")
+        raise ValueError("a player does not have one answer per place")
 
 
 def _player(player: Answers) -> dict[str, Any]:
@@ -135,7 +138,7 @@ def _player(player: Answers) -> dict[str, Any]:
 
 
 def _finite(values: dict[str, Any]) -> dict[str, Any]:
-    """JSON knows no NaN and no infinity."""
+    """Replace NaN and infinity, which JSON does not have, by None."""
     return {
         key: None if isinstance(value, float) and not math.isfinite(value) else value
         for key, value in values.items()

@@ -1,4 +1,4 @@
-"""Standings in words, for the terminal."""
+"""Standings as text for the terminal."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from geoloc.game.tournament import Tournament
 from geoloc.output.text import km
 
 PIGEON_DUELS = (("Gold", 1714.0), ("Master", 174.0), ("Champion", 151.0), ("PIGEON", 73.0))
-"""Median km of people by division, and of PIGEON, in its 458 live matches (CVPR 2024, figure)."""
+"""Median error in km of people, by division, and of PIGEON in its 458 live matches (Haas et al.,
+CVPR 2024, read from a figure)."""
 
 PROBLEMS_SHOWN = 3
 
 
 def render(tournament: Tournament, standings: Sequence[Standing]) -> RenderableType:
-    """What was played, a table of the players, and what went wrong."""
+    """Return the headline, the table of players and the reasons for missing pins."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     special = {"classic": ["of 25,000"], "streak": ["streak", "expected", "longest"]}
     names = ["player", "rating", "95 %", "Elo", "won", "drawn", "lost", "points", "95 %", "median"]
@@ -37,7 +38,7 @@ def render(tournament: Tournament, standings: Sequence[Standing]) -> RenderableT
 
 
 def headline(tournament: Tournament) -> str:
-    """What was played, in two lines."""
+    """Return a description of the tournament in two lines."""
     games, rounds = tournament.schedule.shape
     what = {"classic": f"simulated games of {rounds} rounds", "streak": "simulated country streaks"}
     game = what.get(tournament.mode, f"simulated duels, rules {tournament.rules.name}")
@@ -51,11 +52,11 @@ def headline(tournament: Tournament) -> str:
 
 
 def pigeon_note() -> str:
-    """The people that PIGEON met, beside whom bots are put."""
+    """Return the published results of people and PIGEON, for comparison."""
     people = ", ".join(f"{name} {distance:,.0f} km" for name, distance in PIGEON_DUELS)
     return (
-        f"PIGEON's live matches, median: {people}. Those were street views of the game's own maps,"
-        " harder the longer a match lasted: compare only with the same places."
+        f"PIGEON's live matches, median error: {people}. Their places were street views of the"
+        " game's own maps; medians compare only for the same places."
     )
 
 
@@ -85,13 +86,13 @@ def _row(standing: Standing) -> list[str]:
 
 
 def between(interval: Interval) -> str:
-    """Both ends of an interval."""
+    """Return both ends of an interval as text."""
     low, high = interval
     return f"{low:,.0f}–{high:,.0f}"
 
 
 def median(standing: Standing) -> str:
-    """How far off half of the answers are."""
+    """Return the median error as text."""
     return km(standing.median_km) if math.isfinite(standing.median_km) else "no pin"
 
 
@@ -100,12 +101,12 @@ def _share(share: float) -> str:
 
 
 def _problems(tournament: Tournament) -> list[str]:
-    """Why players gave no pin, the most frequent reasons first."""
+    """Return a line for each player without some pins: the most frequent reasons."""
     lines = []
     for player in tournament.players:
         reasons = [str(problem) for problem in player.problem if problem]
-        often = sorted(set(reasons), key=lambda reason: (-reasons.count(reason), reason))
-        told = "; ".join(f"{reason} ({reasons.count(reason)})" for reason in often[:PROBLEMS_SHOWN])
-        if told:
-            lines.append(f"{player.name}, no pin: {told}")
+        ranked = sorted(set(reasons), key=lambda reason: (-reasons.count(reason), reason))
+        frequent = [f"{reason} ({reasons.count(reason)})" for reason in ranked[:PROBLEMS_SHOWN]]
+        if frequent:
+            lines.append(f"{player.name}, no pin: {'; '.join(frequent)}")
     return ["", *lines] if lines else []

@@ -1,8 +1,8 @@
-"""The rules of duels, as arrays over many duels at once.
+"""Rules of duels, computed for many duels at once.
 
-Both players see the same place; who scores less loses health. How the multipliers grow tells the
-rule sets apart. The game's clock (15 s once the other player has guessed) is a limit for every
-answer here, set where players are asked.
+Both players see the same place; the one with fewer points loses health. The rule sets differ in how
+the damage multipliers grow. The game's clock (15 s once the other player has guessed) is a time
+limit for every answer here; see `Player.ask`.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ import numpy.typing as npt
 from geoloc.types import BoolArray, Float64Array, Int64Array
 
 ONE = 10
-"""Multipliers are kept in tenths, as the game keeps them: 15 is x1.5."""
+"""Multipliers are integers in tenths, as in the game: 15 is x1.5."""
 
 
 @dataclass(frozen=True)
 class DuelRules:
-    """One rule set; the names are those of the game's options."""
+    """One rule set; fields have the names of the game's options."""
 
     name: str
     initial_health: int = 6000
     round_win_multiplier_increment: int = 0
-    """Tenths that the winner of a round gains; both players if it is a tie."""
+    """Tenths added to the multiplier of a round's winner; of both players after a tie."""
     multiplier_increment: int = 0
-    """Tenths that both players gain after a round."""
+    """Tenths added to both multipliers after a round."""
     rounds_without_damage_multiplier: int = 0
-    """Increments begin after this round."""
+    """Round after which multipliers begin to grow."""
     healing_rounds: tuple[int, ...] = ()
-    """Rounds, counted from 1, that begin with healing."""
+    """Rounds, counted from 1, in which players heal."""
     healing_share: float = 0.0
-    """Part of a player's points that heals in such a round, up to the initial health."""
+    """Share of a player's points added to the health in such a round, up to the initial health."""
     max_rounds: int = 0
-    """Then the healthier player wins; 0: no limit."""
+    """Number of rounds after which the healthier player wins; 0 for no limit."""
 
 
 RULES = {
@@ -55,8 +55,9 @@ RULES = {
         DuelRules("no-multiplier"),
     )
 }
-"""Ranked duels as captured in 2026; those of 2023, which PIGEON played: as players describe them,
-x1.5, x2, ... from round 5, which heals a quarter of the points; and plain differences."""
+"""By name. "ranked-2026": ranked duels as recorded in 2026. "legacy": duels of 2023, which PIGEON
+played, as players describe them: x1.5, x2, ... from round 5, which heals a quarter of the points.
+"no-multiplier": damage is the difference of the points."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,22 +65,22 @@ class Round:
     """One round of G duels, two players each; all (G, 2)."""
 
     multiplier: Int64Array
-    """Tenths with which the round was played."""
+    """Tenths, as applied in this round."""
     healed: Int64Array
     damage: Int64Array
-    """Taken by each player, by the formula: it may exceed the health that is left."""
+    """Damage to each player by the formula; may exceed the remaining health."""
     health: Int64Array
     """After the round."""
     playing: BoolArray
-    """(G,) duels that were still going on; of the others nothing changes."""
+    """(G,) duels that had not ended before this round; the others do not change."""
 
 
 @dataclass(frozen=True, eq=False)
 class Duels:
-    """How G duels ended."""
+    """Results of G duels."""
 
     score: Float64Array
-    """(G,) 1 if the first player won, 0 if the second, 0.5 if neither."""
+    """(G,) 1 if the first player won, 0 if the second, 0.5 for a draw."""
     rounds: Int64Array
     """(G,) rounds played."""
     health: Int64Array
@@ -87,10 +88,10 @@ class Duels:
 
 
 def play_rounds(points: npt.ArrayLike, rules: DuelRules) -> Iterator[Round]:
-    """Play duels round by round, until all have ended or the rounds are used up.
+    """Yield the rounds of duels until all have ended or no round is left.
 
-    The damage is the difference of the points, times the winner's own multiplier, rounded half to
-    even; a tie does none. No multiplier grows after a duel's last round.
+    The damage is the difference of the points times the winner's multiplier, rounded half to even;
+    a tie does no damage.
 
     Args:
         points: (G, R, 2) points of both players in each round.
@@ -111,7 +112,7 @@ def play_rounds(points: npt.ArrayLike, rules: DuelRules) -> Iterator[Round]:
         healed = np.rint(now * heals).astype(np.int64)
         healed = np.minimum(healed, rules.initial_health - health)
         behind = np.maximum(np.hstack([-lead, lead]), 0)
-        # the multiplier that counts is the other player's; tenths are exact, so halves are too
+        # damage uses the opponent's multiplier; tenths are exact, and so are halves
         damage = np.rint(behind * multiplier[:, ::-1] / ONE).astype(np.int64)
         health = np.maximum(health + healed - damage, 0)
         yield Round(multiplier, healed, damage, health, playing)
@@ -121,9 +122,9 @@ def play_rounds(points: npt.ArrayLike, rules: DuelRules) -> Iterator[Round]:
 
 
 def simulate_duels(points: npt.ArrayLike, rules: DuelRules) -> Duels:
-    """Play duels to their ends.
+    """Return the results of duels.
 
-    A duel that is not over when the rounds are used up is won by the healthier player.
+    A duel that has not ended after the last round is won by the player with more health.
 
     Args:
         points: (G, R, 2) points of both players in each round.

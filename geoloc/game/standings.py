@@ -1,4 +1,4 @@
-"""Who is how strong, and how sure that is."""
+"""Standings of a tournament: ratings, points and their bootstrap intervals."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from geoloc.types import Float32Array, Float64Array, IndexArray
 
 REPLICATES = 200
 GAMES_PER_REPLICATE = 500
-"""More games would not make the intervals narrower: how many places there are does."""
+"""The width of the intervals depends on the number of places; more games would not narrow them."""
 
 Interval = tuple[float, float]
-"""95 %, by the bootstrap."""
+"""95 % bootstrap interval."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Standing:
     """Bradley-Terry, in Elo points; the mean of all players is 1500."""
     rating_interval: Interval
     elo: float
-    elo_interval: Interval
+    """Elo, which players know from the game; it has the same uncertainty as `rating`."""
     won: int
     drawn: int
     lost: int
@@ -38,27 +38,28 @@ class Standing:
     """Mean per place, 0..5000."""
     points_interval: Interval
     median_km: float
-    """Infinite if most places have no pin."""
+    """Infinite if at least half of the places have no pin."""
     country: float
-    """Share of places whose country is right."""
+    """Share of places with a pin in the right country."""
     no_pin: float
-    """Share of places without an answer; they count as 0 points."""
+    """Share of places without a pin, which score 0 points."""
     seconds: float
-    """Median per answer; NaN where nobody knows."""
+    """Median per answer; NaN if it was not measured."""
     game: float | None
-    """Classic: mean total, 0..25,000. Streak: mean length. None in duels."""
+    """Mean total of classic games (0..25,000), mean length of streaks; None for duels."""
     longest: int | None
-    """Streak only."""
+    """Longest streak; None in other modes."""
     expected: float | None
-    """Streak only: p / (1 - p)."""
+    """Expected streak p / (1 - p); None in other modes."""
 
 
 def standings(tournament: Tournament) -> list[Standing]:
-    """Results of all players, the strongest first."""
+    """Return the standings of all players, sorted by rating, the highest first."""
     scored = score(tournament)
     results = _results(tournament, scored, tournament.schedule)
-    ratings = _rate(tournament, results)
-    resampled = _bootstrap(tournament, scored)
+    rating = _rate(tournament, results)
+    elo_rating = elo(results[..., :GAMES_PER_REPLICATE])
+    replicates = _bootstrap(tournament, scored)
     points = scored.points[:, tournament.pool].mean(axis=1)
     rows = []
     for i, player in enumerate(tournament.players):
@@ -69,15 +70,14 @@ def standings(tournament: Tournament) -> list[Standing]:
             Standing(
                 name=player.name,
                 kind=player.kind,
-                rating=float(ratings[0][i]),
-                rating_interval=_interval(resampled.rating[:, i]),
-                elo=float(ratings[1][i]),
-                elo_interval=_interval(resampled.elo[:, i]),
+                rating=float(rating[i]),
+                rating_interval=_interval(replicates.rating[:, i]),
+                elo=float(elo_rating[i]),
                 won=int((others == 1.0).sum()),
                 drawn=int((others == 0.5).sum()),
                 lost=int((others == 0.0).sum()),
                 points=float(points[i]),
-                points_interval=_interval(resampled.points[:, i]),
+                points_interval=_interval(replicates.points[:, i]),
                 median_km=float(np.median(distance[tournament.pool])),
                 country=float(scored.right[i, tournament.pool].mean()),
                 no_pin=float(np.isnan(scored.distance_km[i, tournament.pool]).mean()),
@@ -92,18 +92,19 @@ def _results(tournament: Tournament, scored: Scored, schedule: IndexArray) -> Fl
     return MODES[tournament.mode].scores(scored, schedule, tournament.rules)
 
 
-def _rate(tournament: Tournament, results: Float32Array) -> tuple[Float64Array, Float64Array]:
-    """Bradley-Terry and Elo (..., P) from results (..., P, P, G).
+def _rate(tournament: Tournament, results: Float32Array) -> Float64Array:
+    """Return Bradley-Terry ratings (..., P) from results (..., P, P, G).
 
-    The evidence is as much as there are places, however many games reuse them: of a player who
-    always wins, it says how far ahead he may be.
+    Mean results are weighted by the number of places, not of games: games reuse places, so their
+    number is not evidence. It matters for a player who always wins, whose rating would grow with
+    the number of games.
     """
     wins = results.mean(axis=-1, dtype=np.float64) * len(tournament.place)
-    return bradley_terry(wins), elo(results[..., :GAMES_PER_REPLICATE])
+    return bradley_terry(wins)
 
 
 def _of_mode(tournament: Tournament, scored: Scored, player: int) -> dict[str, float | None]:
-    """What only some modes have."""
+    """Return the fields that depend on the mode."""
     if tournament.mode == "classic":
         total = totals(scored, tournament.schedule)[player]
         return {"game": float(total.mean()), "longest": None, "expected": None}
@@ -120,20 +121,20 @@ def _of_mode(tournament: Tournament, scored: Scored, player: int) -> dict[str, f
 
 @dataclass(frozen=True, eq=False)
 class _Replicates:
-    """Results of B tournaments at places drawn anew from those of this one."""
+    """Results of B tournaments at resampled places."""
 
     rating: Float64Array
     """(B, P)"""
-    elo: Float64Array
     points: Float64Array
+    """(B, P) mean per place."""
 
 
 def _bootstrap(tournament: Tournament, scored: Scored) -> _Replicates:
-    """Play again at resampled places.
+    """Simulate tournaments at resampled places (cluster bootstrap, groups of places as clusters).
 
-    Places are what is sampled, and games reuse them: drawing games anew would make ten thousand
-    duels at a hundred places look a hundred times surer than they are. Places of one group are
-    drawn together.
+    Places are the independent units, and games reuse them. Resampling games instead would
+    underestimate the variance: ten thousand duels at a hundred places are not ten thousand
+    independent observations.
     """
     rng = np.random.default_rng([tournament.seed, 1])
     group = tournament.group[tournament.pool].astype(str)
@@ -150,7 +151,7 @@ def _bootstrap(tournament: Tournament, scored: Scored) -> _Replicates:
         drawn = draw_games(len(places), games, min(rounds, len(places)), rng)
         results[again] = _results(tournament, scored, places[drawn])
         points[again] = scored.points[:, places].mean(axis=1)
-    return _Replicates(*_rate(tournament, results), points)
+    return _Replicates(_rate(tournament, results), points)
 
 
 def _interval(values: Float64Array) -> Interval:

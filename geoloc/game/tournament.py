@@ -1,8 +1,8 @@
-"""A tournament: everybody is asked about the same places once, then plays everybody else."""
+"""Tournaments: every player answers the same places once, then games are drawn among these."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,27 +13,28 @@ from geoloc.game.modes import MODES, Scored
 from geoloc.game.places import GameError
 from geoloc.game.protocol import Answer, Player
 from geoloc.game.rules import DuelRules
+from geoloc.io.progress import NullReporter, Reporter
 from geoloc.metrics import geoguessr_points, same_country
 from geoloc.types import Float64Array, IndexArray, StrArray
 
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """What one player answered about N places."""
+    """One player's answers for N places."""
 
     name: str
     kind: str
     latlon: Float64Array
     """(N, 2) degrees; NaN without a pin."""
     seconds: Float64Array
-    """(N,) NaN where nobody knows."""
+    """(N,) NaN where it was not measured."""
     problem: StrArray
-    """(N,) why there is no pin, or ""."""
+    """(N,) why there is no pin; "" if there is one."""
 
 
 @dataclass(frozen=True, eq=False)
 class Tournament:
-    """Everything that a result depends on, and nothing else: it can be scored again."""
+    """All inputs of the standings, so that a tournament can be scored again."""
 
     mode: str
     rules: DuelRules
@@ -43,20 +44,20 @@ class Tournament:
     seconds: float
     seed: int
     place: StrArray
-    """(N,) names of the places that were shown."""
+    """(N,) names of the places."""
     latlon: Float64Array
-    """(N, 2) degrees, where they are."""
+    """(N, 2) degrees, the true locations."""
     group: StrArray
-    """(N,) places that are not independent of each other."""
+    """(N,) places with the same group are not statistically independent."""
     pool: IndexArray
-    """(K,) the places as they were drawn from the map."""
+    """(K,) places as drawn from the map, possibly with repetitions."""
     schedule: IndexArray
     """(G, R) places of each game, the same for every pair of players."""
     players: tuple[Answers, ...]
-    """In the order of their names, so that the order they came in changes nothing."""
+    """Sorted by name, so that results do not depend on the order of the players."""
 
 
-def hold(
+def run_tournament(
     game_map: GameMap,
     players: Sequence[Player],
     *,
@@ -67,41 +68,44 @@ def hold(
     games: int,
     seconds: float,
     seed: int,
-    asked: Callable[[str, Answer], None] = lambda player, answer: None,
+    report: Reporter | None = None,
 ) -> Tournament:
     """Draw places and games, and ask every player about every place once.
 
     Args:
-        game_map: where places are drawn from.
-        players: who plays; each name once.
+        game_map: the map to draw places from.
+        players: with unique names.
         mode: one of `MODES`.
         rules: of duels.
-        views: how many photos of each place are shown.
-        places: how many are drawn.
-        games: how many each two players play.
-        seconds: for each answer.
-        seed: decides what is drawn, and nothing else does.
-        asked: told of every answer, with the name of the player.
+        views: photos shown of each place.
+        places: places to draw.
+        games: games per pair of players.
+        seconds: time limit per answer.
+        seed: of the random generator; the draw depends on nothing else.
+        report: receives a stage for each player, with a step for each place.
 
     Raises:
         GameError: the map has too few places for a game.
     """
+    report = report or NullReporter()
     rng = np.random.default_rng(seed)
     drawn = draw_pool(game_map, places, rng)
     used, pool = np.unique(drawn, return_inverse=True)
     least = 5 if mode == "classic" else 2
     if len(used) < least:
         raise GameError(
-            f"{game_map.name}: {len(used)} places were drawn, and a game needs {least}; draw more"
+            f"{game_map.name}: {len(used)} different places were drawn, and a game needs {least};"
+            " use a map with more places, or draw more of them with --rounds"
         )
     schedule = pool[draw_games(len(pool), games, min(MODES[mode].rounds, len(pool)), rng)]
     chosen = game_map.places.take(used)
     answered = []
     for player in sorted(players, key=lambda player: player.name):
+        report.stage(player.name, len(chosen))
         answers = []
         for answer in player.ask(chosen, seconds):
             answers.append(answer)
-            asked(player.name, answer)
+            report.advance()
         answered.append(_collect(player, answers))
     return Tournament(
         mode, rules, game_map.name, game_map.max_error_km, views, seconds, seed,
@@ -120,7 +124,7 @@ def _collect(player: Player, answers: Sequence[Answer]) -> Answers:
 
 
 def score(tournament: Tournament) -> Scored:
-    """Distances, points and countries of all answers."""
+    """Return the distances, points and country matches of all answers."""
     latlon = np.stack([player.latlon for player in tournament.players])
     truth = np.broadcast_to(tournament.latlon, latlon.shape)
     pinned = ~np.isnan(latlon[..., 0])

@@ -1,4 +1,4 @@
-"""What tests of the game share: places, and a photo that says where it was taken."""
+"""Fixtures of game tests: places, and a photo with an EXIF position."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def earth() -> Places:
 
 @pytest.fixture
 def photo(tmp_path) -> Path:
-    """A photo whose file says where it was taken."""
+    """A photo with an EXIF position, and a file name that names the place."""
     exif = Image.Exif()
     exif[ExifTags.IFD.GPSInfo] = {
         ExifTags.GPS.GPSLatitudeRef: "N",

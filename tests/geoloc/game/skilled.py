@@ -15,7 +15,7 @@ def places_at(latlon: np.ndarray, views: tuple[Path, ...] = ()) -> Places:
 
 
 class Skilled:
-    """Misses by a typical distance; at some places it has no answer."""
+    """A player with a typical error, who refuses a share of the places."""
 
     kind = "log"
 

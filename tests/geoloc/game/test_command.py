@@ -1,4 +1,4 @@
-"""`geoloc play` as people type it, as whole processes."""
+"""`geoloc play` from the command line."""
 
 import json
 import os
@@ -19,7 +19,7 @@ def geoloc(*arguments: object, cwd=None) -> subprocess.CompletedProcess[str]:
 
 
 def rows(done: subprocess.CompletedProcess[str]) -> dict[str, list[str]]:
-    """Cells of the table by player."""
+    """Return the cells of the printed table by player."""
     assert done.returncode == 0, done.stderr
     lines = done.stdout.split("\n\n")[1].splitlines()
     return {line.split()[0]: line.split()[1:] for line in lines[1:]}
@@ -27,7 +27,7 @@ def rows(done: subprocess.CompletedProcess[str]) -> dict[str, list[str]]:
 
 @pytest.fixture
 def library(tmp_path, photo_folder):
-    """A manifest of drawn photos, two systems' answers to them, and people's."""
+    """A manifest of drawn photos, and the answers of two systems."""
     names = [f"{number:02}.jpg" for number in range(24)]
     where = [(48.9 + number / 100, 2.4 + number % 5) for number in range(24)]
     table = [
@@ -35,14 +35,14 @@ def library(tmp_path, photo_folder):
     ]
     (tmp_path / "photos.csv").write_text("\n".join(["file,lat,lon", *table]))
     for name, off in (("good", 0.1), ("bad", 20.0)):
-        said = [
+        answers = [
             f"{photo},{lat + off},{lon}" for photo, (lat, lon) in zip(names, where, strict=True)
         ]
-        (tmp_path / f"{name}.csv").write_text("\n".join(["file,lat,lon", *said]))
+        (tmp_path / f"{name}.csv").write_text("\n".join(["file,lat,lon", *answers]))
     return tmp_path
 
 
-def test_a_tournament_its_replay_and_its_page(library, monkeypatch, capsys):
+def test_tournament_is_written_as_replay_and_page(library, monkeypatch, capsys):
     players = ["--player", "good.csv", "--player", "bad.csv", "--player", "starter"]
     first = geoloc(
         "play", "photos.csv", *players, "--mode", "duel", "--rounds", 20, "--games", 50,
@@ -65,7 +65,7 @@ def test_a_tournament_its_replay_and_its_page(library, monkeypatch, capsys):
     assert [player["name"] for player in record["players"]] == ["bad", "good", "starter"]
 
 
-def test_a_broken_program_plays_to_the_end(library):
+def test_crashing_program_plays_to_the_end(library):
     bot = library / "bot.py"
     bot.write_text("print('Bonjour !', flush=True)\nraise SystemExit(1)\n")
     done = geoloc(
@@ -90,22 +90,22 @@ def test_a_broken_program_plays_to_the_end(library):
         (["--player", "good.csv", "--player", "bad.csv", "-o", "no/replay.json"], "no folder no"),
         (
             ["--player", "good.csv", "--player", "bad.csv", "--mode", "classic", "--rounds", "3"],
-            "draw more",
+            "draw more of them",
         ),
     ],
 )
-def test_what_cannot_be_played_is_one_line(library, monkeypatch, capsys, arguments, reason):
+def test_unusable_input_is_reported_in_one_line(library, monkeypatch, capsys, arguments, reason):
     monkeypatch.chdir(library)
     assert app(["play", "photos.csv", *arguments], result_action="return_value") == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    errors = [line for line in said.err.splitlines() if "left out" not in line]
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    errors = [line for line in printed.err.splitlines() if "left out" not in line]
     assert len(errors) == 1
     assert reason in errors[0]
     assert sorted(path.name for path in library.iterdir()) == ["bad.csv", "good.csv", "photos.csv"]
 
 
-def test_what_is_no_table_and_no_replay(tmp_path):
+def test_missing_table_or_replay_is_reported_in_one_line(tmp_path):
     for name, reason in {"nosuch.csv": "no such table", "nosuch.json": "not a replay"}.items():
         done = geoloc("play", name, cwd=tmp_path)
         assert done.returncode == 2
@@ -115,8 +115,8 @@ def test_what_is_no_table_and_no_replay(tmp_path):
     assert "--player" in geoloc("play", "--help").stdout
 
 
-def test_the_starter_against_its_baselines_on_the_shared_photos(shared):
-    """Small, and of photos that the starter has seen: that it plays, not how good it is."""
+def test_starter_beats_its_baselines_on_photos_it_was_trained_on(shared):
+    """The photos are training photos of the starter: this is no measurement of its quality."""
     done = geoloc(
         "play", shared / "data" / "photos" / "photos.csv", "--mode", "duel", "--rounds", 30,
         "--player", "starter", "--player", "prior", "--player", "centroid", "--player", "nearest",

@@ -9,7 +9,7 @@ from geoloc.game.maps import make_map
 from geoloc.game.page import write_page
 from geoloc.game.rules import RULES
 from geoloc.game.standings import standings
-from geoloc.game.tournament import Tournament, hold
+from geoloc.game.tournament import Tournament, run_tournament
 from tests.geoloc.game.skilled import Skilled
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
@@ -22,7 +22,7 @@ def play_tournament(earth, monkeypatch):
 
     def make(mode: str) -> Tournament:
         players = [Skilled("ann", 100.0), Skilled(HOSTILE, 900.0, 0.2), Skilled("cat", 3000.0)]
-        return hold(
+        return run_tournament(
             make_map("world", earth), players, mode=mode, rules=RULES["ranked-2026"], views=1,
             places=40, games=30, seconds=15.0, seed=0,
         )  # fmt: skip

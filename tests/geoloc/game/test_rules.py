@@ -1,4 +1,4 @@
-"""Points, duels, streaks and ratings: golden values, properties, and an independent referee."""
+"""Points, duels, streaks and ratings: reference values, properties, a second implementation."""
 
 from decimal import ROUND_HALF_EVEN, Decimal
 
@@ -23,7 +23,7 @@ RANKED, LEGACY, PLAIN = (RULES[name] for name in ("ranked-2026", "legacy", "no-m
         (14_927.0, [4917, 4373, 3025, 2559, 937]),
     ],
 )
-def test_points_are_those_of_the_game(max_error_km, points):
+def test_points_agree_with_values_of_the_game(max_error_km, points):
     distances = [25, 200, 750, 1000, 2500]
     assert geoguessr_points(distances, max_error_km).tolist() == points
 
@@ -31,14 +31,14 @@ def test_points_are_those_of_the_game(max_error_km, points):
 def test_points_of_near_guesses():
     assert geoguessr_points([0.0, 0.149, 0.151, 20_000.0]).tolist() == [5000, 5000, 4999, 0]
     small = geoguessr_points([0.0249, 0.0251, 0.1], max_error_km=1.0)
-    assert small.tolist() == [5000, 3890, 1839], "the 25 m matter on small maps"
+    assert small.tolist() == [5000, 3890, 1839], "within 25 m all points, whatever the map"
 
 
 @given(
     st.lists(st.floats(0, 20_038), min_size=2, max_size=50),
     st.floats(0.01, 20_000),
 )
-def test_points_fall_with_distance(distances, max_error_km):
+def test_points_decrease_with_distance(distances, max_error_km):
     points = geoguessr_points(np.sort(distances), max_error_km)
     assert (np.diff(points) <= 0).all()
     assert 0 <= points.min() <= points.max() <= 5000
@@ -56,8 +56,8 @@ def test_ranked_2026_round_by_round():
     rounds = [(5000, 4000), (4000, 4501), (3000, 3000), (101, 100), (101, 100), (0, 3), (0, 1)]
     assert played(RANKED, rounds) == [
         ([10, 10], [0, 1000], [6000, 5000]),
-        ([15, 10], [501, 0], [5499, 5000]),  # the winner's own multiplier, which is still 1
-        ([15, 15], [0, 0], [5499, 5000]),  # a tie does no damage, and raises both
+        ([15, 10], [501, 0], [5499, 5000]),  # the multiplier of the winner, which is still 1
+        ([15, 15], [0, 0], [5499, 5000]),  # a tie does no damage and raises both multipliers
         ([20, 20], [0, 2], [5499, 4998]),
         ([25, 20], [0, 2], [5499, 4996]),  # 2.5, half to even
         ([30, 20], [6, 0], [5493, 4996]),
@@ -75,7 +75,7 @@ def test_halves_are_rounded_to_even_up_and_down():
 
 def test_legacy_round_by_round():
     healed = [round.healed[0].tolist() for round in play_rounds([[(1000, 900)] * 7], LEGACY)]
-    assert healed == [[0, 0]] * 4 + [[0, 225]] + [[0, 0]] * 2, "nobody is healthier than at first"
+    assert healed == [[0, 0]] * 4 + [[0, 225]] + [[0, 0]] * 2, "health is capped"
     assert played(LEGACY, [(1000, 900)] * 7) == [
         ([10, 10], [0, 100], [6000, 5900]),
         ([10, 10], [0, 100], [6000, 5800]),
@@ -87,25 +87,25 @@ def test_legacy_round_by_round():
     ]
 
 
-def test_no_multiplier_is_the_plain_difference():
+def test_damage_without_multipliers_is_the_difference_of_points():
     assert [
         health for _, _, health in played(PLAIN, [(5000, 0), (5000, 4001), (1, 0), (9, 0)])
     ] == [
         [6000, 1000],
         [6000, 1],
         [6000, 0],
-    ], "a duel ends when somebody's health does"
+    ], "a duel ends when a health reaches 0"
 
 
-def test_rounds_that_run_out():
+def test_healthier_player_wins_after_the_last_round():
     assert simulate_duels([[(2, 1)] * 3, [(1, 1)] * 3], RANKED).score.tolist() == [1.0, 0.5]
     party = DuelRules("party", max_rounds=2)
     ended = simulate_duels([[(2, 1), (1, 1), (0, 5000)]], party)
     assert (ended.score.tolist(), ended.rounds.tolist()) == ([1.0], [2])
 
 
-def referee(points: list[tuple[int, int]], rules: DuelRules) -> tuple[float, int, list[int]]:
-    """The rules again, one duel at a time, in words and decimals."""
+def play_one(points: list[tuple[int, int]], rules: DuelRules) -> tuple[float, int, list[int]]:
+    """A second implementation of the rules: one duel at a time, with decimals."""
     health = [rules.initial_health] * 2
     multiplier = [Decimal(1), Decimal(1)]
     for number, scores in enumerate(points, start=1):
@@ -139,17 +139,17 @@ rounds = st.integers(0, 5000).flatmap(
 
 @settings(deadline=None)
 @given(st.lists(rounds, min_size=1, max_size=5), st.sampled_from(list(RULES.values())))
-def test_duels_are_as_an_independent_referee_says(duels, rules):
+def test_duels_agree_with_an_independent_implementation(duels, rules):
     ended = simulate_duels(duels, rules)
     assert [
         (float(score), int(number), health.tolist())
         for score, number, health in zip(ended.score, ended.rounds, ended.health, strict=True)
-    ] == [referee(duel, rules) for duel in duels]
+    ] == [play_one(duel, rules) for duel in duels]
 
 
 @settings(deadline=None)
 @given(st.lists(rounds, min_size=1, max_size=5), st.sampled_from(list(RULES.values())))
-def test_what_is_dealt_is_what_is_lost(duels, rules):
+def test_damage_equals_the_lost_health(duels, rules):
     health = np.full((len(duels), 2), rules.initial_health)
     for round in play_rounds(duels, rules):
         lost = np.minimum(round.damage, health + round.healed)
@@ -176,7 +176,7 @@ def test_streaks_end_with_the_first_wrong_country():
 
 
 @pytest.mark.parametrize("chance", [0.2, 0.5, 0.9])
-def test_expected_streaks_are_those_simulated(chance):
+def test_expected_streak_agrees_with_simulation(chance):
     rng = np.random.default_rng(0)
     right = rng.random((1, 200_000)) < chance
     games = rng.integers(0, 200_000, (20_000, 150))
@@ -185,7 +185,7 @@ def test_expected_streaks_are_those_simulated(chance):
     assert expected_streak(1.0) == np.inf
 
 
-def test_classic_games_are_sums_and_the_higher_one_wins():
+def test_classic_game_is_won_by_the_higher_sum():
     points = np.array(
         [[5000, 0, 100, 100, 100], [1000, 1000, 1000, 1000, 1000], [5000, 0, 100, 99, 101]]
     )
@@ -197,13 +197,13 @@ def test_classic_games_are_sums_and_the_higher_one_wins():
 
 
 @given(st.lists(st.floats(-300, 300), min_size=2, max_size=6))
-def test_bradley_terry_finds_the_strengths_behind_exact_results(strengths):
+def test_bradley_terry_recovers_strengths_from_exact_results(strengths):
     rating = START + np.array(strengths) - np.mean(strengths)
     chance = 1 / (1 + 10 ** ((rating[None] - rating[:, None]) / 400))
     assert bradley_terry(100 * chance, prior=0) == pytest.approx(rating, abs=1e-6)
 
 
-def test_bradley_terry_of_two_players_is_their_odds():
+def test_bradley_terry_of_two_players_is_their_log_odds():
     won, lost = bradley_terry(np.array([[0, 30], [10, 0]]), prior=0)
     assert won - lost == pytest.approx(PER_STRENGTH * np.log(3))
     assert won + lost == pytest.approx(2 * START)
@@ -211,7 +211,7 @@ def test_bradley_terry_of_two_players_is_their_odds():
     assert unbeaten - beaten == pytest.approx(PER_STRENGTH * np.log(21)), "finite"
 
 
-def test_elo_comes_to_the_same_as_bradley_terry():
+def test_elo_recovers_the_same_ratings_as_bradley_terry():
     rating = np.array([1650.0, 1500.0, 1350.0])
     chance = 1 / (1 + 10 ** ((rating[None] - rating[:, None]) / 400))
     won = np.random.default_rng(0).random((3, 3, 6000)) < chance[..., None]

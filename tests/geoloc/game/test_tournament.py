@@ -15,7 +15,7 @@ from geoloc.game.places import GameError, read_places
 from geoloc.game.report import headline, render
 from geoloc.game.rules import RULES
 from geoloc.game.standings import standings
-from geoloc.game.tournament import hold, score
+from geoloc.game.tournament import run_tournament, score
 from tests.geoloc.game.skilled import Skilled, places_at
 
 FIELD = (("ann", 100.0), ("bob", 400.0), ("cat", 400.0), ("dan", 3000.0))
@@ -23,12 +23,12 @@ FIELD = (("ann", 100.0), ("bob", 400.0), ("cat", 400.0), ("dan", 3000.0))
 
 @pytest.fixture(autouse=True)
 def _few_replicates(monkeypatch):
-    """Enough for what is tested here."""
+    """Reduce the bootstrap; the tests need no exact intervals."""
     monkeypatch.setattr("geoloc.game.standings.REPLICATES", 40)
 
 
 def tournament(places, mode="duel", players=FIELD, seed=0, games=60, count=40, **kwargs):
-    return hold(
+    return run_tournament(
         make_map("world", places),
         [Skilled(name, typical, **kwargs) for name, typical in players],
         mode=mode, rules=RULES["ranked-2026"], views=1, places=count, games=games, seconds=15.0,
@@ -37,15 +37,15 @@ def tournament(places, mode="duel", players=FIELD, seed=0, games=60, count=40, *
 
 
 @pytest.mark.parametrize("mode", list(MODES))
-def test_the_order_of_players_changes_nothing(earth, mode):
+def test_standings_do_not_depend_on_the_order_of_players(earth, mode):
     one = standings(tournament(earth, mode))
     other = standings(tournament(earth, mode, players=FIELD[::-1]))
     assert one == other
     assert (one[0].name, one[-1].name) == ("ann", "dan")
 
 
-def test_the_order_of_pairings_changes_nothing(earth):
-    """Other names put the players, and so their pairings, in another order."""
+def test_standings_do_not_depend_on_the_order_of_pairings(earth):
+    """Other names change the order of players, and so of pairings."""
     renamed = tuple(("dcba"[number], skill) for number, (_, skill) in enumerate(FIELD))
     one = {standing.median_km: standing for standing in standings(tournament(earth))}
     for standing in standings(tournament(earth, players=renamed)):
@@ -56,39 +56,39 @@ def test_the_order_of_pairings_changes_nothing(earth):
         assert standing.rating_interval == pytest.approx(same.rating_interval, abs=1e-6)
 
 
-def test_seeds_reproduce_everything_and_others_do_not(earth):
+def test_same_seed_gives_the_same_standings(earth):
     assert standings(tournament(earth, seed=3)) == standings(tournament(earth, seed=3))
     assert standings(tournament(earth, seed=3)) != standings(tournament(earth, seed=4))
     alone = tournament(earth, seed=3, players=FIELD[:2])
     np.testing.assert_array_equal(alone.schedule, tournament(earth, seed=3).schedule)
 
 
-def test_everybody_is_asked_once_about_each_place(earth):
+def test_every_player_is_asked_once_about_each_place(earth):
     player = Skilled("ann", 100.0)
     game_map = make_map("world", earth)
-    held = hold(
+    result = run_tournament(
         game_map, [player, Skilled("bob", 300.0)], mode="duel", rules=RULES["legacy"], views=1,
         places=40, games=500, seconds=15.0, seed=0,
     )  # fmt: skip
-    assert player.asked == 40 == len(held.place)
-    assert held.schedule.shape == (500, 30)
-    assert all(len(set(game)) == 30 for game in held.schedule.tolist())
+    assert player.asked == 40 == len(result.place)
+    assert result.schedule.shape == (500, 30)
+    assert all(len(set(game)) == 30 for game in result.schedule.tolist())
 
 
-def test_results_are_those_of_a_plain_computation(earth):
-    held = tournament(earth, mode="classic", refuses=0.2)
-    answers = score(held)
-    for row, player in enumerate(held.players):
-        distance = haversine_km(player.latlon, held.latlon)
+def test_standings_agree_with_a_direct_computation(earth):
+    result = tournament(earth, mode="classic", refuses=0.2)
+    answers = score(result)
+    for row, player in enumerate(result.players):
+        distance = haversine_km(player.latlon, result.latlon)
         with np.errstate(invalid="ignore"):
             points = np.round(5000 * np.exp(-10 * distance / 14_916.862))
         points = np.where(np.isnan(distance), 0, np.where(distance < 0.025, 5000, points))
         np.testing.assert_array_equal(answers.points[row], points)
-    ranked = {standing.name: standing for standing in standings(held)}
-    for row, player in enumerate(held.players):
+    ranked = {standing.name: standing for standing in standings(result)}
+    for row, player in enumerate(result.players):
         standing, mine = ranked[player.name], answers.points[row]
-        assert standing.points == pytest.approx(mine[held.pool].mean())
-        assert standing.game == pytest.approx(mine[held.schedule].sum(axis=1).mean())
+        assert standing.points == pytest.approx(mine[result.pool].mean())
+        assert standing.game == pytest.approx(mine[result.schedule].sum(axis=1).mean())
         assert standing.no_pin == np.isnan(player.latlon[:, 0]).mean() > 0
         low, high = standing.points_interval
         assert low < standing.points < high
@@ -96,7 +96,7 @@ def test_results_are_those_of_a_plain_computation(earth):
         assert "refused" in str(player.problem)
 
 
-def test_intervals_follow_places_and_not_games(earth):
+def test_intervals_depend_on_the_number_of_places_and_not_of_games(earth):
     def widths(**kwargs) -> np.ndarray:
         best = standings(tournament(earth, players=FIELD[:3], **kwargs))[0]
         return np.array([np.ptp(best.points_interval), np.ptp(best.rating_interval)])
@@ -120,10 +120,10 @@ def test_places_of_one_group_are_resampled_together(earth):
 
 
 @pytest.mark.parametrize("mode", list(MODES))
-def test_a_replay_gives_the_same_result_again(earth, mode, tmp_path):
-    held = tournament(earth, mode, refuses=0.1)
-    ranked = standings(held)
-    path = replay.write(held, ranked, tmp_path / "replay.json")
+def test_replay_gives_the_same_standings(earth, mode, tmp_path):
+    result = tournament(earth, mode, refuses=0.1)
+    ranked = standings(result)
+    path = replay.write(result, ranked, tmp_path / "replay.json")
     again = replay.read(path)
     assert standings(again) == ranked
     record = json.loads(path.read_text())
@@ -135,22 +135,37 @@ def test_a_replay_gives_the_same_result_again(earth, mode, tmp_path):
     assert (standings(other) != ranked) == (mode in ("duel", "pigeon"))
 
 
+def test_replay_of_an_older_version_is_read(earth, tmp_path):
+    """Standings had an interval of the Elo rating before; they are computed again."""
+    result = tournament(earth)
+    path = replay.write(result, standings(result), tmp_path / "replay.json")
+    record = json.loads(path.read_text())
+    assert "elo_interval" not in record["standings"][0]
+    for standing in record["standings"]:
+        standing["elo_interval"] = [1400.0, 1600.0]
+    path.write_text(json.dumps(record))
+    assert standings(replay.read(path)) == standings(result)
+
+
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
         (lambda record: record | {"format": "other"}, "another kind of file"),
         (lambda record: record | {"schema_version": 2}, "version 2"),
         (lambda record: record | {"mode": "chess"}, "chess"),
-        (lambda record: record | {"games": [[0, 10**6]]}, "not there"),
+        (lambda record: record | {"games": [[0, 10**6]]}, "not in the list of places"),
         (lambda record: record | {"rules": {}}, "healing_rounds"),
-        (lambda record: record | {"players": [record["players"][0] | {"pins": []}]}, "pins"),
-        (lambda record: record | {"places": record["places"][:-1]}, "pins|not there"),
+        (lambda record: record | {"players": [record["players"][0] | {"pins": []}]}, "pin"),
+        (
+            lambda record: record | {"places": record["places"][:-1]},
+            "pin|not in the list",
+        ),
         (lambda record: [], "TypeError"),
     ],
 )
-def test_replays_that_are_none(earth, tmp_path, spoil, reason):
-    held = tournament(earth)
-    path = replay.write(held, [], tmp_path / "replay.json")
+def test_unusable_replay_is_refused(earth, tmp_path, spoil, reason):
+    result = tournament(earth)
+    path = replay.write(result, [], tmp_path / "replay.json")
     path.write_text(json.dumps(spoil(json.loads(path.read_text()))))
     with pytest.raises(GameError, match=reason) as error:
         replay.read(path)
@@ -160,22 +175,22 @@ def test_replays_that_are_none(earth, tmp_path, spoil, reason):
         replay.read(path)
 
 
-def test_a_replay_tells_no_secrets(tmp_path, earth):
+def test_replay_contains_no_commands(tmp_path, earth):
     player = Skilled("bot", 100.0)
     player.command = "python bot.py --key=secret"
-    held = hold(
+    result = run_tournament(
         make_map("world", earth), [player, Skilled("b", 1.0)], mode="duel", views=1, places=30,
         rules=RULES["legacy"], games=5, seconds=1.0, seed=0,
     )  # fmt: skip
-    assert "secret" not in replay.write(held, [], tmp_path / "replay.json").read_text()
+    assert "secret" not in replay.write(result, [], tmp_path / "replay.json").read_text()
 
 
-def test_too_few_places(earth):
-    with pytest.raises(GameError, match="4 places were drawn, and a game needs 5"):
+def test_map_with_too_few_places_is_refused(earth):
+    with pytest.raises(GameError, match="4 different places were drawn, and a game needs 5"):
         tournament(earth.take(range(4)), mode="classic")
 
 
-def test_maps_by_country_and_population():
+def test_weights_of_maps_by_country_and_population():
     paris, lyon, sydney, nowhere = (48.86, 2.35), (45.76, 4.84), (-33.87, 151.21), (-48.0, -120.0)
     places = places_at(np.array([*[paris] * 10, lyon, sydney, nowhere]))
     alike = make_map("m", places).weight
@@ -187,10 +202,10 @@ def test_maps_by_country_and_population():
     by_people = make_map("m", places, "population").weight
     assert by_people.sum() == pytest.approx(1)
     assert np.ptp(by_people[:10]) == 0, "equal places share their people"
-    assert by_people[11] > by_people[0] > 0, "most people live nearer to Sydney than to Paris"
+    assert by_people[11] > by_people[0] > 0, "ten places share the people of Paris"
 
 
-def test_pools_are_as_the_weights_say():
+def test_places_are_drawn_in_proportion_to_their_weights():
     places = places_at(np.random.default_rng(0).uniform(-50, 50, (40, 2)))
     game_map = make_map("m", places)
     weight = np.arange(1.0, 41.0)
@@ -206,7 +221,7 @@ def test_pools_are_as_the_weights_say():
     assert len(set(draw_pool(make_map("m", places), 40, rng).tolist())) == 40
 
 
-def test_games_show_no_place_twice_and_every_place_equally_often():
+def test_games_repeat_no_place_and_use_all_places_equally():
     games = draw_games(13, 6000, 6, np.random.default_rng(0))
     assert all(len(set(game)) == 6 for game in games.tolist())
     assert games.shape == (6000, 6)
@@ -216,7 +231,7 @@ def test_games_show_no_place_twice_and_every_place_equally_often():
     assert draw_games(7, 2, 7, np.random.default_rng(0)).shape == (2, 7)
 
 
-def test_map_files(tmp_path, earth):
+def test_map_files_are_read_and_checked(tmp_path, earth):
     path = tmp_path / "alps.json"
     path.write_text(
         '{"name": "Alps", "maxErrorDistance": 800000, "places": ["place 3", "place 1"]}'
@@ -230,22 +245,22 @@ def test_map_files(tmp_path, earth):
         "": "not a map", "[]": "not a map", "{}": "maxErrorDistance",
         '{"maxErrorDistance": 0}': "more than 0", '{"maxErrorDistance": NaN}': "more than 0",
         '{"maxErrorDistance": 1, "places": ["x"]}': "'x'",
-        '{"maxErrorDistance": 1, "places": []}': "no place",
+        '{"maxErrorDistance": 1, "places": []}': "list of places is empty",
     }.items():  # fmt: skip
         path.write_text(text)
         with pytest.raises(GameError, match=reason):
             read_map(path, earth)
 
 
-def test_views_of_one_place(tmp_path):
+def test_rows_of_one_location_are_views_of_one_place(tmp_path):
     path = tmp_path / "panoramas.csv"
     rows = [f"{place}-{(h * 3) % 8}.jpg,{place},0,p{place},{(h * 3) % 8 * 45}"
             for place in range(3) for h in range(8)]  # fmt: skip
     header = "file,lat,lon,location,heading"
     path.write_text("\n".join([header, *rows, "bad.jpg,99,0,p9,0", "one.jpg,5,5,p5,0"]))
-    for views, shown in {1: [0], 4: [0, 2, 4, 6], 8: list(range(8))}.items():
+    for views, headings in {1: [0], 4: [0, 2, 4, 6], 8: list(range(8))}.items():
         places, problems = read_places(path, views)
-        assert places.views[1] == tuple(tmp_path / f"1-{heading}.jpg" for heading in shown)
+        assert places.views[1] == tuple(tmp_path / f"1-{heading}.jpg" for heading in headings)
         assert places.name.tolist() == ["p0", "p1", "p2", *(["p5"] if views == 1 else [])]
         assert any("1 of 26 photos have no usable coordinates" in line for line in problems)
         assert any("bad.jpg" in line for line in problems)
@@ -257,9 +272,9 @@ def test_views_of_one_place(tmp_path):
         read_places(path)
 
 
-def test_a_folder_of_photos_that_say_where_they_are(photo_folder):
+def test_folder_of_photos_with_exif_positions_is_read(photo_folder):
     places, problems = read_places(photo_folder)
-    assert len(places) == 61, "the damaged one says where it is, and nobody can see it"
+    assert len(places) == 61, "the damaged one has a position, though it cannot be decoded"
     assert places.latlon[0] == pytest.approx((48.86, 2.35), abs=0.3)
     assert places.views[0] == (photo_folder / "00.jpg",)
     (line,) = problems
@@ -267,19 +282,19 @@ def test_a_folder_of_photos_that_say_where_they_are(photo_folder):
     assert "(without.jpg)" in line
 
 
-def test_the_table_says_what_was_played_and_what_went_wrong(earth):
+def test_report_names_the_mode_and_the_reasons_for_missing_pins(earth):
     from rich.console import Console
 
     for mode, words in {
         "classic": ("simulated games of 5 rounds", "of 25,000"),
         "streak": ("simulated country streaks", "longest", "expected"),
         "duel": ("simulated duels, rules ranked-2026",),
-        "pigeon": ("Champion 151 km", "compare only"),
+        "pigeon": ("Champion 151 km", "only for the same places"),
     }.items():
-        held = tournament(earth, mode, refuses=0.2)
+        result = tournament(earth, mode, refuses=0.2)
         console = Console(width=200, record=True, file=open("/dev/null", "w"))
-        console.print(render(held, standings(held)))
+        console.print(render(result, standings(result)))
         text = console.export_text()
         for word in (*words, "40 places, world", "ann", "no pin: refused"):
             assert word in text, mode
-        assert headline(held).splitlines()[0] in text
+        assert headline(result).splitlines()[0] in text
