@@ -1,4 +1,4 @@
-"""The layout of the packages: folder sizes, module sizes, import cycles, and HTML in templates only."""
+"""The layout of the packages: folder and module sizes, import cycles, HTML in templates only."""
 
 import ast
 import re

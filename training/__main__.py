@@ -1,4 +1,4 @@
-"""Run the `geoloc-train` command as `python -m training`, as torchrun does."""
+"""Entry point of `python -m training`, which torchrun needs; the same as `geoloc-train`."""
 
 from training.cli.main import main
 

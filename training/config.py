@@ -248,7 +248,7 @@ class WorldConfig:
     held_out: int = 3_000
     """Simulated photos for calibration, and as many again for evaluation."""
     off_km: float = 0.4
-    """Median distance of a simulated photo from a known place; see `OFF_SPREAD` in build."""
+    """Median distance of a simulated photo from a known place; see `DISTANCE_SPREAD` in build."""
     heads: HeadConfig = field(
         default_factory=lambda: HeadConfig(tau_km=75.0, epochs=6, weight_decay=10.0, whitening=0.0)
     )

@@ -34,12 +34,12 @@ from geoloc.encoders.clip import GeoClipEncoder, geoclip_spec, open_clip_names, 
 from geoloc.encoders.onnx import OnnxEncoder
 from geoloc.metrics import Accuracy, coverage, score
 from geoloc.retrieval.gallery import Gallery
-from training.calibrate.crossval import METHODS, answer_all
+from training.calibrate.crossval import METHODS, answer_held_out
 from training.config import WorldConfig
 from training.embed.export import export_onnx
 from training.embed.quantise import export_int8, sample_photos
 from training.gallery.cluster import build_gallery
-from training.recipes.geoclip.build import build_world, nameless
+from training.recipes.geoclip.build import build_world, point_manifest
 from training.recipes.geoclip.encoder import load_world_encoder
 from training.recipes.geoclip.gallery import POINTS, everywhere
 from training.recipes.geoclip.published import GeoClip, Published
@@ -154,7 +154,7 @@ def read_out(world: Path, folder: Path) -> tuple[dict[str, Accuracy], list[float
     theirs = GeoClip(None, Published.find())
     parts = np.array_split(embeddings, 30)
     answers = {"GeoCLIP's top-1": np.concatenate([theirs.rank(part, 1)[0][:, 0] for part in parts])}
-    held = answer_all(directory.load(world).ranker, nameless(truth), embeddings)
+    held = answer_held_out(directory.load(world).ranker, point_manifest(truth), embeddings)
     answers |= {name: held.answers[name] for name in METHODS[1:]}
     covered = [coverage(held.answers["full"], truth, radius) for radius in held.radii_km.T]
     return {name: score(points, truth) for name, points in answers.items()}, covered
@@ -168,7 +168,7 @@ def search_ms(world: Path) -> float:
     encoder = published.location_encoder()
     parts = np.array_split(points, 100)
     features = np.concatenate([ranker.heads.features(encoder.embed(part)) for part in parts])
-    gallery: Gallery = build_gallery(nameless(points), features, ranker.cells, scales_km=())
+    gallery: Gallery = build_gallery(point_manifest(points), features, ranker.cells, scales_km=())
     rng = np.random.default_rng(0)
     asked = features[rng.choice(len(features), MANY)]
     asked += rng.standard_normal(asked.shape).astype(np.float32) / np.sqrt(asked.shape[1])

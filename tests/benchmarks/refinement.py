@@ -33,9 +33,9 @@ from geoloc.encoders.base import normalise
 from geoloc.metrics import Accuracy, coverage, score
 from geoloc.retrieval.index import flat
 from geoloc.retrieval.pigeon import PRESETS, refine
-from training.calibrate.crossval import METHODS, calibrate, hold_out, make_ranker
+from training.calibrate.crossval import METHODS, calibrate_folds, calibrate_ranker, make_ranker
 from training.calibrate.fit import UNFITTED
-from training.calibrate.scoring import Rankers
+from training.calibrate.scoring import FoldRankers
 from training.config import HeadConfig
 from training.data.manifest import Manifest
 from training.gallery.cluster import build_gallery
@@ -98,8 +98,8 @@ def one_seed(folder: Path) -> tuple[dict[str, Accuracy], dict[str, list[float]],
     ranker = learned(train[:, 0], latlon)
     fold = np.random.default_rng(0).permutation(len(truth)) % FOLDS
     copies = [Ranker(ranker.cells, ranker.heads, ranker.gallery, UNFITTED) for _ in range(FOLDS)]
-    asked = Rankers(copies, fold, test[:, 0], truth)
-    ranker.calibration, held_out = calibrate(asked, np.ones(len(truth), np.float32))
+    asked = FoldRankers(copies, fold, test[:, 0], truth)
+    ranker.calibration, held_out = calibrate_folds(asked, np.ones(len(truth), np.float32))
     answers = dict(held_out.answers)
     features = ranker.heads.features(test[:, 0])
     belief = ranker.heads.classify(features)
@@ -121,12 +121,7 @@ def panoramas(folder: Path) -> dict[str, Accuracy]:
     (train, latlon), (test, truth) = photos(folder, "train"), photos(folder, "test")
     ranker = learned(train[:, 0], latlon)
     half = len(truth) // 2
-    known, others = slice(half), slice(half, None)
-    hold_out(
-        ranker,
-        (manifest(truth[known]), test[known, 0]),
-        (manifest(truth[others]), test[others, 0]),
-    )
+    calibrate_ranker(ranker, manifest(truth[:half]), test[:half, 0])
     rows = range(half, len(truth), 64)
     one = np.concatenate([ranker.rank(test[i : i + 64, 0]).latlon[:, 0] for i in rows])
     four = []

@@ -1,1 +1,1 @@
-"""Cross-validated answers, and the calibration fitted on them."""
+"""Calibration of answers on held-out photos, by cross-validation or on a split."""

@@ -1,4 +1,4 @@
-"""Fit the calibration on photos that heads and members never saw."""
+"""Fits of single calibration parts: scales, gate, credible regions, radii and claims."""
 
 from __future__ import annotations
 
@@ -12,27 +12,29 @@ from geoloc.retrieval.reranker import UNTRAINED
 from geoloc.types import BoolArray, Float32Array, Float64Array
 
 FARTHEST_KM = 20015.1
-"""Half way round the Earth: the radius of one who knows nothing."""
+"""Half the Earth's circumference: the radius that always holds the truth."""
 
 PHOTOS_PER_BIN = 150
 MOST_BINS = 24
+"""Bins of the Mondrian conformal radius: at least this many photos each, at most this many bins."""
 
-RIGHT = 0.8
-"""A claim is made only where held-out photos were right at least this often."""
-SURE_Z = 1.64
-"""Of the one-sided 95 % Wilson interval, whose lower end counts."""
+CLAIM_PRECISION = 0.8
+"""Share of held-out photos for which a claim must have been right."""
+WILSON_Z = 1.64
+"""Normal quantile of the one-sided 95 % Wilson interval, whose lower bound has to reach
+CLAIM_PRECISION."""
 
 NEVER = 2.0
-"""Threshold of a claim that is not made: no chance reaches it."""
+"""Threshold of a claim that is never made: no probability reaches it."""
 
 _RIDGE = 1e-3
 _CLAIM_RIDGE = 1e-4
-_ROUNDING = 0.1
+_PINBALL_SMOOTHING = 0.1
 _SMALLEST_KM = 0.05
 
 TEMPERATURES = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8)
 SHARPNESSES = (5.0, 7.0, 10.0, 14.0, 20.0, 28.0, 40.0, 80.0)
-"""What is tried for the classifier and for the votes."""
+"""Grids searched for the classifier's temperature and for the sharpness of the votes."""
 
 UNFITTED = Calibration(
     temperature=1.0,
@@ -43,24 +45,25 @@ UNFITTED = Calibration(
     radius={name: Radius((0.0,) * EVIDENCE, (1.0,), (FARTHEST_KM,)) for name in LEVELS},
     claims={name: Claim((0.0,) * EVIDENCE, NEVER) for name in CLAIMS},
 )
-"""Equal trust, no claims: what the first pass over held-out photos runs with."""
+"""Equal source weights, no claims: the calibration before anything is fitted."""
 
 
 def fit_gate(
     signal: Float32Array, near: Float32Array, weights: Float32Array
 ) -> tuple[tuple[float, ...], ...]:
-    """Trust in each source as a function of the signals.
+    """Fit the logits that turn the signals of a photo into the weights of its S sources.
 
-    Maximises the mean log of the pooled belief near the truth: a mixture of experts whose experts
-    are fixed.
+    Maximises the mean log-likelihood of the pooled posterior near the truth: a mixture of experts
+    with fixed experts.
 
     Args:
-        signal: (N, SIGNALS).
-        near: (N, S) belief each source puts near the truth, smoothed as the labels are.
-        weights: (N,) of the photos.
+        signal: (N, SIGNALS) signals.
+        near: (N, S) probability that each source gives to the cells near the truth, smoothed like
+            the training labels.
+        weights: (N,) photo weights.
 
     Returns:
-        (SIGNALS, S) logits.
+        (SIGNALS, S) coefficients of the logits.
     """
     share = (weights / weights.sum())[:, None]
     log_near = np.log(near.astype(np.float64) + 1e-9)
@@ -80,38 +83,41 @@ def fit_gate(
 
 
 def most_likely(near: Float32Array, options: tuple[float, ...], weights: Float32Array) -> float:
-    """The option with the highest mean log of the belief near the truth.
+    """Return the option with the highest mean log-likelihood near the truth.
 
     Args:
-        near: (N, len(options)) belief that each option puts near the truth.
-        options: what was tried.
-        weights: (N,) of the photos.
+        near: (N, len(options)) probability near the truth under each option.
+        options: the values that were tried.
+        weights: (N,) photo weights.
     """
     value = np.average(np.log(near.astype(np.float64) + 1e-6), axis=0, weights=weights)
     return options[int(np.argmax(value))]
 
 
 def fit_region(before: Float32Array) -> dict[str, float]:
-    """The belief that may be held by cells before those of the credible region, by level.
+    """Return the probability mass at which the credible region ends, by level.
+
+    A cell belongs to the region if the more probable cells hold at most this mass together
+    (conformal prediction sets, Romano et al. 2020).
 
     Args:
-        before: (N,) belief that the cells more probable than the true one had, for held-out photos.
+        before: (N,) mass of the cells more probable than the true one, for held-out photos.
     """
-    ascending = np.append(np.sort(before), 1.0)  # with too few photos every cell belongs to it
+    ascending = np.append(np.sort(before), 1.0)  # with too few photos the region holds all cells
     ranks = [int(np.ceil((len(before) + 1) * int(name) / 100)) for name in LEVELS]
     return {name: float(ascending[rank - 1]) for name, rank in zip(LEVELS, ranks, strict=True)}
 
 
 def fit_radius(evidence: Float32Array, distance_km: Float64Array, level: float) -> Radius:
-    """Radius that holds the truth for `level` of the photos with like evidence.
+    """Fit the radius that holds the truth for a share `level` of photos with similar evidence.
 
-    Conformalised quantile regression (Romano et al. 2019) in bins of the regression (Mondrian),
-    made monotone. With too few photos for the level the radius is the whole Earth.
+    Conformalised quantile regression (Romano et al. 2019) in bins of the predicted quantile
+    (Mondrian), made monotone. With too few photos for the level the radius covers the whole Earth.
 
     Args:
-        evidence: (N, EVIDENCE).
-        distance_km: (N,) from answer to truth.
-        level: 0..1.
+        evidence: (N, EVIDENCE) evidence vectors.
+        distance_km: (N,) distance from answer to truth.
+        level: share of photos, 0 to 1.
     """
     weights = _quantile_regression(evidence, np.log(distance_km + _SMALLEST_KM), level)
     predicted = np.clip(evidence @ weights, np.log(_SMALLEST_KM), np.log(FARTHEST_KM))
@@ -120,19 +126,19 @@ def fit_radius(evidence: Float32Array, distance_km: Float64Array, level: float) 
     knots = np.array([np.median(predicted[rows]) for rows in bins])
     radii = [_conformal_quantile(distance_km[rows], level) for rows in bins]
     monotone = isotonic_regression(np.log(radii), weights=[len(rows) for rows in bins]).x
-    ascending = knots + np.arange(len(knots)) * 1e-6  # strictly, for the interpolation
+    ascending = knots + np.arange(len(knots)) * 1e-6  # np.interp needs strictly ascending knots
     return Radius(_floats(weights), _floats(np.exp(ascending)), _floats(np.exp(monotone)))
 
 
 def _quantile_regression(
     evidence: Float32Array, target: Float64Array, level: float
 ) -> Float64Array:
-    """Weights (F,) that predict the `level` quantile of the target: pinball loss, rounded."""
+    """Return weights (F,) that predict the `level` quantile: smoothed pinball loss with ridge."""
 
     def loss(w: Float64Array) -> tuple[float, Float64Array]:
         rest = target - evidence @ w
-        value = level * rest + _ROUNDING * np.logaddexp(0.0, -rest / _ROUNDING)
-        slope = level - expit(-rest / _ROUNDING)
+        value = level * rest + _PINBALL_SMOOTHING * np.logaddexp(0.0, -rest / _PINBALL_SMOOTHING)
+        slope = level - expit(-rest / _PINBALL_SMOOTHING)
         ridge = 0.1 * _RIDGE
         gradient = -evidence.T @ slope / len(target) + 2.0 * ridge * w
         return float(value.mean() + ridge * (w**2).sum()), gradient
@@ -143,7 +149,7 @@ def _quantile_regression(
 
 
 def _conformal_quantile(distance_km: Float64Array, level: float) -> float:
-    """The ceil((n + 1) level)-th smallest of n distances."""
+    """Return the ceil((n + 1) level)-th smallest of n distances; FARTHEST_KM if n is too small."""
     rank = int(np.ceil((len(distance_km) + 1) * level))
     if rank > len(distance_km):
         return FARTHEST_KM
@@ -151,12 +157,12 @@ def _conformal_quantile(distance_km: Float64Array, level: float) -> float:
 
 
 def fit_claim(evidence: Float32Array, right: BoolArray, weights: Float32Array) -> Claim:
-    """When a statement is safe to make.
+    """Fit the probability that a claim is right, and the threshold above which it is made.
 
     Args:
-        evidence: (N, EVIDENCE).
-        right: (N,) whether the statement would have been true.
-        weights: (N,) of the photos, falling with the size of their group.
+        evidence: (N, EVIDENCE) evidence vectors.
+        right: (N,) whether the claim would have been right.
+        weights: (N,) photo weights, smaller for photos of larger groups.
     """
     share = weights / weights.sum()
     target = right.astype(np.float64)
@@ -171,27 +177,29 @@ def fit_claim(evidence: Float32Array, right: BoolArray, weights: Float32Array) -
     return Claim(_floats(fitted), _threshold(expit(evidence @ fitted), right, weights))
 
 
-def _threshold(chance: Float64Array, right: BoolArray, weights: Float32Array) -> float:
-    """Least chance at which the statement is safe, NEVER if there is none.
+def _threshold(probability: Float64Array, right: BoolArray, weights: Float32Array) -> float:
+    """Return the lowest probability at which a claim may be made, or NEVER.
 
-    Photos like the marginal one must have been right often enough (isotonic regression), whether
-    photos count or groups do: many photos of one walk must not lend their certainty to photos of
-    other places. And all photos above it must have been right often enough for certain.
+    Two conditions hold there. All photos above the threshold together reach CLAIM_PRECISION with
+    95 % confidence (Wilson). Photos at the threshold reach it too (isotonic regression), with
+    photos weighted equally and with groups weighted equally: many photos of one walk must not
+    raise the threshold's precision for other places.
     """
-    order = np.argsort(-chance, kind="stable")
-    safe = _wilson_lower(np.cumsum(right[order]), np.arange(1, len(order) + 1)) >= RIGHT
+    order = np.argsort(-probability, kind="stable")
+    safe = _wilson_lower(np.cumsum(right[order]), np.arange(1, len(order) + 1)) >= CLAIM_PRECISION
     for importance in (np.ones(len(order)), np.asarray(weights, np.float64)[order] ** 2):
         marginal = isotonic_regression(right[order], weights=importance, increasing=False).x
-        safe &= marginal >= RIGHT
+        safe &= marginal >= CLAIM_PRECISION
     rows = np.flatnonzero(safe)
-    return float(chance[order[rows[-1]]]) if len(rows) else NEVER
+    return float(probability[order[rows[-1]]]) if len(rows) else NEVER
 
 
 def _wilson_lower(
     successes: npt.NDArray[np.integer], trials: npt.NDArray[np.integer]
 ) -> Float64Array:
+    """Return the lower bounds (N,) of one-sided Wilson intervals."""
     share = successes / trials
-    z2 = SURE_Z**2 / trials
+    z2 = WILSON_Z**2 / trials
     centre = share + z2 / 2.0
     margin = np.sqrt(share * (1.0 - share) * z2 + z2**2 / 4.0)
     lower: Float64Array = (centre - margin) / (1.0 + z2)

@@ -1,1 +1,1 @@
-"""The `geoloc-train` command line."""
+"""The `geoloc-train` command line: one module for each group of commands."""

@@ -1,11 +1,18 @@
-"""Shared by the commands: a check for installed packages, the licence notice and progress bars."""
+"""Shared by the commands: the option --out, package checks, licence notice and progress bars."""
 
 from __future__ import annotations
 
 import sys
 from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from geoloc.io.progress import ProgressBars
+
+Out = Annotated[Path, Parameter(name=["--out", "-o"])]
+"""The option of every command that writes a file or folder."""
 
 
 def require(*packages: str) -> None:

@@ -83,7 +83,7 @@ def _make(recipe: PigeonRecipe, photos: Path | None, options: Options) -> int:
     try:
         require("torch", "onnx", "faiss", "onnxruntime")
         from geoloc.errors import TableError
-        from training.recipes.pigeon import make
+        from training.recipes.pigeon import make_bundle
 
         with progress:
             if options.dry_run:
@@ -94,7 +94,7 @@ def _make(recipe: PigeonRecipe, photos: Path | None, options: Options) -> int:
                 recipe = for_dry_run(recipe)
             if photos is None:
                 raise TableError("no photos: give a photo table, or --dry-run")
-            make(
+            make_bundle(
                 recipe, photos, out, room,
                 processes=options.processes, ray=options.ray, report=progress,
             )  # fmt: skip

@@ -1,9 +1,9 @@
-"""From embedded photos to a bundle: heads, location clusters, calibration, results."""
+"""Assembly of a bundle from embedded photos: heads, gallery, calibration, results, files."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,12 @@ import pyarrow as pa
 
 from geocells.table import CellTable
 from geoloc.answer.ranker import Ranker
+from geoloc.belief.attribute_heads import AttributeHeads
 from geoloc.bundle import directory as bundles
+from geoloc.encoders.base import EncoderSpec
 from geoloc.errors import TableError
 from geoloc.types import Float32Array, IndexArray
-from training.calibrate.crossval import answer_all, hold_out
+from training.calibrate.crossval import answer_held_out, calibrate_ranker
 from training.calibrate.fit import UNFITTED
 from training.config import HeadConfig
 from training.data.audit import audit
@@ -32,25 +34,31 @@ from training.types import Embeddings
 
 SINGLE, PANORAMA = "single views", "panoramas"
 
-MEASURED = (
-    "The results below are of the test split, of which neither pretraining, cells, heads, clusters"
-    " nor calibration saw a photo; the calibration is fitted on single views of the val split."
+SPLIT_PROTOCOL = (
+    "The results below are of the test split. Pretraining, geocells, heads, location clusters and"
+    " calibration used none of its photos; the calibration is fitted on single views of the val"
+    " split."
 )
+"""Measurement protocol of `assemble`, for the model card."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """The photos of one split: N views, and the means of the views of L places."""
+    """The photos of one split: N views of L places."""
 
     photos: pa.Table
     views: Embeddings
+    """(N, D)"""
     location: IndexArray
+    """(N,) number of each view's place."""
     means: Embeddings
+    """(L, D) mean embedding of the views of each place."""
     first: IndexArray
+    """(L,) row of the first view of each place."""
 
     @property
     def panoramas(self) -> bool:
-        """Whether any place has several views."""
+        """Whether at least one place has several views."""
         return len(self.first) < len(self.photos)
 
 
@@ -64,16 +72,16 @@ def assemble(
     made_by: str = "assemble",
     stage: Callable[[str], None] = lambda name: None,
 ) -> dict[str, Any]:
-    """Make a bundle.
+    """Fit heads, gallery and calibration on embedded photos, measure, and write a bundle.
 
     Args:
-        embedded: photos with the splits train, val and test.
-        cells: drawn from the photos of the split train.
-        encoder: that embedded them.
+        embedded: embedded photos with the splits train, val and test.
+        cells: geocells built from the photos of the split train.
+        encoder: the encoder that made the embeddings.
         out: the bundle's folder.
-        config: of the heads.
+        config: settings of the heads.
         made_by: the command, for the model card.
-        stage: told what begins.
+        stage: called with the name of each stage.
 
     Returns:
         Results on the split test, as they are in bundle.json.
@@ -93,33 +101,73 @@ def assemble(
     gallery = build_gallery(places, heads.features(train.means.astype(np.float32)), cells)
     stage("calibrating")
     ranker = Ranker(cells, heads, gallery, UNFITTED)
-    calibration, answers = hold_out(ranker, _single(val), _single(test))
-    manifest = manifest_of(test.photos)
-    metrics = {SINGLE: measure_part(manifest, answers, np.arange(len(manifest)))}
-    if test.panoramas:
-        manifest = manifest.take(test.first)
-        answers = answer_all(ranker, manifest, test.means.astype(np.float32))
-        metrics[PANORAMA] = measure_part(manifest, answers, np.arange(len(manifest)))
+    calibrate_ranker(ranker, *_single(val))
+    metrics = _measure(ranker, test)
     leaks = audit(train.photos, test.photos)
     metrics[SINGLE]["audit"] = leaks.to_dict()
     stage("writing the bundle")
+    protocol = "\n\n".join([SPLIT_PROTOCOL, "\n".join(["```text", *leaks.lines(), "```"])])
+    card = model_card(out.name, places, encoder.spec, len(cells), metrics, made_by, protocol)
+    write_bundle(
+        out, {"encoder.onnx": encoder.file}, encoder.spec, ranker, metrics, card,
+        licences(places), attributes,
+    )  # fmt: skip
+    return metrics
+
+
+def write_bundle(
+    out: Path,
+    encoder_files: Mapping[str, Path],
+    spec: EncoderSpec,
+    ranker: Ranker,
+    metrics: dict[str, Any],
+    card: str,
+    licences: dict[str, int],
+    attributes: AttributeHeads | None = None,
+) -> None:
+    """Write a bundle; an older one in the same folder is replaced once the new one is complete.
+
+    Args:
+        out: the bundle's folder.
+        encoder_files: the encoder's files, by name in the bundle.
+        spec: of the encoder.
+        ranker: cells, heads, gallery and calibration.
+        metrics: results for bundle.json.
+        card: text of MODEL_CARD.md.
+        licences: number of items under each licence.
+        attributes: heads of the attributes, if there are any.
+
+    Raises:
+        BundleError: `out` holds something else than a bundle.
+        OSError: the bundle cannot be written.
+    """
     with bundles.writing(out) as folder:
-        shutil.copyfile(encoder.file, folder / "encoder.onnx")
-        cells.write(folder / "cells.parquet")
-        heads.write(folder / "heads.safetensors")
+        for name, file in encoder_files.items():
+            shutil.copyfile(file, folder / name)
+        ranker.cells.write(folder / "cells.parquet")
+        ranker.heads.write(folder / "heads.safetensors")
         if attributes is not None:
             attributes.write(folder / bundles.ATTRIBUTES)
-        gallery.write(folder)
-        calibration.write(folder / "calibration.json")
-        measured = "\n\n".join([MEASURED, "\n".join(["```text", *leaks.lines(), "```"])])
-        card = model_card(out.name, places, encoder.spec, len(cells), metrics, made_by, measured)
+        ranker.gallery.write(folder)
+        ranker.calibration.write(folder / "calibration.json")
         (folder / "MODEL_CARD.md").write_text(card, encoding="utf-8")
-        bundles.seal(folder, out.name, encoder.spec, metrics, licences(places))
+        bundles.seal(folder, out.name, spec, metrics, licences)
+
+
+def _measure(ranker: Ranker, test: _Part) -> dict[str, Any]:
+    """Measure single views, and panoramas if there are any."""
+    manifest, embeddings = _single(test)
+    held_out = answer_held_out(ranker, manifest, embeddings)
+    metrics = {SINGLE: measure_part(manifest, held_out, np.arange(len(manifest)))}
+    if test.panoramas:
+        manifest = manifest.take(test.first)
+        held_out = answer_held_out(ranker, manifest, test.means.astype(np.float32))
+        metrics[PANORAMA] = measure_part(manifest, held_out, np.arange(len(manifest)))
     return metrics
 
 
 def manifest_of(photos: pa.Table) -> Manifest:
-    """The columns of a photo table that answering and measuring need."""
+    """Return the columns of a photo table that galleries and measurements need."""
     nothing = np.full(len(photos), "", dtype=object)
     precision = np.zeros(len(photos))
     if "precision_km" in photos.column_names:
@@ -134,22 +182,23 @@ def manifest_of(photos: pa.Table) -> Manifest:
 
 
 def _part(embedded: EmbeddedTable, split: str) -> _Part:
+    """Return the photos of a split; raises TableError if there are none."""
     photos = embedded.photos
     rows = np.flatnonzero(strings_of(photos, "split") == split)
     if not len(rows):
         raise TableError(
             f"{embedded.folder}: no photo of the split {split}; make splits with geoloc-train split"
         )
-    chosen, views = photos.take(rows), embedded.embeddings[rows]
-    location = location_numbers(chosen)
-    return _Part(chosen, views, location, *mean_views(views, location))
+    selected, views = photos.take(rows), embedded.embeddings[rows]
+    location = location_numbers(selected)
+    return _Part(selected, views, location, *mean_views(views, location))
 
 
 def _examples(part: _Part) -> Examples:
-    """Means and single views; a place weighs the same however many views it has.
+    """Return the single views and the means of panoramas as training examples.
 
-    PIGEON learns from the means alone, and so knows panoramas better than the single photos that
-    people have.
+    All views of a place together weigh as much as its mean. PIGEON trains on the means alone, which
+    favours panoramas over single photos.
     """
     attributes = attributes_of(part.photos)
     latlon = manifest_of(part.photos).latlon
@@ -167,4 +216,5 @@ def _examples(part: _Part) -> Examples:
 
 
 def _single(part: _Part) -> tuple[Manifest, Float32Array]:
+    """Return the single views with their embeddings (N, D)."""
     return manifest_of(part.photos), part.views.astype(np.float32)

@@ -1,9 +1,8 @@
-"""How bundles are made: straight lists of stages."""
+"""The recipe `learn`: geotagged photos and a frozen encoder to a bundle."""
 
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,24 +13,25 @@ from geoloc.encoders.cache import EmbeddingCache, default_cache
 from geoloc.encoders.pipeline import encode_all
 from geoloc.errors import TableError
 from geoloc.io.progress import NullReporter, Reporter
-from training.calibrate.crossval import HeldOut, cross_validate, make_ranker
+from training.calibrate.crossval import HeldOutAnswers, cross_validate, make_ranker
 from training.data import manifest as photo_table
 from training.data.manifest import Manifest
 from training.data.split import assign_folds
 from training.embed.encoders import load_encoder
+from training.recipes.assemble import write_bundle
 from training.recipes.model_card import licences, measure, model_card
-from training.recipes.world_prior import build_earth, read_world
+from training.recipes.world_prior import cells_and_prior, read_world
 
 PathLike = str | os.PathLike[str]
 
 
 @dataclass(frozen=True, eq=False)
-class Learned:
-    """What `learn` made and found."""
+class LearnedBundle:
+    """The bundle that `learn` wrote, and its held-out results."""
 
     bundle: Path
     manifest: Manifest
-    held_out: HeldOut
+    held_out: HeldOutAnswers
     metrics: dict[str, Any]
 
 
@@ -43,37 +43,37 @@ def learn(
     coordinates: Sequence[PathLike] = (),
     cache: PathLike | None = None,
     report: Reporter | None = None,
-) -> Learned:
-    """From geotagged photos to a working bundle.
+) -> LearnedBundle:
+    """Make a bundle from geotagged photos.
 
     Args:
         photos: a folder of photos with EXIF GPS, or a CSV or Parquet table; see `manifest.read`.
-        out: the bundle's folder; an older bundle there is replaced when the new one is whole.
+        out: the bundle's folder; an older bundle there is replaced once the new one is complete.
         encoder: a bundle (name or path) whose image encoder to use, or the name of a model; see
             `training.embed.encoders.load_encoder`.
-        coordinates: Parquet tables of photo coordinates of the world, for cells and prior.
+        coordinates: Parquet tables of photo coordinates worldwide, for the geocells and the prior.
         cache: folder of cached embeddings and encoders; by default the user's cache folder.
-        report: who is told of progress.
+        report: receives the progress.
 
     Raises:
         TableError: there are too few usable photos, or a table is unusable.
         BundleError: the encoder cannot be loaded, or the bundle cannot be written.
     """
-    tell = report or NullReporter()
+    report = report or NullReporter()
     target = Path(out)
     bundles.check_target(target)
-    tell.stage("reading photos")
+    report.stage("reading photos")
     manifest, problems = photo_table.read(photos)
     store = Path(cache) if cache else default_cache()
-    encoded_by = load_encoder(encoder, store)
+    loaded = load_encoder(encoder, store)
 
-    tell.stage("embedding photos", len(manifest))
-    network = encoded_by.network
-    with EmbeddingCache(store, network.spec) as kept:
-        encoded = encode_all(network, map(str, manifest.file), cache=kept, progress=tell.advance)
+    report.stage("embedding photos", len(manifest))
+    network, files = loaded.network, map(str, manifest.file)
+    with EmbeddingCache(store, network.spec) as embedding_cache:
+        encoded = encode_all(network, files, cache=embedding_cache, progress=report.advance)
     manifest, embeddings = manifest.take(encoded.index), encoded.embeddings
     for line in [*problems, *map(str, encoded.errors)]:
-        tell.problem(line)
+        report.problem(line)
     if len(manifest) < 2:
         raise TableError(
             f"{photos}: {len(manifest)} usable geotagged photos; learn needs at least 2,"
@@ -81,28 +81,24 @@ def learn(
         )
     fold = assign_folds(manifest, embeddings)
 
-    tell.stage("building geocells")
-    world, left_out = read_world(coordinates)
-    for line in left_out:
-        tell.problem(line)
-    cells, prior = build_earth(manifest.latlon, world)
+    report.stage("building geocells")
+    world, problems = read_world(coordinates)
+    for line in problems:
+        report.problem(line)
+    cells, prior = cells_and_prior(manifest.latlon, world)
 
-    tell.stage("training and calibrating", int(fold.max()) + 3)
+    report.stage("training and calibrating", int(fold.max()) + 3)
     calibration, held_out = cross_validate(
-        manifest, embeddings, fold, cells, prior, lambda stage: tell.advance()
+        manifest, embeddings, fold, cells, prior, lambda stage: report.advance()
     )
     ranker = make_ranker(manifest, embeddings, cells, prior, calibration)
-    tell.advance()
+    report.advance()
 
-    tell.stage("writing the bundle")
+    report.stage("writing the bundle")
     metrics = measure(manifest, held_out)
-    with bundles.writing(target) as folder:
-        shutil.copyfile(encoded_by.file, folder / "encoder.onnx")
-        cells.write(folder / "cells.parquet")
-        ranker.heads.write(folder / "heads.safetensors")
-        ranker.gallery.write(folder)
-        calibration.write(folder / "calibration.json")
-        card = model_card(target.name, manifest, encoded_by.spec, len(cells), metrics)
-        (folder / "MODEL_CARD.md").write_text(card, encoding="utf-8")
-        bundles.seal(folder, target.name, encoded_by.spec, metrics, licences(manifest))
-    return Learned(target, manifest, held_out, metrics)
+    card = model_card(target.name, manifest, loaded.spec, len(cells), metrics)
+    write_bundle(
+        target, {"encoder.onnx": loaded.file}, loaded.spec, ranker, metrics, card,
+        licences(manifest),
+    )  # fmt: skip
+    return LearnedBundle(target, manifest, held_out, metrics)

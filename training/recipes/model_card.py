@@ -1,4 +1,4 @@
-"""What a bundle can do, in numbers and in words: metrics for bundle.json, and the model card."""
+"""Held-out results of a bundle: metrics for bundle.json, and the text of its model card."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from geoloc.encoders.base import EncoderSpec
 from geoloc.evaluation.leaks import KNOWN_PLACE_KM
 from geoloc.metrics import Accuracy, coverage, same_country, score
 from geoloc.types import Float64Array, IndexArray, StrArray
-from training.calibrate.crossval import METHODS, HeldOut
+from training.calibrate.crossval import METHODS, HeldOutAnswers
 from training.data.manifest import Manifest
 
 ANSWERED_SHARES = (10, 25, 50, 75, 100)
-"""Percentages of photos at which the selective-risk curve is written down."""
+"""Percentages of photos answered at which the selective-risk curve is reported."""
 
 ANSWERED = "full, answered"
-"""The rows of photos with any claim but "not sure"."""
+"""Row of the accuracy table for photos with a claim, that is, not "not sure"."""
 
 
-def measure(manifest: Manifest, held_out: HeldOut) -> dict[str, Any]:
-    """Results by collection, ready for JSON.
+def measure(manifest: Manifest, held_out: HeldOutAnswers) -> dict[str, Any]:
+    """Measure held-out answers by collection, ready for JSON.
 
     Returns:
-        Per collection (and "all", if there are several): accuracy by method, coverage and median
-        of the radii, how often each claim was made and right, accuracy at unknown places.
+        By collection (and "all", if there are several): accuracy by method, coverage and median of
+        the radii, number and precision of each claim, accuracy at places not in the gallery.
     """
     names = sorted(set(manifest.collection))
     parts = {name or "photos": np.flatnonzero(manifest.collection == name) for name in names}
@@ -39,18 +39,18 @@ def measure(manifest: Manifest, held_out: HeldOut) -> dict[str, Any]:
     return {name: measure_part(manifest, held_out, rows) for name, rows in parts.items()}
 
 
-def measure_part(manifest: Manifest, held_out: HeldOut, rows: IndexArray) -> dict[str, Any]:
-    """Results of some photos, as one item of what `measure` returns."""
+def measure_part(manifest: Manifest, held_out: HeldOutAnswers, rows: IndexArray) -> dict[str, Any]:
+    """Measure the held-out answers to some photos: one entry of the result of `measure`."""
 
     def accuracy(method: str, chosen: IndexArray) -> Accuracy:
-        answer = held_out.answers[method][chosen]
-        return score(answer, manifest.latlon[chosen], manifest.precision_km[chosen])
+        points = held_out.answers[method][chosen]
+        return score(points, manifest.latlon[chosen], manifest.precision_km[chosen])
 
     answered = rows[held_out.confidence[rows] != "not sure"]
-    unknown = rows[held_out.nearest_km[rows] >= KNOWN_PLACE_KM]
+    new_places = rows[held_out.nearest_km[rows] >= KNOWN_PLACE_KM]
     table = {method: asdict(accuracy(method, rows)) for method in METHODS}
     table[ANSWERED] = asdict(accuracy("full", answered))
-    table["full, places not seen"] = asdict(accuracy("full", unknown))
+    table["full, places not seen"] = asdict(accuracy("full", new_places))
     answer, truth = held_out.answers["full"][rows], manifest.latlon[rows]
     return {
         "accuracy": table,
@@ -74,14 +74,14 @@ def measure_part(manifest: Manifest, held_out: HeldOut, rows: IndexArray) -> dic
 def selective_risk(
     localisability: npt.NDArray[np.floating], distance_km: Float64Array
 ) -> dict[str, float]:
-    """Share of answers more than 200 km off, if only the most localisable photos are answered.
+    """Return the selective-risk curve: errors above 200 km when the least localisable abstain.
 
     Args:
-        localisability: (N,).
-        distance_km: (N,) from answer to truth.
+        localisability: (N,) probability of an error below 200 km.
+        distance_km: (N,) distance from answer to truth.
 
     Returns:
-        The share by the percentage of photos that is answered: the selective-risk curve.
+        Share of answers more than 200 km off, by percentage of photos answered.
     """
     order = np.argsort(-localisability, kind="stable")
     wrong = np.cumsum(distance_km[order] > CLAIM_KM["region"])
@@ -94,20 +94,20 @@ def _claims(
     answer: Float64Array,
     truth: Float64Array,
 ) -> dict[str, dict[str, float]]:
-    """How many photos each claim was made for, and for which share it was right."""
+    """Return for each claim the number of photos it was made for, and the share it was right."""
     distance = haversine_km(answer, truth)
     right = {name: distance <= km for name, km in CLAIM_KM.items()}
     right["country"] = same_country(answer, truth)
     result = {}
-    for name, truths in right.items():
+    for name, is_right in right.items():
         made = confidence == name
-        share = float(truths[made].mean()) if made.any() else float("nan")
+        share = float(is_right[made].mean()) if made.any() else float("nan")
         result[name] = {"photos": int(made.sum()), "right": share}
     return result
 
 
 def markdown_table(part: dict[str, Any]) -> str:
-    """The accuracy of one collection as a Markdown table."""
+    """Return the accuracy of one collection as a Markdown table."""
     first = next(iter(part["accuracy"].values()))
     thresholds = list(first["within"])
     head = ["answer by", "photos", "median km", *(f"{km} km" for km in thresholds), "country"]
@@ -131,13 +131,13 @@ def _km(value: float) -> str:
     return "–" if np.isnan(value) else f"{value:,.0f}"
 
 
-LEARNED = (
-    "The results below are of photos whose group the answering model never saw (five-fold"
-    " cross-validation; groups that share near-duplicates are held out together). Cells were"
-    " drawn with all coordinates, pixels and labels of held-out photos were not used. No photo"
+CROSS_VALIDATED = (
+    "The results below are of photos whose group the model did not see in training (five-fold"
+    " cross-validation; groups that share near-duplicates are held out together). Geocells were"
+    " built from all coordinates; pixels and labels of held-out photos were not used. No photo"
     " counts at a threshold finer than the precision of its own coordinates."
 )
-"""How `learn` measured."""
+"""Measurement protocol of `geoloc-train learn`, for the model card."""
 
 
 def model_card(
@@ -147,9 +147,19 @@ def model_card(
     n_cells: int,
     metrics: dict[str, Any],
     made_by: str = "learn",
-    measured: str = LEARNED,
+    protocol: str = CROSS_VALIDATED,
 ) -> str:
-    """MODEL_CARD.md."""
+    """Return the text of MODEL_CARD.md.
+
+    Args:
+        name: of the bundle.
+        manifest: photos that the bundle was learned from.
+        spec: of the encoder.
+        n_cells: number of geocells.
+        metrics: results by collection; see `measure`.
+        made_by: command of `geoloc-train` that made the bundle.
+        protocol: how the results were measured.
+    """
     lines = [
         f"# {name}",
         "",
@@ -157,37 +167,39 @@ def model_card(
         f" geocells. Encoder: {spec.model} ({spec.kind}), frozen. Made by"
         f" `geoloc-train {made_by}`.",
         "",
-        measured,
+        protocol,
     ]
     for part_name, part in metrics.items():
-        lines += ["", f"## {part_name}", "", markdown_table(part), "", *honesty(part)]
+        lines += ["", f"## {part_name}", "", markdown_table(part), "", *calibration_lines(part)]
     return "\n".join(lines) + "\n"
 
 
 def licences(manifest: Manifest) -> dict[str, int]:
-    """Number of photos under each licence; members.parquet names each photo's."""
+    """Return the number of photos under each licence; members.parquet has that of each photo."""
     return dict(Counter(str(licence) for licence in manifest.licence if licence))
 
 
-def honesty(part: dict[str, Any]) -> list[str]:
-    """What radii, cells and claims were worth on one collection, as lines of Markdown."""
+def calibration_lines(part: dict[str, Any]) -> list[str]:
+    """Return coverage, selective risk and claims of one collection as Markdown list items."""
 
-    def sentence(level: str) -> str:
-        held, radius = part["coverage"][level], part["median_radius_km"][level]
+    def coverage_line(level: str) -> str:
+        share, radius = part["coverage"][level], part["median_radius_km"][level]
         return (
-            f"- The {level} % radius (median {_km(radius)} km) held the truth of {_percent(held)},"
-            f" the {level} % credible cells of {_percent(part['region_coverage'][level])}."
+            f"- The {level} % radius (median {_km(radius)} km) contained the truth of"
+            f" {_percent(share)} of the photos, the {level} % credible cells of"
+            f" {_percent(part['region_coverage'][level])}."
         )
 
     risk = ", ".join(
         f"{share} %: {_percent(value)}" for share, value in part["selective_risk"].items()
     )
-
+    risk_line = (
+        f"- Errors above 200 km, by share of photos answered, most localisable first: {risk}."
+    )
     claims = [
-        f"- “Sure of the {name}” was said of {claim['photos']} photos and right for"
+        f"- “Sure of the {name}” was claimed for {claim['photos']} photos and right for"
         f" {_percent(claim['right'])}."
         for name, claim in part["claims"].items()
         if claim["photos"]
     ]
-    abstaining = f"- Answers more than 200 km off, if only the most localisable are given: {risk}."
-    return [*map(sentence, LEVELS), abstaining, *claims]
+    return [*map(coverage_line, LEVELS), risk_line, *claims]

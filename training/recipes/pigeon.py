@@ -1,4 +1,4 @@
-"""The recipes `pigeon` and `pigeotto`: from a table of photos to a bundle, stage by stage."""
+"""The recipes `pigeon` and `pigeotto`: from a photo table with splits to a bundle."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from geoloc.io.progress import NullReporter, Reporter
 from training.config import PigeonRecipe, PretrainConfig
 
 
-def make(
+def make_bundle(
     recipe: PigeonRecipe,
     photos: Path,
     out: Path,
@@ -33,16 +33,17 @@ def make(
     ray: str | None = None,
     report: Reporter | None = None,
 ) -> dict[str, Any]:
-    """From a photo table to a bundle; finished stages of an earlier call are not repeated.
+    """Make a bundle from a photo table; stages that an earlier call finished are skipped.
 
     Args:
-        recipe: the constants.
-        photos: photo table with the splits train, val and test; file names are relative to it.
+        recipe: settings of all stages.
+        photos: photo table with the splits train, val and test; its file names are relative to
+            its folder.
         out: the bundle's folder.
-        work: folder of what the stages write.
-        processes: for pretraining, one for each GPU; torchrun starts them.
-        ray: address of a Ray cluster that embeds; see `embed_table`.
-        report: who is told of progress.
+        work: folder for the outputs of the stages.
+        processes: number of pretraining processes, one for each GPU, started by torchrun.
+        ray: address of a Ray cluster that embeds the photos; see `embed_table`.
+        report: receives the progress.
 
     Returns:
         Results on the split test, as they are in bundle.json.
@@ -58,34 +59,37 @@ def make(
     from training.embed.table import embed_table
     from training.recipes.assemble import assemble
 
-    tell = report or NullReporter()
+    report = report or NullReporter()
     bundles.check_target(out)
     work.mkdir(parents=True, exist_ok=True)
-    tell.stage("joining on what is known of places")
-    enriched = enrich_file(photos, work / "photos.parquet", tell.problem)
+    report.stage("joining attributes")
+    enriched = enrich_file(photos, work / "photos.parquet", report.problem)
     table = read_parquet(enriched)
     _check_splits(table, photos)
 
-    tell.stage("drawing geocells")
+    report.stage("building geocells")
     cells = _cells(table, recipe.cells, work)
 
-    tell.stage("pretraining")
+    report.stage("pretraining")
     model = _pretrain(recipe.pretrain, enriched, work / "pretrain", processes)
 
-    tell.stage("embedding photos", len(table))
+    report.stage("embedding photos", len(table))
     encoder = load_encoder(f"{recipe.embedding}:local-dir:{model}", work)
     spec = encoder.network.spec
     embedded = embed_table(
         table, work, spec, encoder.file.parent, work / "embeddings",
-        ray=ray, progress=tell.advance,
+        ray=ray, progress=report.advance,
     )  # fmt: skip
     for line in embedded.problems:
-        tell.problem(line)
+        report.problem(line)
     made_by = type(recipe).__name__.removesuffix("Recipe").lower()
-    return assemble(embedded, cells, encoder, out, recipe.heads, made_by=made_by, stage=tell.stage)
+    return assemble(
+        embedded, cells, encoder, out, recipe.heads, made_by=made_by, stage=report.stage
+    )
 
 
 def _check_splits(table: pa.Table, photos: Path) -> None:
+    """Raise TableError unless each of the three splits has a photo."""
     found = set(table["split"].unique().to_pylist()) if "split" in table.column_names else set()
     missing = [split for split in ("train", "val", "test") if split not in found]
     if missing:
@@ -96,22 +100,22 @@ def _check_splits(table: pa.Table, photos: Path) -> None:
 
 
 def _cells(table: pa.Table, config: CellConfig, work: Path) -> CellTable:
-    """Geocells of the places of the training photos."""
+    """Build geocells from the places of the training photos, or read those of an earlier call."""
     train = table.filter(pc.equal(table["split"], "train"))
     latlon = np.stack([train[name].to_numpy() for name in ("lat", "lon")], axis=1)
-    latlon = np.unique(latlon, axis=0)  # the views of a panorama are one place
-    made_from = hashlib.sha256(latlon.tobytes() + repr(config).encode()).hexdigest()
-    path, note = work / "cells.parquet", work / "cells.json"
-    if note.is_file() and json.loads(note.read_text(encoding="utf-8")) == made_from:
+    latlon = np.unique(latlon, axis=0)  # all views of a panorama are one place
+    fingerprint = hashlib.sha256(latlon.tobytes() + repr(config).encode()).hexdigest()
+    path, stamp = work / "cells.parquet", work / "cells.json"
+    if stamp.is_file() and json.loads(stamp.read_text(encoding="utf-8")) == fingerprint:
         return CellTable.read(path)
     cells = build_cells(latlon, config)
     cells.write(path)
-    note.write_text(json.dumps(made_from), encoding="utf-8")
+    stamp.write_text(json.dumps(fingerprint), encoding="utf-8")
     return cells
 
 
 def _pretrain(config: PretrainConfig, enriched: Path, run: Path, processes: int) -> Path:
-    """In this process, or under torchrun."""
+    """Pretrain in this process, or under torchrun; return the folder of the model."""
     if processes == 1:
         from training.pretrain.pretraining import pretrain
 
@@ -123,12 +127,14 @@ def _pretrain(config: PretrainConfig, enriched: Path, run: Path, processes: int)
         *_flags(config),
     ]
     if subprocess.run(command, check=False).returncode:
-        raise TableError(f"{run}: pretraining stopped, see above; start the same command again")
+        raise TableError(
+            f"{run}: pretraining failed, see above; run the same command again to resume it"
+        )
     return run / "model"
 
 
 def _flags(config: PretrainConfig) -> list[str]:
-    """The settings as options of `geoloc-train pretrain`."""
+    """Return the settings as options of `geoloc-train pretrain`."""
     flags: list[str] = []
     for name, value in asdict(config).items():
         option = name.replace("_", "-")

@@ -1,4 +1,4 @@
-"""What a run costs before it is paid for: floating-point operations, hours, memory."""
+"""Cost estimates of a training run: floating-point operations, hours, memory."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ from dataclasses import dataclass
 from typing import Any
 
 PEAK_TFLOPS = {"a100": 312.0, "h100": 989.0, "h200": 989.0, "b200": 2250.0, "l40s": 362.0}
-"""Dense bf16, as the makers state it."""
+"""Peak dense bf16 throughput by GPU, from the manufacturers' data sheets."""
 
 UTILISATION = 0.45
-"""Share of the peak that training reaches on transformers of this size."""
+"""Share of the peak throughput that training reaches on transformers of this size."""
 INFERENCE_UTILISATION = 0.5
+"""Share of the peak throughput that embedding reaches."""
 
 BYTES_PER_ACTIVATION = 34.0
-"""Kept for the backward pass by a transformer layer for each token and channel, with attention that
-keeps no matrix (Korthikanti et al. 2022, section 4, 16 bits)."""
+"""Bytes that a transformer layer keeps for the backward pass, per token and channel, in 16 bits and
+with attention that stores no score matrix (Korthikanti et al. 2022, section 4)."""
 
 
 @dataclass(frozen=True)
 class Tower:
-    """A transformer."""
+    """The size of a transformer."""
 
     layers: int
     width: int
@@ -28,80 +29,87 @@ class Tower:
 
     @property
     def weights(self) -> float:
-        """Of the layers: projections of the attention, and the perceptron."""
+        """Number of weights of the layers: attention projections and MLP."""
         return self.layers * self.width**2 * (4.0 + 2.0 * self.mlp_ratio)
 
     @property
     def flops(self) -> float:
-        """Of one forward pass: every weight for every token, and attention between all tokens."""
+        """Operations of a forward pass: all weights for each token, and attention of all pairs."""
         attention = 4.0 * self.layers * self.tokens**2 * self.width
         return 2.0 * self.weights * self.tokens + attention
 
     @property
     def activation_bytes(self) -> float:
-        """Kept for one backward pass."""
+        """Bytes that one example keeps for the backward pass."""
         return BYTES_PER_ACTIVATION * self.layers * self.tokens * self.width
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A pretraining run."""
+    """Cost estimates of pretraining a CLIP model, and of embedding with it."""
 
     vision: Tower
     text: Tower
     embeddings: float
-    """Weights outside the layers: patches, positions, vocabulary."""
+    """Number of weights outside the layers: patches, positions, vocabulary."""
 
     @classmethod
     def of(cls, config: dict[str, Any]) -> Plan:
-        """From open_clip's model_cfg.
+        """Return the plan for a `model_cfg` of open_clip.
 
         Raises:
-            ValueError: the image tower is no plain vision transformer.
+            ValueError: the image tower is not a plain vision transformer.
         """
-        seen, read = config["vision_cfg"], config["text_cfg"]
-        if not isinstance(seen.get("layers"), int) or "patch_size" not in seen:
-            raise ValueError("only vision transformers can be planned: vision_cfg has no layers")
-        size, patch = int(seen["image_size"]), int(seen["patch_size"])
-        vision = Tower(seen["layers"], seen["width"], (size // patch) ** 2 + 1,
-                       float(seen.get("mlp_ratio", 4.0)))  # fmt: skip
-        context = int(read.get("context_length", 77))
-        text = Tower(int(read["layers"]), int(read["width"]), context)
+        vision_cfg, text_cfg = config["vision_cfg"], config["text_cfg"]
+        if not isinstance(vision_cfg.get("layers"), int) or "patch_size" not in vision_cfg:
+            raise ValueError(
+                "only vision transformers can be planned, and this vision_cfg has no layers or no"
+                " patch_size"
+            )
+        size, patch = int(vision_cfg["image_size"]), int(vision_cfg["patch_size"])
+        vision = Tower(vision_cfg["layers"], vision_cfg["width"], (size // patch) ** 2 + 1,
+                       float(vision_cfg.get("mlp_ratio", 4.0)))  # fmt: skip
+        context = int(text_cfg.get("context_length", 77))
+        text = Tower(int(text_cfg["layers"]), int(text_cfg["width"]), context)
         patches = 3 * patch**2 * vision.width + vision.tokens * vision.width
-        words = (int(read.get("vocab_size", 49408)) + context) * text.width
+        words = (int(text_cfg.get("vocab_size", 49408)) + context) * text.width
         return cls(vision, text, float(patches + words))
 
     @property
     def weights(self) -> float:
-        """Number of all weights, without those that make no difference."""
+        """Total number of weights, without biases and norms."""
         return self.vision.weights + self.text.weights + self.embeddings
 
     def training_flops(self, *, cached: bool) -> float:
-        """Of a photo with its caption in training: one pass forward and two passes' worth back.
+        """Return the training operations of one photo and its caption.
+
+        The backward pass costs two forward passes.
 
         Args:
-            cached: with gradient caching every photo is computed forward twice.
+            cached: gradient caching adds a second forward pass.
         """
         return (4.0 if cached else 3.0) * (self.vision.flops + self.text.flops)
 
     def training_hours(
         self, photos: int, epochs: int, gpus: int, gpu: str, *, cached: bool
     ) -> float:
-        """Wall time of pretraining."""
+        """Return the hours of wall time of pretraining."""
         total = self.training_flops(cached=cached) * photos * epochs
         return total / (PEAK_TFLOPS[gpu] * 1e12 * UTILISATION * gpus) / 3600.0
 
     def embedding_hours(self, photos: int, gpus: int, gpu: str) -> float:
-        """Wall time of embedding every photo once, if the processors can decode as fast."""
+        """Return the hours of wall time to embed every photo once, if decoding keeps up."""
         rate = PEAK_TFLOPS[gpu] * 1e12 * INFERENCE_UTILISATION * gpus
         return self.vision.flops * photos / rate / 3600.0
 
     def memory_gb(self, batch: int, *, checkpointing: bool = False, shards: int = 1) -> float:
-        """Of one GPU: weights, gradients and moments in float32, activations of a micro-batch.
+        """Return the memory of one GPU in GB.
+
+        Weights, gradients and moments in float32, and the activations of a micro-batch.
 
         Args:
             batch: photos of a micro-batch.
-            checkpointing: keep the input of each layer only.
+            checkpointing: only the input of each layer is kept.
             shards: GPUs that share weights, gradients and moments (FSDP).
         """
         states = 16.0 * self.weights / shards

@@ -1,4 +1,4 @@
-"""The partition a bundle is built on, and what is known of the world before any photo is seen."""
+"""Geocells and prior for the recipe `learn`, from photo coordinates."""
 
 from __future__ import annotations
 
@@ -19,29 +19,30 @@ from training.heads.fit import density_prior
 
 WORLD_STEP_DEG = 0.05
 PHOTO_STEP_DEG = 0.005
-"""Coordinates are thinned to one per square of this side, so that cells follow places and not the
-zeal of single photographers."""
+"""Sides of the squares that keep one coordinate each, so that cells follow the number of places and
+not of photos."""
 
-CELLS_WANTED = 900
-FEWEST_PER_CELL = 8
+TARGET_CELLS = 900
+MIN_POINTS_PER_CELL = 8
+"""Cells hold at most 1 / TARGET_CELLS of the points, but at least this many."""
 
 
 def read_world(paths: Sequence[str | os.PathLike[str]]) -> tuple[Float64Array, list[str]]:
-    """Photo coordinates of the world, one per author and square of 5 km.
+    """Read photo coordinates worldwide, thinned to one per author and square of WORLD_STEP_DEG.
 
     Args:
-        paths: tables with the columns lat, lon in degrees, and perhaps author; see
+        paths: tables with the columns lat, lon in degrees, and optionally author; see
             `training.data.coordinates.read`.
 
     Returns:
-        (N, 2) degrees, and what was left out.
+        (N, 2) degrees, and one line for each kind of unusable rows.
 
     Raises:
-        TableError: a file is no such table.
+        TableError: a file is not such a table.
     """
-    read = [coordinates.read(Path(path)) for path in paths]
-    thinned = [_one_per_author_and_square(latlon, table) for latlon, table, _ in read]
-    problems = [line for _, _, lines in read for line in lines]
+    tables = [coordinates.read(Path(path)) for path in paths]
+    thinned = [_one_per_author_and_square(latlon, table) for latlon, table, _ in tables]
+    problems = [line for _, _, lines in tables for line in lines]
     return np.concatenate([np.empty((0, 2)), *thinned]), problems
 
 
@@ -54,26 +55,27 @@ def _one_per_author_and_square(latlon: Float64Array, table: pa.Table) -> Float64
 
 
 def squares(latlon: Float64Array, step_deg: float) -> Int64Array:
-    """Row and column (N, 2) of the square each coordinate lies in."""
+    """Return row and column (N, 2) of the square that contains each coordinate."""
     return np.floor(latlon / step_deg).astype(np.int64)
 
 
-def build_earth(photos: Float64Array, world: Float64Array) -> tuple[CellTable, Float32Array]:
-    """Geocells sized to the data, and the prior over them.
+def cells_and_prior(photos: Float64Array, world: Float64Array) -> tuple[CellTable, Float32Array]:
+    """Build geocells sized to the data, and the prior over them.
 
     Args:
-        photos: (N, 2) degrees of the photos to learn from.
-        world: (M, 2) of photos of the world in general, perhaps none.
+        photos: (N, 2) degrees of the training photos.
+        world: (M, 2) degrees of photos worldwide; M may be 0.
 
     Returns:
-        C cells, and the (C,) prior: the density of `world`, or of the photos without it.
+        C cells, and the (C,) prior: the density of `world`, or of `photos` if M is 0.
     """
     points = np.concatenate([_thin(photos, PHOTO_STEP_DEG), _thin(world, WORLD_STEP_DEG)])
-    most = max(FEWEST_PER_CELL, len(points) // CELLS_WANTED)
+    most = max(MIN_POINTS_PER_CELL, len(points) // TARGET_CELLS)
     cells = build_cells(points, CellConfig.of_size(most))
-    known = world if len(world) else _thin(photos, PHOTO_STEP_DEG)
-    return cells, density_prior(np.bincount(cells.locate(known), minlength=len(cells)))
+    density = world if len(world) else _thin(photos, PHOTO_STEP_DEG)
+    return cells, density_prior(np.bincount(cells.locate(density), minlength=len(cells)))
 
 
 def _thin(latlon: Float64Array, step_deg: float) -> Float64Array:
+    """Return the first coordinate in each square."""
     return latlon[np.unique(squares(latlon, step_deg), axis=0, return_index=True)[1]]

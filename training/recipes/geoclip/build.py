@@ -1,8 +1,7 @@
-"""The `geoclip` bundle: GeoCLIP's two encoders inside our pipeline."""
+"""The recipe `geoclip`: a bundle of GeoCLIP's image and location encoders, with our pipeline."""
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,37 +20,47 @@ from geoloc.encoders.pipeline import encode_all
 from geoloc.errors import TableError
 from geoloc.io.progress import NullReporter, Reporter
 from geoloc.types import Float32Array, Float64Array
-from training.calibrate.crossval import HeldOut, answer_all, calibrate, calibrate_alone
+from training.calibrate.crossval import (
+    HeldOutAnswers,
+    answer_held_out,
+    calibrate_folds,
+    calibrate_ranker,
+)
 from training.calibrate.fit import NEVER, UNFITTED
-from training.calibrate.scoring import Rankers
+from training.calibrate.scoring import FoldRankers
 from training.config import WorldConfig
 from training.data.manifest import Manifest, read
 from training.data.split import assign_folds, group_weights
 from training.gallery.cluster import build_gallery
 from training.heads.examples import Examples
 from training.heads.fit import density_prior, fit_heads
+from training.recipes.assemble import write_bundle
 from training.recipes.geoclip.card import world_card
 from training.recipes.geoclip.encoder import WorldEncoder, load_world_encoder
 from training.recipes.geoclip.location_encoder import LocationEncoder
 from training.recipes.geoclip.published import LICENCE, PACKAGE, Published
-from training.recipes.geoclip.simulated_photos import imagine, look_alikes
+from training.recipes.geoclip.simulated_photos import look_alikes, simulate_embeddings
 from training.recipes.model_card import measure_part
 
 SIMULATED, REAL = "simulated photos", "your photos"
 """Names of the results in the bundle's metrics."""
 
-OFF_SPREAD = 2.2
-"""Deviation of the logarithm of that distance: one in seven is farther off than 5 km. Of the places
-of GeoCLIP's gallery, one in twenty held out, this far lies the nearest other."""
+DISTANCE_SPREAD = 2.2
+"""Standard deviation of the log distance from a simulated photo to the nearest photo place: one in
+seven is farther than 5 km. It is the distribution of nearest-neighbour distances of GeoCLIP's own
+gallery with one point in twenty held out."""
 
-FEWEST_PHOTOS = 200
-"""Fewer real photos cannot calibrate."""
+MIN_PHOTOS = 200
+"""Real photos needed to calibrate."""
+
+_ENCODE_BATCH, _FEATURE_BATCH = 8192, 65_536
+_MAX_LOOK_ALIKES = 100_000
 
 
 def build_world(
     out: Path,
     points: Float64Array,
-    known: Float64Array,
+    photo_places: Float64Array,
     *,
     cache: Path,
     config: WorldConfig | None = None,
@@ -61,14 +70,14 @@ def build_world(
     """Build the bundle.
 
     Args:
-        out: its folder.
-        points: (M, 2) degrees, the gallery: where a photo can be placed.
-        known: (P, 2) degrees of places known for photos, which cells and prior follow.
+        out: the bundle's folder.
+        points: (M, 2) degrees, the gallery: the points that an answer can be.
+        photo_places: (P, 2) degrees of places with photos, which cells and prior follow.
         cache: folder of exported encoders and embeddings.
-        config: see there.
+        config: settings; the defaults if None.
         photos: a folder or table of geotagged photos to calibrate on. Without them the calibration
-            is that of imagined photos, and the bundle claims nothing.
-        report: told of progress.
+            is fitted on simulated photos, and the bundle makes no claims.
+        report: receives the progress.
 
     Returns:
         The metrics in bundle.json.
@@ -77,136 +86,132 @@ def build_world(
         BundleError: weights are missing or damaged, or the bundle cannot be written.
         TableError: the photos are too few or unusable.
     """
-    wanted, tell = config or WorldConfig(), report or NullReporter()
+    config, report = config or WorldConfig(), report or NullReporter()
     bundles.check_target(out)
     published = Published.find()
-    tell.stage("loading the image encoder")
-    encoder = load_world_encoder(published, cache, wanted.clip, wanted.form)
-    real = None if photos is None else _embedded(photos, encoder, cache, tell)
-    tell.stage("drawing geocells")
-    cells = build_cells(np.unique(known, axis=0), CellConfig.of_size(wanted.per_cell))
-    tell.stage("encoding the gallery", len(points))
-    world = _World(published.location_encoder(), points, known, wanted, tell)
-    tell.stage("learning from imagined photos")
+    report.stage("loading the image encoder")
+    encoder = load_world_encoder(published, cache, config.clip, config.form)
+    real = None if photos is None else _embed(photos, encoder, cache, report)
+    report.stage("building geocells")
+    cells = build_cells(np.unique(photo_places, axis=0), CellConfig.of_size(config.per_cell))
+    report.stage("encoding the gallery", len(points))
+    world = _SimulatedWorld(published.location_encoder(), points, photo_places, config, report)
+    report.stage("training on simulated photos")
     ranker = world.ranker(cells)
-    tell.stage("calibrating")
+    report.stage("calibrating")
     metrics = {SIMULATED: world.calibrate(ranker)}
     if real is not None:
-        tell.stage("calibrating on your photos")
+        report.stage("calibrating on your photos")
         metrics[REAL] = _calibrate_on(ranker, *real)
-    tell.stage("writing the bundle")
-    _write(out, encoder, ranker, metrics)
+    report.stage("writing the bundle")
+    write_bundle(
+        out, {file.name: file for file in encoder.files}, encoder.spec, ranker, metrics,
+        world_card(out.name, ranker, encoder, metrics),
+        {f"{LICENCE} ({PACKAGE})": 1, f"{LICENCE} (OpenAI CLIP)": 1},
+    )  # fmt: skip
     return metrics
 
 
-class _World:
-    """The gallery, and photos imagined of it."""
+class _SimulatedWorld:
+    """The encoded gallery, and simulated photos near the photo places."""
 
     def __init__(
         self,
         encoder: LocationEncoder,
         points: Float64Array,
-        known: Float64Array,
+        photo_places: Float64Array,
         config: WorldConfig,
         report: Reporter,
     ) -> None:
-        self._encoder, self._points, self._known, self._config = encoder, points, known, config
+        self._encoder, self._points, self._config = encoder, points, config
+        self._photo_places = photo_places
         self._rng = np.random.default_rng(config.seed)
         parts = []
-        for part in np.array_split(points, -(-len(points) // 8192)):
+        for part in np.array_split(points, -(-len(points) // _ENCODE_BATCH)):
             parts.append(encoder.embed(part).astype(np.float16))
             report.advance(len(part))
         self._vectors = np.concatenate(parts)
 
     def ranker(self, cells: CellTable) -> Ranker:
-        """Heads from imagined photos, over the gallery."""
-        latlon, embeddings = self.photos(self._config.examples)
-        alike = np.ones(len(latlon), np.float32)
+        """Return a ranker with heads trained on simulated photos, over the whole gallery."""
+        latlon, embeddings = self.simulate(self._config.examples)
+        weights = np.ones(len(latlon), np.float32)
         prior = density_prior(cells.count)
-        heads, _ = fit_heads(Examples(embeddings, latlon, alike), cells, prior, self._config.heads)
-        parts = np.array_split(self._vectors, -(-len(self._vectors) // 65_536))
+        examples = Examples(embeddings, latlon, weights)
+        heads, _ = fit_heads(examples, cells, prior, self._config.heads)
+        parts = np.array_split(self._vectors, -(-len(self._vectors) // _FEATURE_BATCH))
         features = np.concatenate([heads.features(part.astype(np.float32)) for part in parts])
-        gallery = build_gallery(nameless(self._points), features, cells, scales_km=())
+        gallery = build_gallery(point_manifest(self._points), features, cells, scales_km=())
         return Ranker(cells, heads, gallery, UNFITTED)
 
-    def photos(self, count: int) -> tuple[Float64Array, Float32Array]:
-        """Imagined photos near known places: (N, 2) degrees and embeddings (N, D)."""
+    def simulate(self, count: int) -> tuple[Float64Array, Float32Array]:
+        """Return simulated photos near photo places: (N, 2) degrees and embeddings (N, D)."""
         rng = self._rng
-        start = self._known[rng.integers(0, len(self._known), count)]
-        away = rng.lognormal(np.log(self._config.off_km), OFF_SPREAD, count).clip(max=1000.0)
+        start = self._photo_places[rng.integers(0, len(self._photo_places), count)]
+        away = rng.lognormal(np.log(self._config.off_km), DISTANCE_SPREAD, count).clip(max=1000.0)
         latlon = destination(start, rng.uniform(0.0, 360.0, count), away)
-        some = rng.choice(len(self._points), min(len(self._points), 100_000), replace=False)
-        others = self._vectors[some].astype(np.float32)
-        alike = look_alikes(latlon, self._points[some], rng)
-        return latlon, imagine(self._encoder.embed(latlon), others, alike, rng)
+        sample = rng.choice(
+            len(self._points), min(len(self._points), _MAX_LOOK_ALIKES), replace=False
+        )
+        others = self._vectors[sample].astype(np.float32)
+        alike = look_alikes(latlon, self._points[sample], rng)
+        return latlon, simulate_embeddings(self._encoder.embed(latlon), others, alike, rng)
 
     def calibrate(self, ranker: Ranker) -> dict[str, Any]:
-        """Calibrate on imagined photos, claim nothing, and measure on others."""
-        latlon, embeddings = self.photos(self._config.held_out)
-        ranker.calibration = silent(calibrate_alone(ranker, nameless(latlon), embeddings))
-        latlon, embeddings = self.photos(self._config.held_out)
-        return _measured(nameless(latlon), answer_all(ranker, nameless(latlon), embeddings))
+        """Calibrate on simulated photos, remove all claims, and measure on other ones."""
+        latlon, embeddings = self.simulate(self._config.held_out)
+        calibration = calibrate_ranker(ranker, point_manifest(latlon), embeddings)
+        ranker.calibration = without_claims(calibration)
+        latlon, embeddings = self.simulate(self._config.held_out)
+        manifest = point_manifest(latlon)
+        return _measure(manifest, answer_held_out(ranker, manifest, embeddings))
 
 
-def nameless(latlon: Float64Array) -> Manifest:
-    """Photos, or points, of which nothing is known but the place."""
-    nothing = np.full(len(latlon), "", dtype=object)
-    alone = np.arange(len(latlon)).astype(str).astype(object)
-    point = np.full(len(latlon), "a point of the gallery", dtype=object)
-    exact = np.zeros(len(latlon))
-    return Manifest(nothing, latlon, alone, exact, nothing, point, nothing, nothing)
+def point_manifest(latlon: Float64Array) -> Manifest:
+    """Return the manifest of points (N, 2) without files or metadata, each its own group."""
+    empty = np.full(len(latlon), "", dtype=object)
+    groups = np.arange(len(latlon)).astype(str).astype(object)
+    source = np.full(len(latlon), "a point of the gallery", dtype=object)
+    precision = np.zeros(len(latlon))
+    return Manifest(empty, latlon, groups, precision, empty, source, empty, empty)
 
 
-def silent(calibration: Calibration) -> Calibration:
-    """The same, claiming nothing: it was not tried on photographs."""
+def without_claims(calibration: Calibration) -> Calibration:
+    """Return the calibration with no claims, for a model that was not tested on real photos."""
     claims = {name: Claim(claim.weights, NEVER) for name, claim in calibration.claims.items()}
     return replace(calibration, claims=claims)
 
 
-def _embedded(
-    photos: Path, encoder: WorldEncoder, cache: Path, tell: Reporter
+def _embed(
+    photos: Path, encoder: WorldEncoder, cache: Path, report: Reporter
 ) -> tuple[Manifest, Float32Array]:
-    """Real photos and their embeddings (N, D); raises TableError where they are too few."""
-    tell.stage("reading your photos")
+    """Return real photos and their embeddings (N, D); raises TableError if they are too few."""
+    report.stage("reading your photos")
     manifest, problems = read(photos)
     files = [str(file) for file in manifest.file]
-    tell.stage("embedding your photos", len(files))
-    with EmbeddingCache(cache, encoder.network.spec) as kept:
-        encoded = encode_all(encoder.network, files, cache=kept, progress=tell.advance)
+    report.stage("embedding your photos", len(files))
+    with EmbeddingCache(cache, encoder.network.spec) as store:
+        encoded = encode_all(encoder.network, files, cache=store, progress=report.advance)
     for line in [*problems, *map(str, encoded.errors)]:
-        tell.problem(line)
+        report.problem(line)
     manifest = manifest.take(encoded.index)
-    if len(manifest) < FEWEST_PHOTOS:
+    if len(manifest) < MIN_PHOTOS:
         raise TableError(
-            f"{photos}: {len(manifest)} usable photos; calibrating needs at least {FEWEST_PHOTOS}"
+            f"{photos}: {len(manifest)} usable photos; calibrating needs at least {MIN_PHOTOS}"
         )
     return manifest, encoded.embeddings
 
 
 def _calibrate_on(ranker: Ranker, manifest: Manifest, embeddings: Float32Array) -> dict[str, Any]:
-    """Calibrate on real photos; what is measured was answered by other photos' calibration."""
+    """Calibrate on real photos, and measure each fold with the calibration of the other folds."""
     fold = assign_folds(manifest, embeddings)
-    models = [
+    rankers = [
         Ranker(ranker.cells, ranker.heads, ranker.gallery, UNFITTED) for _ in range(fold.max() + 1)
     ]
-    asked = Rankers(models, fold, embeddings, manifest.latlon)
-    ranker.calibration, held_out = calibrate(asked, group_weights(manifest.group))
-    return _measured(manifest, held_out)
+    folds = FoldRankers(rankers, fold, embeddings, manifest.latlon)
+    ranker.calibration, held_out = calibrate_folds(folds, group_weights(manifest.group))
+    return _measure(manifest, held_out)
 
 
-def _measured(manifest: Manifest, held_out: HeldOut) -> dict[str, Any]:
+def _measure(manifest: Manifest, held_out: HeldOutAnswers) -> dict[str, Any]:
     return measure_part(manifest, held_out, np.arange(len(manifest)))
-
-
-def _write(out: Path, encoder: WorldEncoder, ranker: Ranker, metrics: dict[str, Any]) -> None:
-    with bundles.writing(out) as folder:
-        for file in encoder.files:
-            shutil.copyfile(file, folder / file.name)
-        ranker.cells.write(folder / "cells.parquet")
-        ranker.heads.write(folder / "heads.safetensors")
-        ranker.gallery.write(folder)
-        ranker.calibration.write(folder / "calibration.json")
-        card = world_card(out.name, ranker, encoder, metrics)
-        (folder / "MODEL_CARD.md").write_text(card, encoding="utf-8")
-        licences = {f"{LICENCE} ({PACKAGE})": 1, f"{LICENCE} (OpenAI CLIP)": 1}
-        bundles.seal(folder, out.name, encoder.spec, metrics, licences)

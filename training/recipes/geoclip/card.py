@@ -1,4 +1,4 @@
-"""The world model's card: what it is, whose work, and what its figures are worth."""
+"""The model card of the world model: origin, limits and results."""
 
 from __future__ import annotations
 
@@ -7,23 +7,22 @@ from typing import Any
 from geoloc.answer.ranker import Ranker
 from training.recipes.geoclip.encoder import WorldEncoder
 from training.recipes.geoclip.published import PACKAGE
-from training.recipes.model_card import honesty, markdown_table
+from training.recipes.model_card import calibration_lines, markdown_table
 
 PUBLISHED = """\
 GeoCLIP's own accuracy on IM2GPS3k, as its authors published it (Vivanco Cepeda et al. 2023):
-14.1 / 34.5 / 50.7 / 69.7 / 83.8 % within 1 / 25 / 200 / 750 / 2500 km. It is theirs, for their
-gallery of 100,000 points; this bundle was not measured on IM2GPS3k."""
+14.1 / 34.5 / 50.7 / 69.7 / 83.8 % within 1 / 25 / 200 / 750 / 2500 km, with their gallery of
+100,000 points. This bundle was not measured on IM2GPS3k."""
 
-UNTRIED = """\
-**Not tried on photographs.** The weights come without photos. The radii and the order of
-candidates were fitted on simulated photos (location vectors mixed with look-alikes and noise), so
-they say what the pipeline behind the encoder does, and nothing certain about yours: the bundle
-never says that it is sure. `geoloc bundle build geoclip --photos PHOTOS` calibrates it on geotagged
-photos."""
+UNTESTED = """\
+**Not tested on photographs.** The weights come without photos. Radii and re-ranker were fitted on
+simulated photos (location vectors mixed with look-alikes and noise). They describe the pipeline
+behind the encoder and guarantee nothing for real photos, so the bundle never claims to be sure.
+`geoloc bundle build geoclip --photos PHOTOS` calibrates it on geotagged photos."""
 
 
 def world_card(name: str, ranker: Ranker, encoder: WorldEncoder, metrics: dict[str, Any]) -> str:
-    """MODEL_CARD.md."""
+    """Return the text of MODEL_CARD.md."""
     gallery = ranker.gallery
     lines = [
         f"# {name}",
@@ -36,7 +35,7 @@ def world_card(name: str, ranker: Ranker, encoder: WorldEncoder, metrics: dict[s
         PUBLISHED,
     ]
     if len(metrics) == 1:
-        lines += ["", UNTRIED]
+        lines += ["", UNTESTED]
     for part_name, part in metrics.items():
-        lines += ["", f"## {part_name}", "", markdown_table(part), "", *honesty(part)]
+        lines += ["", f"## {part_name}", "", markdown_table(part), "", *calibration_lines(part)]
     return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""GeoCLIP's image encoder as a bundle holds it: int8 or whole for a CPU, torch for a GPU."""
+"""GeoCLIP's image encoder in three formats: ONNX in int8 or full precision, or torch for a GPU."""
 
 from __future__ import annotations
 
@@ -23,41 +23,43 @@ from training.recipes.geoclip.published import GeoClip, Published
 
 @dataclass(frozen=True, eq=False)
 class WorldEncoder:
-    """An image encoder to embed with, and the files of it that a bundle holds."""
+    """An image encoder, and its files for a bundle."""
 
     network: ImageEncoder
     spec: EncoderSpec
     files: tuple[Path, ...]
     note: str
-    """In which form it is, and why."""
+    """The format, and the reason for it."""
 
 
 def load_world_encoder(
     published: Published, cache: Path, clip: str = GEOCLIP_TOWER, form: ClipForm | None = None
 ) -> WorldEncoder:
-    """Load CLIP's tower, downloading it the first time, and put GeoCLIP's head on it.
+    """Load CLIP's tower, downloaded once, with GeoCLIP's head.
 
     Args:
         published: GeoCLIP's files.
-        cache: folder in which exported encoders are kept.
-        clip: "ARCHITECTURE/WEIGHTS" of open_clip; weights are a tag or the path of a file.
-        form: how the bundle holds it; by default torch where there is a GPU, else int8 where that
-            answers alike, else whole.
+        cache: folder of exported encoders.
+        clip: "ARCHITECTURE/WEIGHTS" of open_clip; the weights are a tag or the path of a file.
+        form: format in the bundle; by default torch on a machine with a GPU, else int8 if it gives
+            the same answers, else whole.
 
     Raises:
         BundleError: the weights cannot be loaded, or the exported network differs.
         MissingExtraError: a library is not installed.
     """
     architecture, _, weights = clip.partition("/")
-    wanted = form or ("torch" if _on_gpu() else "int8")
+    form = form or ("torch" if _on_gpu() else "int8")
     spec = geoclip_spec(architecture, weights)
-    folder = cache / "encoders" / f"geoclip-{spec.fingerprint}-{wanted}"
+    folder = cache / "encoders" / f"geoclip-{spec.fingerprint}-{form}"
     if not (folder / "encoder.json").is_file():
-        _make(spec, wanted, published, folder)
-    made = json.loads((folder / "encoder.json").read_text(encoding="utf-8"))
-    held = EncoderSpec.from_dict(made["encoder"])
-    kind = GeoClipEncoder if held.kind == "geoclip" else OnnxEncoder
-    return WorldEncoder(kind(held, folder), held, (folder / made["file"],), made["note"])
+        _make(spec, form, published, folder)
+    description = json.loads((folder / "encoder.json").read_text(encoding="utf-8"))
+    held_spec = EncoderSpec.from_dict(description["encoder"])
+    kind = GeoClipEncoder if held_spec.kind == "geoclip" else OnnxEncoder
+    return WorldEncoder(
+        kind(held_spec, folder), held_spec, (folder / description["file"],), description["note"]
+    )
 
 
 def _make(spec: EncoderSpec, form: ClipForm, published: Published, folder: Path) -> None:
@@ -70,31 +72,31 @@ def _make(spec: EncoderSpec, form: ClipForm, published: Published, folder: Path)
         head = {name: part.contiguous() for name, part in published.image_head().items()}
         save_file(head, partial / IMAGE_HEAD)
         network = GeoClipEncoder(spec, partial)
-        held, file, note = _in_form(network, form, published, partial)
-        made = {"encoder": held.to_dict(), "file": file, "note": note}
-        (partial / "encoder.json").write_text(json.dumps(made, indent=1), encoding="utf-8")
+        held_spec, file, note = _in_form(network, form, published, partial)
+        description = {"encoder": held_spec.to_dict(), "file": file, "note": note}
+        (partial / "encoder.json").write_text(json.dumps(description, indent=1), encoding="utf-8")
         folder.mkdir(exist_ok=True)
-        for name in (file, "encoder.json"):  # the json last: it says all is there
+        for name in (file, "encoder.json"):
             os.replace(partial / name, folder / name)
 
 
 def _in_form(
     network: GeoClipEncoder, form: ClipForm, published: Published, folder: Path
 ) -> tuple[EncoderSpec, str, str]:
-    """Spec, name of the file and a note."""
+    """Convert the encoder; return its spec, the name of its file and a note on the format."""
     if form == "torch":
         return network.spec, IMAGE_HEAD, "in torch, bf16 on a GPU"
-    note = "whole, weights in half precision"
+    note = "not quantised, weights in half precision"
     if form == "int8":
         geoclip = GeoClip(network, published)
 
         def answer(embeddings: Float32Array) -> npt.NDArray[np.floating]:
             return geoclip.rank(embeddings, 1)[0][:, 0]
 
-        spec, agreed = export_int8(network, folder, sample_photos(), answer)
-        if agreed.enough:
-            return spec, "encoder.onnx", f"int8: {agreed}"
-        note += f", because int8 does not agree: {agreed}"
+        spec, agreement = export_int8(network, folder, sample_photos(), answer)
+        if agreement.enough:
+            return spec, "encoder.onnx", f"int8: {agreement}"
+        note += f", because int8 gives other answers: {agreement}"
     return export_onnx(network, folder), "encoder.onnx", note
 
 

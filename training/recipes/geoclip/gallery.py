@@ -1,4 +1,4 @@
-"""Where photos may have been taken: the points of a gallery, as many and as fine as wanted."""
+"""Points for the gallery of the world model: populated land, a region, or a table."""
 
 from __future__ import annotations
 
@@ -18,86 +18,88 @@ from training.data import coordinates
 
 POINTS = 500_000
 STREET_KM = 0.1
-"""Between the points of a region."""
+"""Default distance between the points of a region."""
 
-MOST_POINTS = 5_000_000
+MAX_POINTS = 5_000_000
 SCATTER_KM = 2.0
-"""How far around known places further points are strewn, in the mean."""
+"""Mean distance of an additional point from its photo place or town."""
 
 _APART_DEG = 0.002
-"""Of several points in a square of this side one is kept."""
+"""Side of the squares that keep one point each."""
 
 
 def everywhere(photos: Float64Array, count: int = POINTS, seed: int = 0) -> Float64Array:
-    """Points on populated land, dense where photos are taken.
+    """Return points on populated land, denser where more photos are taken.
 
-    All photos and towns; then points strewn around them, on land, until there are enough. A place
-    is drawn as often as it is known for photos, or by the fourth root of its people.
+    The points are all photo places and towns, then random points on land around them. A photo
+    place is drawn with weight 1, a town with the fourth root of its population in thousands.
 
     Args:
-        photos: (P, 2) degrees of places known for photos.
-        count: how many points, at least.
-        seed: of chance.
+        photos: (P, 2) degrees of photo places.
+        count: least number of points.
+        seed: of the random points.
 
     Returns:
         (M, 2) degrees, M >= count, without near-duplicates.
     """
     rng = np.random.default_rng(seed)
-    known = towns()
-    sources = np.concatenate([photos, known.points.latlon])
+    places = towns()
+    sources = np.concatenate([photos, places.points.latlon])
     points = given = _thin(sources)
-    weight = np.concatenate([np.ones(len(photos)), (known.population / 1000.0) ** 0.25])
+    weight = np.concatenate([np.ones(len(photos)), (places.population / 1000.0) ** 0.25])
     chance = np.cumsum(weight / weight.sum())
     while len(points) < count:
-        wanted = max(2 * (count - len(points)), 1000)
-        start = sources[np.searchsorted(chance, rng.random(wanted)).clip(max=len(sources) - 1)]
-        bearing, away = rng.uniform(0.0, 360.0, wanted), rng.exponential(SCATTER_KM, wanted)
-        strewn = destination(start, bearing, away)
-        points = _thin(np.concatenate([points, strewn[is_land(strewn)]]))
+        draws = max(2 * (count - len(points)), 1000)
+        start = sources[np.searchsorted(chance, rng.random(draws)).clip(max=len(sources) - 1)]
+        bearing, away = rng.uniform(0.0, 360.0, draws), rng.exponential(SCATTER_KM, draws)
+        scattered = destination(start, bearing, away)
+        points = _thin(np.concatenate([points, scattered[is_land(scattered)]]))
     return points[: max(count, len(given))]
 
 
 def region(text: str, step_km: float = STREET_KM) -> Float64Array:
-    """A grid of points over a part of the Earth, on land.
+    """Return a grid of points on land in a region.
 
     Args:
-        text: as `geoloc.belief.constraints.parse` takes it: "Lisbon, Portugal", "48.86,2.35,20km",
-            a polygon.
-        step_km: between neighbouring points.
+        text: the region, in the syntax of `geoloc.belief.constraints.parse`: "Lisbon, Portugal",
+            "48.86,2.35,20km", a polygon.
+        step_km: distance between neighbouring points.
 
     Raises:
-        ConstraintError: the text is not understood.
-        GeolocError: there would be no point, or more than MOST_POINTS.
+        ConstraintError: the text is not a region.
+        GeolocError: the grid has no point on land, or more than MAX_POINTS.
     """
     area = parse(text)
     boxes = np.concatenate([shapely.bounds(_outline(part)) for part in area.shape])
     grid = np.concatenate([_band(*box, step_km, text) for box in boxes])
     inside = np.unique(grid[area.contains(grid)], axis=0)
-    found = inside[is_land(inside)]
-    if not len(found):
-        raise GeolocError(f"{text}: no point of a {step_km:g} km grid lies there; make it finer")
-    return found
+    points = inside[is_land(inside)]
+    if not len(points):
+        raise GeolocError(
+            f"{text}: no point of a {step_km:g} km grid lies on land there; choose a smaller step"
+        )
+    return points
 
 
 def _outline(part: Part) -> GeometryArray:
-    """The single polygons of an area."""
+    """Return the polygons of an area."""
     country = embedded_boundaries().country
-    whole = country.polygons[country.codes == part.country] if part.country else part.polygons
-    parts: GeometryArray = shapely.get_parts(whole)
+    polygons = country.polygons[country.codes == part.country] if part.country else part.polygons
+    parts: GeometryArray = shapely.get_parts(polygons)
     return parts
 
 
 def _band(
     west: float, south: float, east: float, north: float, step_km: float, text: str
 ) -> Float64Array:
-    """Points `step_km` apart in a box of parallels and meridians, row by row."""
+    """Return points `step_km` apart in a box of parallels and meridians, row by row."""
     step_deg = step_km / KM_PER_DEG
     lat = np.arange(south + step_deg / 2.0, north, step_deg)
     widths = step_deg / np.cos(np.radians(np.clip(lat, -89.0, 89.0)))
     counts = np.maximum(1, ((east - west) / widths).astype(np.int64))
-    if counts.sum() > 4 * MOST_POINTS:
+    if counts.sum() > 4 * MAX_POINTS:
         raise GeolocError(
-            f"{text}: more than {MOST_POINTS:,} points of a {step_km:g} km grid; choose a smaller"
+            f"{text}: more than {MAX_POINTS:,} points of a {step_km:g} km grid; choose a smaller"
             " region or a coarser grid"
         )
     column = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
@@ -106,7 +108,10 @@ def _band(
 
 
 def from_table(path: Path) -> tuple[Float64Array, list[str]]:
-    """Points of a CSV or Parquet table with the columns lat and lon, and what was left out.
+    """Read the points of a CSV or Parquet table with the columns lat and lon.
+
+    Returns:
+        (M, 2) degrees, and one line for each kind of unusable rows.
 
     Raises:
         TableError: no row is usable; see `training.data.coordinates.read`.
@@ -116,7 +121,7 @@ def from_table(path: Path) -> tuple[Float64Array, list[str]]:
 
 
 def _thin(points: Float64Array) -> Float64Array:
-    """The first point of each small square, in their order."""
+    """Return the first point in each square of _APART_DEG, in their order."""
     square = np.floor(points / _APART_DEG).astype(np.int64)
     key = square[:, 0] * 1_000_000 + square[:, 1]
     return points[np.sort(np.unique(key, return_index=True)[1])]

@@ -1,7 +1,7 @@
-"""GeoCLIP's location encoder: from coordinates to the vectors that photos were trained to match.
+"""GeoCLIP's location encoder: coordinates to vectors in the space of the photo embeddings.
 
-Vivanco Cepeda et al., GeoCLIP (NeurIPS 2023): the Equal Earth projection, random Fourier features
-at three scales, and a network each, added up.
+Vivanco Cepeda et al., GeoCLIP (NeurIPS 2023): Equal Earth projection, then for each of three scales
+random Fourier features and an MLP; the outputs are summed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _ROWS_AT_ONCE = 4096
 
 
 class LocationEncoder(nn.Module):
-    """Coordinates (N, 2) in degrees, latitude first, to vectors (N, DIM)."""
+    """Network from coordinates (N, 2) in degrees, latitude first, to vectors (N, DIM)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,13 +36,13 @@ class LocationEncoder(nn.Module):
             self.add_module(f"LocEnc{scale}", _Scale())
 
     def forward(self, latlon: Tensor) -> Tensor:
-        """Add up what the three scales say."""
+        """Return the sum of the outputs of the three scales."""
         places = equal_earth(latlon)
         return torch.stack([scale(places) for scale in self.children()]).sum(dim=0)
 
     @torch.inference_mode()
     def embed(self, latlon: npt.ArrayLike) -> Float32Array:
-        """Unit vectors (N, DIM) of coordinates (N, 2).
+        """Return unit vectors (N, DIM) of coordinates (N, 2) in degrees.
 
         Raises:
             ValueError: a coordinate is not finite or out of range.
@@ -54,19 +54,19 @@ class LocationEncoder(nn.Module):
 
 
 class _Fourier(nn.Module):
-    """Random Fourier features; the frequencies are part of the weights."""
+    """Random Fourier features, with the frequencies stored as a buffer."""
 
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("b", torch.zeros(_FREQUENCIES, 2))
 
     def forward(self, places: Tensor) -> Tensor:
-        turned = 2.0 * math.pi * places @ self.b.T
-        return torch.cat([turned.cos(), turned.sin()], dim=-1)
+        phase = 2.0 * math.pi * places @ self.b.T
+        return torch.cat([phase.cos(), phase.sin()], dim=-1)
 
 
 class _Scale(nn.Module):
-    """The network of one scale, with the names of the published weights."""
+    """MLP of one scale, with the parameter names of the published weights."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,12 +83,12 @@ class _Scale(nn.Module):
 
 
 def equal_earth(latlon: Tensor) -> Tensor:
-    """Equal Earth projection (N, 2) of degrees (N, 2), in the unit GeoCLIP was trained with."""
+    """Return the Equal Earth projection (N, 2) of degrees (N, 2), in GeoCLIP's units."""
     lat, lon = torch.deg2rad(latlon).unbind(dim=1)
     root3 = math.sqrt(3.0)
     theta = torch.asin(root3 / 2.0 * torch.sin(lat))
     slope = 3.0 * (9.0 * _A4 * theta**8 + 7.0 * _A3 * theta**6 + 3.0 * _A2 * theta**2 + _A1)
     x = 2.0 * root3 * lon * torch.cos(theta) / slope
     y = _A4 * theta**9 + _A3 * theta**7 + _A2 * theta**3 + _A1 * theta
-    # in this order: the finest scale turns 256 times a unit, and feels a rounding
+    # GeoCLIP's order of operations: the finest scale has 256 cycles a unit and amplifies rounding
     return torch.stack([x, y], dim=1) * _UNIT / 180.0

@@ -1,7 +1,7 @@
-"""GeoCLIP as published: its weights out of its package, and its own way to answer.
+"""GeoCLIP as published: the weights in its package, and its prediction by gallery softmax.
 
-Vivanco Cepeda, Nayak, Shah: GeoCLIP (NeurIPS 2023), MIT. The package is read, not imported: its
-code needs transformers.
+Vivanco Cepeda, Nayak, Shah: GeoCLIP (NeurIPS 2023), MIT. The files of the package are read, and its
+code is not imported, because it needs transformers.
 """
 
 from __future__ import annotations
@@ -41,54 +41,54 @@ _FILES = {
         "3a00b1ba58f13443db726533b6399b39609e292df09d4e58792fa5949d1838b1"
     ),
 }
-"""What is read, with its sha256."""
+"""The files that are used, with their sha256."""
 
 
 @dataclass(frozen=True, eq=False)
 class Published:
-    """What GeoCLIP's package holds beside code."""
+    """The weights and the gallery in GeoCLIP's package."""
 
     folder: Path
 
     @classmethod
     def find(cls) -> Published:
-        """Its installed files, verified.
+        """Find the installed package and verify its files.
 
         Raises:
-            BundleError: the package is not installed, or its files are not those we know.
+            BundleError: the package is not installed, or a file has another checksum.
         """
         package = find_spec("geoclip")
         if package is None or not package.submodule_search_locations:
             raise BundleError(
-                "GeoCLIP's weights are missing: run  pip install --no-deps " + PACKAGE
+                "GeoCLIP's weights are not installed; run  pip install --no-deps " + PACKAGE
             )
         folder = Path(package.submodule_search_locations[0]) / "model"
         for name, digest in _FILES.items():
             if not (folder / name).is_file() or sha256(folder / name) != digest:
                 raise BundleError(
-                    f"{folder / name}: missing or not that of {PACKAGE} (its checksum differs);"
+                    f"{folder / name}: missing, or not the file of {PACKAGE} (checksum);"
                     f" run  pip install --no-deps --force-reinstall {PACKAGE}"
                 )
         return cls(folder)
 
     def location_encoder(self) -> LocationEncoder:
-        """From coordinates to the space of photos."""
+        """Return the location encoder with its weights."""
         encoder = LocationEncoder()
         encoder.load_state_dict(self._tensors("location_encoder_weights"))
         return encoder.eval()
 
     def image_head(self) -> dict[str, Any]:
-        """State of the two layers on CLIP's projection."""
+        """Return the state of the two layers that follow CLIP's projection."""
         return dict(self._tensors("image_encoder_mlp_weights"))
 
     @cached_property
     def logit_scale(self) -> float:
-        """What cosine similarities are multiplied with before the softmax."""
+        """Factor of the cosine similarities before the softmax."""
         return float(self._tensors("logit_scale_weights").exp())
 
     @cached_property
     def gallery(self) -> Float64Array:
-        """(100,000, 2) degrees: coordinates of photos it was trained with."""
+        """(100,000, 2) degrees: coordinates of training photos."""
         table = csv.read_csv(self.folder / "gps_gallery" / "coordinates_100K.csv")
         return np.stack([numbers(table["LAT"]), numbers(table["LON"])], axis=1)
 
@@ -100,7 +100,7 @@ class Published:
 
 
 class GeoClip:
-    """Answers as GeoCLIP does, a softmax over a gallery of points, encoding the gallery once."""
+    """GeoCLIP's prediction, a softmax over a gallery of points that is encoded once."""
 
     def __init__(
         self,
@@ -108,21 +108,21 @@ class GeoClip:
         published: Published,
         gallery: Float64Array | None = None,
     ) -> None:
-        """Use an image encoder of kind "geoclip", and GeoCLIP's own gallery or another (M, 2)."""
+        """Encode GeoCLIP's own gallery, or another one of (M, 2) degrees."""
         self.encoder, self._scale = encoder, np.float32(published.logit_scale)
         points = published.gallery if gallery is None else gallery
-        self.gallery = points.astype(np.float32)  # as it keeps them
+        self.gallery = points.astype(np.float32)  # GeoCLIP stores float32
         self._vectors = published.location_encoder().embed(self.gallery)
 
     def predict(self, source: Source, top_k: int) -> tuple[Float32Array, Float32Array]:
-        """The most probable points of the gallery.
+        """Return the most probable points of the gallery.
 
         Args:
             source: a photo.
-            top_k: how many.
+            top_k: number of points.
 
         Returns:
-            (top_k, 2) degrees and (top_k,) probabilities, descending.
+            (top_k, 2) degrees and (top_k,) probabilities, in descending order.
 
         Raises:
             PhotoError: the photo cannot be read.
@@ -132,9 +132,11 @@ class GeoClip:
         return latlon[0], probability[0]
 
     def rank(self, embeddings: Float32Array, top_k: int) -> tuple[Float32Array, Float32Array]:
-        """As `predict`, for embeddings (N, 512): (N, top_k, 2) and (N, top_k)."""
+        """Rank the gallery for embeddings (N, 512); return (N, top_k, 2) and (N, top_k)."""
         probability = softmax(self._scale * (embeddings @ self._vectors.T))
-        some = np.argpartition(-probability, top_k - 1, axis=1)[:, :top_k]
-        order = np.argsort(-np.take_along_axis(probability, some, axis=1), axis=1, kind="stable")
-        best = np.take_along_axis(some, order, axis=1)
+        candidates = np.argpartition(-probability, top_k - 1, axis=1)[:, :top_k]
+        order = np.argsort(
+            -np.take_along_axis(probability, candidates, axis=1), axis=1, kind="stable"
+        )
+        best = np.take_along_axis(candidates, order, axis=1)
         return self.gallery[best], np.take_along_axis(probability, best, axis=1)

@@ -1,4 +1,4 @@
-"""The world model, small: built, loaded, asked; galleries of any points; imagined photos."""
+"""A small world model built, loaded and queried; galleries; simulated photos."""
 
 import json
 
@@ -24,7 +24,7 @@ from training.recipes.geoclip import gallery
 from training.recipes.geoclip.build import REAL, SIMULATED, build_world
 from training.recipes.geoclip.encoder import load_world_encoder
 from training.recipes.geoclip.published import Published
-from training.recipes.geoclip.simulated_photos import imagine, look_alikes
+from training.recipes.geoclip.simulated_photos import look_alikes, simulate_embeddings
 
 TOWER = {
     "embed_dim": 768,
@@ -48,7 +48,7 @@ def clip(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def known():
+def photo_places():
     return Published.find().gallery[::100]
 
 
@@ -63,15 +63,15 @@ def heads():
 
 
 @pytest.fixture(scope="module")
-def world(clip, known, cache, heads, tmp_path_factory):
+def world(clip, photo_places, cache, heads, tmp_path_factory):
     out = tmp_path_factory.mktemp("bundles") / "world"
-    points = np.unique(np.concatenate([known, known + 0.01]), axis=0)
+    points = np.unique(np.concatenate([photo_places, photo_places + 0.01]), axis=0)
     config = WorldConfig(clip, "whole", heads=heads, **SMALL)
-    metrics = build_world(out, points, known, cache=cache, config=config)
+    metrics = build_world(out, points, photo_places, cache=cache, config=config)
     return out, points, metrics
 
 
-def test_it_is_a_bundle_that_answers(world):
+def test_bundle_answers(world):
     out, points, _ = world
     loaded = directory.load(out)
     assert len(loaded.ranker.gallery.members) == len(points)
@@ -83,10 +83,10 @@ def test_it_is_a_bundle_that_answers(world):
     assert Geolocator.from_bundle(out).locate(image, within="Italy").place.country == "Italy"
 
 
-def test_it_finds_places_and_says_that_this_is_simulated(world):
+def test_accuracy_is_labelled_as_simulated_and_nothing_is_claimed(world):
     out, _, metrics = world
     card = (out / "MODEL_CARD.md").read_text(encoding="utf-8")
-    assert "Not tried on photographs" in card
+    assert "Not tested on photographs" in card
     assert list(metrics) == [SIMULATED]
     accuracy = metrics[SIMULATED]["accuracy"]
     assert accuracy["full"]["within"]["25"] > 0.2
@@ -95,16 +95,18 @@ def test_it_finds_places_and_says_that_this_is_simulated(world):
     assert "MIT" in "".join(json.loads((out / "bundle.json").read_text())["licences"])
 
 
-def test_real_photos_calibrate_it(clip, known, cache, heads, photo_folder, tmp_path, monkeypatch):
+def test_real_photos_calibrate_the_bundle(
+    clip, photo_places, cache, heads, photo_folder, tmp_path, monkeypatch
+):
     config = WorldConfig(clip, "torch", heads=heads, **SMALL)
     options = {"cache": cache, "config": config, "photos": photo_folder}
     with pytest.raises(TableError, match="60 usable photos; calibrating needs at least 200"):
-        build_world(tmp_path / "few", known, known, **options)
+        build_world(tmp_path / "few", photo_places, photo_places, **options)
     assert not (tmp_path / "few").exists()
-    monkeypatch.setattr("training.recipes.geoclip.build.FEWEST_PHOTOS", 50)
-    metrics = build_world(tmp_path / "real", known, known, **options)
+    monkeypatch.setattr("training.recipes.geoclip.build.MIN_PHOTOS", 50)
+    metrics = build_world(tmp_path / "real", photo_places, photo_places, **options)
     assert metrics[REAL]["accuracy"]["full"]["photos"] == 60
-    assert "Not tried" not in (tmp_path / "real" / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "Not tested" not in (tmp_path / "real" / "MODEL_CARD.md").read_text(encoding="utf-8")
     loaded = directory.load(tmp_path / "real")
     assert loaded.encoder_spec.kind == "geoclip"
     loaded.build_encoder()
@@ -113,18 +115,20 @@ def test_real_photos_calibrate_it(clip, known, cache, heads, photo_folder, tmp_p
         loaded.build_encoder()
 
 
-def test_int8_is_taken_only_where_it_answers_alike(clip, tmp_path, monkeypatch):
+def test_int8_is_used_only_if_the_answers_agree(clip, tmp_path, monkeypatch):
     published = Published.find()
     monkeypatch.setattr("training.recipes.geoclip.encoder.GeoClip", SmallGeoClip)
     whole = load_world_encoder(published, tmp_path, clip, "whole")
     small = load_world_encoder(published, tmp_path, clip, "int8")
     assert small.note.startswith("int8: cosine at least 0.99")
-    assert whole.note == "whole, weights in half precision"
+    assert whole.note == "not quantised, weights in half precision"
     kinds = {tensor.data_type for tensor in onnx.load(small.files[0]).graph.initializer}
     assert onnx.TensorProto.INT8 in kinds
     monkeypatch.setattr(quantise, "LEAST_COSINE", 1.1)
     refused = load_world_encoder(published, tmp_path / "again", clip, "int8")
-    assert refused.note.startswith("whole, weights in half precision, because int8 does not agree")
+    assert refused.note.startswith(
+        "not quantised, weights in half precision, because int8 gives other answers"
+    )
     again = load_world_encoder(published, tmp_path, clip, "int8")
     assert again.spec == small.spec
 
@@ -141,7 +145,7 @@ class SmallGeoClip:
         return self._points[best], np.ones(best.shape)
 
 
-def test_weights_that_cannot_be_had_are_explained(tmp_path, monkeypatch):
+def test_missing_clip_weights_are_reported_in_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(BundleError, match="the weights cannot be loaded") as refused:
         load_world_encoder(Published.find(), tmp_path, "ViT-B-32/no-such-weights", "whole")
@@ -149,18 +153,18 @@ def test_weights_that_cannot_be_had_are_explained(tmp_path, monkeypatch):
     assert not list(tmp_path.glob("encoders/*/*"))
 
 
-def test_the_default_gallery_is_dense_populated_land(known):
-    points = gallery.everywhere(known, 250_000)
+def test_default_gallery_is_dense_populated_land(photo_places):
+    points = gallery.everywhere(photo_places, 250_000)
     assert len(points) == 250_000
     assert len(np.unique(np.floor(points / 0.002), axis=0)) == len(points)
-    strewn = points[-5000:]
-    assert is_land(strewn).all()
-    again = gallery.everywhere(known, 250_000)
+    scattered = points[-5000:]
+    assert is_land(scattered).all()
+    again = gallery.everywhere(photo_places, 250_000)
     assert (points == again).all()
-    assert len(gallery.everywhere(known, 1)) > 200_000  # towns and known places always
+    assert len(gallery.everywhere(photo_places, 1)) > 200_000  # all towns and photo places are kept
 
 
-def test_a_region_at_street_resolution():
+def test_region_has_street_resolution():
     points = gallery.region("48.8566,2.3522,3km", 0.2)
     centre = haversine_km(points, (48.8566, 2.3522))
     assert centre.max() <= 3.0
@@ -171,13 +175,13 @@ def test_a_region_at_street_resolution():
     assert parse("Malta").contains(malta).all()
     with pytest.raises(GeolocError, match="smaller region or a coarser grid"):
         gallery.region("France", 0.05)
-    with pytest.raises(GeolocError, match="make it finer"):
+    with pytest.raises(GeolocError, match="choose a smaller step"):
         gallery.region("0,-30,1km", 0.1)  # the sea
     with pytest.raises(ConstraintError):
         gallery.region("Nowhereland")
 
 
-def test_a_table_of_points(tmp_path):
+def test_table_of_points_leaves_out_unusable_rows(tmp_path):
     table = tmp_path / "my.csv"
     table.write_text("lat,lon\n48.1,11.5\n48.2,11.6\n95,0\nnorth,west\n48.1,11.5\n")
     points, problems = gallery.from_table(table)
@@ -189,22 +193,22 @@ def test_a_table_of_points(tmp_path):
         gallery.from_table(table)
 
 
-def test_look_alikes_share_country_or_climate(known):
+def test_look_alikes_share_country_or_climate(photo_places):
     rng = np.random.default_rng(0)
-    rows = look_alikes(known, known, rng)
+    rows = look_alikes(photo_places, photo_places, rng)
     country = embedded_boundaries().country
-    same_country = country.locate(known) == country.locate(known[rows])
-    same_climate = koppen(known) == koppen(known[rows])
-    assert (same_country | same_climate).mean() > 0.99  # all but those that are alone
+    same_country = country.locate(photo_places) == country.locate(photo_places[rows])
+    same_climate = koppen(photo_places) == koppen(photo_places[rows])
+    assert (same_country | same_climate).mean() > 0.99  # except places alone in both
     assert 0.4 < same_country.mean() < 0.8
 
 
-def test_imagined_photos_resemble_their_places():
+def test_simulated_photos_resemble_their_places_and_look_alikes():
     rng = np.random.default_rng(0)
     places = rng.standard_normal((400, 64)).astype(np.float32)
     places /= np.linalg.norm(places, axis=1, keepdims=True)
     alike = rng.permutation(400)
-    photos = imagine(places, places, alike, rng)
+    photos = simulate_embeddings(places, places, alike, rng)
     assert np.linalg.norm(photos, axis=1) == pytest.approx(1.0, abs=1e-5)
     own = (photos * places).sum(axis=1).mean()
     other = (photos * places[alike]).sum(axis=1).mean()

@@ -1,4 +1,4 @@
-"""GeoCLIP's parts are GeoCLIP's: the same answers as its own code, from the same weights."""
+"""Our GeoCLIP gives the same answers as the original code with the same weights."""
 
 import shutil
 from importlib.machinery import ModuleSpec
@@ -69,8 +69,8 @@ def photos(tmp_path_factory):
     return paths
 
 
-def test_answers_are_those_of_geoclip(theirs, ours, photos):
-    """From the files on, over its own gallery: the same places, and probabilities within 1e-5."""
+def test_answers_equal_those_of_geoclip(theirs, ours, photos):
+    """Same places and probabilities within 1e-5, from the file to the answer."""
     assert len(ours.gallery) == 100_000
     with torch.inference_mode():  # as `predict`, but it encodes the gallery for each photo
         vectors = torch.nn.functional.normalize(theirs.location_encoder(theirs.gps_gallery))
@@ -82,7 +82,7 @@ def test_answers_are_those_of_geoclip(theirs, ours, photos):
         assert belief == pytest.approx(probability.numpy(), abs=1e-5)
 
 
-def test_images_are_seen_alike(theirs, ours, photos):
+def test_image_embeddings_equal_those_of_geoclip(theirs, ours, photos):
     pixels = ours.encoder.spec.preprocessing
     with torch.inference_mode():
         for photo in photos:
@@ -93,7 +93,7 @@ def test_images_are_seen_alike(theirs, ours, photos):
             assert ours.encoder.embed(prepared.numpy()) == pytest.approx(expected.numpy(), abs=1e-5)
 
 
-def test_places_are_seen_alike(theirs, parts):
+def test_location_vectors_equal_those_of_geoclip(theirs, parts):
     rng = np.random.default_rng(0)
     latlon = np.column_stack([rng.uniform(-90, 90, 500), rng.uniform(-180, 180, 500)])
     fresh = geoclip.LocationEncoder().eval()
@@ -105,25 +105,26 @@ def test_places_are_seen_alike(theirs, parts):
 
 
 @pytest.mark.parametrize("place", [(91.0, 0.0), (0.0, 181.0), (np.nan, 0.0)])
-def test_a_place_off_the_earth_is_refused(place):
+def test_coordinates_out_of_range_are_refused(place):
     with pytest.raises(ValueError, match="coordinates"):
         LocationEncoder().embed([place])
 
 
-def found(monkeypatch, folder: Path | None) -> None:
+def install(monkeypatch, folder: Path | None) -> None:
+    """Make `find_spec` find the package in a folder, or not at all."""
     spec = ModuleSpec("geoclip", None, is_package=True)
     spec.submodule_search_locations = [str(folder)]
     monkeypatch.setattr(published, "find_spec", lambda name: folder and spec)
 
 
-def test_missing_or_other_files_are_named_with_the_remedy(tmp_path, parts, monkeypatch):
-    found(monkeypatch, None)
+def test_missing_or_altered_files_are_reported_with_the_remedy(tmp_path, parts, monkeypatch):
+    install(monkeypatch, None)
     with pytest.raises(BundleError, match="pip install --no-deps geoclip=="):
         published.Published.find()
     shutil.copytree(parts.folder, tmp_path / "model")
-    found(monkeypatch, tmp_path)
+    install(monkeypatch, tmp_path)
     published.Published.find()
     weights = tmp_path / "model" / "weights" / "logit_scale_weights.pth"
     weights.write_bytes(weights.read_bytes()[:-1])
-    with pytest.raises(BundleError, match=r"logit_scale_weights\.pth: missing or not that"):
+    with pytest.raises(BundleError, match=r"logit_scale_weights\.pth: missing, or not the file"):
         published.Published.find()
