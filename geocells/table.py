@@ -7,8 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +28,14 @@ from geocells.types import (
 )
 
 _BOX = ("xmin", "ymin", "xmax", "ymax")
+
+
+class BinaryWriter(Protocol):
+    """A binary file that can be written to."""
+
+    def write(self, data: bytes, /) -> int:
+        """Append bytes; return their number."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,9 +162,15 @@ class CellTable:
         ]
         return {"type": "FeatureCollection", "features": features}
 
-    def write(self, path: str | os.PathLike[str]) -> Path:
-        """Write GeoParquet 1.1 (WKB, bounding boxes); the file appears whole or not at all."""
-        target = Path(path)
+    def write(self, file: str | os.PathLike[str] | BinaryWriter) -> None:
+        """Write GeoParquet 1.1: polygons as WKB, with their bounding boxes.
+
+        Args:
+            file: a path or a file open for writing. The write is not atomic.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
         bounds = shapely.bounds(self.polygon)
         columns = {
             "cell_id": pa.array(self.cell_id.tolist(), pa.string()),
@@ -173,13 +186,7 @@ class CellTable:
         overall = [*bounds[:, :2].min(axis=0).tolist(), *bounds[:, 2:].max(axis=0).tolist()]
         geo = geo_metadata(overall, ["MultiPolygon", "Polygon"])
         table = pa.table(columns).replace_schema_metadata({"geo": json.dumps(geo)})
-        partial = target.with_name(target.name + ".part")
-        try:
-            pq.write_table(table, partial, compression="zstd", compression_level=9)
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
-        return target
+        pq.write_table(table, file, compression="zstd", compression_level=9)
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> CellTable:

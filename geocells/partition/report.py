@@ -5,9 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
-import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -158,14 +156,3 @@ def page(cells: CellTable, title: str, numbers: CellReport) -> str:
         '<img alt="World map and map of Europe of the geocells, coloured by photos per km²"'
         f' src="data:image/png;base64,{picture}"></html>'
     )
-
-
-def write_whole(out: str | os.PathLike[str], data: bytes) -> None:
-    """Write a file that appears whole or not at all."""
-    target = Path(out)
-    partial = target.with_name(target.name + ".part")
-    try:
-        partial.write_bytes(data)
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -170,7 +170,7 @@ def _write(
             if isinstance(entry, Failure):
                 if options.fail_fast:
                     raise PhotoError(entry.error)
-                errors.write(_error_line(entry))
+                errors.write_text(_error_line(entry))
                 failed += 1
                 if entry.again:
                     again.add(key)

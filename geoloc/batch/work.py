@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TextIO
 
 from geoloc.batch import answers
 from geoloc.batch.items import stamp_of
 from geoloc.errors import GeolocError
+from geoloc.io.atomic import AtomicFile, atomic_file
 from geoloc.photos import storage
 
 ERRORS = "errors.jsonl"
@@ -61,16 +61,12 @@ class Work:
         finally:
             lock.release()
 
-    @contextmanager
-    def writing_errors(self) -> Iterator[TextIO]:
-        """The file of errors, which appears when the block is left in peace."""
-        partial = self.errors.with_name(f".{self.out.name}.{ERRORS}.part")
-        try:
-            with partial.open("w", encoding="ascii") as file:
-                yield file
-            partial.replace(self.errors)
-        finally:
-            partial.unlink(missing_ok=True)
+    def writing_errors(self) -> AbstractContextManager[AtomicFile]:
+        """Open the file of errors, which is replaced when the block ends without an exception.
+
+        Its temporary name contains that of the output, because all outputs of a folder share it.
+        """
+        return atomic_file(self.errors, temporary_name=f".{self.out.name}.{ERRORS}.part")
 
     def has(self, key: str) -> bool:
         """Whether a part is answered."""

@@ -9,8 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +24,7 @@ from geoloc.bundle import installed
 from geoloc.encoders.base import EncoderSpec, ImageEncoder
 from geoloc.encoders.registry import build_encoder
 from geoloc.errors import BundleError
+from geoloc.io.atomic import atomic_directory
 from geoloc.retrieval.gallery import Gallery
 
 SCHEMA_VERSION = 2
@@ -176,20 +175,14 @@ def writing(target: Path) -> Iterator[Path]:
         BundleError: the disk is full or not writable, or `target` exists and is no bundle.
     """
     check_target(target)
-    folder: Path | None = None
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-        yield folder
-        _replace(folder, target)
+        with atomic_directory(target, replace=True) as folder:
+            yield folder
     except OSError as error:
         reason = error.strerror or str(error)
         raise BundleError(
             f"{target}: cannot be written ({reason}); free some space or choose another place"
         ) from error
-    finally:
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def seal(
@@ -206,18 +199,6 @@ def seal(
     }
     text = json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
     (folder / "bundle.json").write_text(text, encoding="utf-8")
-
-
-def _replace(folder: Path, target: Path) -> None:
-    """Put a finished folder in the place of an older one."""
-    folder.chmod(0o755)
-    if target.exists():
-        old = Path(tempfile.mkdtemp(prefix=f".{target.name}-old-", dir=target.parent))
-        target.rename(old / "bundle")
-        folder.rename(target)
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        folder.rename(target)
 
 
 def _is_empty(path: Path) -> bool:

@@ -7,7 +7,6 @@ percent of photos), latency_s and cost_usd. No row, or no number, is a refusal.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from geocells.columns import numbers, to_numbers, to_strings
 from geoloc.answer.calibration import LEVELS
 from geoloc.errors import TableError
 from geoloc.evaluation.benchmark import Benchmark
+from geoloc.io.atomic import atomic_file
 from geoloc.photos.tables import column, floats, read_table, stems, strings
 from geoloc.types import BoolArray, Float64Array, Int64Array
 
@@ -217,9 +217,5 @@ def write(answers: Predictions, benchmark: Benchmark, path: Path) -> None:
         if name in ("lat", "lon") or not np.isnan(values).all():
             column = to_numbers(values, pa.float64())
             told[name] = pc.if_else(pc.is_nan(column), pa.NULL, column)  # empty, rather than "nan"
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        csv.write_csv(pa.table(told), partial)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with atomic_file(path) as file:
+        csv.write_csv(pa.table(told), file)

@@ -17,7 +17,7 @@ from geoloc.game.report import between, headline, median
 from geoloc.game.rules import ONE, play_rounds
 from geoloc.game.standings import Standing
 from geoloc.game.tournament import Tournament, score
-from geoloc.io.atomic import WholeFile
+from geoloc.io.atomic import atomic_write_text
 from geoloc.output.html import render
 from geoloc.output.svg_map import WORLD_PX, mercator, world
 from geoloc.output.text import km
@@ -38,10 +38,7 @@ def write_page(
         OSError: the file cannot be written.
     """
     page = render("replay.html", "geoloc.game", data=_page_data(tournament, standings))
-    with WholeFile(path) as out:
-        out.write_text(page)
-        out.finish()
-    return out.path
+    return atomic_write_text(path, page)
 
 
 def _page_data(tournament: Tournament, standings: Sequence[Standing]) -> dict[str, Any]:

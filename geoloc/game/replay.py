@@ -17,7 +17,7 @@ from geoloc.game.places import GameError
 from geoloc.game.rules import DuelRules
 from geoloc.game.standings import Standing
 from geoloc.game.tournament import Answers, Tournament
-from geoloc.io.atomic import WholeFile
+from geoloc.io.atomic import atomic_write_text
 
 SCHEMA_VERSION = 1
 
@@ -52,10 +52,7 @@ def write(tournament: Tournament, standings: list[Standing], path: str | os.Path
         "players": [_player(player) for player in tournament.players],
         "standings": [_finite(dataclasses.asdict(standing)) for standing in standings],
     }
-    with WholeFile(path) as out:
-        out.write_text(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
-        out.finish()
-    return out.path
+    return atomic_write_text(path, json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def read(path: Path) -> Tournament:

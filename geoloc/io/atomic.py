@@ -1,9 +1,15 @@
-"""A file that appears under its name when it is complete, or not at all."""
+"""Atomic writes: a file or folder appears under its name when it is complete, or not at all.
+
+This is the only place that writes under a temporary name and renames. Downloads are the exception:
+`geoloc.bundle.download` keeps its partial files, because it resumes them.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import secrets
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,61 +17,69 @@ from types import TracebackType
 from typing import IO, Self
 
 
-class WholeFile:
-    """Bytes written under a temporary name beside `path`, which `finish` turns into `path`.
+class AtomicFile:
+    """A binary file that is written as `.NAME.part` beside its path and renamed by `commit`.
 
-    Leaving the `with` block without `finish` removes them, and keeps an older file of that name.
-    Every OSError names `path`.
+    Leaving the `with` block without `commit` deletes the temporary file and keeps an older file at
+    the path. Every OSError carries the path as its `filename`.
+
+    The temporary name is fixed, so that the next run overwrites what a killed run left behind. Use
+    `atomic_path` or `atomic_write_bytes` where several processes may write the same path.
     """
 
     closed = False
-    """Whether it has its name already; pyarrow asks before it writes."""
+    """Whether the file was committed; pyarrow checks this attribute before it writes."""
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        """Open the temporary file; what a killed run left under its name is overwritten."""
+    def __init__(self, path: str | os.PathLike[str], temporary_name: str | None = None) -> None:
+        """Open the temporary file.
+
+        Args:
+            path: the file to write.
+            temporary_name: name of the temporary file, instead of `.NAME.part`.
+
+        Raises:
+            OSError: the folder is missing or not writable.
+        """
         self.path = Path(path)
-        self._partial = self.path.with_name(f".{self.path.name}.part")
+        self._temporary = self.path.with_name(temporary_name or f".{self.path.name}.part")
         self._scratch: list[IO[bytes]] = []
-        with self.naming():
-            self._file = self._partial.open("wb")
+        with self.errors_name_path():
+            self._file = self._temporary.open("wb")
 
     def write(self, data: bytes) -> int:
-        """Append bytes."""
-        with self.naming():
+        """Append bytes; return their number."""
+        with self.errors_name_path():
             return self._file.write(data)
 
     def write_text(self, text: str) -> None:
-        """Append text as UTF-8; what UTF-8 cannot say (see PEP 383) is escaped."""
-        self.write(text.encode("utf-8", "backslashreplace"))
+        """Append text as UTF-8; lone surrogates (PEP 383) are written as backslash escapes."""
+        self.write(_utf8(text))
 
     def flush(self) -> None:
-        """Hand to the system what is still held back."""
-        with self.naming():
+        """Write buffered bytes to the operating system."""
+        with self.errors_name_path():
             self._file.flush()
 
     def scratch(self) -> IO[bytes]:
-        """A file without a name on the same disk, gone with the `with` block or the process."""
-        with self.naming():
+        """Return an unnamed file on the same disk; it is deleted with the `with` block."""
+        with self.errors_name_path():
             self._scratch.append(tempfile.TemporaryFile(dir=self.path.parent))
         return self._scratch[-1]
 
-    def finish(self) -> None:
-        """Make sure that all is on the disk, and give the file its name."""
-        with self.naming():
+    def commit(self) -> None:
+        """Flush the file to the disk and rename it to its path."""
+        with self.errors_name_path():
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
-            self._partial.replace(self.path)
+            self._temporary.replace(self.path)
         self.closed = True
 
     @contextlib.contextmanager
-    def naming(self) -> Iterator[None]:
-        """Let errors of the system say which file they are about; many do not by themselves."""
-        try:
+    def errors_name_path(self) -> Iterator[None]:
+        """Add the path of this file to every OSError of the block that names no file."""
+        with _errors_name(self.path, self._temporary):
             yield
-        except OSError as error:
-            error.filename, error.filename2 = str(self.path), None
-            raise
 
     def __enter__(self) -> Self:
         return self
@@ -77,7 +91,112 @@ class WholeFile:
         trace: TracebackType | None,
     ) -> None:
         for file in (self._file, *self._scratch):
-            with contextlib.suppress(OSError):  # a full disk, which has been complained about
+            with contextlib.suppress(OSError):  # closing flushes; a full disk was reported before
                 file.close()
         if not self.closed:
-            self._partial.unlink(missing_ok=True)
+            self._temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_file(
+    path: str | os.PathLike[str], temporary_name: str | None = None
+) -> Iterator[AtomicFile]:
+    """Open an `AtomicFile` and commit it if the block raises no exception.
+
+    Raises:
+        OSError: the file cannot be written; its `filename` is `path`.
+    """
+    with AtomicFile(path, temporary_name) as file:
+        yield file
+        file.commit()
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary path beside `path`, for code that opens a file by its name.
+
+    The file is renamed to `path` if the block raises no exception, and deleted otherwise. Its name
+    is unique, so that several processes may write the same path; the last one wins.
+
+    Raises:
+        OSError: the file cannot be written; its `filename` is `path`.
+    """
+    target = Path(path)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    try:
+        with _errors_name(target, temporary):
+            yield temporary
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def atomic_write_bytes(path: str | os.PathLike[str], content: bytes) -> Path:
+    """Write a file as `atomic_path` does and return its path; raises OSError."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+    return Path(path)
+
+
+def atomic_write_text(path: str | os.PathLike[str], text: str) -> Path:
+    """Write text as UTF-8, encoded as `AtomicFile.write_text` does; raises OSError."""
+    return atomic_write_bytes(path, _utf8(text))
+
+
+@contextlib.contextmanager
+def atomic_directory(path: str | os.PathLike[str], *, replace: bool = False) -> Iterator[Path]:
+    """Yield a new folder beside `path`; rename it to `path` if the block raises no exception.
+
+    Args:
+        path: the folder to write; missing parents are created.
+        replace: whether a folder with content at `path` is replaced. It is kept until the new one
+            is complete.
+
+    Raises:
+        OSError: the folder cannot be written, or `path` is not empty and `replace` is False.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}-{secrets.token_hex(4)}")
+    temporary.mkdir()
+    try:
+        yield temporary
+        with _errors_name(target, temporary):
+            if replace and target.exists():
+                _replace(temporary, target)
+            else:
+                temporary.rename(target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _replace(temporary: Path, target: Path) -> None:
+    """Move `target` aside, rename `temporary` to it, and delete the old one."""
+    old = temporary.with_name(f"{temporary.name}-old")
+    target.rename(old)
+    try:
+        temporary.rename(target)
+    except OSError:
+        old.rename(target)
+        raise
+    if old.is_dir():
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        old.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _errors_name(path: Path, temporary: Path) -> Iterator[None]:
+    """Let an OSError name `path` if it names no file, as many do, or the temporary one."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None or str(error.filename) == str(temporary):
+            error.filename, error.filename2 = str(path), None
+        raise
+
+
+def _utf8(text: str) -> bytes:
+    return text.encode("utf-8", "backslashreplace")

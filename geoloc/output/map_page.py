@@ -14,7 +14,7 @@ from geocells.sphere import destination
 from geocells.table import CellTable
 from geoloc.belief.fusion import CREDIBLE_LEVELS
 from geoloc.guess import Guess
-from geoloc.io.atomic import WholeFile
+from geoloc.io.atomic import atomic_write_text
 from geoloc.output.html import render
 from geoloc.output.svg_map import WORLD_PX, detail, mercator, project, svg_path, world
 from geoloc.output.text import exif_note, km, percent, sentence
@@ -42,10 +42,7 @@ def write_map(guesses: Sequence[Guess], cells: CellTable, path: str | os.PathLik
     row_of = {cell_id: row for row, cell_id in enumerate(cells.cell_id.tolist())}
     photos = [_photo(guess, cells, row_of) for guess in guesses]
     page = render("answers.html", data={"world": world(), "photos": photos, "size": WORLD_PX})
-    with WholeFile(path) as out:
-        out.write_text(page)
-        out.finish()
-    return out.path
+    return atomic_write_text(path, page)
 
 
 def _photo(guess: Guess, cells: CellTable, row_of: dict[str, int]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from PIL import Image
 from geocells.table import CellTable
 from geoloc.belief.fusion import CREDIBLE_LEVELS
 from geoloc.guess import Confidence, Guess
-from geoloc.io.atomic import WholeFile
+from geoloc.io.atomic import AtomicFile
 from geoloc.output.formats import Record, carried, finite
 from geoloc.output.html import script_json, stream
 from geoloc.output.svg_map import WORLD_PX, detail, mercator, project, svg_path, world
@@ -40,7 +40,7 @@ _CONFIDENCES: tuple[Confidence, ...] = get_args(Confidence)
 class PageSink:
     """Writes the page; photos wait in a scratch file until `close`, so that memory stays flat."""
 
-    def __init__(self, out: WholeFile, cells: CellTable) -> None:
+    def __init__(self, out: AtomicFile, cells: CellTable) -> None:
         """Start without photos."""
         self._out, self._cells = out, cells
         self._row_of = {cell_id: row for row, cell_id in enumerate(cells.cell_id.tolist())}
@@ -52,7 +52,7 @@ class PageSink:
     def write(self, record: Record) -> None:
         """Add a photo, with its picture within the limits of pictures."""
         line = script_json(self._values(record)).encode("utf-8", "backslashreplace")
-        with self._out.naming():
+        with self._out.errors_name_path():
             self._photos.write(line + b"\n")
         x, y = mercator(np.array([[record.guess.lat, record.guess.lon]]))[0] // TILE
         self._photos_in_tile[int(x), int(y)] += 1
@@ -72,11 +72,11 @@ class PageSink:
         }
         for part in stream("photos.html", data=data, photos=self._photo_lines()):
             self._out.write_text(part)
-        self._out.finish()
+        self._out.commit()
 
     def _photo_lines(self) -> Iterator[Markup]:
         """Yield the JSON array of each photo."""
-        with self._out.naming():
+        with self._out.errors_name_path():
             self._photos.seek(0)
             for line in self._photos:
                 yield Markup(line.decode().rstrip("\n"))

@@ -10,7 +10,7 @@ from typing import Protocol
 from geocells.table import CellTable
 from geoloc.errors import GeolocError
 from geoloc.guess import Guess
-from geoloc.io.atomic import WholeFile
+from geoloc.io.atomic import AtomicFile
 from geoloc.output import formats
 from geoloc.output.formats import Record
 from geoloc.output.photo_page import PageSink
@@ -34,7 +34,7 @@ class TextSink:
 
     def __init__(
         self,
-        out: WholeFile,
+        out: AtomicFile,
         piece: Callable[[Guess, formats.Columns], str],
         start: str = "",
         between: str = "",
@@ -53,23 +53,23 @@ class TextSink:
     def close(self) -> None:
         """End the text."""
         self._out.write_text(self._end)
-        self._out.finish()
+        self._out.commit()
 
 
-def _jsonl(out: WholeFile, cells: CellTable) -> Sink:
+def _jsonl(out: AtomicFile, cells: CellTable) -> Sink:
     return TextSink(out, lambda guess, columns: formats.to_json(guess, columns) + "\n")
 
 
-def _geojson(out: WholeFile, cells: CellTable) -> Sink:
+def _geojson(out: AtomicFile, cells: CellTable) -> Sink:
     start, end = '{"type":"FeatureCollection","features":[\n', "\n]}\n"
     return TextSink(out, formats.feature_lines, start, ",\n", end)
 
 
-def _kml(out: WholeFile, cells: CellTable) -> Sink:
+def _kml(out: AtomicFile, cells: CellTable) -> Sink:
     return TextSink(out, formats.placemark, formats.KML_START, end=formats.KML_END)
 
 
-SINKS: dict[str, Callable[[WholeFile, CellTable], Sink]] = {
+SINKS: dict[str, Callable[[AtomicFile, CellTable], Sink]] = {
     ".jsonl": _jsonl,
     ".csv": lambda out, cells: CsvSink(out),
     ".geojson": _geojson,
@@ -103,7 +103,7 @@ def open_sink(path: Path, cells: CellTable) -> Iterator[Sink]:
         OSError: it cannot be written; names the file.
     """
     check_ending(path)
-    with WholeFile(path) as out:
+    with AtomicFile(path) as out:
         yield SINKS[path.suffix.lower()](out, cells)
 
 

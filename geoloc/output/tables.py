@@ -16,7 +16,7 @@ import numpy as np
 import shapely
 
 from geocells.table import geo_metadata
-from geoloc.io.atomic import WholeFile
+from geoloc.io.atomic import AtomicFile
 from geoloc.output.formats import COLUMNS, Record, Scalar, carried, csv_lines, row
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ ROWS = 5_000
 class Rows:
     """Rows on the disk, and what their columns hold."""
 
-    def __init__(self, out: WholeFile) -> None:
+    def __init__(self, out: AtomicFile) -> None:
         """No rows yet."""
         self._out = out
         self._file = out.scratch()
@@ -46,7 +46,7 @@ class Rows:
         np.minimum(self._low, lonlat, out=self._low)
         np.maximum(self._high, lonlat, out=self._high)
         line = json.dumps(row(record.guess) | extra, separators=(",", ":"))
-        with self._out.naming():
+        with self._out.errors_name_path():
             self._file.write(line.encode() + b"\n")
 
     @property
@@ -60,7 +60,7 @@ class Rows:
         return [*self._low.tolist(), *self._high.tolist()]
 
     def __iter__(self) -> Iterator[dict[str, Scalar]]:
-        with self._out.naming():
+        with self._out.errors_name_path():
             self._file.seek(0)
             yield from map(json.loads, self._file)
 
@@ -68,7 +68,7 @@ class Rows:
 class CsvSink:
     """A CSV file in UTF-8, safe to open in a spreadsheet; see `export.csv_lines`."""
 
-    def __init__(self, out: WholeFile) -> None:
+    def __init__(self, out: AtomicFile) -> None:
         """Start without rows."""
         self._out, self._rows = out, Rows(out)
 
@@ -80,13 +80,13 @@ class CsvSink:
         """Write the file."""
         for line in csv_lines(self._rows, self._rows.columns):
             self._out.write_text(line)
-        self._out.finish()
+        self._out.commit()
 
 
 class ParquetSink:
     """GeoParquet 1.1: the columns of the CSV file, points as WKB, and their bounding boxes."""
 
-    def __init__(self, out: WholeFile) -> None:
+    def __init__(self, out: AtomicFile) -> None:
         """Start without rows."""
         self._out, self._rows = out, Rows(out)
 
@@ -103,7 +103,7 @@ class ParquetSink:
         with pq.ParquetWriter(self._out, schema, compression="zstd") as writer:
             while rows := list(islice(waiting, ROWS)):
                 writer.write_table(_group(rows, self._rows.columns, schema))
-        self._out.finish()
+        self._out.commit()
 
 
 def _wider(kind: type, value: Scalar) -> type:

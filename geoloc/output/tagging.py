@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 
 from geoloc.errors import GeolocError, MissingExtraError
 from geoloc.guess import Guess
-from geoloc.io.atomic import WholeFile
+from geoloc.io.atomic import atomic_write_bytes
 from geoloc.output.text import claimed, km
 
 Convention = Literal["digikam", "lightroom"]
@@ -56,7 +56,7 @@ def tag_copy(source: Path, target: Path, guess: Guess) -> bool:
             image.modify_exif(_exif(guess, image.read_exif()))
             image.modify_xmp(_places(guess, image.read_xmp()))
             content = image.get_bytes()
-    _write(target, content)
+    atomic_write_bytes(target, content)
     shutil.copystat(source, target)
     return not own
 
@@ -91,7 +91,7 @@ def write_sidecar(photo: Path, guess: Guess, convention: Convention = "digikam")
             return all(known.get(name) == estimate[name] for name in _POSITION)
         sidecar.modify_xmp(estimate)
         content = sidecar.get_bytes()
-    _write(path, content)
+    atomic_write_bytes(path, content)
     return True
 
 
@@ -120,12 +120,6 @@ def _says_something(sidecar: bytes) -> bool:
     rdf = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
     about = {f"{rdf}about"}
     return any(node.attrib.keys() - about or len(node) for node in root.iter(f"{rdf}Description"))
-
-
-def _write(path: Path, content: bytes) -> None:
-    with WholeFile(path) as out:
-        out.write(content)
-        out.finish()
 
 
 def _has_position(tags: dict[str, Any]) -> bool:

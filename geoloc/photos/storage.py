@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from geoloc.errors import MissingExtraError
+from geoloc.io.atomic import atomic_write_bytes
 
 
 def is_address(place: str) -> bool:
@@ -67,18 +68,7 @@ def write(place: str, content: bytes) -> None:
         system, path = _system(place)
         system.pipe_file(path, content)  # object stores show a file when it is whole
         return
-    target = Path(place)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(target)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, place) from error
-    finally:
-        partial.unlink(missing_ok=True)
+    atomic_write_bytes(place, content)
 
 
 def exists(place: str) -> bool:

@@ -28,7 +28,8 @@ def table():
 
 
 def test_round_trip(table, tmp_path):
-    path = table.write(tmp_path / "cells.parquet")
+    path = tmp_path / "cells.parquet"
+    table.write(path)
     back = CellTable.read(path)
     for column in ("cell_id", "country", "region", "region_id", "centroids", "count"):
         np.testing.assert_array_equal(getattr(back, column), getattr(table, column))
@@ -37,7 +38,8 @@ def test_round_trip(table, tmp_path):
 
 
 def test_file_is_geoparquet(table, tmp_path):
-    path = table.write(tmp_path / "cells.parquet")
+    path = tmp_path / "cells.parquet"
+    table.write(path)
     geo = json.loads(pq.read_schema(path).metadata[b"geo"])
     assert geo["version"] == "1.1.0"
     assert geo["columns"]["geometry"]["bbox"] == [-180, -46, 180, -16]
@@ -72,7 +74,8 @@ def test_geojson(table):
 
 
 def test_damaged_files_are_named(table, tmp_path):
-    path = table.write(tmp_path / "cells.parquet")
+    path = tmp_path / "cells.parquet"
+    table.write(path)
     path.write_bytes(path.read_bytes()[:200])
     for bad in (path, tmp_path / "missing.parquet"):
         with pytest.raises(ValueError, match=rf"{bad.name}: not a readable geocell table"):

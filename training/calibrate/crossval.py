@@ -14,7 +14,7 @@ import pyarrow.csv as csv
 from geocells.table import CellTable
 from geoloc.answer.calibration import LEVELS, Calibration
 from geoloc.answer.ranker import Ranker
-from geoloc.io.atomic import WholeFile
+from geoloc.io.atomic import atomic_file
 from geoloc.types import BoolArray, Float32Array, Float64Array, IndexArray, StrArray
 from training.calibrate.fit import UNFITTED
 from training.calibrate.scoring import Answers, FoldRankers, answer
@@ -187,7 +187,6 @@ def write_answers(manifest: Manifest, held_out: HeldOutAnswers, base: Path, path
             "lon": points[:, 1].round(6),
         }
     )
-    with WholeFile(path) as out:
+    with atomic_file(path) as out:
         csv.write_csv(table, out)
-        out.finish()
     return out.path

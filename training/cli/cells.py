@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import App, Parameter
 
 from geoloc.cli.console import BAD_INPUT, fail, fail_writing
+from geoloc.io.atomic import atomic_file, atomic_write_bytes, atomic_write_text
 
 if TYPE_CHECKING:
     from geocells.partition.config import CellConfig
@@ -66,15 +67,18 @@ def cells(
         Processes; by default one for each core, and fewer where there is little to do. The result
         is the same for any number.
     """
+    import json
+
     from geoloc.errors import GeolocError
 
     try:
         started = time.perf_counter()
         config = _config(preset, min_count, max_count, clustering)
         table, problems = _build(coords, config, method, boundaries, workers)
-        table.write(out)
+        with atomic_file(out) as file:
+            table.write(file)
         if geojson:
-            _write_geojson(table, geojson)
+            atomic_write_text(geojson, json.dumps(table.to_geojson()))
     except (GeolocError, ValueError) as error:
         return fail("geoloc-train cells", error)
     except OSError as error:
@@ -179,15 +183,7 @@ def _write_picture(table: CellTable, title: str, config: CellConfig, file: Path)
     if file.suffix not in (".png", ".html"):
         raise ValueError(f"{file}: a picture is a .png or .html file; choose one of these")
     if file.suffix == ".png":
-        report.write_whole(file, report.draw(table))
+        atomic_write_bytes(file, report.draw(table))
         return
     numbers = report.report(table, config.min_count, config.max_count)
-    report.write_whole(file, report.page(table, title, numbers).encode())
-
-
-def _write_geojson(table: CellTable, file: Path) -> None:
-    import json
-
-    from geocells.partition.report import write_whole
-
-    write_whole(file, json.dumps(table.to_geojson()).encode())
+    atomic_write_text(file, report.page(table, title, numbers))

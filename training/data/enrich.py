@@ -16,6 +16,7 @@ from geocells import attributes, places
 from geocells.columns import objects, to_numbers, to_strings
 from geoloc import __version__
 from geoloc.errors import TableError
+from geoloc.io.atomic import AtomicFile, atomic_file
 from geoloc.types import BoolArray, Float64Array
 from training.data.table import moved
 
@@ -92,34 +93,31 @@ def enrich_file(
         made_from = f"{hashlib.file_digest(content, 'sha256').hexdigest()} {__version__}".encode()
     if out.is_file() and (pq.read_schema(out).metadata or {}).get(_MADE_FROM) == made_from:
         return out
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:
-        _enrich_parts(source, out, part, made_from, problem)
-        part.replace(out)
+        with atomic_file(out) as file:
+            _enrich_parts(source, out.parent, file, made_from, problem)
     except (TableError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
         raise TableError(f"{source}: not a usable photo table: {reason}") from error
-    finally:
-        part.unlink(missing_ok=True)
     return out
 
 
 def _enrich_parts(
-    source: Path, out: Path, part: Path, made_from: bytes, problem: Callable[[str], None]
+    source: Path, folder: Path, file: AtomicFile, made_from: bytes, problem: Callable[[str], None]
 ) -> None:
     left_out: list[str] = []
     with pq.ParquetFile(source) as photos:
         total = photos.metadata.num_rows
         whole = enrich(photos.schema_arrow.empty_table()).schema
         schema = whole.with_metadata({**(whole.metadata or {}), _MADE_FROM: made_from})
-        with pq.ParquetWriter(part, schema, compression="zstd") as written:
+        with pq.ParquetWriter(file, schema, compression="zstd") as written:
             row = 0
             for batch in photos.iter_batches(PHOTOS_AT_ONCE):
                 table = pa.Table.from_batches([batch])
                 good = _on_earth(_latlon(table))
                 left_out += _labels(table, ~good, row)
                 row += len(table)
-                table = moved(enrich(table.filter(pa.array(good))), source.parent, out.parent)
+                table = moved(enrich(table.filter(pa.array(good))), source.parent, folder)
                 written.write_table(table.replace_schema_metadata(schema.metadata))
     if left_out and len(left_out) == total:
         raise TableError(_complaint(left_out, total))

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from geocells.columns import read_parquet
 from geoloc.errors import TableError
+from geoloc.io.atomic import atomic_file
 from geoloc.photos.tables import column
 from geoloc.types import Float64Array, StrArray
 
@@ -113,12 +114,8 @@ def read(path: Path) -> pa.Table:
 def write(table: pa.Table, path: Path) -> None:
     """Write a photo table; it appears whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        pq.write_table(table, partial, compression="zstd")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with atomic_file(path) as file:
+        pq.write_table(table, file, compression="zstd")
 
 
 def moved(table: pa.Table, here: Path, there: Path) -> pa.Table:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from geoloc.encoders.onnx import OnnxEncoder
 from geoloc.encoders.published import public_encoders
 from geoloc.encoders.registry import build_encoder
 from geoloc.errors import MissingExtraError
+from geoloc.io.atomic import atomic_directory
 from training.embed.export import export_onnx
 
 EFFICIENTNET_LITE = {
@@ -112,14 +111,10 @@ def _torch_encoder(name: str) -> Any:  # noqa: ANN401
 def _export(name: str, folder: Path) -> None:
     """Write encoder.onnx and encoder.json; the folder appears whole or not at all."""
     encoder = _torch_encoder(name)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as partial:
-        spec = export_onnx(encoder, Path(partial))
+    with atomic_directory(folder, replace=True) as partial:
+        spec = export_onnx(encoder, partial)
         text = json.dumps(spec.to_dict(), indent=1)
-        (Path(partial) / "encoder.json").write_text(text, encoding="utf-8")
-        folder.mkdir(exist_ok=True)
-        for file in ("encoder.onnx", "encoder.json"):  # the json last: it says all is there
-            os.replace(Path(partial) / file, folder / file)
+        (partial / "encoder.json").write_text(text, encoding="utf-8")
 
 
 def _on_gpu() -> bool:

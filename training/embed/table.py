@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from geoloc.encoders.base import EncoderSpec, ImageEncoder
 from geoloc.encoders.pipeline import encode
 from geoloc.encoders.registry import build_encoder
 from geoloc.errors import TableError
+from geoloc.io.atomic import atomic_path, atomic_write_text
 from training.data.loading import load_photo
 from training.types import Float16Array
 
@@ -123,15 +123,13 @@ class PartEmbedder:
             problems += map(str, encoded.errors)
             done += len(encoded.results)
         target = self._out / f"{part['key']}.npz"
-        partial_file = self._out / f".{part['key']}.{os.getpid()}.part"
-        with partial_file.open("wb") as file:
+        with atomic_path(target) as temporary, temporary.open("wb") as file:
             np.savez(
                 file,
                 embedding=np.concatenate(vectors),
                 row=np.concatenate(rows),
                 problems=np.frombuffer("\n".join(problems).encode(), np.uint8),
             )
-        partial_file.replace(target)
         return {"key": part["key"], "photos": len(table)}
 
 
@@ -210,16 +208,15 @@ def _assemble(table: pa.Table, parts: list[dict[str, Any]], out: Path, made_from
         reason = f": {lines[0]}" if lines else ""
         raise TableError(f"none of {len(table)} photos can be read{reason}")
     dim = loaded[0]["embedding"].shape[1]
-    target = out / f".embeddings.{os.getpid()}.part"
-    whole = np.lib.format.open_memmap(target, "w+", np.float16, (len(rows), dim))
-    start = 0
-    for part in loaded:
-        block = part["embedding"]
-        whole[start : start + len(block)] = block
-        start += len(block)
-    whole.flush()
-    target.replace(out / "embeddings.npy")
+    with atomic_path(out / "embeddings.npy") as temporary:
+        whole = np.lib.format.open_memmap(temporary, "w+", np.float16, (len(rows), dim))
+        start = 0
+        for part in loaded:
+            block = part["embedding"]
+            whole[start : start + len(block)] = block
+            start += len(block)
+        whole.flush()
     pq.write_table(table.take(rows), out / "photos.parquet", compression="zstd")
     (out / "problems.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    (out / "done.json").write_text(json.dumps({"made_from": made_from}), encoding="utf-8")
+    atomic_write_text(out / "done.json", json.dumps({"made_from": made_from}))
     shutil.rmtree(out / "parts")

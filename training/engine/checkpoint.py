@@ -7,9 +7,7 @@ average.safetensors, and state.json with step, settings and checksums, which is 
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +25,7 @@ from torch.distributed.checkpoint.state_dict import (
 
 from geoloc.bundle.directory import sha256
 from geoloc.errors import GeolocError
+from geoloc.io.atomic import atomic_directory
 from training.engine.parallel import Processes, share_of, whole
 from training.types import Tensors
 
@@ -162,19 +161,13 @@ def trainable(model: nn.Module) -> list[str]:
 def _write(target: Path, step: int, parts: dict[str, Tensors], config: dict[str, Any]) -> None:
     from safetensors.torch import save_file
 
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=".step-", dir=target.parent))
-    try:
+    with atomic_directory(target, replace=True) as partial:
         for name, tensors in parts.items():
             contiguous = {key: tensor.contiguous() for key, tensor in tensors.items()}
             save_file(contiguous, partial / f"{name}.safetensors")
         digests = {path.name: sha256(path) for path in sorted(partial.iterdir())}
         state = {"step": step, "config": config, "sha256": digests}
         (partial / "state.json").write_text(json.dumps(state, indent=1), encoding="utf-8")
-        shutil.rmtree(target, ignore_errors=True)
-        os.replace(partial, target)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     for old in complete(target.parent)[:-KEPT]:
         shutil.rmtree(old, ignore_errors=True)
 

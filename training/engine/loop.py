@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from geoloc.io.atomic import atomic_write_text
 from training.config import Schedule
 from training.data.loading import Batch
 from training.engine import checkpoint
@@ -195,9 +196,7 @@ def _keep_until(file: Path, step: int) -> None:
     """Drop the lines of later steps, and one that was cut short."""
     lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
     kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
-    partial = file.with_suffix(".part")
-    partial.write_text("".join(kept), encoding="utf-8")
-    partial.replace(file)
+    atomic_write_text(file, "".join(kept))
 
 
 def as_settings(*configs: Any) -> dict[str, Any]:  # noqa: ANN401

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from geocells.columns import read_parquet
 from geoloc.errors import TableError
+from geoloc.io.atomic import atomic_write_text
 from geoloc.metrics import score
 from training.config import TINY_TOWERS, AblationConfig, FinetuneConfig, HeadConfig, PretrainConfig
 from training.data.enrich import enrich
@@ -139,7 +140,7 @@ class _World:
         found = answer(row, self._cells[row.semantic], self._heads(row), *parts)
         result = asdict(score(found, parts[2].latlon))
         cached.parent.mkdir(exist_ok=True)
-        cached.write_text(json.dumps({"of": self._note, "result": result}), encoding="utf-8")
+        atomic_write_text(cached, json.dumps({"of": self._note, "result": result}))
         return result
 
     def _tower(self, row: Row) -> Path:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +11,7 @@ from torch import nn
 
 from geoloc.encoders.base import Preprocessing
 from geoloc.errors import BundleError
+from geoloc.io.atomic import atomic_directory
 from training.data.loading import Tokenizer
 from training.types import Tensors
 
@@ -111,16 +109,10 @@ def write(target: Path, clip: Clip, weights: Tensors, run: dict[str, Any]) -> No
             "interpolation": pixels.interpolation,
         },
     }
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=".model-", dir=target.parent))
-    try:
+    with atomic_directory(target) as partial:
         try:
             save_file({name: t.contiguous() for name, t in weights.items()}, partial / WEIGHTS)
         except SafetensorError as error:  # its way to say that the disk is full
             raise OSError(f"{target}: {error}") from error
         (partial / CONFIG).write_text(json.dumps(config, indent=1), encoding="utf-8")
         (partial / "run.json").write_text(json.dumps(run, indent=1), encoding="utf-8")
-        partial.chmod(0o755)
-        os.replace(partial, target)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)

@@ -19,6 +19,7 @@ from geocells.partition.build import build_cells
 from geocells.partition.config import CellConfig
 from geocells.table import CellTable
 from geoloc.errors import TableError
+from geoloc.io.atomic import atomic_file, atomic_write_text
 from geoloc.io.progress import NullReporter, Reporter
 from training.config import PigeonRecipe, PretrainConfig
 
@@ -109,8 +110,9 @@ def _cells(table: pa.Table, config: CellConfig, work: Path) -> CellTable:
     if stamp.is_file() and json.loads(stamp.read_text(encoding="utf-8")) == fingerprint:
         return CellTable.read(path)
     cells = build_cells(latlon, config)
-    cells.write(path)
-    stamp.write_text(json.dumps(fingerprint), encoding="utf-8")
+    with atomic_file(path) as file:
+        cells.write(file)
+    atomic_write_text(stamp, json.dumps(fingerprint))
     return cells
 
 

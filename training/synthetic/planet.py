@@ -9,10 +9,7 @@ from __future__ import annotations
 import datetime
 import io
 import json
-import os
-import shutil
 import tarfile
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +20,7 @@ from PIL import Image
 from geocells.borders.hierarchy import embedded_boundaries
 from geocells.places import towns
 from geocells.sphere import destination, latlon_from_vectors
+from geoloc.io.atomic import atomic_file, atomic_path
 from geoloc.types import Float64Array, IndexArray, Int64Array
 from training.data.enrich import enrich
 from training.synthetic.renderer import render
@@ -124,9 +122,8 @@ def write_planet(
     table = table.add_column(1, "file", pa.array(file))
     table = table.add_column(2, "offset", pa.array(offset, pa.int64()))
     table = table.add_column(3, "size", pa.array(length, pa.int64()))
-    partial = target.with_suffix(f".{os.getpid()}.part")
-    pq.write_table(table.replace_schema_metadata({_MADE_FROM: made_from}), partial)
-    partial.replace(target)
+    with atomic_file(target) as out:
+        pq.write_table(table.replace_schema_metadata({_MADE_FROM: made_from}), out)
     return target
 
 
@@ -173,25 +170,20 @@ def _write_shard(path: Path, table: pa.Table, size: int, seed: int) -> list[tupl
     """A WebDataset shard; returns file, offset and length of each photo."""
     pictures = render(table, size, seed)
     facts = table.select(_TOLD).to_pylist()
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file, tarfile.open(fileobj=file, mode="w") as shard:
+    with atomic_path(path) as temporary:
+        with tarfile.open(temporary, "w") as shard:
             for fact, pixels in zip(facts, pictures, strict=True):
                 key = fact.pop("photo_id")
                 content = io.BytesIO()
                 Image.fromarray(pixels).save(content, "JPEG", quality=88)
                 _add(shard, f"{key}.json", json.dumps(fact, default=str).encode())
                 _add(shard, f"{key}.jpg", content.getvalue())
-        with tarfile.open(name) as shard:
+        with tarfile.open(temporary) as shard:
             found = [
                 (path.name, member.offset_data, member.size)
                 for member in shard
                 if member.name.endswith(".jpg")
             ]
-        os.chmod(name, 0o644)
-        shutil.move(name, path)
-    finally:
-        Path(name).unlink(missing_ok=True)
     return found
 
 

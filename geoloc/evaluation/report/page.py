@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from html import escape
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from geoloc.errors import GeolocError
 from geoloc.evaluation.report import details, peers, sections
 from geoloc.evaluation.results import SCHEMA_VERSION, Report
+from geoloc.io.atomic import atomic_write_text
 
 TEMPLATE = Path(__file__).parent / "templates" / "page.html"
 
@@ -35,8 +35,8 @@ def write(report: Report, path: Path) -> Path:
         for name, rows in report["examples"].items()
     }
     text = json.dumps({**report, "examples": shown}, ensure_ascii=False, allow_nan=False)
-    whole(numbers, text + "\n")
-    whole(path, html(_title(report), body(report)))
+    atomic_write_text(numbers, text + "\n")
+    atomic_write_text(path, html(_title(report), body(report)))
     return numbers
 
 
@@ -58,7 +58,9 @@ def read(path: Path) -> Report:
 
 def write_results(reports: list[Report], path: Path) -> None:
     """Write the page of published numbers with reports of ours; raises OSError."""
-    whole(path, html("Published results of photo geolocation", peers.results_page(reports)))
+    atomic_write_text(
+        path, html("Published results of photo geolocation", peers.results_page(reports))
+    )
 
 
 def body(report: Report) -> str:
@@ -75,16 +77,6 @@ def html(title: str, content: str) -> str:
     """A whole page."""
     page = TEMPLATE.read_text(encoding="utf-8").replace("<!--TITLE-->", escape(title))
     return page.replace("<!--BODY-->", content)
-
-
-def whole(path: Path, text: str) -> None:
-    """Write a file that appears whole or not at all."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _title(report: dict[str, Any]) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import numpy.typing as npt
 from geoloc.encoders.base import EncoderSpec, ImageEncoder
 from geoloc.encoders.clip import IMAGE_HEAD, GeoClipEncoder, geoclip_spec
 from geoloc.encoders.onnx import OnnxEncoder
+from geoloc.io.atomic import atomic_directory
 from geoloc.types import Float32Array
 from training.config import GEOCLIP_TOWER, ClipForm
 from training.embed.export import export_onnx
@@ -66,18 +65,16 @@ def _make(spec: EncoderSpec, form: ClipForm, published: Published, folder: Path)
     """Write the encoder's file and encoder.json; the folder appears whole or not at all."""
     from safetensors.torch import save_file
 
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-        partial = Path(scratch)
+    with atomic_directory(folder, replace=True) as partial:
         head = {name: part.contiguous() for name, part in published.image_head().items()}
         save_file(head, partial / IMAGE_HEAD)
         network = GeoClipEncoder(spec, partial)
         held_spec, file, note = _in_form(network, form, published, partial)
         description = {"encoder": held_spec.to_dict(), "file": file, "note": note}
         (partial / "encoder.json").write_text(json.dumps(description, indent=1), encoding="utf-8")
-        folder.mkdir(exist_ok=True)
-        for name in (file, "encoder.json"):
-            os.replace(partial / name, folder / name)
+        for path in partial.iterdir():  # the export needs the head; the result may not
+            if path.name not in (file, "encoder.json"):
+                path.unlink()
 
 
 def _in_form(
