@@ -9,7 +9,7 @@ import gradio as gr
 
 from demo.page import constraint_form, view
 from demo.page.controller import EXPORTS, Desk
-from demo.page.game import photos as placed
+from demo.page.game import photos as photo_table
 from demo.page.locate_events import CORNERS, Parts, wire
 from demo.page.pictures import data_uri
 from demo.page.session import Coarse
@@ -80,7 +80,7 @@ def locate_tab(geolocators: Mapping[str, Geolocator], bundle: gr.Dropdown, coars
 
 @cache
 def _pictures() -> tuple[str, ...]:
-    known_photos = placed.read(placed.EXAMPLES)
+    known_photos = photo_table.read(photo_table.EXAMPLES)
     return tuple(data_uri(photos.load(item.file).image, 320) for item in known_photos)
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from geoloc.batch.items import Item, stamp_of
-from geoloc.errors import GeolocError
-from geoloc.photos import lists, shards, storage
+from geoloc.errors import GeolocError, TableError
+from geoloc.photos import rows, shards, storage, tables
+from geoloc.photos.columns import file_name_column
 from geoloc.photos.discover import is_photo, photos_below
 
 STDIN = "-"
@@ -51,10 +52,9 @@ def find(inputs: Iterable[str], work: Path, problem: Callable[[str], None]) -> I
 
 def _known(given: str, problem: Callable[[str], None]) -> Iterator[Item]:
     """Photos of one existing file or address."""
-    kind = lists.suffix(given)
-    if kind in lists.READERS:
-        yield from lists.photos_in(given)
-    elif kind == ".tar":
+    if rows.is_table(given):
+        yield from _listed(rows.read_rows(given), tables.folder_of(given), given)
+    elif rows.suffix(given) == ".tar":
         yield from _shard(given, problem)
     else:
         yield _file(given)
@@ -72,7 +72,7 @@ def _shard(path: str, problem: Callable[[str], None]) -> Iterator[Item]:
     location = path if storage.is_address(path) else os.path.abspath(path)
     stamp = stamp_of(location)
     for each in samples:
-        columns = lists.scalars(each.facts)
+        columns = {name: rows.scalar(value) for name, value in each.facts.items()}
         yield Item(f"{path}/{each.key}", location, stamp, columns, each.offset, each.size)
 
 
@@ -103,8 +103,45 @@ def _address(given: str, problem: Callable[[str], None]) -> Iterator[Item]:
 
 
 def _is_wanted(path: str, pattern: str) -> bool:
-    kind = lists.suffix(path)
-    return is_photo(path) or kind == ".tar" or kind == lists.suffix(pattern)
+    kind = rows.suffix(path)
+    return is_photo(path) or kind == ".tar" or kind == rows.suffix(pattern)
+
+
+def _listed(listed: Iterable[rows.Row], folder: str, source: str) -> Iterator[Item]:
+    """Photos of the rows of a table; `folder` is what their files are relative to.
+
+    Columns `offset` and `size`, as tables of `geoloc-train manifest` have them, say where in a tar
+    shard a photo lies.
+    """
+    column = None
+    for number, row in enumerate(listed, start=1):
+        if column is None or column not in row:
+            column = file_name_column(list(row), {name: [value] for name, value in row.items()})
+            if column is None:
+                raise TableError(
+                    f"{source}: no column says where the photos are; call it file"
+                    f" (there are: {', '.join(map(str, row))})"
+                )
+        name = row.pop(column)
+        if not isinstance(name, str) or not name:
+            raise TableError(f"{source}: row {number} names no photo in column {column}")
+        yield _named(name, folder, row)
+
+
+def _named(name: str, folder: str, row: rows.Row) -> Item:
+    """The photo of a file name, with the other columns of its row."""
+    location = shown = tables.resolve(folder, name)
+    if not storage.is_address(location):
+        location = os.path.abspath(location)
+    offset, size = row.get("offset"), row.get("size")
+    place: tuple[int, int] | tuple[None, None] = (None, None)
+    if isinstance(offset, int) and isinstance(size, int):
+        place = (offset, size)
+        row = {key: value for key, value in row.items() if key not in ("offset", "size")}
+        key = row.get("photo_id")
+        shown = f"{shown}/{key if key is not None else offset}"
+    columns = {str(key): rows.scalar(value) for key, value in row.items()}
+    return Item(shown, location, stamp_of(location), columns, *place)
 
 
 def _standard_input(file: BinaryIO, work: Path) -> Iterator[Item]:
@@ -113,11 +150,11 @@ def _standard_input(file: BinaryIO, work: Path) -> Iterator[Item]:
     if start.startswith(_PICTURE_STARTS) or start[4:8] == b"ftyp" or start[8:12] == b"WEBP":
         yield _kept(stream.read(), work)
     elif start.lstrip().startswith(b"{"):
-        yield from lists.items(lists.json_lines(stream, "standard input"), "", "standard input")
+        yield from _listed(rows.json_rows(stream, "standard input"), "", "standard input")
     else:
         names = _names(stream, b"\0") if b"\0" in start else _lines(stream)
         for name in names:
-            yield lists.named(os.fsdecode(name), "", {})
+            yield _named(os.fsdecode(name), "", {})
 
 
 def _lines(stream: BinaryIO) -> Iterator[bytes]:

@@ -14,20 +14,24 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from geocells.attributes import is_land
-from geocells.columns import numbers, to_strings
+from geocells.columns import to_strings
 from geoloc.errors import TableError
+from geoloc.photos.columns import (
+    column,
+    look_swapped,
+    on_earth,
+    read_degrees,
+    to_floats,
+    to_texts,
+)
 from geoloc.photos.discover import photos_below
-from geoloc.photos.tables import column, floats, read_table, stems, strings
+from geoloc.photos.matching import match_names
+from geoloc.photos.tables import first_of_each, folder_of, read_table, resolve, row_problem
 from geoloc.types import BoolArray, Float64Array, StrArray
 
 DATA = Path(__file__).with_name("benchmarks.toml")
 
-WANTED = "the columns file (or id), lat, lon"
-
-_ENOUGH = 100
-"""Fewer coordinates than this may well all be of one coast."""
-_NAMED = 3
+NEEDS = "the columns file (or id), lat, lon"
 
 
 @dataclass(frozen=True)
@@ -115,9 +119,9 @@ def read(name_or_path: str, images: Path | None = None) -> Benchmark:
     if not known and not path.is_file() and path.suffix == "":
         raise TableError(
             f"{name_or_path}: no such table, and no benchmark of that name; give a CSV or Parquet"
-            f" file with {WANTED}, or one of {', '.join(published())}"
+            f" file with {NEEDS}, or one of {', '.join(published())}"
         )
-    raw = read_table(path, WANTED)
+    raw = read_table(path, NEEDS)
     if known is None:
         same_name = [each for each in published().values() if path.name in each.metadata[:1]]
         known = next((each for each in same_name if len(raw) in each.photos), None)
@@ -140,80 +144,75 @@ def _find(known: Published, images: Path | None) -> Path:
 def _benchmark(
     path: Path, raw: pa.Table, known: Published | None, images: Path | None
 ) -> Benchmark:
+    count = len(raw)
     problems: list[str] = []
-    latlon = _latlon(path, raw, problems)
-    name = column(raw, "file")
-    key = column(raw, "photo_id")
-    key, name = (name, name) if key is None else (key, name)
-    if key is None:
-        raise TableError(f"{path}: no column names the photos; it needs {WANTED}")
-    ids = strings(key, len(raw))
-    usable = np.asarray((np.abs(latlon) <= (90.0, 180.0)).all(axis=1))
-    _tell(problems, path, ids, ~usable, "no place on the Earth")
-    first = np.zeros(len(ids), bool)
-    code = to_strings(ids).dictionary_encode().indices
-    first[np.unique(numbers(pa.chunked_array([code])), return_index=True)[1]] = True
-    _tell(problems, path, ids, usable & ~first, "the id of an earlier one")
+    latlon = read_degrees(raw, path, NEEDS)
+    if look_swapped(latlon):
+        problems.append(f"{path}: latitude and longitude are swapped; they are read as they should")
+        latlon = latlon[:, ::-1].copy()
+    name, key = column(raw, "file"), column(raw, "photo_id")
+    if name is None and key is None:
+        raise TableError(f"{path}: no column names the photos; it needs {NEEDS}")
+    ids = to_texts(name if key is None else key, count)
+    usable = on_earth(latlon)
+    first = first_of_each(to_strings(ids))
+    for bad, problem in (
+        (~usable, "have no place on the Earth"),
+        (usable & ~first, "have the id of an earlier one"),
+    ):
+        if bad.any():
+            problems.append(row_problem(path, ids, bad, problem))
     rows = np.flatnonzero(usable & first)
     if not len(rows):
-        raise TableError(f"{path}: no usable row of {len(raw):,}; it needs {WANTED}")
+        raise TableError(f"{path}: no usable row of {count:,}; it needs {NEEDS}")
     if known and len(rows) not in known.photos:
         counts = " or ".join(f"{count:,}" for count in known.photos)
         problems.append(f"{path}: {len(rows):,} usable photos; {known.title} has {counts}")
-    files = _files(path, ids if name is None else strings(name, len(raw)), known, images)[rows]
-    missing = files == ""
-    if images is not None and missing.any():
-        _tell(problems, images, ids[rows], missing, "no photo here", "photos")
-        if known:
-            problems[-1] += f". Published: {known.pictures}"
+    names = (ids if name is None else to_texts(name, count))[rows]
+    if images is None:
+        files = _beside(path, names)
+    else:
+        files, ambiguous = _find_files(images, names, known)
+        problems += _missing_files(images, ids[rows], files == "", ambiguous, known)
     return Benchmark(
         title=known.title if known else path.stem,
         photo_id=ids[rows],
         file=files,
         latlon=latlon[rows],
-        precision_km=np.nan_to_num(floats(column(raw, "precision_km"), len(raw))[rows]),
-        author=strings(column(raw, "author"), len(raw))[rows],
-        group=strings(column(raw, "group"), len(raw))[rows],
+        precision_km=np.nan_to_num(to_floats(column(raw, "precision_km"), count)[rows]),
+        author=to_texts(column(raw, "author"), count)[rows],
+        group=to_texts(column(raw, "group"), count)[rows],
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         published=known,
         problems=tuple(problems),
     )
 
 
-def _latlon(path: Path, raw: pa.Table, problems: list[str]) -> Float64Array:
-    """(N, 2) degrees, the right way round; NaN where there are none."""
-    columns = [column(raw, name) for name in ("lat", "lon")]
-    if any(found is None for found in columns):
-        raise TableError(f"{path}: column lat or lon is missing; it needs {WANTED}")
-    latlon = np.stack([floats(found, len(raw)) for found in columns], axis=1)
-    if _swapped(latlon):
-        problems.append(f"{path}: latitude and longitude are swapped; they are read as they should")
-        latlon = latlon[:, ::-1].copy()
-    return latlon
+def _missing_files(
+    images: Path, ids: StrArray, missing: BoolArray, ambiguous: BoolArray, known: Published | None
+) -> list[str]:
+    """Return lines about photos that are not found in the folder."""
+    problems = []
+    absent = missing & ~ambiguous
+    if absent.any():
+        line = row_problem(images, ids, absent, "have no photo here", "photos")
+        problems.append(f"{line}. Published: {known.pictures}" if known else line)
+    if ambiguous.any():
+        problem = "match several files or share one; name them with their folders"
+        problems.append(row_problem(images, ids, ambiguous, problem, "photos"))
+    return problems
 
 
-def _swapped(latlon: Float64Array) -> bool:
-    """Whether the first column holds longitudes: copies of IM2GPS3k with swapped columns exist."""
-    known = latlon[np.isfinite(latlon).all(axis=1)]
-    if len(known) < _ENOUGH or (np.abs(known[:, 1]) > 90.0).any():
-        return False
-    beyond = np.abs(known[:, 0]) > 90.0
-    if beyond.mean() > 0.02:  # a few may be slips of the pen
-        return True
-    if beyond.any():
-        return False
-    return bool(is_land(known).mean() < 0.5 and is_land(known[:, ::-1]).mean() > 0.75)
+def _find_files(
+    images: Path, names: StrArray, known: Published | None
+) -> tuple[StrArray, BoolArray]:
+    """Find photos below a folder.
 
-
-def _files(path: Path, names: StrArray, known: Published | None, images: Path | None) -> StrArray:
-    """The photo of each row, "" where there is none: found by its name without folders and ending.
-
-    Without a folder of photos, those that the table names relative to itself.
+    Returns:
+        (N,) paths, "" where there is none, and (N,) whether that is because several would do.
     """
     import pyarrow.compute as pc
 
-    if images is None:
-        return _beside(path.parent, names)
     if not images.is_dir():
         raise TableError(f"{images}: no such folder; give the folder of the photos")
     there = list(photos_below(images))
@@ -222,21 +221,24 @@ def _files(path: Path, names: StrArray, known: Published | None, images: Path | 
             f"{images}: no photos in this folder"
             + (f". Published: {known.pictures}" if known else "")
         )
-    paths = to_strings(there)
-    have = stems(paths)
+    relative = [os.path.relpath(path, images) for path in there]
+    among = to_strings(relative)
     if known and known.prefix:
-        have = pc.replace_substring_regex(have, known.prefix, "")
-    row = pc.index_in(stems(to_strings(names)), value_set=have)
-    return strings(pa.chunked_array([paths.take(row)]), len(names))
+        base_names = to_strings([os.path.basename(path) for path in relative])
+        among = pc.replace_substring_regex(base_names, known.prefix, "")
+    found = match_names(to_strings(names), among)
+    files = np.array([*there, ""], dtype=object)[found.row]  # the last is for -1
+    return files, found.ambiguous
 
 
-def _beside(folder: Path, names: StrArray) -> StrArray:
-    """Paths of the files that a table names relative to its folder, "" where there is none."""
-    paths = [os.path.join(folder, name) for name in names]
+def _beside(table: Path, names: StrArray) -> StrArray:
+    """Return the paths of files that a table names, "" where there is no such file."""
+    folder = folder_of(table)
+    paths = [resolve(folder, name) for name in names]
     there = {
-        place: set(os.listdir(place))  # far quicker than to look for each
+        place: set(os.listdir(place))  # much faster than looking for each file
         for place in {os.path.dirname(path) for path in paths}
-        if os.path.isdir(place)
+        if os.path.isdir(place or ".")
     }
     found = np.empty(len(names), dtype=object)
     found[:] = [
@@ -244,20 +246,3 @@ def _beside(folder: Path, names: StrArray) -> StrArray:
         for path in paths
     ]
     return found
-
-
-def _tell(
-    problems: list[str],
-    path: Path,
-    ids: StrArray,
-    bad: BoolArray,
-    reason: str,
-    rows: str = "rows",
-) -> None:
-    """Add one line about all bad rows, naming the first."""
-    if bad.any():
-        named = ", ".join(map(str, ids[bad][:_NAMED]))
-        more = f" and {bad.sum() - _NAMED:,} more" if bad.sum() > _NAMED else ""
-        problems.append(
-            f"{path}: {bad.sum():,} of {len(ids):,} {rows} have {reason} ({named}{more})"
-        )

@@ -20,8 +20,9 @@ import numpy as np
 
 from geoloc.answer.calibration import LEVELS
 from geoloc.evaluation.benchmark import Benchmark
-from geoloc.evaluation.predictions import NAMED, Predictions
+from geoloc.evaluation.predictions import Predictions
 from geoloc.io.jsonl_process import JsonlProcess, NoReplyError, parse_command
+from geoloc.photos.tables import NAMES_SHOWN
 
 GIVE_UP_AFTER = 20
 """Photos in a row during which the program crashed or said nothing."""
@@ -84,10 +85,10 @@ def _ask(program: JsonlProcess, file: str, timeout_s: float) -> dict[str, Any]:
 
 
 def _line(command: str, trouble: str, photos: list[str]) -> str:
-    more = " …" if len(photos) > NAMED else ""
+    more = " …" if len(photos) > NAMES_SHOWN else ""
     return (
         f"--command {command}: {trouble}: {len(photos):,} photos count as refused"
-        f" ({', '.join(photos[:NAMED])}{more})"
+        f" ({', '.join(photos[:NAMES_SHOWN])}{more})"
     )
 
 

@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from geocells.neighbours import NearestPoints
 from geoloc.errors import TableError
-from geoloc.photos.tables import column, floats, read_table, strings
+from geoloc.photos.columns import column, on_earth, read_degrees, to_texts
+from geoloc.photos.tables import read_table
 from geoloc.types import BoolArray, Float64Array, StrArray
 
 WANTED = "the columns lat, lon and perhaps author"
@@ -66,12 +67,11 @@ def read(path: Path) -> Known:
         TableError: it is missing, or has no coordinates.
     """
     raw = read_table(path, WANTED)
-    columns = [column(raw, name) for name in ("lat", "lon")]
-    latlon = np.stack([floats(found, len(raw)) for found in columns], axis=1)
-    good = np.asarray((np.abs(latlon) <= (90.0, 180.0)).all(axis=1))  # False for NaN
+    latlon = read_degrees(raw, path, WANTED)
+    good = on_earth(latlon)
     if not good.any():
         raise TableError(f"{path}: no row has coordinates; it needs {WANTED}")
-    return Known(latlon[good], strings(column(raw, "author"), len(raw))[good])
+    return Known(latlon[good], to_texts(column(raw, "author"), len(raw))[good])
 
 
 def leaks(

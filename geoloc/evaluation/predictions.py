@@ -16,29 +16,24 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv as csv
 
-from geocells.columns import numbers, to_numbers, to_strings
+from geocells.columns import to_numbers, to_strings
 from geoloc.answer.calibration import LEVELS
 from geoloc.errors import TableError
 from geoloc.evaluation.benchmark import Benchmark
 from geoloc.io.atomic import atomic_file
-from geoloc.photos.tables import column, floats, read_table, stems, strings
-from geoloc.types import BoolArray, Float64Array, Int64Array
+from geoloc.photos.columns import (
+    column,
+    on_earth,
+    read_degrees,
+    require,
+    to_floats,
+    to_texts,
+)
+from geoloc.photos.matching import Matches, match_names
+from geoloc.photos.tables import read_table, row_problem
+from geoloc.types import BoolArray, Float64Array, Int64Array, StrArray
 
-WANTED = "the columns photo, lat, lon"
-
-SYNONYMS = {
-    "photo": ("photo_id", "img_id", "image_id", "id", "file", "filename", "image", "path"),
-    "lat": ("latitude", "pred_lat", "lat_pred"),
-    "lon": ("lng", "long", "longitude", "pred_lon", "pred_lng", "lon_pred"),
-    "chance_200km": ("localisability", "confidence"),
-    "radius_80_km": ("radius_km",),
-    "latency_s": ("latency", "seconds"),
-    "cost_usd": ("cost",),
-}
-"""What tables of predictions call their columns, in lower case."""
-
-NAMED = 3
-"""So many photos are named in a line about many."""
+NEEDS = "the columns photo, lat, lon"
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,105 +91,104 @@ class Predictions:
 
 
 def read(path: Path, benchmark: Benchmark) -> Predictions:
-    """Read a table of predictions in any order; photos are found by id or file name.
+    """Read a table of predictions in any order; photos are found by ID or file name.
 
-    What is wrong becomes one line each and counts as a refusal; of doubled rows the first counts.
+    Where a table has both the true coordinates and predicted ones, such as lat, lon, pred_lat and
+    pred_lon, the predicted ones are read. Each kind of problem becomes one line and counts as a
+    refusal; of doubled rows the first counts.
 
     Raises:
         TableError: there is no such table, or it answers none of the photos.
     """
-    raw = read_table(path, WANTED)
-    told = {name: column(raw, name, SYNONYMS.get(name, ())) for name in _COLUMNS}
-    missing = [name for name in ("photo", "lat", "lon") if told[name] is None]
-    if missing:
-        raise TableError(f"{path}: column {', '.join(missing)} is missing; it needs {WANTED}")
-    ids = pa.chunked_array([to_strings(strings(told["photo"], len(raw)))])
-    row = _rows(ids, benchmark)
+    raw = read_table(path, NEEDS)
+    key = column(raw, "photo_id")
+    key = column(raw, "file") if key is None else key
+    require(path, NEEDS, photo=key)
+    latlon = read_degrees(raw, path, NEEDS, predicted=True)
+    names = to_texts(key, len(raw))
+    found = _match(names, benchmark)
+    row = found.row
     if len(raw) and not (row >= 0).any():
         raise TableError(
             f"{path}: none of its photos is in {benchmark.title}, whose first is"
-            f" {benchmark.photo_id[0]}; its own first is {ids[0]}"
+            f" {benchmark.photo_id[0]}; its own first is {names[0]}"
         )
-    complain = _Complaints(path, ids)
-    complain("are no photo of the benchmark", row < 0)
+    problems = _Problems(path, names)
+    problems.add("are no photo of the benchmark", (row < 0) & ~found.ambiguous)
+    problems.add("match several photos or share one; name the folders too", found.ambiguous)
     first = np.zeros(len(row), bool)
     first[np.unique(row, return_index=True)[1]] = True
-    complain("answer a photo again; its first row counts", (row >= 0) & ~first)
-    numbers = {name: floats(told[name], len(raw)) for name in _COLUMNS if name != "photo"}
+    problems.add("answer a photo again; its first row counts", (row >= 0) & ~first)
+    values = {name: to_floats(column(raw, name), len(raw)) for name in _NUMBERS}
     counted = (row >= 0) & first
-    _check(numbers, complain, counted)
+    _check(latlon, values, problems, counted)
     answers = Predictions.none(path.stem, len(benchmark))
-    _fill(answers, row[counted], {name: values[counted] for name, values in numbers.items()})
-    complain.unanswered(benchmark, np.setdiff1d(np.arange(len(benchmark)), row[counted]))
-    return replace(answers, problems=tuple(complain.lines), refusals=tuple(complain.refusals))
+    _fill(answers, row[counted], latlon[counted], {k: v[counted] for k, v in values.items()})
+    problems.add_unanswered(benchmark, np.setdiff1d(np.arange(len(benchmark)), row[counted]))
+    return replace(answers, problems=tuple(problems.lines), refusals=tuple(problems.refusals))
 
 
 _RADII = tuple(f"radius_{level}_km" for level in LEVELS)
-_COLUMNS = ("photo", "lat", "lon", "chance_200km", *_RADII, "latency_s", "cost_usd")
+_NUMBERS = ("chance_200km", *_RADII, "latency_s", "cost_usd")
 
 
-class _Complaints:
-    """One line for each kind of trouble with the rows of a table."""
+class _Problems:
+    """One line for each kind of problem with the rows of a table."""
 
-    def __init__(self, path: Path, ids: pa.ChunkedArray) -> None:
-        self.path, self.ids = path, ids
+    def __init__(self, path: Path, names: StrArray) -> None:
+        self.path, self.names = path, names
         self.lines, self.refusals = list[str](), list[str]()
 
-    def __call__(self, what: str, bad: BoolArray, refused: bool = False) -> None:
-        rows = np.flatnonzero(bad)
-        if len(rows):
-            names = ", ".join(str(self.ids[int(row)]) for row in rows[:NAMED])
-            more = " …" if len(rows) > NAMED else ""
-            line = f"{self.path}: {len(rows):,} of {len(bad):,} rows {what} ({names}{more})"
+    def add(self, problem: str, bad: BoolArray, refused: bool = False) -> None:
+        """Add a line about the bad rows, if there are any."""
+        if bad.any():
+            line = row_problem(self.path, self.names, bad, problem)
             (self.refusals if refused else self.lines).append(line)
 
-    def unanswered(self, benchmark: Benchmark, rows: Int64Array) -> None:
-        """Name photos that have no row."""
+    def add_unanswered(self, benchmark: Benchmark, rows: Int64Array) -> None:
+        """Add a line about the photos that have no row."""
         if len(rows):
-            names = ", ".join(map(str, benchmark.photo_id[rows[:NAMED]]))
-            more = " …" if len(rows) > NAMED else ""
-            self.refusals.append(
-                f"{self.path}: {len(rows):,} of {len(benchmark):,} photos have no row and count as"
-                f" refused ({names}{more})"
-            )
+            absent = np.zeros(len(benchmark), bool)
+            absent[rows] = True
+            problem = "have no row and count as refused"
+            line = row_problem(self.path, benchmark.photo_id, absent, problem, "photos")
+            self.refusals.append(line)
 
 
-def _check(numbers: dict[str, Float64Array], complain: _Complaints, counted: BoolArray) -> None:
-    """Take out what is no place, no chance or no radius."""
-    lat, lon = numbers["lat"], numbers["lon"]
-    nothing = ~(np.isfinite(lat) & np.isfinite(lon))
-    empty = counted & nothing
-    complain("have no number for lat or lon and count as refused", empty, refused=True)
-    beyond = ~nothing & ~((np.abs(lat) <= 90.0) & (np.abs(lon) <= 180.0))
-    complain("lie outside -90..90, -180..180 degrees and count as refused", counted & beyond)
-    lat[nothing | beyond] = lon[nothing | beyond] = np.nan
-    chance = numbers["chance_200km"]
+def _check(
+    latlon: Float64Array,
+    values: dict[str, Float64Array],
+    problems: _Problems,
+    counted: BoolArray,
+) -> None:
+    """Replace impossible coordinates, chances and radii by NaN, and report them."""
+    is_number = np.isfinite(latlon).all(axis=1)
+    problems.add(
+        "have no number for lat or lon and count as refused", counted & ~is_number, refused=True
+    )
+    beyond = is_number & ~on_earth(latlon)
+    problems.add("lie outside -90..90, -180..180 degrees and count as refused", counted & beyond)
+    latlon[~is_number | beyond] = np.nan
+    chance = values["chance_200km"]
     wrong = ~np.isnan(chance) & ~((chance >= 0.0) & (chance <= 1.0))
-    complain("claim a chance outside 0..1, which is left out", counted & wrong)
+    problems.add("claim a chance outside 0..1, which is left out", counted & wrong)
     chance[wrong] = np.nan
-    radii = [numbers[name] for name in _RADII]
+    radii = [values[name] for name in _RADII]
     wrong = np.any([~np.isnan(radius) & ~(radius >= 0.0) for radius in radii], axis=0)
-    complain("claim a negative radius, which is left out", counted & wrong)
+    problems.add("claim a negative radius, which is left out", counted & wrong)
     for radius in radii:
         radius[wrong] = np.nan
 
 
-def _rows(ids: pa.ChunkedArray, benchmark: Benchmark) -> Int64Array:
-    """Row of the benchmark that each id means, -1 for none: by the whole id, else by file name."""
-    import pyarrow.compute as pc
-
-    known = to_strings(benchmark.photo_id)
-    row = pc.index_in(ids, value_set=known)
-    short = stems(known)
-    if len(pc.unique(short)) == len(short):
-        row = pc.coalesce(row, pc.index_in(stems(ids), value_set=short))
-    return np.asarray(
-        numbers(pc.fill_null(row, to_numbers(np.array([-1], np.int32), pa.int32())[0])), np.int64
-    )
+def _match(names: StrArray, benchmark: Benchmark) -> Matches:
+    """Find the row of the benchmark that each name or ID means."""
+    return match_names(to_strings(names), to_strings(benchmark.photo_id))
 
 
-def _fill(answers: Predictions, row: Int64Array, numbers: dict[str, Float64Array]) -> None:
-    answers.latlon[row] = np.stack([numbers["lat"], numbers["lon"]], axis=1)
+def _fill(
+    answers: Predictions, row: Int64Array, latlon: Float64Array, numbers: dict[str, Float64Array]
+) -> None:
+    answers.latlon[row] = latlon
     answers.radii_km[row] = np.stack([numbers[name] for name in _RADII], axis=1)
     answers.chance[row] = numbers["chance_200km"]
     answers.latency_s[row], answers.cost_usd[row] = numbers["latency_s"], numbers["cost_usd"]

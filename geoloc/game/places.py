@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from geoloc.errors import GeolocError, PhotoError, TableError
-from geoloc.guess import Exif
-from geoloc.photos.decode import read_exif
-from geoloc.photos.discover import photos_below
-from geoloc.photos.tables import SYNONYMS, column, floats, read_table, strings
+from geoloc.errors import GeolocError
+from geoloc.photos.columns import (
+    column,
+    file_names,
+    on_earth,
+    read_degrees,
+    require,
+    to_floats,
+    to_texts,
+)
+from geoloc.photos.decode import printable
+from geoloc.photos.tables import read_folder, read_table, row_problem
 from geoloc.types import Float64Array, StrArray
 
-LOCATION = ("location_id", *SYNONYMS["location_id"])
-"""What else tables call the column `location`, which the views of one place share."""
+NEEDS = "the columns file,lat,lon"
 
 
 class GameError(GeolocError):
@@ -68,18 +72,15 @@ def read_places(path: Path, views: int = 1) -> tuple[Places, list[str]]:
         TableError: it is no such table.
         GameError: no place is left.
     """
-    table, file, latlon = read_located(path, ("file", *SYNONYMS["file"]))
+    table, file, latlon = read_located(path, ("file",))
     known = ~np.isnan(latlon[:, 0])
     problems = []
     if not known.all():
-        lost = file[~known]
-        problems.append(
-            f"{path}: {len(lost):,} of {len(file):,} photos have no usable coordinates and are left"
-            f" out ({', '.join(lost[:3])}{' …' if len(lost) > 3 else ''})"
-        )
-    place = column(table, "location", LOCATION)
-    name = file if place is None else strings(place, len(table))
-    heading = floats(column(table, "heading"), len(table))
+        problem = "have no usable coordinates and are left out"
+        problems.append(row_problem(path, file, ~known, problem, "photos"))
+    place = column(table, "location")
+    name = file if place is None else to_texts(place, len(table))
+    heading = to_floats(column(table, "heading"), len(table))
     rows_of: dict[str, list[int]] = {}
     for row in np.flatnonzero(known).tolist():
         rows_of.setdefault(name[row], []).append(row)
@@ -102,17 +103,20 @@ def read_places(path: Path, views: int = 1) -> tuple[Places, list[str]]:
             tuple(folder / file[row] for row in _spaced(rows, heading, views))
             for rows in kept.values()
         ),
-        (name if group is None else strings(group, len(table)))[first],
+        (name if group is None else to_texts(group, len(table)))[first],
     )
     return places, problems
 
 
-def read_located(path: Path, names: Sequence[str]) -> tuple[pa.Table, StrArray, Float64Array]:
-    """Read a table of things with coordinates.
+def read_located(
+    path: Path, names: Sequence[str], *, predicted: bool = False
+) -> tuple[pa.Table, StrArray, Float64Array]:
+    """Read a table of photos or places with coordinates.
 
     Args:
         path: CSV or Parquet, or a folder of photos.
-        names: what the column may be called that names the things.
+        names: columns that may name the rows, the preferred one first; synonyms count.
+        predicted: prefer columns of predictions; see `geoloc.photos.columns.read_degrees`.
 
     Returns:
         The table; the names (N,); and (N, 2) degrees, NaN where they are missing, no numbers or out
@@ -121,34 +125,17 @@ def read_located(path: Path, names: Sequence[str]) -> tuple[pa.Table, StrArray, 
     Raises:
         TableError: it is no such table.
     """
-    wanted = "the columns file,lat,lon"
-    table = _read_folder(path) if path.is_dir() else read_table(path, wanted)
-    found = {
-        "file": column(table, names[0], tuple(names[1:])),
-        "lat": column(table, "lat"),
-        "lon": column(table, "lon"),
-    }
-    missing = [name for name, values in found.items() if values is None]
-    if missing:
-        raise TableError(f"{path}: column {', '.join(missing)} is missing; it needs {wanted}")
-    latlon = np.stack([floats(found[name], len(table)) for name in ("lat", "lon")], axis=1)
-    good = (np.abs(latlon) <= [90.0, 180.0]).all(axis=1, keepdims=True)  # False for NaN
-    return table, strings(found["file"], len(table)), np.where(good, latlon, np.nan)
-
-
-def _read_folder(folder: Path) -> pa.Table:
-    """What the photos of a folder say of where they were taken; nothing if they cannot be read."""
-    rows: dict[str, list[Any]] = {"file": [], "lat": [], "lon": []}
-    for file in photos_below(folder):
-        try:
-            exif = read_exif(file)
-        except PhotoError:
-            exif = Exif()
-        rows["file"].append(os.path.relpath(file, folder))
-        rows["lat"].append(exif.lat)
-        rows["lon"].append(exif.lon)
-    kinds = {"file": pa.string(), "lat": pa.float64(), "lon": pa.float64()}
-    return pa.table({name: pa.array(rows[name], kind) for name, kind in kinds.items()})
+    if path.is_dir():
+        photos = read_folder(path)
+        table = pa.table({"file": [printable(name) for name in photos.file]})
+        return table, photos.file, photos.latlon
+    table = read_table(path, NEEDS)
+    options = [column(table, name) for name in names] + [file_names(table)]
+    about = next((found for found in options if found is not None), None)
+    require(path, NEEDS, file=about)
+    latlon = read_degrees(table, path, NEEDS, predicted=predicted)
+    latlon[~on_earth(latlon)] = np.nan
+    return table, to_texts(about, len(table)), latlon
 
 
 def _spaced(rows: list[int], heading: Float64Array, views: int) -> list[int]:

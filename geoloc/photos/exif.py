@@ -25,6 +25,11 @@ def exif_of(picture: Image.Image) -> Exif:
     return Exif(lat, lon, _iso_time(details.get(ExifTags.Base.DateTimeOriginal)))
 
 
+def gps_position(exif: Exif) -> tuple[float, float] | None:
+    """Return the (latitude, longitude) in degrees that the EXIF of a photo holds, None without."""
+    return None if exif.lat is None or exif.lon is None else (exif.lat, exif.lon)
+
+
 def _degrees(parts: Any, side: Any, most: float) -> float | None:  # noqa: ANN401
     """Degrees, minutes, seconds and N, S, E or W as signed degrees."""
     try:

@@ -1,105 +1,271 @@
-"""Tables and folders of photos as people publish them: how columns and files are recognised."""
+"""The one reader of photo tables, and of folders of photos that carry their position in EXIF.
+
+Tables are CSV, TSV, text separated by semicolons, JSON lines, Parquet or plain lists of names.
+`geoloc.photos.rows` reads the same formats row by row; `geoloc.photos.columns` holds the names that
+their columns may have.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
+import io
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as csv
 
-from geocells.columns import numbers, objects, read_parquet, to_numbers, to_strings
-from geoloc.errors import TableError
-from geoloc.types import Float64Array, StrArray
+from geocells.columns import numbers, read_parquet
+from geoloc.errors import PhotoError, TableError
+from geoloc.guess import Exif
+from geoloc.photos import rows as by_rows
+from geoloc.photos import storage
+from geoloc.photos.columns import NUMERIC, find_name, on_earth
+from geoloc.photos.decode import printable, read_exif
+from geoloc.photos.discover import photos_below
+from geoloc.photos.exif import gps_position
+from geoloc.types import BoolArray, Float64Array, StrArray
 
-SYNONYMS = {
-    "photo_id": ("img_id", "image_id", "photoid", "photo", "id", "key", "__key__"),
-    "file": ("path", "filepath", "filename", "file_name", "image", "image_path"),
-    "lat": ("latitude",),
-    "lon": ("lng", "long", "longitude"),
-    "taken_at": ("captured_at", "date_taken", "datetaken", "datetime", "timestamp"),
-    "heading": ("compass_angle", "computed_compass_angle", "bearing"),
-    "location_id": ("pano_id", "panoid", "panorama"),
-    "view": (),
-    "author": ("user_id", "user_nsid", "nsid", "owner", "creator", "username", "photographer"),
-    "group": ("sequence", "sequence_id", "sequence_key", "album"),
-    "source": (),
-    "licence": ("license", "license_name"),
-    "precision_km": (),
-    "split": (),
-}
-"""What published tables call the columns of a photo table, in lower case."""
+NAMES_SHOWN = 3
+"""Photos that are named in a line about many."""
 
-# scalars made from columns: `pa.scalar` would import pandas, see `geocells.columns`
-_NAN = to_numbers(np.array([np.nan]), pa.float64())[0]
-_EMPTY = to_strings([""])[0]
+_ROWS_AT_ONCE = 50_000
+_BLOCK_BYTES = 1 << 24
+"""Of text that Arrow parses at once; a row has to fit into it."""
 
-_NUMBER = r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*$"
-_FOLDERS_AND_ENDING = r"^.*/|\.[A-Za-z0-9]{2,5}$"
+_DECIMAL_COMMA = r"^\s*([-+]?\d*),(\d+)\s*$"
 
 
-def read_table(path: Path, wanted: str) -> pa.Table:
-    """Read a CSV or Parquet table, whatever its columns.
+def read_table(
+    path: str | os.PathLike[str], needs: str, kind: by_rows.Format | None = None
+) -> pa.Table:
+    """Read a table of photos, coordinates or predictions, whatever its columns.
+
+    Cells of text formats stay text, so that IDs keep their leading zeros and digits; `to_floats`
+    and `read_degrees` make numbers of columns that should be. JSON and Parquet keep their types.
 
     Args:
         path: the file.
-        wanted: which columns it needs, for the error message.
+        needs: which columns the caller needs, for the error message.
+        kind: the format, if it is not to be told by the ending of the name.
 
     Raises:
-        TableError: it is missing or no table.
+        TableError: it is missing, no table, or not in UTF-8.
     """
-    if not path.is_file():
-        raise TableError(f"{path}: no such table; give a CSV or Parquet file with {wanted}")
+    place = os.fspath(path)
+    if not storage.is_address(place) and not os.path.isfile(place):
+        raise TableError(f"{place}: no such table; give a CSV or Parquet file with {needs}")
+    kind = kind or by_rows.format_of(place)
     try:
-        if path.suffix == ".parquet":
-            return read_parquet(path)
-        options = csv.ConvertOptions(null_values=[""], strings_can_be_null=False)  # "NA" is a name
-        return csv.read_csv(path, convert_options=options)
-    except (OSError, pa.ArrowException) as error:
+        if kind == "parquet":
+            with storage.opened(place) as file:
+                return read_parquet(file)
+        if kind == "json":
+            return _table_of_rows(by_rows.read_rows(place))
+        return _read_text(place)
+    except (OSError, UnicodeError, pa.ArrowException, _EmptyError) as error:
         reason = str(error).splitlines()[0]
         raise TableError(
-            f"{path}: not a readable CSV or Parquet table ({reason}); it needs {wanted}"
+            f"{place}: not a readable CSV or Parquet table ({reason}); it needs {needs}"
         ) from error
 
 
-def column(
-    table: pa.Table, name: str, synonyms: tuple[str, ...] | None = None
-) -> pa.ChunkedArray | None:
-    """A column by its name or a synonym of it, in any case."""
-    wanted = (name, *(SYNONYMS.get(name, ()) if synonyms is None else synonyms))
-    found = {present.lower(): present for present in reversed(table.column_names)}
-    for known in wanted:
-        if known in found:
-            return table[found[known]]
-    return None
+class _EmptyError(Exception):
+    """A file has no header."""
 
 
-def floats(values: pa.ChunkedArray | None, count: int) -> Float64Array:
-    """A column as numbers (N,); NaN for what is none, or if there is no column."""
+def _read_text(place: str) -> pa.Table:
+    """Read a text table: by Arrow, or row by row where Arrow refuses it."""
+    with by_rows.open_buffered(place) as file:
+        sample = by_rows.peek(file)
+        dialect = by_rows.sniff(sample, place)
+        if dialect is None:
+            return _texts_of_rows(by_rows.read_rows(place), ("file",))
+        if not dialect.columns:
+            raise _EmptyError("it is empty")
+        try:
+            if sample.removeprefix(b"\xef\xbb\xbf")[:1] in (b"\r", b"\n"):
+                raise pa.ArrowInvalid("Arrow would take the empty line for the header")
+            table = _read_by_arrow(file, dialect)
+        except pa.ArrowException:
+            table = _texts_of_rows(by_rows.read_rows(place), dialect.columns)
+    return _without_decimal_commas(table) if dialect.delimiter == ";" else table
+
+
+def _read_by_arrow(file: io.BufferedReader, dialect: by_rows.Dialect) -> pa.Table:
+    return csv.read_csv(
+        file,
+        csv.ReadOptions(
+            column_names=dialect.columns,
+            skip_rows_after_names=int(dialect.has_header),
+            block_size=_BLOCK_BYTES,
+        ),
+        csv.ParseOptions(
+            delimiter=dialect.delimiter,
+            quote_char='"' if dialect.quoted else False,
+            newlines_in_values=dialect.quoted,
+        ),
+        csv.ConvertOptions(
+            column_types={name: pa.string() for name in dialect.columns},
+            null_values=[],  # "NA" is an author, and the code of Namibia
+            strings_can_be_null=False,
+        ),
+    )
+
+
+def _texts_of_rows(rows: Iterable[by_rows.Row], columns: Sequence[str]) -> pa.Table:
+    """Columns of text, null where a row is shorter than the header."""
+    schema = pa.schema([(name, pa.string()) for name in columns])
+    parts = [schema.empty_table()]
+    rows = iter(rows)
+    while part := list(islice(rows, _ROWS_AT_ONCE)):
+        parts.append(pa.table({name: _texts([row[name] for row in part]) for name in columns}))
+    return pa.concat_tables(parts)
+
+
+def _texts(values: list[str | None]) -> pa.Array:
+    try:
+        return pa.array(values, pa.string())
+    except UnicodeEncodeError as error:
+        bad = next(value for value in values if value and not _is_unicode(value))
+        raise UnicodeError(f"{bad!a} is not UTF-8; save the table as UTF-8") from error
+
+
+def _is_unicode(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _table_of_rows(rows: Iterator[by_rows.Row]) -> pa.Table:
+    """Columns of JSON objects; columns of mixed types become text."""
+    read = list(rows)
+    columns = list(dict.fromkeys(name for row in read for name in row))
+    if not columns:
+        raise _EmptyError("it is empty")
+    return pa.table({name: _json_column([row.get(name) for row in read]) for name in columns})
+
+
+def _json_column(values: list[Any]) -> pa.Array:
+    kinds = {type(value) for value in values if value is not None}
+    if kinds == {int} and all(-(2**63) <= value < 2**63 for value in values if value is not None):
+        return pa.array(values, pa.int64())
+    if kinds and kinds <= {int, float}:
+        return pa.array([None if value is None else float(value) for value in values], pa.float64())
+    if kinds == {bool}:
+        return pa.array(values, pa.bool_())
+    return _texts([None if value is None else str(by_rows.scalar(value)) for value in values])
+
+
+def _without_decimal_commas(table: pa.Table) -> pa.Table:
+    """Numbers with decimal points, as in tables of countries that write 48,85."""
     import pyarrow.compute as pc
 
-    if values is None:
-        return np.full(count, np.nan)
-    if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
-        is_number = pc.match_substring_regex(values, _NUMBER)
-        values = pc.if_else(is_number, pc.utf8_trim_whitespace(values), pa.NULL)
-    elif not (pa.types.is_integer(values.type) or pa.types.is_floating(values.type)):
-        return np.full(count, np.nan)
-    known = pc.fill_null(values.cast(pa.float64()), _NAN)
-    return np.array(numbers(known), np.float64)  # a copy, to be changed
+    for name in NUMERIC:
+        found = find_name(table.column_names, name)
+        if found is not None:
+            points = pc.replace_substring_regex(table[found], _DECIMAL_COMMA, r"\1.\2")
+            table = table.set_column(table.column_names.index(found), found, points)
+    return table
 
 
-def strings(values: pa.ChunkedArray | None, count: int) -> StrArray:
-    """A column as text (N,); "" for what is missing, or if there is no column."""
-    import pyarrow.compute as pc
+@dataclass(frozen=True, eq=False)
+class Folder:
+    """N photos of a folder and of all folders below it."""
 
-    if values is None:
-        return np.full(count, "", dtype=object)
-    return objects(pc.fill_null(values.cast(pa.string()), _EMPTY))
+    file: StrArray
+    """(N,) relative to the folder."""
+    latlon: Float64Array
+    """(N, 2) degrees, NaN without a GPS position in the EXIF."""
+    taken_at: StrArray
+    """(N,) ISO 8601, None where it is missing."""
+    unreadable: tuple[str, ...]
+    """One line for each photo that cannot be read; these have no position."""
+
+    def geotagged(self, path: str | os.PathLike[str]) -> Folder:
+        """Return the photos with a position.
+
+        Raises:
+            TableError: there are none; `path` is named.
+        """
+        rows = np.flatnonzero(on_earth(self.latlon))
+        if not len(rows):
+            without = len(self.file) - len(self.unreadable)
+            raise TableError(
+                f"{path}: no photo with GPS coordinates in its EXIF ({without} without); give a"
+                " folder that has some, or a CSV with the columns file,lat,lon"
+            )
+        return Folder(self.file[rows], self.latlon[rows], self.taken_at[rows], self.unreadable)
 
 
-def stems(names: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    """File names without folders and ending: how photos of other copies are recognised."""
-    import pyarrow.compute as pc
+def read_folder(folder: str | os.PathLike[str]) -> Folder:
+    """Read the positions that the photos of a folder carry in their EXIF."""
+    files: list[str] = []
+    positions: list[tuple[float, float]] = []
+    times: list[str | None] = []
+    unreadable: list[str] = []
+    for file in photos_below(folder):
+        try:
+            exif = read_exif(file)
+        except PhotoError as error:
+            exif = Exif()
+            unreadable.append(str(error))
+        files.append(os.path.relpath(file, folder))
+        positions.append(gps_position(exif) or (np.nan, np.nan))
+        times.append(exif.taken_at)
+    latlon = np.array(positions, np.float64).reshape(-1, 2)
+    return Folder(_objects(files), latlon, _objects(times), tuple(unreadable))
 
-    return pc.replace_substring_regex(names, _FOLDERS_AND_ENDING, "")
+
+def _objects(values: Sequence[Any]) -> StrArray:
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
+
+
+def resolve(folder: str | os.PathLike[str], name: str) -> str:
+    """Return the path or address of a file that a table in `folder` names."""
+    base = os.fspath(folder)
+    if storage.is_address(name):
+        return name
+    if storage.is_address(base):
+        return f"{base}/{name}"
+    return os.path.join(base, name)
+
+
+def folder_of(table: str | os.PathLike[str]) -> str:
+    """Return the folder, or the address, that file names in a table are relative to."""
+    place = os.fspath(table)
+    return place.rpartition("/")[0] if storage.is_address(place) else os.path.dirname(place)
+
+
+def row_problem(
+    source: str | os.PathLike[str],
+    names: Sequence[Any] | StrArray,
+    bad: BoolArray,
+    problem: str,
+    rows: str = "rows",
+) -> str:
+    """Return one line about all bad rows that names the first.
+
+    Args:
+        source: the table.
+        names: N photos.
+        bad: (N,) which of them have the problem.
+        problem: verb and object, such as "have no place on the Earth".
+        rows: what the rows are.
+    """
+    chosen = np.flatnonzero(bad)
+    named = ", ".join(printable(str(names[int(row)])) for row in chosen[:NAMES_SHOWN])
+    more = f" and {len(chosen) - NAMES_SHOWN:,} more" if len(chosen) > NAMES_SHOWN else ""
+    return f"{source}: {len(chosen):,} of {len(bad):,} {rows} {problem} ({named}{more})"
+
+
+def first_of_each(names: pa.Array | pa.ChunkedArray) -> BoolArray:
+    """Return (N,) whether no earlier name is the same."""
+    chunks = names.combine_chunks() if isinstance(names, pa.ChunkedArray) else names
+    codes = numbers(pa.chunked_array([chunks.dictionary_encode().indices]))
+    first = np.zeros(len(codes), bool)
+    first[np.unique(codes, return_index=True)[1]] = True
+    return first

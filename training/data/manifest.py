@@ -9,13 +9,22 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.csv as csv
 
-from geocells.columns import objects, read_parquet
-from geoloc.errors import PhotoError, TableError
-from geoloc.photos.discover import photos_below
+from geoloc.errors import TableError
+from geoloc.photos.columns import (
+    column,
+    file_names,
+    on_earth,
+    read_degrees,
+    require,
+    to_floats,
+    to_texts,
+)
+from geoloc.photos.decode import printable
+from geoloc.photos.tables import folder_of, read_folder, read_table, resolve
 from geoloc.types import Float64Array, StrArray
+
+NEEDS = "the columns file,lat,lon"
 
 BLOCK_DEG = 0.01
 """Photos without a group are held out together with all others of a block of about 1 km."""
@@ -49,10 +58,10 @@ class Manifest:
 
 
 def read(path: str | os.PathLike[str]) -> tuple[Manifest, list[str]]:
-    """Read a folder of geotagged photos, or a CSV or Parquet table of them.
+    """Read a folder of geotagged photos, or a table of them.
 
     A table has the columns file (relative to the table), lat, lon in degrees, and may have group,
-    precision_km, source, licence and author.
+    precision_km, source, licence and author; see `geoloc.photos.columns.SYNONYMS` for other names.
 
     Returns:
         The usable photos, and one line for each row or photo that is not.
@@ -62,80 +71,47 @@ def read(path: str | os.PathLike[str]) -> tuple[Manifest, list[str]]:
     """
     place = Path(path)
     if place.is_dir():
-        return _read_folder(place)
+        photos = read_folder(place).geotagged(place)
+        return _manifest(str(place), {"file": photos.file}, photos.latlon), list(photos.unreadable)
     if not place.is_file():
         raise TableError(f"{place}: no such folder or table; give one that exists")
     return _read_table(place)
 
 
-def _read_folder(folder: Path) -> tuple[Manifest, list[str]]:
-    from geoloc.photos.decode import read_exif
-
-    rows: list[tuple[str, float, float]] = []
-    problems: list[str] = []
-    without = 0
-    for file in photos_below(folder):
-        try:
-            exif = read_exif(file)
-        except PhotoError as error:
-            problems.append(str(error))
-            continue
-        if exif.lat is None or exif.lon is None:
-            without += 1
-        else:
-            rows.append((os.path.relpath(file, folder), exif.lat, exif.lon))
-    if not rows:
-        raise TableError(
-            f"{folder}: no photo with GPS coordinates in its EXIF ({without} without);"
-            " give a folder that has some, or a CSV with the columns file,lat,lon"
-        )
-    columns = list(zip(*rows, strict=True))
-    latlon = np.array([columns[1], columns[2]], np.float64).T
-    return _manifest(folder, {"file": _column(columns[0])}, latlon), problems
-
-
 def _read_table(path: Path) -> tuple[Manifest, list[str]]:
-    try:
-        if path.suffix == ".parquet":
-            table = read_parquet(path)
-        else:
-            texts = csv.ConvertOptions(strings_can_be_null=False)
-            table = csv.read_csv(path, convert_options=texts)
-    except (OSError, pa.ArrowException) as error:
-        reason = str(error).splitlines()[0]
-        raise TableError(
-            f"{path}: not a readable CSV or Parquet table ({reason}); it needs the columns"
-            " file,lat,lon"
-        ) from error
-    missing = {"file", "lat", "lon"} - set(table.column_names)
-    if missing:
-        raise TableError(
-            f"{path}: column {', '.join(sorted(missing))} is missing; it needs file,lat,lon"
-        )
-    columns = {name: objects(table[name]) for name in table.column_names}
-    latlon = np.stack([_floats(columns["lat"]), _floats(columns["lon"])], axis=1)
-    good = (np.abs(latlon[:, 0]) <= 90.0) & (np.abs(latlon[:, 1]) <= 180.0)
+    table = read_table(path, NEEDS)
+    files = file_names(table)
+    require(path, NEEDS, file=files)
+    latlon = read_degrees(table, path, NEEDS)
+    count = len(table)
+    columns: dict[str, StrArray | Float64Array] = {"file": to_texts(files, count)}
+    for name in ("group", "source", "licence", "author"):
+        found = column(table, name)
+        if found is not None:
+            columns[name] = to_texts(found, count)
+    columns["precision_km"] = np.nan_to_num(to_floats(column(table, "precision_km"), count))
+    good = on_earth(latlon)
+    written = [to_texts(column(table, name), count) for name in ("lat", "lon")]
     problems = [
-        f"{path}: row {row + 2} ({columns['file'][row]}) has latitude {columns['lat'][row]},"
-        f" longitude {columns['lon'][row]}; expected -90..90 and -180..180 degrees"
+        f"{path}: row {row + 2} ({printable(columns['file'][row])}) has latitude"
+        f" {written[0][row]}, longitude {written[1][row]}; expected -90..90 and -180..180 degrees"
         for row in np.flatnonzero(~good)
     ]
     kept = {name: values[good] for name, values in columns.items()}
-    return _manifest(path.parent, kept, latlon[good]), problems
+    return _manifest(folder_of(path), kept, latlon[good]), problems
 
 
-def _manifest(base: Path, columns: dict[str, StrArray], latlon: Float64Array) -> Manifest:
+def _manifest(base: str, columns: dict[str, Any], latlon: Float64Array) -> Manifest:
+    """Make a manifest of columns (N,); missing ones get their defaults."""
     count = len(latlon)
     files = columns["file"]
-    folder = [Path(str(file)).parts[0] if len(Path(str(file)).parts) > 1 else "" for file in files]
+    folder = [Path(file).parts[0] if len(Path(file).parts) > 1 else "" for file in files]
     empty = _column([""] * count)
     return Manifest(
-        file=_column([str(base / str(file)) for file in files]),
+        file=_column([resolve(base, file) for file in files]),
         latlon=latlon,
         group=columns.get("group", _blocks(latlon)),
-        precision_km=np.nan_to_num(_floats(columns["precision_km"]))
-        if "precision_km" in columns
-        else np.zeros(count),
+        precision_km=columns.get("precision_km", np.zeros(count)),
         collection=_column(folder),
         source=columns.get("source", empty),
         licence=columns.get("licence", empty),
@@ -148,18 +124,6 @@ def _blocks(latlon: Float64Array) -> StrArray:
     width = BLOCK_DEG / np.maximum(np.cos(np.radians(latlon[:, 0])), 0.01)
     row, column = np.floor(latlon[:, 0] / BLOCK_DEG), np.floor(latlon[:, 1] / width)
     return _column([f"{a:.0f},{b:.0f}" for a, b in zip(row, column, strict=True)])
-
-
-def _floats(values: StrArray) -> Float64Array:
-    """Numbers (N,); NaN for what is none."""
-    return np.array([_float(value) for value in values], np.float64)
-
-
-def _float(value: Any) -> float:  # noqa: ANN401
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return float("nan")
 
 
 def _column(values: Any) -> StrArray:  # noqa: ANN401

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from geocells.columns import read_parquet
 from geoloc.errors import TableError
 from geoloc.io.atomic import atomic_file
-from geoloc.photos.tables import column
+from geoloc.photos.columns import column, to_floats
+from geoloc.photos.tables import read_table
 from geoloc.types import Float64Array, StrArray
 
 SCHEMA = pa.schema({
@@ -35,6 +35,13 @@ SCHEMA = pa.schema({
     "precision_km": pa.float32(),  # how far off the coordinates may be
     "split": pa.string(),          # train, val, test, or "" for none
 })  # fmt: skip
+
+
+_MIN_EPOCH_S = 1e8
+"""Text that is a smaller number is no time since 1970, but a year or a day."""
+
+_MAX_EPOCH_S = 1e11
+"""Larger numbers are milliseconds."""
 
 
 def complete(raw: pa.Table) -> pa.Table:
@@ -63,30 +70,28 @@ def _as(values: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
         return pa.chunked_array([_times(values)])
     if pa.types.is_string(kind):
         return values.cast(pa.string())
-    if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
-        import pandas as pd
-
-        numbers = pd.to_numeric(values.to_pandas(), errors="coerce").to_numpy(np.float64)
-    else:
-        numbers = np.asarray(values.cast(pa.float64()).to_numpy(), np.float64)
+    numbers = to_floats(values, len(values))
     known = pa.array(numbers, mask=~np.isfinite(numbers))
     return pa.chunked_array([known.cast(kind, safe=False)])
 
 
 def _times(values: pa.ChunkedArray) -> pa.Array:
-    """Timestamps from text, from seconds, or from milliseconds since 1970."""
+    """Return timestamps of dates, of text, or of seconds or milliseconds since 1970."""
     import pandas as pd
 
-    if pa.types.is_integer(values.type) or pa.types.is_floating(values.type):
-        numbers = values.cast(pa.float64()).to_numpy()
-        seconds = np.where(np.abs(numbers) > 1e11, numbers / 1000.0, numbers)
-        times = pd.to_datetime(seconds, unit="s", errors="coerce")
-    else:
-        times = pd.to_datetime(values.to_pandas(), errors="coerce", format="mixed", utc=True)
-    plain = pd.Series(times)
-    if plain.dt.tz is not None:
-        plain = plain.dt.tz_convert(None)
-    return pa.Array.from_pandas(plain.dt.floor("s")).cast(pa.timestamp("s"))
+    number = to_floats(values, len(values))
+    if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+        number[np.abs(number) < _MIN_EPOCH_S] = np.nan  # "2012" and "20120506" are dates
+    seconds = np.where(np.abs(number) > _MAX_EPOCH_S, number / 1000.0, number)
+    known = np.abs(seconds) <= _MAX_EPOCH_S  # False for NaN
+    times = np.full(len(values), "NaT", "datetime64[s]")
+    times[known] = np.floor(seconds[known]).astype(np.int64).astype("datetime64[s]")
+    is_number = pa.types.is_integer(values.type) or pa.types.is_floating(values.type)
+    if not known.all() and not is_number:
+        text = values.to_pandas()[~known]
+        dates = pd.to_datetime(text, errors="coerce", format="mixed", utc=True)
+        times[~known] = dates.dt.tz_convert(None).to_numpy("datetime64[s]")
+    return pa.array(times, pa.timestamp("s"))
 
 
 def read(path: Path) -> pa.Table:
@@ -97,11 +102,7 @@ def read(path: Path) -> pa.Table:
     """
     if not path.is_file():
         raise TableError(f"{path}: no such table; make one with geoloc-train manifest")
-    try:
-        table = read_parquet(path)
-    except (OSError, pa.ArrowException) as error:
-        reason = str(error).splitlines()[0]
-        raise TableError(f"{path}: not a readable Parquet table ({reason})") from error
+    table = read_table(path, "the columns photo_id, lat, lon", "parquet")
     missing = [name for name in ("photo_id", "lat", "lon") if name not in table.column_names]
     if missing:
         raise TableError(

@@ -1,50 +1,56 @@
-"""Photographs whose place is known: the examples that are shipped, and those of a game."""
+"""Photos with known places: the examples that are shipped, and those of a game."""
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-from geocells.sphere import check_latlon
-from geoloc.errors import GeolocError
+from geoloc.errors import GeolocError, TableError
+from geoloc.photos.columns import file_names, on_earth, read_degrees, require, to_texts
+from geoloc.photos.decode import printable
+from geoloc.photos.tables import folder_of, read_table, resolve
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "places.csv"
 
+NEEDS = "the columns file, lat, lon in degrees"
+
 
 @dataclass(frozen=True)
-class Placed:
-    """A photograph and where it was taken."""
+class LocatedPhoto:
+    """A photo and where it was taken."""
 
     file: Path
     lat: float
+    """Degrees."""
     lon: float
+    """Degrees."""
 
 
-def read(manifest: Path) -> list[Placed]:
+def read(path: Path) -> list[LocatedPhoto]:
     """Read a table with the columns file, lat and lon; files are relative to it.
 
     Raises:
-        GeolocError: it cannot be read, or a row names no file or no coordinates.
+        GeolocError: it cannot be read, or a row names no file or has no coordinates.
     """
-    try:
-        with manifest.open(encoding="utf-8-sig", newline="") as table:
-            rows = list(csv.DictReader(table))
-    except (OSError, ValueError, csv.Error) as error:
-        raise GeolocError(f"{manifest}: cannot be read ({error}); give a CSV table") from error
-    if not rows:
-        raise GeolocError(f"{manifest}: no photos in it; give a table with file, lat, lon")
-    return [_row(manifest, line, row) for line, row in enumerate(rows, start=2)]
-
-
-def _row(manifest: Path, line: int, row: dict[str, str]) -> Placed:
-    try:
-        file, lat, lon = manifest.parent / row["file"], float(row["lat"]), float(row["lon"])
-        check_latlon([(lat, lon)])
-    except (KeyError, TypeError, ValueError) as error:
-        raise GeolocError(
-            f"{manifest}, line {line}: {error}; give the columns file, lat, lon in degrees"
-        ) from error
-    if not file.is_file():
-        raise GeolocError(f"{manifest}, line {line}: {file.name}: no such file beside the table")
-    return Placed(file, lat, lon)
+    table = read_table(path, NEEDS)
+    names = file_names(table)
+    if not len(table):
+        raise TableError(f"{path}: no photos in it; give a table with {NEEDS}")
+    require(path, NEEDS, file=names)
+    latlon = read_degrees(table, path, NEEDS)
+    good = on_earth(latlon)
+    photos = []
+    for row, name in enumerate(to_texts(names, len(table))):
+        line = row + 2
+        if not good[row]:
+            raise GeolocError(
+                f"{path}, line {line}: no place on the Earth; give {NEEDS}, -90..90 and -180..180"
+            )
+        file = Path(resolve(folder_of(path), name))
+        if not file.is_file():
+            raise GeolocError(
+                f"{path}, line {line}: {printable(name)}: no such file beside the table; put it"
+                " there or correct its name"
+            )
+        photos.append(LocatedPhoto(file, *latlon[row].tolist()))
+    return photos

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from demo.page.game.photos import Placed
+from demo.page.game.photos import LocatedPhoto
 from geocells.sphere import haversine_km
 from geoloc.metrics import GEOGUESSR_SCALE_KM
 
@@ -22,7 +22,7 @@ LatLon = tuple[float, float]
 class Round:
     """A round that is over."""
 
-    photo: Placed
+    photo: LocatedPhoto
     yours: LatLon
     bundle: LatLon
 
@@ -44,11 +44,11 @@ class Round:
 class Game:
     """The photos of a game, and the rounds that are over."""
 
-    photos: tuple[Placed, ...]
+    photos: tuple[LocatedPhoto, ...]
     rounds: tuple[Round, ...] = ()
 
     @property
-    def photo(self) -> Placed | None:
+    def photo(self) -> LocatedPhoto | None:
         """What is to be guessed; None at the end."""
         return self.photos[len(self.rounds)] if len(self.rounds) < len(self.photos) else None
 
@@ -65,7 +65,7 @@ class Game:
         return replace(self, rounds=(*self.rounds, Round(self.photo, yours, bundle)))
 
 
-def start(photos: Sequence[Placed], seed: int) -> Game:
+def start(photos: Sequence[LocatedPhoto], seed: int) -> Game:
     """A game of at most ROUNDS photos; the same seed gives the same game."""
     order = np.random.default_rng(seed).permutation(len(photos))[:ROUNDS]
     return Game(tuple(photos[index] for index in order))

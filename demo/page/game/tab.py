@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from demo.page import constraint_form
-from demo.page.game import photos as placed
+from demo.page.game import photos as photo_table
 from demo.page.game import rounds, view
 from demo.page.game.rounds import Game, LatLon
 from demo.page.locate_events import QUIET
@@ -39,7 +39,7 @@ class Table:
     ) -> None:
         """Take what `demo.page.app.build` is given."""
         self._geolocators, self._coarse = geolocators, coarse
-        self._photos = placed.read(game_photos or placed.EXAMPLES)
+        self._photos = photo_table.read(game_photos or photo_table.EXAMPLES)
 
     def deal(self, seed: float | None) -> list[Any]:
         """A new game."""

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from geoloc.game.places import LOCATION, GameError, Places, read_located
+from geoloc.game.places import GameError, Places, read_located
 from geoloc.game.protocol import Answer
-from geoloc.photos.tables import SYNONYMS, column, floats, strings
+from geoloc.photos.columns import column, to_floats, to_texts
 
-PLACE_COLUMNS = ("file", *SYNONYMS["file"], "photo", "location", *LOCATION, "photo_id")
-"""Names of the column that holds the place of an answer."""
+PLACE_COLUMNS = ("file", "location", "photo_id")
+"""Columns of a table of answers that may name the place of an answer, the preferred one first."""
 
 
 class LogPlayer:
@@ -81,10 +81,10 @@ def read_log(path: Path, name: str, seed: int) -> list[LogPlayer]:
     Raises:
         TableError: the table cannot be read, or lacks a column.
     """
-    table, place, latlon = read_located(path, PLACE_COLUMNS)
+    table, place, latlon = read_located(path, PLACE_COLUMNS, predicted=True)
     count = len(table)
-    seconds = floats(column(table, "seconds", ("latency_s",)), count)
-    player_of_row = strings(column(table, "division", ("player", "system")), count)
+    seconds = to_floats(column(table, "latency_s"), count)
+    player_of_row = to_texts(column(table, "division"), count)
     answers: dict[str, dict[str, list[Answer]]] = {}
     for row, player in enumerate(player_of_row):
         lat, lon = latlon[row].tolist()

@@ -3,7 +3,7 @@ import pytest
 
 from demo.page.game import photos, view
 from demo.page.game import rounds as game
-from demo.page.game.photos import Placed
+from demo.page.game.photos import LocatedPhoto
 from geoloc.errors import GeolocError
 from geoloc.metrics import score
 
@@ -19,7 +19,7 @@ def test_points_are_those_of_the_metrics():
     rng = np.random.default_rng(0)
     guesses, truths = (rng.uniform((-89, -179), (89, 179), (200, 2)) for _ in range(2))
     rounds = [
-        game.Round(Placed(photos.EXAMPLES, *truth), tuple(guess), (0.0, 0.0))
+        game.Round(LocatedPhoto(photos.EXAMPLES, *truth), tuple(guess), (0.0, 0.0))
         for guess, truth in zip(guesses.tolist(), truths.tolist(), strict=True)
     ]
     mean = np.mean([over.points[0] for over in rounds])
@@ -63,7 +63,7 @@ def test_the_map_tells_the_truth_only_after_the_guess():
         ("file,lat,lon\n", "no photos in it"),
         ("file,lat,lon\nx.jpg,91,0\n", "line 2"),
         ("file,lat,lon\nx.jpg,north,0\n", "line 2"),
-        ("file,lat\nx.jpg,1\n", "line 2: 'lon'"),
+        ("file,lat\nx.jpg,1\n", "column lon is missing"),
         ("file,lat,lon\nnowhere.jpg,1,2\n", "nowhere.jpg: no such file"),
     ],
 )

@@ -1,5 +1,6 @@
 """What a batch is asked about, found without losing or doubling a photo."""
 
+import csv
 import io
 import json
 import os
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from geoloc.batch import groups, inputs, items, plan
 from geoloc.errors import GeolocError
-from geoloc.photos import lists, shards
+from geoloc.photos import shards
 from tests.geoloc.batch.library import draw
 
 ODD = ("new\nline.jpg", "🌏.jpg", os.fsdecode(b"\xff\xfe.jpg"), " .JPG", "-o.jpeg", "a,b\"c'.png")
@@ -90,7 +91,7 @@ def write_list(path, rows):
     else:
         delimiter = "\t" if path.suffix == ".tsv" else ","
         file = io.StringIO()
-        table = lists.csv.DictWriter(file, rows[0], delimiter=delimiter)
+        table = csv.DictWriter(file, rows[0], delimiter=delimiter)
         table.writeheader()
         table.writerows(rows)
         path.write_text(file.getvalue(), encoding="utf-8-sig")

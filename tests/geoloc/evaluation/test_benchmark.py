@@ -138,7 +138,7 @@ def test_broken_rows_are_one_line_each_kind(tmp_path):
     assert "1 of 6 rows have the id of an earlier one" in photos.problems[1]
     with pytest.raises(TableError, match="no usable row"):
         read(str(write(tmp_path / "none.csv", ["a,99,0"], "file,lat,lon")))
-    with pytest.raises(TableError, match="lat or lon is missing"):
+    with pytest.raises(TableError, match="column lat, lon is missing"):
         read(str(write(tmp_path / "other.csv", ["a,9"], "file,x")))
     (tmp_path / "binary.csv").write_bytes(b"\x00\xff" * 100)
     with pytest.raises(TableError):

@@ -85,7 +85,11 @@ def test_swapped_columns_are_refused(tmp_path, spain):
 
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [("", "not a readable"), ("a,b\n1,2", "column lat is missing"), ("lat,lon\nx,y", "no row")],
+    [
+        ("", "not a readable"),
+        ("a,b\n1,2", "column lat, lon is missing"),
+        ("lat,lon\nx,y", "no row"),
+    ],
 )
 def test_unusable_tables_are_named(tmp_path, text, reason):
     source = tmp_path / "photos.csv"

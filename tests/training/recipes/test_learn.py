@@ -148,7 +148,7 @@ def test_tables(tmp_path):
     ("name", "content", "reason"),
     [
         ("none.csv", None, "no such"),
-        ("columns.csv", "photo,lat,lon\nx.jpg,1,2\n", "column file is missing"),
+        ("columns.csv", "title,lat,lon\nx.jpg,1,2\n", "column file is missing"),
         ("text.parquet", "text", "not a readable"),
         ("empty.csv", "", "not a readable"),
     ],

@@ -1,0 +1,241 @@
+"""Columns of photo tables: their names and synonyms, their values, and checks of coordinates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from os import PathLike
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from geocells.attributes import is_land
+from geocells.columns import numbers, objects, to_numbers, to_strings
+from geoloc.errors import TableError
+from geoloc.photos.decode import SUFFIXES
+from geoloc.types import BoolArray, Float64Array, StrArray
+
+_PANORAMA = ("pano_id", "panoid", "panorama")
+
+SYNONYMS: dict[str, tuple[str, ...]] = {
+    # photo tables
+    "photo_id": ("img_id", "image_id", "photoid", "photo", "id", "key", "__key__"),
+    "file": ("path", "filepath", "filename", "file_name", "image", "image_path", "photo"),
+    "lat": ("latitude",),
+    "lon": ("lng", "long", "longitude"),
+    "taken_at": ("captured_at", "date_taken", "datetaken", "datetime", "timestamp"),
+    "heading": ("compass_angle", "computed_compass_angle", "bearing"),
+    "location_id": _PANORAMA,
+    "view": (),
+    "author": ("user_id", "user_nsid", "nsid", "owner", "creator", "username", "photographer"),
+    "group": ("sequence", "sequence_id", "sequence_key", "album"),
+    "source": (),
+    "licence": ("license", "license_name"),
+    "precision_km": (),
+    "split": (),
+    # a photo inside a tar shard
+    "offset": (),
+    "size": (),
+    # maps of the game
+    "location": ("location_id", *_PANORAMA),
+    # predictions, and answers of players
+    "predicted_lat": (
+        *("pred_lat", "lat_pred", "predicted_latitude", "pred_latitude"),
+        *("lat_predicted", "latitude_predicted", "lat_prediction", "latitude_prediction"),
+    ),
+    "predicted_lon": (
+        *("pred_lon", "lon_pred", "pred_lng", "pred_long", "predicted_lng", "predicted_long"),
+        *("predicted_longitude", "pred_longitude", "lng_pred", "long_pred", "lon_predicted"),
+        *("longitude_predicted", "lon_prediction", "lng_prediction", "longitude_prediction"),
+    ),
+    "chance_200km": ("localisability", "confidence"),
+    "radius_50_km": (),
+    "radius_80_km": ("radius_km",),
+    "radius_95_km": (),
+    "latency_s": ("latency", "seconds"),
+    "cost_usd": ("cost",),
+    "division": ("player", "system"),
+}
+"""Column names of this project, and what other tables call the same columns.
+
+Names are compared without regard to case and surrounding spaces. The order is the order of
+preference where a table has several of them.
+"""
+
+NUMERIC = frozenset(
+    "lat lon heading precision_km predicted_lat predicted_lon chance_200km radius_50_km"
+    " radius_80_km radius_95_km latency_s cost_usd".split()
+)
+"""Columns that hold decimal numbers. All others are text or whole numbers."""
+
+MIN_ROWS_TO_JUDGE = 100
+"""Fewer coordinates than this may all lie on one coast, so that land and sea decide nothing."""
+
+_MAX_BEYOND_POLES = 0.02
+_MIN_ON_LAND = 0.5
+_MIN_ON_LAND_SWAPPED = 0.75
+
+_NUMBER = r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*$"
+_AROUND_NUMBER = r"^\s*\+?|\s*$"
+
+# scalars made from columns: `pa.scalar` would import pandas, see `geocells.columns`
+_NAN = to_numbers(np.array([np.nan]), pa.float64())[0]
+_EMPTY = to_strings([""])[0]
+
+
+def find_name(present: Iterable[str], name: str) -> str | None:
+    """Return the column among those present that holds `name`: that name or a synonym of it."""
+    by_key = {_key(column): column for column in reversed(list(present))}
+    accepted = (name, *SYNONYMS.get(name, ()))
+    return next((by_key[each] for each in accepted if each in by_key), None)
+
+
+def count_known(present: Iterable[str]) -> int:
+    """Return the number of columns whose names are in SYNONYMS."""
+    return sum(_key(column) in _KNOWN for column in present)
+
+
+def _key(column: str) -> str:
+    return column.strip().lower()
+
+
+_KNOWN = frozenset(SYNONYMS).union(*SYNONYMS.values())
+
+
+def column(table: pa.Table, name: str) -> pa.ChunkedArray | None:
+    """Return a column by its name or a synonym of it, None if there is none."""
+    found = find_name(table.column_names, name)
+    return None if found is None else table[found]
+
+
+def file_name_column(present: Sequence[str], first_values: dict[str, Sequence[Any]]) -> str | None:
+    """Return the column that says which file holds each photo.
+
+    That is the column `file`, or else `photo_id` where its first values end like names of photos:
+    MP-16 names its photos by IDs that are paths.
+
+    Args:
+        present: names of the columns.
+        first_values: the first values of each column.
+    """
+    found = find_name(present, "file")
+    if found is None:
+        found = find_name(present, "photo_id")
+        if found is not None and not any(
+            str(value).lower().endswith(tuple(SUFFIXES)) for value in first_values[found]
+        ):
+            return None
+    return found
+
+
+def file_names(table: pa.Table) -> pa.ChunkedArray | None:
+    """Return the column that says which file holds each photo, None if there is none."""
+    first_values = {
+        name: table.column(index)[:9].to_pylist() for index, name in enumerate(table.column_names)
+    }
+    found = file_name_column(table.column_names, first_values)
+    return None if found is None else table[found]
+
+
+def to_floats(values: pa.ChunkedArray | None, count: int) -> Float64Array:
+    """Return a column as numbers.
+
+    Args:
+        values: N values of any type, or None.
+        count: N.
+
+    Returns:
+        (N,), NaN for null and for text that is no number; all NaN without a column. A copy.
+    """
+    import pyarrow.compute as pc
+
+    if values is None:
+        return np.full(count, np.nan)
+    if pa.types.is_dictionary(values.type):
+        values = values.cast(values.type.value_type)
+    if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+        is_number = pc.match_substring_regex(values, _NUMBER)
+        values = pc.if_else(
+            is_number, pc.replace_substring_regex(values, _AROUND_NUMBER, ""), pa.NULL
+        )
+    elif not (
+        pa.types.is_integer(values.type)
+        or pa.types.is_floating(values.type)
+        or pa.types.is_decimal(values.type)
+    ):
+        return np.full(count, np.nan)
+    return np.array(numbers(pc.fill_null(values.cast(pa.float64()), _NAN)), np.float64)
+
+
+def to_texts(values: pa.ChunkedArray | None, count: int) -> StrArray:
+    """Return a column as text (N,); "" for null, and for every row without a column."""
+    import pyarrow.compute as pc
+
+    if values is None:
+        return np.full(count, "", dtype=object)
+    return objects(pc.fill_null(values.cast(pa.string()), _EMPTY))
+
+
+def read_degrees(
+    table: pa.Table, path: str | PathLike[str], needs: str, *, predicted: bool = False
+) -> Float64Array:
+    """Return the coordinates of a table as they are written.
+
+    Args:
+        table: N rows.
+        path: of the table, for the error message.
+        needs: which columns the table needs, for the error message.
+        predicted: prefer columns of predictions, such as pred_lat and pred_lon. Tables that hold
+            both have the true coordinates in lat and lon.
+
+    Returns:
+        (N, 2) latitude and longitude in degrees, NaN for null and for what is no number. They may
+        be out of range or swapped; see `on_earth` and `look_swapped`.
+
+    Raises:
+        TableError: there is no column of latitudes or of longitudes.
+    """
+    pairs = [("predicted_lat", "predicted_lon")] if predicted else []
+    found: list[pa.ChunkedArray | None] = [None, None]
+    for pair in [*pairs, ("lat", "lon")]:
+        found = [column(table, name) for name in pair]
+        if all(values is not None for values in found):
+            break
+    require(path, needs, lat=found[0], lon=found[1])
+    return np.stack([to_floats(values, len(table)) for values in found], axis=1)
+
+
+def require(path: str | PathLike[str], needs: str, **columns: pa.ChunkedArray | None) -> None:
+    """Raise a TableError that names the columns that are None."""
+    missing = [name for name, values in columns.items() if values is None]
+    if missing:
+        raise TableError(f"{path}: column {', '.join(missing)} is missing; it needs {needs}")
+
+
+def on_earth(latlon: Float64Array) -> BoolArray:
+    """Return (N,) whether coordinates (N, 2) are numbers in -90..90 and -180..180 degrees."""
+    return np.asarray((np.abs(latlon) <= (90.0, 180.0)).all(axis=1))  # False for NaN
+
+
+def look_swapped(latlon: Float64Array) -> bool:
+    """Return whether the first column holds longitudes and the second latitudes.
+
+    Copies of IM2GPS3k with swapped columns exist. They are recognised by latitudes beyond 90
+    degrees, or, where both ways are possible, by the share of coordinates that lie on land.
+
+    Args:
+        latlon: (N, 2) degrees as written, NaN where they are missing. With fewer than
+            MIN_ROWS_TO_JUDGE numbers the answer is False.
+    """
+    known = latlon[np.isfinite(latlon).all(axis=1)]
+    if len(known) < MIN_ROWS_TO_JUDGE or (np.abs(known[:, 1]) > 90.0).any():
+        return False
+    beyond = np.abs(known[:, 0]) > 90.0
+    if beyond.mean() > _MAX_BEYOND_POLES:  # fewer may be typing errors
+        return True
+    if beyond.any():
+        return False
+    return bool(
+        is_land(known).mean() < _MIN_ON_LAND
+        and is_land(known[:, ::-1]).mean() > _MIN_ON_LAND_SWAPPED
+    )

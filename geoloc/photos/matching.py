@@ -1,0 +1,114 @@
+"""Find the rows of one table that name the same photos as the rows of another table or folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from geocells.columns import numbers, to_numbers
+from geoloc.types import BoolArray, Int64Array
+
+_ENDING = r"(?i)\.(jpe?g|jpe|jfif|png|webp|hei[cf]|tiff?|gif|bmp|avif)$"
+
+
+def _scalar(value: int) -> pa.Scalar:
+    """An int32 made from a column: `pa.scalar` would import pandas, see `geocells.columns`."""
+    return to_numbers(np.array([value], np.int32), pa.int32())[0]
+
+
+_NONE = _scalar(-1)
+
+
+@dataclass(frozen=True, eq=False)
+class Matches:
+    """Which of M names each of N names means."""
+
+    row: Int64Array
+    """(N,) 0..M-1, -1 for none."""
+    ambiguous: BoolArray
+    """(N,) no row, because the name without its folders fits several photos."""
+
+
+def match_names(names: pa.Array | pa.ChunkedArray, among: pa.Array | pa.ChunkedArray) -> Matches:
+    """Match names of photos with other names of the same photos.
+
+    The whole name counts first. Then endings of photo files are disregarded, and leading folders
+    one after the other, so that `paris/0.jpg` is `photos/paris/0.png` rather than `nyc/0.jpg`. A
+    name without some of its folders counts only if it is unique on both sides.
+
+    Args:
+        names: N names or IDs to look for; null matches nothing.
+        among: M names or IDs.
+    """
+    whole, others = _plain(names), _plain(among)
+    row = _index(whole, others)
+    names_of, others_of = _without_ending(whole), _without_ending(others)
+    for count in range(max(_depth(names_of), 1), 0, -1):
+        tail, other_tail = _tail(names_of, count), _tail(others_of, count)
+        unique = _once(other_tail)
+        found = _index(tail, pc.if_else(unique, other_tail, pa.NULL))
+        alone = _once_among_distinct(whole, tail)
+        row = np.where((row < 0) & alone, found, row)
+    stem = _tail(names_of, 1)
+    fits = _bools(pc.is_in(stem, value_set=_tail(others_of, 1), skip_nulls=True))
+    return Matches(row, (row < 0) & fits)
+
+
+def _plain(names: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """Text with slashes between folders, in one chunk."""
+    text = names.cast(pa.string())
+    if isinstance(text, pa.ChunkedArray):
+        text = text.combine_chunks()
+    text = pc.replace_substring(text, "\\", "/")
+    return pc.replace_substring_regex(text, r"^(\./)+", "")
+
+
+def _without_ending(names: pa.Array) -> pa.Array:
+    return pc.replace_substring_regex(names, _ENDING, "")
+
+
+def _depth(names: pa.Array) -> int:
+    """The largest number of parts of a name, counting the file itself."""
+    most = pc.max(pc.count_substring(names, "/")).as_py()
+    return 1 + (most or 0)
+
+
+def _tail(names: pa.Array, count: int) -> pa.Array:
+    """The last parts of each name; null for names of fewer parts."""
+    long_enough = pc.greater_equal(pc.count_substring(names, "/"), _scalar(count - 1))
+    tail = pc.replace_substring_regex(names, rf"^.*/((?:[^/]*/){{{count - 1}}}[^/]*)$", r"\1")
+    return pc.if_else(long_enough, tail, pa.NULL)
+
+
+def _index(names: pa.Array, among: pa.Array) -> Int64Array:
+    """Row of each name in `among`, -1 for none and for null."""
+    found = pc.index_in(names, value_set=among, skip_nulls=True)
+    return np.asarray(numbers(pa.chunked_array([pc.fill_null(found, _NONE)])), np.int64)
+
+
+def _once(values: pa.Array) -> pa.Array:
+    """Whether each value occurs a single time."""
+    return _occurs_once(values, values)
+
+
+def _once_among_distinct(names: pa.Array, tails: pa.Array) -> BoolArray:
+    """Whether no other name has the same tail."""
+    distinct = pc.unique(names)
+    first = pc.index_in(distinct, value_set=names)
+    return _bools(_occurs_once(tails, tails.take(first)))
+
+
+def _occurs_once(values: pa.Array, counted: pa.Array) -> pa.Array:
+    """Whether each value is a single time among the counted ones."""
+    table = pc.value_counts(counted)
+    once = table.field("values").filter(pc.equal(table.field("counts"), _scalar(1)))
+    return pc.is_in(values, value_set=once, skip_nulls=True)
+
+
+def _bools(values: pa.Array) -> BoolArray:
+    """The values, False for null."""
+    filled = pc.and_kleene(pc.is_valid(values), values).cast(pa.uint8())
+    return np.asarray(numbers(pa.chunked_array([filled])), bool)
