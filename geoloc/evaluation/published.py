@@ -1,4 +1,4 @@
-"""Published numbers of other systems, with their sources."""
+"""Published results of other systems, with their sources."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ MARKS = {
     "S2": "read in a secondary source",
     "M": "from memory, not verified",
 }
+"""Reliability of a row."""
 
 MEASURES = {
     "km1": "within_1_km",
@@ -27,20 +28,20 @@ MEASURES = {
     "mean_km": "mean_km",
     "median_km": "median_km",
 }
-"""Columns of the file, and what `geoloc.evaluation.scores` calls them."""
+"""Columns of the file -> names in `geoloc.evaluation.scores`."""
 
 _PERCENT = ("km1", "km25", "km200", "km750", "km2500", "country", "region")
 
 
 @dataclass(frozen=True)
-class Number:
+class PublishedResult:
     """One row of a published table."""
 
     benchmark: str
     """Short name; see `geoloc.evaluation.benchmark.published`."""
     system: str
     value: dict[str, float]
-    """By measure, shares as 0..1; only what was published."""
+    """By measure, shares as 0..1; measures that were not published are missing."""
     mark: str
     """A key of MARKS."""
     source: str
@@ -48,21 +49,23 @@ class Number:
 
 
 @cache
-def numbers() -> tuple[Number, ...]:
-    """All rows, in the order of the file."""
+def published_results() -> tuple[PublishedResult, ...]:
+    """Return all rows in the order of the file."""
     with DATA.open(encoding="utf-8", newline="") as file:
-        return tuple(_number(row) for row in csv.DictReader(file))
+        return tuple(map(_result, csv.DictReader(file)))
 
 
-def of(benchmark: str) -> list[Number]:
-    """The rows of one benchmark."""
-    return [number for number in numbers() if number.benchmark == benchmark]
+def published_on(benchmark: str) -> list[PublishedResult]:
+    """Return the rows of one benchmark."""
+    return [result for result in published_results() if result.benchmark == benchmark]
 
 
-def _number(row: dict[str, str]) -> Number:
+def _result(row: dict[str, str]) -> PublishedResult:
     value = {
         measure: float(row[name]) / (100.0 if name in _PERCENT else 1.0)
         for name, measure in MEASURES.items()
         if row[name]
     }
-    return Number(row["benchmark"], row["system"], value, row["mark"], row["source"], row["note"])
+    return PublishedResult(
+        row["benchmark"], row["system"], value, row["mark"], row["source"], row["note"]
+    )

@@ -1,1 +1,1 @@
-"""Evaluation reports: HTML pages, tables and charts, and the terminal summary."""
+"""Evaluation reports: HTML page, tables and charts, and the summary for the terminal."""

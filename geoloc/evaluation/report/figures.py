@@ -1,10 +1,11 @@
-"""The charts of a report."""
+"""The line charts of a report."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from geoloc.evaluation.report.charts import Line, lines
+from geoloc.evaluation.report.charts import Axis, Curve, LineChart, line_chart
+from geoloc.evaluation.results import Report
 
 SHARES = [(0.0, "0"), (0.25, "25 %"), (0.5, "50 %"), (0.75, "75 %"), (1.0, "100 %")]
 DISTANCES = [(0.1, "100 m"), (1.0, "1 km"), (25.0, "25"), (200.0, "200"), (750.0, "750"),
@@ -12,50 +13,50 @@ DISTANCES = [(0.1, "100 m"), (1.0, "1 km"), (25.0, "25"), (200.0, "200"), (750.0
 AREAS = [(1.0, "1"), (1e2, "100"), (1e4, "10 thousand"), (1e6, "1 million"), (1e8, "100 million")]
 
 STYLES = ("a", "b", "c", "d")
-
-MOST = len(STYLES)
-"""Systems in one chart."""
+"""Of the systems in one chart; more are not drawn."""
 
 
-def error_chart(report: dict[str, Any]) -> str:
-    """Distribution of errors: all systems, and the disjoint photos of the first."""
+def _shares(title: str) -> Axis:
+    return Axis(title, 0.0, 1.0, SHARES)
+
+
+def error_chart(report: Report) -> LineChart:
+    """Return the error distributions of all systems, and of the first one on disjoint photos."""
     curves, names = report["curves"], [system["name"] for system in report["systems"]]
     drawn = [
-        Line(name, list(zip(curves["km"], shares, strict=True)), style)
+        Curve(name, list(zip(curves["km"], shares, strict=True)), style)
         for name, shares, style in zip(names, curves["standard"], STYLES, strict=False)
     ]
     if "disjoint" in curves:
         points = list(zip(curves["km"], curves["disjoint"], strict=True))
-        drawn.append(Line(f"{names[0]}, disjoint photos", points, "a dash"))
-    return lines(
-        drawn, (0.1, 20000.0), (0.0, 1.0), x_ticks=DISTANCES, y_ticks=SHARES,
-        x_title="distance from the truth", y_title="share of photos", log_x=True,
-    )  # fmt: skip
+        drawn.append(Curve(f"{names[0]}, disjoint photos", points, "a dash"))
+    x = Axis("distance from the true place", 0.1, 20000.0, DISTANCES, log=True)
+    return line_chart(drawn, x, _shares("share of photos"))
 
 
-def reliability(chances: dict[str, Any]) -> str:
-    """Claimed chances against what happened."""
-    told = [(claimed, held) for _, claimed, held in chances["bins"]]
-    drawn = [Line("as good as it says", [(0, 0), (1, 1)], "ideal"), Line("measured", told, "a")]
-    return lines(drawn, (0.0, 1.0), (0.0, 1.0), x_ticks=SHARES, y_ticks=SHARES,
-                 x_title="claimed chance", y_title="share right", dots=True)  # fmt: skip
-
-
-def risk_chart(chances: dict[str, Any]) -> str:
-    """Risk by the share of photos that is answered."""
-    curve = Line("", chances["selective_risk"]["curve"], "a")
-    return lines(
-        [curve], (0.0, 1.0), (0.0, 1.0), x_ticks=SHARES, y_ticks=SHARES,
-        x_title="share of photos answered, surest first", y_title="share wrong",
-    )  # fmt: skip
-
-
-def area_chart(claims: dict[str, Any]) -> str:
-    """Recall by area."""
-    names = {"region": ("what it believes", "a"), "point": ("circle around its answer", "b")}
+def reliability_chart(chances: dict[str, Any]) -> LineChart:
+    """Return the reliability diagram: measured shares by claimed probability."""
+    measured = [(claimed, right) for _, claimed, right in chances["bins"]]
     drawn = [
-        Line(names[kind][0], curve, names[kind][1])
+        Curve("perfectly calibrated", [(0, 0), (1, 1)], "ideal"),
+        Curve("measured", measured, "a"),
+    ]
+    return line_chart(drawn, _shares("claimed probability"), _shares("share right"), dots=True)
+
+
+def risk_chart(chances: dict[str, Any]) -> LineChart:
+    """Return the risk–coverage curve."""
+    curve = Curve("", chances["selective_risk"]["curve"], "a")
+    x = _shares("share of photos answered, most confident first")
+    return line_chart([curve], x, _shares("share wrong"))
+
+
+def area_chart(claims: dict[str, Any]) -> LineChart:
+    """Return recall by area, of predicted cells and of circles around the answer."""
+    names = {"region": ("most probable cells", "a"), "point": ("circle around the answer", "b")}
+    drawn = [
+        Curve(names[kind][0], curve, names[kind][1])
         for kind, curve in sorted(claims["area"].items(), reverse=True)
     ]
-    return lines(drawn, (1.0, 510e6), (0.0, 1.0), x_ticks=AREAS, y_ticks=SHARES,
-                 x_title="area, km²", y_title="share of photos", log_x=True)  # fmt: skip
+    x = Axis("area, km²", 1.0, 510e6, AREAS, log=True)
+    return line_chart(drawn, x, _shares("share of photos"))

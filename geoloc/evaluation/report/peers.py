@@ -1,98 +1,102 @@
-"""Our results beside what others have published, each number with where it comes from."""
+"""Our results beside published ones, each with its source."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from typing import Any
 
 from geoloc.evaluation.benchmark import published as benchmarks
-from geoloc.evaluation.published import MARKS, Number, numbers, of
-from geoloc.evaluation.report.tables import TITLES, number, table
+from geoloc.evaluation.published import PublishedResult, published_on
+from geoloc.evaluation.report.sections import capitalised
+from geoloc.evaluation.report.tables import TITLES, Table, number, table
+from geoloc.evaluation.results import Report
 
-SHOWN = (
+PUBLISHED = (
     "within_1_km", "within_25_km", "within_200_km", "within_750_km", "within_2500_km", "median_km",
     "mean_km", "geoscore", "country", "region",
 )  # fmt: skip
-"""Measures that anybody has published."""
+"""Measures that have been published."""
 
 OTHER_SETS = {
     "pigeon": "PIGEON's own hold-out",
     "duels": "PIGEON against humans: GeoGuessr Duels",
     "geoguessbench": "GeoGuessBench: language models",
 }
-"""Published numbers of photos that nobody else has."""
+"""Published results on photos that are not available to others."""
 
 CAUTION = (
-    "Papers differ in training photos, backbones, galleries and copies of a benchmark, and cells of"
-    " one table are copied into the next: read rows as what was claimed, not as a race."
+    "Papers differ in training photos, backbones, galleries and copies of a benchmark, and values"
+    " are copied from one paper's table into the next. The rows are claims, not a ranking under"
+    " equal conditions."
 )
 
+Row = tuple[str, dict[str, float | None], str]
+"""System, value by measure, source."""
 
-def beside(key: str, reports: Sequence[dict[str, Any]]) -> str:
-    """The published rows of one benchmark, and rows of our own reports of it, as an HTML table."""
-    rows = [(_ours(report), True) for report in reports]
-    rows += [(_theirs(each), False) for each in of(key)]
-    used = [
+
+def beside(key: str, reports: Sequence[Report]) -> Table:
+    """Return the published results of one benchmark and our own, the best first.
+
+    Args:
+        key: short name of the benchmark.
+        reports: our reports on it.
+    """
+    published = published_on(key)
+    rows = [(_own_row(report), True) for report in reports]
+    rows += [(_published_row(result), False) for result in published]
+    measures = [
         measure
-        for measure in SHOWN
+        for measure in PUBLISHED
         if any(measure in value for (_, value, _), _ in rows)
-        and any(measure in each.value for each in of(key))
+        and any(measure in result.value for result in published)
     ]
     rows.sort(key=lambda row: -_rank(row[0][1]))
     return table(
-        ["system", *(TITLES[measure] for measure in used), "where it was read"],
+        ["system", *(TITLES[measure] for measure in measures), "source"],
         [
-            [name, *(number(measure, value.get(measure)) for measure in used), source]
+            [name, *(number(measure, value.get(measure)) for measure in measures), source]
             for (name, value, source), _ in rows
         ],
-        ours=[index for index, (_, own) in enumerate(rows) if own],
-        words=[0, len(used) + 1],
-        label="published numbers",
+        "published results",
+        highlighted=[index for index, (_, own) in enumerate(rows) if own],
+        text_columns=[0, len(measures) + 1],
     )
 
 
-def results_page(reports: Sequence[dict[str, Any]]) -> str:
-    """HTML of all published numbers, benchmark by benchmark, with reports of ours among them."""
-    marks = ", ".join(f"[{mark}] {words}" for mark, words in MARKS.items())
-    parts = [
-        "<h1>Published results of photo geolocation</h1>",
-        f"<p>{len(numbers())} rows. Marks: {escape(marks)}. {CAUTION}</p>",
+def parts(reports: Sequence[Report]) -> list[dict[str, Any]]:
+    """Return for each benchmark its title, description, note and the table of `beside`."""
+    known = benchmarks()
+    titles = {key: each.title for key, each in known.items()} | OTHER_SETS
+    return [
+        {
+            "title": title,
+            "benchmark": known.get(key),
+            "note": capitalised(known[key].note) if key in known else "",
+            "table": beside(key, [r for r in reports if r["benchmark"]["key"] == key]),
+        }
+        for key, title in titles.items()
     ]
-    titles = {key: known.title for key, known in benchmarks().items()} | OTHER_SETS
-    for key, title in titles.items():
-        ours = [report for report in reports if report["benchmark"]["key"] == key]
-        parts.append(f"<h2>{escape(title)}</h2>")
-        if key in benchmarks():
-            known = benchmarks()[key]
-            note = f" {known.note[:1].upper()}{known.note[1:]}." if known.note else ""
-            parts.append(
-                f"<p>{known.photos[0]:,} photos. {escape(known.cite)}.{escape(note)}<br><small>"
-                f"Photos: {escape(known.pictures)}. Coordinates: {escape(known.table)}.</small></p>"
-            )
-        parts.append(beside(key, ours))
-    return "\n".join(parts)
 
 
 def _rank(value: dict[str, float | None]) -> float:
-    """Higher is better: by GeoScore, else by the share within 200 km, else by the median."""
+    """Return a sort key, high for good results: GeoScore, else a share, else the median."""
     order = (("geoscore", 1.0), ("within_200_km", 5000.0), ("within_25_km", 5000.0))
     for measure, weight in order:
-        if (known := value.get(measure)) is not None:
-            return weight * known
+        if (score := value.get(measure)) is not None:
+            return weight * score
     return -(value.get("median_km") or 0.0)
 
 
-def _ours(report: dict[str, Any]) -> tuple[str, dict[str, float | None], str]:
+def _own_row(report: Report) -> Row:
     system, score = report["systems"][0]["name"], report["scores"]["standard"][0]
     source = f"measured here, {score['photos']:,} photos"
     audit = report["audit"]
     if audit:
-        source += f", of which {audit['disjoint']:,} share nothing with its training photos"
-    return escape(system), score["value"], escape(source)
+        source += f", {audit['disjoint']:,} of them disjoint from its training photos"
+    return system, score["value"], source
 
 
-def _theirs(each: Number) -> tuple[str, dict[str, float | None], str]:
-    where = f"{each.source}. " if each.source else ""
-    words = f"{where}{each.note[:1].upper()}{each.note[1:]}".strip().rstrip(".")
-    return escape(each.system), dict(each.value), f"[{each.mark}] {escape(words)}"
+def _published_row(result: PublishedResult) -> Row:
+    where = f"{result.source}. " if result.source else ""
+    text = f"{where}{capitalised(result.note)}".strip().rstrip(".")
+    return result.system, dict(result.value), f"[{result.mark}] {text}"

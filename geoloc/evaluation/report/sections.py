@@ -1,182 +1,162 @@
-"""Sections of a report on the score: what, how good, how clean, against whom, and how measured."""
+"""Summary, notices and score tables of a report."""
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any
 
-from geoloc.evaluation.report.tables import NOTHING, TITLES, distance, number, ranged, table
+from geoloc.evaluation.report.tables import (
+    NO_VALUE,
+    TITLES,
+    Table,
+    distance,
+    number,
+    table,
+    with_interval,
+)
+from geoloc.evaluation.results import Report
 from geoloc.evaluation.scores import MEASURES
 
-Report = dict[str, Any]
-
-SHOWN = (
+COMPARED = (
     "within_1_km", "within_25_km", "within_200_km", "within_750_km", "within_2500_km", "median_km",
     "geoscore", "country",
 )  # fmt: skip
-"""Measures by which systems are shown side by side."""
+"""Measures in the table of systems."""
 
-MOSTLY = 0.5
-"""With fewer disjoint photos than this share the report begins with a warning."""
+MIN_DISJOINT_SHARE = 0.5
+"""A report with fewer disjoint photos begins with a warning."""
+
+OVERLAPS = {
+    "author": "same author as a training photo",
+    "duplicate": "near-duplicate of a training photo",
+    "place": "less than 1 km from a training photo",
+    "disjoint": "none of these: disjoint",
+}
 
 
-def head(report: Report) -> str:
-    """What was measured, in one sentence, and what is wrong with it."""
+def title(report: Report) -> str:
+    """Return "system on benchmark"."""
+    return f"{report['systems'][0]['name']} on {report['benchmark']['title']}"
+
+
+def summary(report: Report) -> str:
+    """Return the main results in one or two sentences."""
     benchmark, system = report["benchmark"], report["systems"][0]
-    score = report["scores"]["standard"][0]
-    value = score["value"]
+    value = report["scores"]["standard"][0]["value"]
     counts = benchmark["published_photos"]
     of = f" of {counts[0]:,}" if counts and counts[0] != benchmark["photos"] else ""
-    said = (
-        f"{benchmark['photos']:,}{of} photos: half of the answers are within"
-        f" {distance(value['median_km'])}, {number('within_25_km', value['within_25_km'])} within"
-        f" 25 km, {number('country', value['country'])} in the right country."
+    text = (
+        f"{benchmark['photos']:,}{of} photos: median error {distance(value['median_km'])},"
+        f" {number('within_25_km', value['within_25_km'])} of the answers within 25 km,"
+        f" {number('country', value['country'])} in the right country."
     )
     if system["refused"]:
-        said += f" {system['refused']:,} were refused, and count as wrong."
-    lines = "".join(f"<p class=notice>{escape(line)}</p>" for line in notices(report))
-    return (
-        f"<h1>{escape(system['name'])} on {escape(benchmark['title'])}</h1>"
-        f'<p class="lead">{said}</p>{lines}'
-    )
+        text += f" {system['refused']:,} photos were refused and count as wrong."
+    return text
 
 
 def notices(report: Report) -> list[str]:
-    """What a reader has to know before the first number."""
+    """Return the reservations and problems that are shown before the first table."""
     audit, note = report["audit"], report["benchmark"]["note"]
-    lines = [f"{note[:1].upper()}{note[1:]}."] if note else []
-    if audit and audit["disjoint"] < MOSTLY * report["benchmark"]["photos"]:
+    lines = [f"{capitalised(note)}."] if note else []
+    if audit and audit["disjoint"] < MIN_DISJOINT_SHARE * report["benchmark"]["photos"]:
         lines.append(
-            f"Only {audit['disjoint']:,} of these photos share nothing with the training photos:"
-            " the standard score is what the system remembers, the disjoint one what it knows."
+            f"Only {audit['disjoint']:,} of these photos have no overlap with the training photos."
+            " The standard score includes memorised photos; the disjoint score measures"
+            " generalisation."
         )
     return [*lines, *report["problems"]]
 
 
-def scores(report: Report) -> str:
-    """Standard and disjoint scores with intervals."""
+def capitalised(text: str) -> str:
+    """Return a text with its first letter in upper case, the others unchanged."""
+    return f"{text[:1].upper()}{text[1:]}"
+
+
+def scores(report: Report) -> Table:
+    """Return all measures with intervals, on all photos and on the disjoint ones."""
     parts = {name: rows[0] for name, rows in report["scores"].items()}
-    rows = [["photos", *(f"{row['photos']:,}" for row in parts.values())]]
-    rows += [
+    counts = ["photos", *(f"{row['photos']:,}" for row in parts.values())]
+    rows = [
         [
             TITLES[name],
             *(
-                ranged(name, row["value"][name], row["low"][name], row["high"][name])
+                with_interval(name, row["value"][name], row["low"][name], row["high"][name])
                 for row in parts.values()
             ),
         ]
         for name in MEASURES
     ]
-    disjoint = (
-        " “Disjoint” are the photos that share nothing with the training photos, see below."
-        if "disjoint" in report["scores"]
-        else ""
-    )
-    return f"<h2>Scores</h2><p>Beside each number its 95 % interval.{disjoint}</p>" + table(
-        ["", *parts], rows, label="scores"
-    )
+    return table(["", *parts], [counts, *rows], "scores")
 
 
-def audit(report: Report) -> str:
-    """What the photos share with the training photos."""
+def audit(report: Report) -> Table | None:
+    """Return the overlap with the training photos; None if it was not audited."""
     found, photos = report["audit"], report["benchmark"]["photos"]
     if found is None:
-        return (
-            "<h3>Leakage audit</h3><p>Not audited: it is not known what this system learned from."
-            " Give its training photos with <code>--train</code> to see a disjoint score.</p>"
-        )
-    words = {
-        "author": "taken by someone who also took training photos",
-        "duplicate": "near-duplicate of a training photo",
-        "place": "less than 1 km from a training photo",
-        "disjoint": "none of these: disjoint",
-    }
-    rows = [[text, *_counted(found[name], photos)] for name, text in words.items()]
-    far = found["nearest_km"]
-    return (
-        "<h3>Leakage audit</h3>"
-        + table(["what a photo shares", "photos", "share"], rows, label="leakage audit")
-        + "<p class=soft>Distance to the nearest training photo: median"
-        f" {distance(far['50'])}; 5 % are nearer than {distance(far['5'])}, 5 % farther than"
-        f" {distance(far['95'])}.</p>"
-    )
+        return None
+    rows = [[text, *_count_and_share(found[name], photos)] for name, text in OVERLAPS.items()]
+    return table(["overlap", "photos", "share"], rows, "leakage audit")
 
 
-def systems(report: Report) -> str:
-    """Refusals, calibration error, latency and cost, as benchmarks of language models have them."""
+def systems(report: Report) -> Table:
+    """Return the systems with refusals, calibration error, latency and cost."""
     rows = []
     for system, score in zip(report["systems"], report["scores"]["standard"], strict=True):
         value, cost = score["value"], system["cost_usd_per_1000"]
         rows.append(
             [
-                escape(system["name"]),
-                *(number(measure, value[measure]) for measure in SHOWN),
+                system["name"],
+                *(number(measure, value[measure]) for measure in COMPARED),
                 f"{system['refused']:,}",
-                NOTHING if system["ece"] is None else f"{system['ece']:.3f}",
-                NOTHING if system["latency_s"] is None else f"{system['latency_s']:.2g} s",
-                NOTHING if cost is None else f"{cost:,.2f}",
+                NO_VALUE if system["ece"] is None else f"{system['ece']:.3f}",
+                NO_VALUE if system["latency_s"] is None else f"{system['latency_s']:.2g} s",
+                NO_VALUE if cost is None else f"{cost:,.2f}",
             ]
         )
-    heads = ["system", *(TITLES[measure] for measure in SHOWN), "refused", "ECE", "latency",
-             "USD per 1,000"]  # fmt: skip
-    return "<h3>Systems</h3>" + table(heads, rows, ours=[0], label="systems")
+    head = ["system", *(TITLES[measure] for measure in COMPARED), "refused", "ECE", "latency",
+            "USD per 1,000"]  # fmt: skip
+    return table(head, rows, "systems", highlighted=[0])
 
 
-def paired(report: Report) -> str:
-    """Differences to other systems on the same photos."""
-    parts = []
-    ours = report["scores"]["standard"][0]["value"]
-    for index, pair in enumerate(report["paired"], start=1):
-        theirs = report["scores"]["standard"][index]["value"]
-        rows = []
-        for row in pair["rows"]:
-            name = row["measure"]
-            value = None if ours[name] is None else ours[name] - theirs[name]
-            low, high = (number(name, row[end], signed=True) for end in ("low", "high"))
-            p = row.get("p")
-            only = f"{row['better']:,} against {row['worse']:,}" if p is not None else ""
-            chance = "" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
-            rows.append([TITLES[name], number(name, value, signed=True), f"{low} to {high}", only,
-                         chance])  # fmt: skip
-        parts.append(
-            f"<h2>Against {escape(pair['against'])}</h2><p>Difference on the same photos, with its"
-            " paired 95 % interval. The exact tests are McNemar’s for shares, and the sign test for"
-            " the distance: they look at the photos that only one of the two has right, or nearer."
-            "</p>"
-            + table(
-                ["measure", "difference", "95 % interval", "only one right", "p"],
-                rows,
-                label=f"differences to {pair['against']}",
-            )
+def paired(report: Report) -> list[dict[str, Any]]:
+    """Return for each other system "against", its name, and "table", the paired differences."""
+    standard = report["scores"]["standard"]
+    return [
+        {
+            "against": pair["against"],
+            "table": _differences(pair, standard[0]["value"], standard[index]["value"]),
+        }
+        for index, pair in enumerate(report["paired"], start=1)
+    ]
+
+
+def _differences(
+    pair: dict[str, Any], ours: dict[str, float | None], theirs: dict[str, float | None]
+) -> Table:
+    rows = []
+    for row in pair["rows"]:
+        name = row["measure"]
+        first, second = ours[name], theirs[name]
+        value = None if first is None or second is None else first - second
+        low, high = (number(name, row[end], signed=True) for end in ("low", "high"))
+        p = row.get("p")
+        only = "" if p is None else f"{row['better']:,} against {row['worse']:,}"
+        p_text = "" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
+        rows.append(
+            [TITLES[name], number(name, value, signed=True), f"{low} to {high}", only, p_text]
         )
-    return "".join(parts)
+    head = ["measure", "difference", "95 % interval", "only one right", "p"]
+    return table(head, rows, f"differences to {pair['against']}")
 
 
-def method(report: Report) -> str:
-    """What the numbers mean and what they were made with."""
-    benchmark, settings = report["benchmark"], report["settings"]
+def resampling_units(report: Report) -> str:
+    """Return what the bootstrap resamples, with its number."""
+    benchmark = report["benchmark"]
     by = benchmark["resampled_by"]
-    whole = f"{benchmark['units']:,} {by}s" if by != "photo" else "photos"
-    return (
-        "<h2>How this was measured</h2><ul>"
-        "<li>Distances are great circles on the mean sphere; a photo counts at a threshold if its"
-        " answer is nearer, and if its own coordinates are that precise.</li>"
-        "<li>A refusal counts as an answer at the antipode, so that refusing never helps.</li>"
-        "<li>GeoScore is the mean of 5000·exp(−d / 1,492.7 km), not rounded (OSV-5M); “rounded” is"
-        " PIGEON’s; GeoGuessr points are 5000·exp(−10·d / maxErrorDistance), rounded, and 5000"
-        f" nearer than 25 m, on a map of {settings['max_error_km']:,.3f} km.</li>"
-        "<li>Country and region are those of the polygon around the point (Natural Earth); on the"
-        " open sea an answer has none.</li>"
-        f"<li>Intervals: {settings['resamples']:,} bootstrap resamples of {whole}, percentiles,"
-        f" seed {settings['seed']}.</li>"
-        + (f"<li>{escape(benchmark['cite'])}.</li>" if benchmark["cite"] else "")
-        + f"<li>Table of the photos: SHA-256 <code>{benchmark['sha256']}</code>."
-        f" Made with {escape(report['made_with'])}.</li></ul>"
-    )
+    return f"{benchmark['units']:,} {by}s" if by != "photo" else "photos"
 
 
-def _counted(count: int | None, photos: int) -> list[str]:
-    """Photos, and their share of all."""
+def _count_and_share(count: int | None, photos: int) -> list[str]:
     if count is None:
-        return ["not known", NOTHING]
+        return ["unknown", NO_VALUE]
     return [f"{count:,}", f"{100.0 * count / max(photos, 1):.1f} %"]
