@@ -1,4 +1,4 @@
-"""`geoloc batch`: answers for a folder, a list, or ten million photos, in one file."""
+"""The command `geoloc batch`: locate a folder, a list, or millions of photos into one file."""
 
 from __future__ import annotations
 
@@ -6,33 +6,21 @@ import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
-from cyclopts import App, Parameter, validators
+from cyclopts import Parameter, validators
 
-from geoloc.cli.console import fail, fail_writing
+from geoloc.cli.console import STOPPED, fail, fail_writing
 
 PROGRAM = "geoloc batch"
 
 SOME_FAILED = 1
-"""Exit code when the output is there, but some photos failed."""
+"""Exit code when the output is complete, but some photos failed."""
 
-STOPPED = 130
-"""Exit code after Ctrl-C, as shells have it."""
-
-app = App(name="batch", help="Answer a folder, a list, tar shards or millions of photos.")
-
-Inputs = Annotated[
-    list[str],
-    Parameter(
-        negative=(), allow_leading_hyphen=True, validator=None,
-        help='Folders, patterns, lists (.csv .tsv .parquet .jsonl .txt), .tar shards, photos, "-".',
-    ),
-]  # fmt: skip
+Inputs = Annotated[list[str], Parameter(negative=(), allow_leading_hyphen=True)]
 Top = Annotated[int, Parameter(name=["--top", "-k"], validator=validators.Number(gte=1, lte=40))]
 Count = Annotated[int, Parameter(validator=validators.Number(gte=1))]
-Flag = Annotated[bool, Parameter(negative=())]
+Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
 
 
-@app.default
 def batch(
     photos: Inputs,
     /,
@@ -49,40 +37,42 @@ def batch(
     part: Count = 1024,
     ray: str | None = None,
 ) -> int:
-    """Answer many photos into one file; a run that was stopped goes on where it was.
+    """Locate many photos into one file: folders, lists, tar shards, millions of photos.
 
-    Photos that fail are lines of errors.jsonl beside the output. Exit code 0: all photos answered,
-    1: some failed, 2: nothing could be done.
+    A stopped run continues when the same command is given again. Photos that fail are listed in
+    errors.jsonl beside the output. Exit codes: 0 if all photos were located, 1 if some failed, 2 if
+    nothing could be done.
 
     Parameters
     ----------
     photos
-        Folders (with all below them), patterns, lists with a column "file" (.csv, .tsv, .parquet,
-        .jsonl; other columns come along; .txt has a name on each line), tar shards as WebDataset
-        has them, single photos, or "-" for names or a photo from standard input.
+        Folders (with their subfolders), glob patterns, lists with a column "file" (.csv, .tsv,
+        .parquet, .jsonl; other columns are copied to the output; .txt has one name per line),
+        WebDataset .tar shards, single photos, or "-" for names or a photo from standard input.
     out
-        The file to write; its ending says which kind.
+        The output: .jsonl, .csv, .geojson, .kml, .parquet (GeoParquet) or .html (a map).
     bundle
-        Model: a name that `geoloc bundle list` knows, or a path. By default the world model where
-        it is installed, else the starter.
+        Name of an installed bundle (see `geoloc bundle list`), or a path. The default is the world
+        model if it is installed, else the starter.
     top
-        How many places to name for each photo.
+        Number of candidates per photo.
     within
-        What you know already of all photos; as for geoloc locate.
+        Constrain the answers for all photos; see `geoloc locate --help`.
     group_by
-        A column of the list, or "folder": photos that share it show one place, and get one answer.
+        A column of the list, or "folder": photos with the same value are views of one place, and
+        get one answer.
     fail_fast
-        Stop at the first photo that cannot be answered.
+        Stop at the first photo that cannot be located.
     write_exif
-        Folder for copies of the photos that hold their answers as GPS, marked as estimates; a
-        position that a photo has is kept.
+        Write copies of the photos to this folder, with the answers as GPS tags that are marked as
+        estimates. Photos that have a position keep it.
     xmp
-        Write the answers into XMP sidecars beside the photos: digikam (photo.jpg.xmp) or lightroom
-        (photo.xmp), marked as estimates.
+        Write the answers to XMP sidecars beside the photos, marked as estimates: digikam
+        (photo.jpg.xmp) or lightroom (photo.xmp).
     cache
-        Folder of embeddings kept between runs.
+        Folder of cached embeddings. The default is the user's cache folder.
     part
-        Photos that are kept together: what a killed run loses at most.
+        Photos per part; a killed run loses at most one part.
     ray
         Address of a Ray cluster whose machines see the same folders, or "local".
     """
@@ -112,9 +102,9 @@ def batch(
     except OSError as error:
         return fail_writing(PROGRAM, error, out)
     except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
+        print("stopped; the same command continues this run", file=sys.stderr)
         return STOPPED
-    counted = f"{done.answers:,} answers for {done.photos - done.failed:,} photos"
-    errors = f", {done.failed:,} failed: see {out.with_name('errors.jsonl')}" if done.failed else ""
-    print(f"{out}: {counted}{errors}", file=sys.stderr)
+    failed = f", {done.failed:,} failed: see {out.with_name('errors.jsonl')}" if done.failed else ""
+    count = f"{done.answers:,} answers for {done.photos - done.failed:,} photos"
+    print(f"{out}: {count}{failed}", file=sys.stderr)
     return SOME_FAILED if done.failed else 0

@@ -1,8 +1,7 @@
-"""`geoloc bundle`: models on this machine, fetched, built and checked."""
+"""The command `geoloc bundle`: list, get, build and verify models on this machine."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import entry_points
@@ -11,25 +10,30 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from geoloc.cli.console import fail, fail_writing
+from geoloc.cli.console import fail, fail_writing, table_console
 
 if TYPE_CHECKING:
     from geoloc.bundle.download import Tell
 
 BUILDERS = "geoloc.bundles"
-"""Entry points of packages that can build a bundle, by the bundle's name."""
+"""Group of entry points that build a bundle; each has the name of its bundle."""
 
-app = App(name="bundle", help="Models on this machine: list, fetch, build and check them.")
+_HELP = {
+    "geoclip": "Build the world model: GeoCLIP's weights (MIT) on OpenAI's CLIP (MIT).",
+}
+"""Help of known builders, which are not imported to list them."""
+
+app = App(name="bundle", help="Manage bundles (models): list, get, build and verify them.")
 build = App(name="build", help="Build a bundle from published weights.")
 app.command(build)
 for _builder in entry_points(group=BUILDERS):
-    build.command(_builder.value, name=_builder.name)
+    _help = _HELP.get(_builder.name, f"Build the bundle {_builder.name}.")
+    build.command(_builder.value, name=_builder.name, help=_help)
 
 
 @app.command(name="list")
 def show() -> int:
-    """List the bundles that --bundle knows by name; the first is used where none is given."""
-    from rich.console import Console
+    """List the installed bundles; the first one is the default of --bundle."""
     from rich.table import Table
 
     from geoloc.bundle import directory, installed
@@ -42,15 +46,15 @@ def show() -> int:
     for name in sorted(directory.names(), key=lambda name: name != installed.best()):
         path = directory.find(name)
         try:
-            table.add_row(name, *_told(path))
+            table.add_row(name, *_describe(path))
         except GeolocError as error:
             failed = fail("geoloc", error)
-    Console(width=None if sys.stdout.isatty() else 110).print(table)
+    table_console().print(table)
     return failed
 
 
-def _told(path: Path) -> list[str]:
-    """Encoder, size of the gallery, licences and megabytes of a bundle."""
+def _describe(path: Path) -> list[str]:
+    """Return the encoder, gallery size, licences and megabytes of a bundle."""
     import pyarrow.parquet as pq
 
     from geoloc.bundle import directory
@@ -76,14 +80,15 @@ def _told(path: Path) -> list[str]:
 def get(
     source: str, /, *, name: Annotated[str | None, Parameter(name=["--name", "-n"])] = None
 ) -> int:
-    """Install a bundle: "geoclip" (the world model), or one that somebody published.
+    """Install a bundle: "geoclip" (the world model), or a published one.
 
     Parameters
     ----------
     source
-        geoclip, https://…/NAME/ with the files of a bundle below it, or hf:OWNER/NAME.
+        geoclip, the address of a folder with the files of a bundle (https://…/NAME/), or
+        hf:OWNER/NAME for one on the Hugging Face Hub.
     name
-        What to call it; by default the last part of the address.
+        Name to install it under. The default is the last part of the address.
     """
     from geoloc.bundle import directory, installed
     from geoloc.bundle.download import HUB, fetch
@@ -111,7 +116,13 @@ def get(
 
 @app.command
 def verify(bundle: str, /) -> int:
-    """Check every file of a bundle (a name or a path) against its checksum."""
+    """Check every file of a bundle against its checksum.
+
+    Parameters
+    ----------
+    bundle
+        Name of an installed bundle (see `geoloc bundle list`), or a path.
+    """
     from geoloc.bundle import directory as bundles
     from geoloc.errors import GeolocError
 
@@ -120,7 +131,7 @@ def verify(bundle: str, /) -> int:
         checked = bundles.verify(path)["sha256"]
     except GeolocError as error:
         return fail("geoloc", error)
-    print(f"{path}: {len(checked)} files are as they were made")
+    print(f"{path}: {len(checked)} files match their checksums")
     return 0
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter, validators
 
-from geoloc.cli.console import BAD_INPUT, fail, fail_writing
+from geoloc.cli.console import BAD_INPUT, fail, fail_writing, table_console
 from geoloc.errors import GeolocError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ Count = Annotated[int, Parameter(validator=validators.Number(gte=1, lte=100_000)
 
 
 class UsageError(GeolocError):
-    """Options that do not go together."""
+    """Options that exclude each other, or files that cannot be used together."""
 
 
 def evaluate(
@@ -33,7 +33,7 @@ def evaluate(
     bundle: str | None = None,
     predictions: Path | None = None,
     command: str | None = None,
-    against: Annotated[tuple[Path, ...], Parameter(negative=())] = (),
+    against: Annotated[tuple[Path, ...], Parameter(negative=(), show_default=False)] = (),
     train: Path | None = None,
     out: Out = None,
     max_error_km: Positive = 14_916.862,
@@ -41,39 +41,40 @@ def evaluate(
     resamples: Count = 1000,
     seed: int = 0,
 ) -> int:
-    """Score a bundle, or any other system, on photos whose places are known.
+    """Score a bundle, or any other system, on photos with known locations.
 
     Parameters
     ----------
     benchmark
-        im2gps, im2gps3k, yfcc4k, yfcc26k, gws15k, osv5m (their tables as they are published, in the
-        folder of the photos or beside it), or any CSV or Parquet table with the columns file (or
-        id), lat, lon and perhaps author, group, precision_km.
+        im2gps, im2gps3k, yfcc4k, yfcc26k, gws15k or osv5m, with their published tables in the
+        folder of the photos or beside it; or any CSV or Parquet table with the columns file (or
+        id), lat, lon and optionally author, group, precision_km.
     images
-        Folder of the photos; needed unless --predictions is given or the table names them.
+        Folder of the photos; needed unless --predictions is given or the table has paths of files.
     bundle
-        Model to score: a name that `geoloc bundle list` knows, or a path; the best installed one if
-        nothing else is to be scored.
+        Bundle to score: an installed one (see `geoloc bundle list`), or a path. The default is the
+        world model if it is installed, else the starter.
     predictions
         Score these answers instead: a CSV or Parquet table with the columns photo, lat, lon, and
-        perhaps chance_200km, radius_50_km, radius_80_km, radius_95_km, latency_s, cost_usd.
+        optionally chance_200km, radius_50_km, radius_80_km, radius_95_km, latency_s, cost_usd.
     command
-        Score this program instead: it reads {"photo": PATH} and writes {"lat": …, "lon": …}, one
-        line of JSON for each photo.
+        Score this program instead: for each photo it reads a line {"photo": PATH} and writes a line
+        {"lat": …, "lon": …}.
     against
-        Answers of other systems for the same photos, to compare with; may be given several times.
+        Table of another system's answers for the same photos, to compare with; may be repeated.
     train
-        Table of the photos that the system learned from (lat, lon, perhaps author), to tell leaks.
+        Table of the training photos of the system (lat, lon, optionally author), to detect leaks.
     out
-        Write a report to this HTML file; beside it .json has the numbers, .predictions.csv answers.
+        Write a report to this HTML file, and beside it the numbers (.json) and the answers
+        (.predictions.csv).
     max_error_km
-        maxErrorDistance of the GeoGuessr map, for its points.
+        maxErrorDistance of the GeoGuessr map, the scale of its points.
     timeout_s
-        How long --command may think about one photo.
+        Seconds that --command may take for one photo.
     resamples
-        For the 95 % intervals.
+        Number of bootstrap resamples for the 95 % intervals.
     seed
-        Of these resamples.
+        Seed of the resamples.
     """
     from geoloc.bundle.choice import choose
     from geoloc.evaluation import benchmark as benchmarks
@@ -114,14 +115,14 @@ def results(
     *,
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
 ) -> int:
-    """Write a page of the published numbers of other systems, with ours beside them.
+    """Write a page of published results, with your own beside them.
 
     Parameters
     ----------
     reports
-        The .json files of reports of `geoloc evaluate`, whose scores are shown among them.
+        The .json files of reports of `geoloc evaluate`, to show among the published results.
     out
-        The HTML file.
+        The HTML file to write.
     """
     from geoloc.evaluation.report import page
 
@@ -142,24 +143,29 @@ def _check(
     command: str | None,
     out: Path | None,
 ) -> None:
-    given = {"--bundle": bundle, "--predictions": predictions, "--command": command}
-    named = [name for name, value in given.items() if value is not None]
-    if len(named) > 1:
-        raise UsageError(f"{' and '.join(named)}: one system at a time; others go to --against")
+    """Check the options before any photo is read; raises UsageError."""
+    systems = {"--bundle": bundle, "--predictions": predictions, "--command": command}
+    used = [option for option, value in systems.items() if value is not None]
+    if len(used) > 1:
+        raise UsageError(
+            f"{' and '.join(used)} exclude each other; give answers of other systems with --against"
+        )
     if out is not None and out.suffix.lower() != ".html":
         raise UsageError(f"{out}: a report is an HTML file; give -o a name that ends with .html")
     if out is not None and Path(benchmark) == out.with_suffix(".json"):
-        raise UsageError(f"{out}: its numbers would be written over {benchmark}; choose another")
+        raise UsageError(
+            f"{out}: the numbers beside it would overwrite {benchmark}; choose another name"
+        )
 
 
 def _with_files(photos: Benchmark) -> Benchmark:
-    """The photos that there is a file of; the others cannot be asked about."""
+    """Return the photos with a file; raises UsageError if there are none."""
     import numpy as np
 
     rows = np.flatnonzero(photos.file != "")
     if not len(rows):
         raise UsageError(
-            f"{photos.title}: none of its photos is at hand; give their folder with --images, or"
+            f"{photos.title}: none of its photos was found; give their folder with --images, or"
             " answers with --predictions"
         )
     return photos.take(rows)
@@ -168,51 +174,27 @@ def _with_files(photos: Benchmark) -> Benchmark:
 def _ask(
     photos: Benchmark, bundle: str, command: str | None, timeout_s: float, train: Path | None
 ) -> tuple[Predictions, Known | None]:
-    """Answers of a program or of a bundle, and what it learned from."""
+    """Return the answers of a program or a bundle, and its training photos if they are known."""
+    from geoloc.bundle.directory import load
     from geoloc.evaluation import answering, leaks
     from geoloc.evaluation import command as programs
+    from geoloc.io.progress import ProgressBars
 
     known = leaks.read(train) if train else None
-    with _Progress(len(photos)) as progress:
+    with ProgressBars(unit="photos") as report:
+        report.stage("answering photos", len(photos))
         if command is not None:
-            answers = programs.answer(command, photos, timeout_s, progress)
-            return answers, known
-        from geoloc.bundle.directory import load
-
+            return programs.answer(command, photos, timeout_s, report.advance), known
         model = load(bundle)
-        answers = answering.answer(model, photos, progress)
+        answers = answering.answer(model, photos, report.advance)
     members = model.ranker.gallery.members
     return answers, known or leaks.Known(members.latlon, members.author)
 
 
-class _Progress:
-    """How far the answers are, on a terminal."""
-
-    def __init__(self, total: int) -> None:
-        from rich.console import Console
-        from rich.progress import Progress
-
-        console = Console(stderr=True)
-        self._bar = Progress(console=console, transient=True, disable=not console.is_terminal)
-        self._task = self._bar.add_task("answering", total=total)
-
-    def __enter__(self) -> _Progress:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def __call__(self, done: int) -> None:
-        self._bar.update(self._task, completed=done)
-
-
 def _print(report: dict[str, Any]) -> None:
-    from rich.console import Console
-
     from geoloc.evaluation.report.terminal import render
 
-    Console(width=None if sys.stdout.isatty() else 110, highlight=False).print(render(report))
+    table_console().print(render(report))
 
 
 def _write(

@@ -1,4 +1,4 @@
-"""`geoloc play`: a tournament of geolocation systems, offline."""
+"""The command `geoloc play`: an offline tournament between geolocation systems."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter, validators
 
-from geoloc.cli.console import fail, fail_writing
+from geoloc.cli.console import fail, fail_writing, table_console
 
 if TYPE_CHECKING:
     from geoloc.game.tournament import Tournament
 
-Some = Annotated[int | None, Parameter(validator=validators.Number(gte=1))]
+Count = Annotated[int | None, Parameter(validator=validators.Number(gte=1))]
 
 
 def play(
     places: Path,
     /,
     *,
-    player: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    player: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)] = (),
     mode: Literal["classic", "streak", "duel", "pigeon"] = "classic",
     rules: Literal["ranked-2026", "legacy", "no-multiplier"] | None = None,
     rounds: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=1_000_000))] = 200,
-    games: Some = None,
-    views: Some = None,
+    games: Count = None,
+    views: Count = None,
     draw: Literal["places", "country", "population"] = "places",
     map: Annotated[Path | None, Parameter(name=["--map"])] = None,
     seconds: Annotated[float, Parameter(validator=validators.Number(gt=0))] = 15.0,
@@ -35,60 +35,63 @@ def play(
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     html: Annotated[Path | None, Parameter(name=["--html"])] = None,
 ) -> int:
-    """Let systems play GeoGuessr against each other, offline: round robin, ratings, replay.
+    """Play GeoGuessr offline: a tournament between systems, with ratings.
 
     Every player is asked about every place once; games are then drawn among these places, the same
-    for every two players. What is missing, late or senseless is no pin, and 0 points. Places are
-    resampled for the intervals, so more games do not make them narrower; more places do.
+    for every pair of players. An answer that is missing, late or invalid counts as no pin and
+    scores 0 points. Intervals come from resampled places: more places make them narrower, more
+    games do not.
 
     Parameters
     ----------
     places
-        A folder of photos with GPS in their EXIF; a CSV or Parquet table of photos, file,lat,lon
-        and perhaps location (views of one place share it), heading, group; or a replay (.json),
-        which is scored again.
+        A folder of photos with GPS in their EXIF; a CSV or Parquet table of photos with the columns
+        file, lat, lon and optionally location (shared by views of one place), heading, group; or a
+        replay (.json), which is scored again.
     player
-        Who plays, two or more, as SPEC or NAME=SPEC: a bundle (starter, my.bundle); a baseline
-        (prior, centroid, nearest); a table of answers (file,lat,lon and perhaps seconds, and player
-        or division); a program that speaks JSON lines ('cmd:python bot.py'); or a server
+        Two or more players, as SPEC or NAME=SPEC: a bundle (starter, my.bundle); a baseline (prior,
+        centroid, nearest); a table of answers (file, lat, lon and optionally seconds, and player or
+        division); a program that reads and writes JSON lines ('cmd:python bot.py'); or a server
         (http://127.0.0.1:7860), to which the photos are sent.
     mode
-        Five rounds for 25,000 points; countries until the first wrong one; duels; or duels as
-        PIGEON played them: 458, four headings, the rules of its time.
+        classic: five rounds for 25,000 points; streak: countries until the first wrong one; duel;
+        pigeon: duels as PIGEON played them (458 games, four headings, the rules of its time).
     rules
-        Of duels: ranked-2026 unless the mode says otherwise.
+        Rules of duels. The default is that of the mode: legacy for pigeon, else ranked-2026.
     rounds
-        How many places are drawn, which players are asked about.
+        Number of places to draw; players are asked about these.
     games
-        How many each two players play: 1,000 unless the mode says otherwise.
+        Games per pair of players. The default is that of the mode: 458 for pigeon, else 1,000.
     views
-        How many photos of each place are shown: 1 unless the mode says otherwise.
+        Photos shown of each place. The default is that of the mode: 4 for pigeon, else 1.
     draw
-        Draw every place alike, every country alike, or as people are spread over the Earth.
+        Draw places uniformly, uniformly over countries, or by population.
     map
-        A map file instead: JSON with maxErrorDistance in metres, and perhaps name and places.
+        Map file to use instead of --draw: JSON with maxErrorDistance in metres, and optionally name
+        and places.
     seconds
-        For each answer; a program may take a minute more for its first.
+        Time limit per answer; a program gets a minute more for its first one.
     bundle
-        What baselines know.
+        Bundle of the baselines. The default is the world model if it is installed, else the
+        starter.
     seed
-        Decides what is drawn.
+        Seed of the draw.
     out
-        Write a replay: JSON, complete, can be scored again.
+        Write a replay: a JSON file with all answers, which can be scored again.
     html
-        Write an animated replay of some games: one HTML file that loads nothing.
+        Write an animated replay of some games: one HTML file that works offline.
     """
     from geoloc.bundle import installed
     from geoloc.errors import GeolocError
 
     try:
-        for target in filter(None, (out, html)):  # not after hours of asking
+        for target in filter(None, (out, html)):  # before hours of play
             if not target.parent.is_dir():
                 raise GeolocError(f"{target}: there is no folder {target.parent}; make it first")
         if places.suffix == ".json":
-            tournament = _replayed(places, rules)
+            tournament = _read_replay(places, rules)
         else:
-            tournament = _held(
+            tournament = _run(
                 places, player, mode, rules, rounds=rounds, games=games, views=views, draw=draw,
                 map_file=map, seconds=seconds, bundle=bundle or installed.best(), seed=seed,
             )  # fmt: skip
@@ -102,8 +105,8 @@ def play(
     return 0
 
 
-def _replayed(path: Path, rules: str | None) -> Tournament:
-    """A replay, by other rules if there are any."""
+def _read_replay(path: Path, rules: str | None) -> Tournament:
+    """Return the tournament of a replay, with other rules if they are given."""
     from geoloc.game.replay import read
     from geoloc.game.rules import RULES
 
@@ -111,7 +114,7 @@ def _replayed(path: Path, rules: str | None) -> Tournament:
     return replace(tournament, rules=RULES[rules]) if rules else tournament
 
 
-def _held(
+def _run(
     manifest: Path,
     specs: tuple[str, ...],
     mode: str,
@@ -126,7 +129,7 @@ def _held(
     bundle: str,
     seed: int,
 ) -> Tournament:
-    """A new tournament, with its progress on standard error."""
+    """Run a new tournament, with progress bars on standard error."""
     from geoloc.game.maps import make_map, read_map
     from geoloc.game.modes import MODES
     from geoloc.game.places import GameError, read_places
@@ -163,16 +166,12 @@ def _held(
 
 
 def _show(tournament: Tournament, out: Path | None, html: Path | None) -> None:
-    """Print the table, and write what is asked for."""
-    from rich.console import Console
-
+    """Print the standings; write the replay and the page."""
     from geoloc.game.report import render
     from geoloc.game.standings import standings
 
     ranked = standings(tournament)
-    Console(width=None if sys.stdout.isatty() else 160, highlight=False).print(
-        render(tournament, ranked)
-    )
+    table_console(160).print(render(tournament, ranked))
     if out:
         from geoloc.game.replay import write
 

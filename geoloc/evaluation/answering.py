@@ -29,7 +29,7 @@ def answer(
     Args:
         bundle: the model.
         benchmark: N photos, each with a file.
-        progress: told how many photos are done.
+        progress: called with the number of photos that were answered since the last call.
     """
     geolocator = Geolocator(bundle)
     answers = Predictions.none(bundle.name, len(benchmark))
@@ -45,7 +45,7 @@ def answer(
             with single_threaded_blas():
                 judge.write(answers, rows, ranking, benchmark.latlon[rows])
         done += len(encoded.results)
-        progress(done)
+        progress(len(encoded.results))
     answers.latency_s[:] = (time.perf_counter() - start) / max(done, 1)
     return replace(answers, problems=tuple(problems))
 

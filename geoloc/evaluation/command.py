@@ -40,7 +40,7 @@ def answer(
         command: program and arguments.
         benchmark: N photos.
         timeout_s: how long it may think about one photo.
-        progress: told how many photos are done.
+        progress: called with the number of photos that were answered since the last call.
 
     Raises:
         CommandError: the program cannot be started.
@@ -68,7 +68,7 @@ def answer(
                     map(str, benchmark.photo_id[row + 1 :])
                 )
                 break
-            progress(row + 1)
+            progress(1)
     finally:
         if program:
             program.close()

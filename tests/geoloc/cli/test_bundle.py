@@ -44,7 +44,7 @@ def test_fetched_verified_listed_and_used(photo_folder, home):
     assert installed.names() == ["mine", "world"]
 
     checked = geoloc("bundle", "verify", "mine")
-    assert checked.stdout == f"{home / 'mine'}: 9 files are as they were made\n"
+    assert checked.stdout == f"{home / 'mine'}: 9 files match their checksums\n"
     encoder = home / "mine" / "encoder.onnx"
     content = encoder.read_bytes()
     encoder.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))

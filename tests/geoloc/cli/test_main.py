@@ -1,37 +1,127 @@
-"""The commands people type, as whole processes."""
+"""`geoloc locate` and the help of all commands."""
 
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pytest
+from cyclopts import App
 
 from geoloc.bundle import directory
+from geoloc.cli.main import app
 from tests.geoloc.photos.test_decode import bad_inputs
+from training.cli.main import app as train_app
 
 
-def geoloc(*arguments: object, cwd=None) -> subprocess.CompletedProcess[str]:
+@dataclass(frozen=True)
+class Done:
+    """The result of a command, with the names of `subprocess.CompletedProcess`."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def geoloc(capsys):
+    """Run a command in this process, which saves loading the libraries again."""
+
+    def run(*arguments: object) -> Done:
+        capsys.readouterr()
+        try:
+            returned = app(list(map(str, arguments)), result_action="return_value")
+        except SystemExit as stop:
+            returned = stop.code
+        printed = capsys.readouterr()
+        return Done(returned or 0, printed.out, printed.err)
+
+    return run
+
+
+def process(*arguments: object, **options) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "geoloc", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
 
 
-def test_help_and_typos():
-    assert "locate" in geoloc("--help").stdout
-    wrong = geoloc("locat")
+def commands(app: App, path: tuple[str, ...]) -> Iterator[tuple[str, App]]:
+    """Yield all commands below a command, with their names."""
+    for name in app:
+        if not name.startswith("-"):
+            yield " ".join((*path, name)), app[name]
+            yield from commands(app[name], (*path, name))
+
+
+ALL_COMMANDS = [*commands(app, ("geoloc",)), *commands(train_app, ("geoloc-train",))]
+
+
+@pytest.mark.parametrize(("name", "command"), ALL_COMMANDS, ids=[name for name, _ in ALL_COMMANDS])
+def test_every_command_and_option_has_help(name, command):
+    assert command.help
+    if command.default_command is None:
+        return
+    for argument in command.assemble_argument_collection(parse_docstring=True):
+        if not argument.children:  # groups of options are not shown
+            assert argument.parameter.help, argument.names
+
+
+def test_the_walk_over_commands_finds_them():
+    names = [name for name, _ in ALL_COMMANDS]
+    assert {"geoloc locate", "geoloc batch", "geoloc bundle build geoclip"} < set(names)
+    (locate,) = (command for name, command in ALL_COMMANDS if name == "geoloc locate")
+    options = [a.name for a in locate.assemble_argument_collection()]
+    assert options[:2] == ["PHOTOS", "--bundle"]
+
+
+def test_help_is_printed_by_the_module():
+    shown = process("--help")
+    assert shown.returncode == 0
+    for name in (
+        "locate",
+        "batch",
+        "bundle",
+        "evaluate",
+        "results",
+        "play",
+        "--install-completion",
+    ):
+        assert name in shown.stdout
+    wrong = process("locat")
     assert wrong.returncode == 2
     assert "Traceback" not in wrong.stderr
 
 
-def test_locate_prints_a_table(photo_folder):
+@pytest.mark.parametrize("command", ["locate", "batch"])
+def test_usage_says_that_several_photos_are_accepted(geoloc, command):
+    usage = geoloc(command, "--help").stdout.splitlines()[0]
+    assert usage.startswith(f"Usage: geoloc {command} ")
+    assert usage.endswith(" PHOTOS...")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_installed_for_the_shell_in_use(tmp_path, shell):
+    other = {name: value for name, value in os.environ.items() if not name.startswith("XDG_")}
+    environment = other | {"HOME": str(tmp_path), "SHELL": f"/bin/{shell}"}
+    done = process("--install-completion", env=environment)
+    assert done.returncode == 0, done.stderr
+    (script,) = tmp_path.rglob("*geoloc*")
+    text = script.read_text()
+    for word in ("locate", "within", "evaluate"):
+        assert word in text
+
+
+def test_locate_prints_a_table(geoloc, photo_folder):
     done = geoloc("locate", photo_folder / "00.jpg", "--top", 3)
     assert done.returncode == 0, done.stderr
     assert "8 of 10 photos like this lie within" in done.stdout
-    assert "file says: 48." in done.stdout  # its GPS, shown and not used
+    assert "file says: 48." in done.stdout  # GPS of the file
     assert "(not used)" in done.stdout
     assert len([line for line in done.stdout.splitlines() if line[:2] in ("1 ", "2 ", "3 ")]) == 3
 
 
-def test_json_and_geojson(photo_folder):
+def test_answers_as_json_and_geojson(geoloc, photo_folder):
     done = geoloc("locate", photo_folder / "00.jpg", photo_folder / "without.jpg", "--json")
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert [len(answer["candidates"]) for answer in answers] == [5, 5]
@@ -50,10 +140,13 @@ def test_json_and_geojson(photo_folder):
     assert len(collection["features"]) == 2
 
 
-def test_bad_photos_are_one_line_each_and_the_others_are_answered(tmp_path, photo_folder):
+def test_unreadable_photos_are_one_line_each_and_the_others_are_answered(
+    geoloc, tmp_path, photo_folder, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
     bad = bad_inputs(tmp_path)
     photos = [*bad, photo_folder / "00.jpg"]
-    done = geoloc("locate", *photos, "--bundle", "starter", "--json", cwd=tmp_path)
+    done = geoloc("locate", *photos, "--bundle", "starter", "--json")
     assert done.returncode == 2
     assert len(done.stdout.splitlines()) == 1
     lines = done.stderr.splitlines()
@@ -63,7 +156,8 @@ def test_bad_photos_are_one_line_each_and_the_others_are_answered(tmp_path, phot
         assert reason in line
 
 
-def test_bad_bundles_are_one_line(tmp_path, photo_folder):
+def test_unusable_bundle_is_reported_in_one_line(geoloc, tmp_path, photo_folder, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     half = tmp_path / "half.bundle"
     half.mkdir()
     for name in ("bundle.json", "cells.parquet"):
@@ -74,14 +168,14 @@ def test_bad_bundles_are_one_line(tmp_path, photo_folder):
         "half.bundle": "missing",
         "empty.bundle": "no bundle",
     }.items():
-        done = geoloc("locate", photo_folder / "00.jpg", "--bundle", name, cwd=tmp_path)
+        done = geoloc("locate", photo_folder / "00.jpg", "--bundle", name)
         assert done.returncode == 2
         assert len(done.stderr.splitlines()) == 1
         assert name in done.stderr
         assert reason in done.stderr
 
 
-def test_a_map_is_written_or_the_reason_said(tmp_path, photo_folder):
+def test_map_is_written_or_the_reason_is_reported(geoloc, tmp_path, photo_folder):
     done = geoloc("locate", photo_folder / "00.jpg", "--map", tmp_path / "map.html")
     assert done.returncode == 0, done.stderr
     assert "<svg" in (tmp_path / "map.html").read_text(encoding="utf-8")
@@ -91,7 +185,7 @@ def test_a_map_is_written_or_the_reason_said(tmp_path, photo_folder):
     assert "Traceback" not in done.stderr
 
 
-def test_what_is_known_beforehand_is_kept_to(photo_folder):
+def test_answers_respect_the_constraint(geoloc, photo_folder):
     photo = photo_folder / "00.jpg"
     done = geoloc("locate", photo, "--within", "portugal", "--json")
     assert done.returncode == 0, done.stderr
@@ -115,7 +209,7 @@ def test_what_is_known_beforehand_is_kept_to(photo_folder):
         ("nowhere.geojson", "nowhere.geojson"),
     ],
 )
-def test_a_place_that_is_none_is_one_line(photo_folder, within, reason):
+def test_unknown_place_is_reported_in_one_line(geoloc, photo_folder, within, reason):
     photo = photo_folder / "00.jpg"
     done = geoloc("locate", photo, "--bundle", "starter", "--within", within)
     assert done.returncode == 2
@@ -125,7 +219,7 @@ def test_a_place_that_is_none_is_one_line(photo_folder, within, reason):
     assert reason in line
 
 
-def test_photos_of_one_place_get_one_answer(photo_folder, tmp_path):
+def test_photos_of_one_place_get_one_answer(geoloc, photo_folder, tmp_path):
     photo, other = photo_folder / "00.jpg", photo_folder / "03.jpg"
     alone, twice, both = (
         json.loads(geoloc("locate", *photos, "--together", "--json").stdout)

@@ -135,7 +135,10 @@ def test_a_program_is_scored(library, photo_folder, tmp_path):
         (["nothing.csv"], "no such table"),
         (["mine.csv"], "--images"),
         (["mine.csv", "--predictions", "no.csv"], "no such table"),
-        (["mine.csv", "--predictions", "a.csv", "--command", "x"], "one system at a time"),
+        (
+            ["mine.csv", "--predictions", "a.csv", "--command", "x"],
+            "exclude each other",
+        ),
         (["mine.csv", "--predictions", "mine.csv", "-o", "x.pdf"], "ends with .html"),
         (["mine.csv", "--images", "nowhere"], "no such folder"),
         (["mine.csv", "--predictions", "mine.csv", "-o", "mine.csv/x.html"], "choose another"),
