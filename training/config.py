@@ -137,7 +137,7 @@ class PretrainConfig:
     """Decay of the learning rate to 0 after warm-up."""
     weight_decay: float = 1e-3
     """Weight decay of AdamW; gains, biases and the logit scale have none."""
-    betas: tuple[float, float] = (0.9, 0.98)
+    betas: Annotated[tuple[float, float], Parameter(negative=())] = (0.9, 0.98)
     """Betas of AdamW."""
     epsilon: float = 1e-6
     """Epsilon of AdamW."""

@@ -1,4 +1,4 @@
-"""The command `geoloc-train ablation`."""
+"""The command `geoloc-train ablation`: the effect of each of PIGEON's steps."""
 
 from __future__ import annotations
 
@@ -10,37 +10,40 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from geoloc.cli.console import fail, fail_writing
+from training.cli.console import Out
 
-app = App(name="ablation", help="What each of PIGEON's steps is worth, on simulated data.")
+app = App(name="ablation")
 
 
 @app.default
 def ablation(
     *,
-    out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    out: Out,
     quick: Annotated[bool, Parameter(negative=())] = False,
     embeddings: Path | None = None,
 ) -> int:
-    """Remove one step after the other, train what has to be trained, and compare.
+    """Measure the effect of each of PIGEON's steps on simulated data.
 
-    What is finished is not repeated. On 2 cores all nine rows with three seeds take about an hour.
+    Removes one step after the other, trains what the change affects, and compares the results.
+    Finished parts of an earlier run are reused. All nine rows with three seeds take about an hour
+    on 2 cores.
 
     Parameters
     ----------
     out
         Folder for planets, towers, embeddings, ablation.md and ablation.json.
     quick
-        One seed of a small planet, in minutes: to see that it runs, not what it says.
+        Use one seed and a small planet, to check in minutes that the experiment runs.
     embeddings
-        Instead of a synthetic planet: a folder with embeddings of places (train.npy, test.npy of
-        shape (N, views, D), train.parquet, test.parquet). Only rows that need no tower are
-        measured.
+        Folder of place embeddings to use instead of a synthetic planet: train.npy and test.npy of
+        shape (N, views, D), train.parquet and test.parquet. Rows that change the tower are left
+        out.
     """
     from geoloc.errors import GeolocError
 
     started = time.perf_counter()
 
-    def tell(line: str) -> None:
+    def log(line: str) -> None:
         print(f"{time.perf_counter() - started:6.0f} s  {line}", flush=True)
 
     try:
@@ -50,7 +53,7 @@ def ablation(
 
         out.mkdir(parents=True, exist_ok=True)
         config = QUICK_ABLATION if quick else AblationConfig()
-        results = run_embedded(embeddings, config, tell) if embeddings else run(out, config, tell)
+        results = run_embedded(embeddings, config, log) if embeddings else run(out, config, log)
         text = "\n".join([
             "Simulated: " + (f"embeddings of {embeddings.name}." if embeddings else
                              "drawn photographs of a synthetic planet.")

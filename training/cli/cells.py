@@ -1,4 +1,4 @@
-"""geoloc-train cells: draw geocells from coordinates, and look at them."""
+"""The commands `geoloc-train cells` and `geoloc-train cells report`."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from cyclopts import App, Parameter
 
 from geoloc.cli.console import BAD_INPUT, fail, fail_writing
 from geoloc.io.atomic import atomic_file, atomic_write_bytes, atomic_write_text
+from training.cli.console import Out
 
 if TYPE_CHECKING:
     from geocells.partition.config import CellConfig
     from geocells.table import CellTable
 
-app = App(name="cells", help="Draw geocells from photo coordinates, and look at them.")
+app = App(name="cells")
 
 PHOTOS_PER_WORKER = 50_000
-"""With fewer, starting another process takes longer than it saves."""
+"""Photos for which another process saves more time than it takes to start."""
 
 Preset = Literal["pigeon", "pigeotto"]
 Method = Literal["semantic", "rectangles", "h3", "s2", "kmeans"]
@@ -30,7 +31,7 @@ def cells(
     coords: Path,
     /,
     *,
-    out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    out: Out,
     preset: Preset = "pigeon",
     min_count: int | None = None,
     max_count: int | None = None,
@@ -40,32 +41,32 @@ def cells(
     geojson: Path | None = None,
     workers: int | None = None,
 ) -> int:
-    """Draw geocells that respect borders and hold similar numbers of photos.
+    """Build geocells that follow borders and contain similar numbers of photos.
 
     Parameters
     ----------
     coords
         CSV or Parquet table with the columns lat and lon in degrees.
     out
-        The GeoParquet file to write.
+        GeoParquet file to write.
     preset
-        pigeon: 30 to 60 photos per cell; pigeotto: 1,000 to 2,000.
+        Cell size: pigeon has 30 to 60 photos per cell, pigeotto 1,000 to 2,000.
     min_count
-        Fewest photos of a cell, instead of the preset's.
+        Minimum number of photos per cell; by default the preset's.
     max_count
-        Most photos of a cell, instead of the preset's.
+        Maximum number of photos per cell; by default the preset's.
     clustering
-        How dense units are split.
+        Clustering that splits dense administrative units; by default the preset's.
     method
-        semantic, or a partition without borders to compare it with.
+        Partition: semantic cells, or one without borders for comparison.
     boundaries
-        Border files, coarse to fine (geoBoundaries, GADM, GeoPackage, GeoParquet, …), instead of
-        the embedded borders; give the option once for each file.
+        Border file (geoBoundaries, GADM, GeoPackage, GeoParquet, …) to use instead of the embedded
+        borders. Repeat the option for several levels, from coarse to fine.
     geojson
-        Write the cells as GeoJSON too.
+        GeoJSON file to write too.
     workers
-        Processes; by default one for each core, and fewer where there is little to do. The result
-        is the same for any number.
+        Number of processes; by default up to one per core, depending on the number of photos. It
+        does not change the result.
     """
     import json
 
@@ -100,20 +101,20 @@ def report(
     min_count: int | None = None,
     max_count: int | None = None,
 ) -> int:
-    """Numbers of a cell table, and a picture of it.
+    """Print statistics of a cell table, and draw it.
 
     Parameters
     ----------
     table
-        What `geoloc-train cells` wrote.
+        Cell table from `geoloc-train cells`.
     out
-        A .png or a self-contained .html file to write; may be given twice.
+        Picture to write: a .png or a self-contained .html file. Repeat the option for both.
     preset
-        Whose minimum and maximum to count by.
+        Preset whose minimum and maximum the statistics refer to.
     min_count
-        Fewest photos of a cell, instead of the preset's.
+        Minimum number of photos per cell; by default the preset's.
     max_count
-        Most photos of a cell, instead of the preset's.
+        Maximum number of photos per cell; by default the preset's.
     """
     from geocells.table import CellTable
     from geoloc.errors import GeolocError
@@ -181,7 +182,7 @@ def _write_picture(table: CellTable, title: str, config: CellConfig, file: Path)
     from geocells.partition import report
 
     if file.suffix not in (".png", ".html"):
-        raise ValueError(f"{file}: a picture is a .png or .html file; choose one of these")
+        raise ValueError(f"{file}: unknown picture format; choose a .png or .html file")
     if file.suffix == ".png":
         atomic_write_bytes(file, report.draw(table))
         return

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
 from geoloc.cli.console import BAD_INPUT, fail, fail_writing
-from training.cli.console import progress_bars, require, show_licence
+from training.cli.console import Out, progress_bars, require, show_licence
 from training.config import HEAD_PRESETS
 
-embed_app = App(name="embed", help="Embed the photos of a table.")
-assemble_app = App(name="assemble", help="Heads, clusters, calibration: embedded photos to bundle.")
+embed_app = App(name="embed")
+assemble_app = App(name="assemble")
 
-Out = Annotated[Path, Parameter(name=["--out", "-o"])]
 Preset = Literal["learn", "pigeon", "pigeotto"]
 
 
@@ -28,21 +27,23 @@ def embed(
     cache: Path | None = None,
     ray: str | None = None,
 ) -> int:
-    """Embed every photo of a table, in parts that are kept when the machine stops.
+    """Embed the photos of a table.
+
+    Embeddings are saved in parts; a run that was interrupted continues after the last part.
 
     Parameters
     ----------
     photos
-        A photo table; see `geoloc-train manifest`.
+        Photo table from `geoloc-train manifest`.
     out
-        The folder to write.
+        Folder to write.
     encoder
-        A bundle, efficientnet_lite0..2, timm:MODEL.TAG, open_clip:ARCHITECTURE/TAG, or
-        open_clip_tokens:local-dir:FOLDER for what `geoloc-train pretrain` made.
+        Image encoder: a bundle, efficientnet_lite0..2, timm:MODEL.TAG, open_clip:ARCHITECTURE/TAG,
+        or open_clip_tokens:local-dir:FOLDER for a model of `geoloc-train pretrain`.
     cache
-        Folder of exported encoders.
+        Folder for exported encoders, reused by later runs; by default the user's cache folder.
     ray
-        Address of a Ray cluster whose machines see the same folders, or "local".
+        Address of a Ray cluster that embeds, or "local". Its machines need the same folders.
     """
     from geoloc.errors import GeolocError
 
@@ -84,22 +85,25 @@ def assemble(
     preset: Preset = "pigeotto",
     cache: Path | None = None,
 ) -> int:
-    """Train heads on embedded photos, cluster places, calibrate, measure: one bundle.
+    """Make a bundle from embedded photos.
+
+    Trains the heads, clusters the places, calibrates on the split val and measures on the split
+    test.
 
     Parameters
     ----------
     embedded
-        Folder of `geoloc-train embed`, of an enriched photo table with the splits train, val, test.
+        Folder from `geoloc-train embed`, of an enriched photo table with splits.
     cells
-        From `geoloc-train cells`, drawn from the training photos.
+        Cell table from `geoloc-train cells`, built from the training photos.
     encoder
-        The one that embedded the photos.
+        Image encoder that made the embeddings.
     out
-        The bundle to write.
+        Bundle to write.
     preset
         Settings of the heads.
     cache
-        Folder of exported encoders.
+        Folder for exported encoders, reused by later runs; by default the user's cache folder.
     """
     from geoloc.errors import GeolocError
 

@@ -1,4 +1,4 @@
-"""What `geoloc bundle build geoclip` does."""
+"""The command `geoloc bundle build geoclip`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter, validators
 
 from geoloc.cli.console import BAD_INPUT, fail, fail_writing
-from training.cli.console import progress_bars, require
+from training.cli.console import Out, progress_bars, require
 
 if TYPE_CHECKING:
     from geoloc.io.progress import ProgressBars
@@ -20,7 +20,7 @@ Kilometres = Annotated[float, Parameter(validator=validators.Number(gt=0))]
 
 def geoclip(
     *,
-    out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    out: Out,
     gallery: Path | None = None,
     region: str | None = None,
     step_km: Kilometres = 0.1,
@@ -30,32 +30,33 @@ def geoclip(
     form: Literal["int8", "whole", "torch"] | None = None,
     cache: Path | None = None,
 ) -> int:
-    """A model of the whole world: GeoCLIP's weights (MIT) on OpenAI's CLIP (MIT).
+    """Build a model of the whole world from GeoCLIP's weights (MIT) and OpenAI's CLIP (MIT).
 
     Parameters
     ----------
     out
-        The bundle to write.
+        Bundle to write.
     gallery
-        CSV or Parquet table of coordinates (lat, lon): photos are placed at these points, instead
-        of at points on populated land.
+        CSV or Parquet table of coordinates (lat, lon) that answers are chosen from; by default
+        points on populated land.
     region
-        Photos are placed inside a part of the Earth only, as `geoloc locate --within` takes it, at
-        street resolution.
+        Region that answers are chosen from, at street resolution, in the syntax of
+        `geoloc locate --within`.
     step_km
-        Distance between the points of a region.
+        Distance between the points of a region in km.
     points
-        How many points on populated land, at least.
+        Minimum number of points on populated land.
     photos
-        Folder or table of geotagged photos to calibrate on, some hundreds or more. Without them the
-        bundle never claims to be sure.
+        Folder or table of at least 200 geotagged photos to calibrate on. Without them the bundle
+        never claims to be sure.
     clip
-        Architecture and weights of open_clip; the weights may be the path of a file.
+        Image tower: architecture and weights of open_clip; the weights can be the path of a file.
     form
-        How the image encoder is held: int8 or whole for a CPU, torch for a GPU. By default what
-        suits this machine.
+        Format of the image encoder: int8 or whole (not quantised) for a CPU, torch for a GPU; by
+        default the one that suits this machine.
     cache
-        Folder of encoders and embeddings kept between runs.
+        Folder for encoders and embeddings, reused by later runs; by default the user's cache
+        folder.
     """
     from geoloc.errors import GeolocError
 
@@ -67,11 +68,11 @@ def geoclip(
         from training.recipes.geoclip.build import build_world
 
         with progress:
-            places, known = _places(gallery, region, step_km, points, progress)
+            gallery_points, photo_places = _points(gallery, region, step_km, points, progress)
             build_world(
                 out,
-                places,
-                known,
+                gallery_points,
+                photo_places,
                 cache=cache or default_cache(),
                 config=WorldConfig(clip, form),
                 photos=photos,
@@ -85,17 +86,17 @@ def geoclip(
     return BAD_INPUT if progress.problems else 0
 
 
-def _places(
+def _points(
     gallery: Path | None, region: str | None, step_km: float, points: int, progress: ProgressBars
 ) -> tuple[Float64Array, Float64Array]:
-    """The points of the gallery, and the places known for photos."""
+    """Return the points of the gallery, and the photo places that cells and prior follow."""
     from geoloc.errors import GeolocError
     from training.recipes.geoclip import gallery as galleries
     from training.recipes.geoclip.published import Published
 
     if gallery is not None and region is not None:
-        raise GeolocError("--gallery and --region exclude each other; give one of them")
-    progress.stage("choosing places")
+        raise GeolocError("--gallery and --region cannot be combined; give one of them")
+    progress.stage("choosing points")
     if gallery is not None:
         places, problems = galleries.from_table(gallery)
         for line in problems:
@@ -104,5 +105,5 @@ def _places(
     if region is not None:
         places = galleries.region(region, step_km)
         return places, places
-    known = Published.find().gallery
-    return galleries.everywhere(known, points), known
+    photo_places = Published.find().gallery
+    return galleries.everywhere(photo_places, points), photo_places

@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 from geoloc.cli.console import BAD_INPUT, fail, fail_writing
 from training.cli.console import Out, progress_bars, require, show_licence
 
-app = App(name="learn", help="Make a bundle from your own geotagged photos.")
+app = App(name="learn")
 
 
 @app.default

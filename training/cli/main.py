@@ -9,14 +9,13 @@ from geoloc.cli.console import run
 from training.cli.ablation import app as ablation_app
 from training.cli.cells import app as cells_app
 from training.cli.embed import assemble_app, embed_app
-from training.cli.enrich import app as enrich_app
-from training.cli.finetune import app as finetune_app
 from training.cli.learn import app as learn_app
-from training.cli.manifest import audit_app, manifest_app, split_app
+from training.cli.manifest import enrich_app, manifest_app
 from training.cli.plan import app as plan_app
 from training.cli.planet import app as planet_app
-from training.cli.pretrain import app as pretrain_app
+from training.cli.pretrain import finetune_app, pretrain_app
 from training.cli.recipes import pigeon_app, pigeotto_app
+from training.cli.split import audit_app, split_app
 
 app = App(
     name="geoloc-train",

@@ -3,39 +3,41 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
-from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
 from geoloc.cli.console import fail_writing
+from training.cli.console import Out
 
-app = App(name="planet", help="Draw a synthetic planet of photos, to try everything with.")
+app = App(name="planet")
 
 
 @app.default
 def planet(
     *,
-    out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    out: Out,
     locations: int = 2000,
     views: int = 4,
     size: int = 112,
     seed: int = 0,
 ) -> int:
-    """Draw photos of real places from what is true there, with splits that share no author.
+    """Draw a synthetic planet of photos for tests and rehearsals.
+
+    Places and their attributes are real, the photos are drawn from these attributes. The table has
+    splits that share no author.
 
     Parameters
     ----------
     out
-        Folder for tar shards and photos.parquet.
+        Folder for the tar shards and photos.parquet.
     locations
         Number of places.
     views
-        Photos of each place, evenly around the compass.
+        Photos of each place, in directions evenly around the compass.
     size
         Side of the photos in pixels.
     seed
-        Another seed, another planet.
+        Seed of places and photos.
     """
     try:
         from training.synthetic.planet import write_planet

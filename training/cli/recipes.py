@@ -9,29 +9,31 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from geoloc.cli.console import BAD_INPUT, fail, fail_writing
-from training.cli.console import progress_bars, require
+from training.cli.console import Out, progress_bars, require
 from training.config import PigeonRecipe, PigeottoRecipe, for_dry_run
 
-pigeon_app = App(name="pigeon", help="PIGEON: from street views with splits to a bundle.")
-pigeotto_app = App(name="pigeotto", help="PIGEOTTO: from photos with splits to a bundle.")
+pigeon_app = App(name="pigeon", usage="Usage: geoloc-train pigeon --out PATH [OPTIONS] [PHOTOS]")
+pigeotto_app = App(
+    name="pigeotto", usage="Usage: geoloc-train pigeotto --out PATH [OPTIONS] [PHOTOS]"
+)
 
-DRY_PLACES, DRY_VIEWS, DRY_SIZE = 700, 4, 64
+REHEARSAL_PLANET = 700, 4, 64
+"""The synthetic planet of a dry run: places, views of each, and side of the photos in pixels."""
 
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Of both recipes."""
+    """Options of both recipes."""
 
-    out: Annotated[Path, Parameter(name=["--out", "-o"])]
-    """The bundle to write."""
+    out: Out
+    """Bundle to write."""
     work: Path | None = None
-    """Folder of what the stages write; by default beside the bundle, OUT.work."""
+    """Folder for the outputs of the stages; by default OUT.work, beside the bundle."""
     dry_run: Annotated[bool, Parameter(negative=())] = False
-    """Make everything from a synthetic planet with tiny towers, in minutes on a CPU: to see that
-    all of it works before a GPU is paid for."""
+    """Rehearse all stages on a synthetic planet with tiny towers, in minutes on a CPU."""
     processes: int = 1
-    """For pretraining: one for each GPU."""
+    """Pretraining processes: one for each GPU."""
     ray: str | None = None
     """Address of a Ray cluster that embeds the photos, or "local"."""
 
@@ -44,14 +46,15 @@ def pigeon(
     options: Options,
     config: Annotated[PigeonRecipe | None, Parameter(name="*")] = None,
 ) -> int:
-    """Join, draw geocells, pretrain, embed, train heads, cluster, calibrate: one bundle.
+    """PIGEON: make a bundle from street views.
 
-    Finished stages are not repeated: after a crash start the same command again.
+    Joins attributes, builds geocells, pretrains, embeds, trains the heads, clusters the places and
+    calibrates. Finished stages are skipped: after an interruption run the same command again.
 
     Parameters
     ----------
     photos
-        A photo table with splits; see `geoloc-train manifest` and `split`.
+        Photo table with splits; see `geoloc-train manifest` and `split`.
     """
     return _make(config or PigeonRecipe(), photos, options)
 
@@ -64,22 +67,25 @@ def pigeotto(
     options: Options,
     config: Annotated[PigeottoRecipe | None, Parameter(name="*")] = None,
 ) -> int:
-    """The stages of `pigeon`, with the constants for photos of all kinds instead of street views.
+    """PIGEOTTO: make a bundle from photos of all kinds.
+
+    The stages are those of `geoloc-train pigeon`, with PIGEOTTO's settings.
 
     Parameters
     ----------
     photos
-        A photo table with splits; see `geoloc-train manifest` and `split`.
+        Photo table with splits; see `geoloc-train manifest` and `split`.
     """
     return _make(config or PigeottoRecipe(), photos, options)
 
 
 def _make(recipe: PigeonRecipe, photos: Path | None, options: Options) -> int:
+    """Run a recipe and print the model card; return the exit code."""
     from geoloc.errors import GeolocError
 
     progress = progress_bars()
     out = options.out
-    room = options.work or out.with_name(f"{out.name}.work")
+    work = options.work or out.with_name(f"{out.name}.work")
     try:
         require("torch", "onnx", "faiss", "onnxruntime")
         from geoloc.errors import TableError
@@ -90,12 +96,12 @@ def _make(recipe: PigeonRecipe, photos: Path | None, options: Options) -> int:
                 from training.synthetic.planet import write_planet
 
                 progress.stage("drawing a synthetic planet")
-                photos = write_planet(room / "planet", DRY_PLACES, DRY_VIEWS, DRY_SIZE)
+                photos = write_planet(work / "planet", *REHEARSAL_PLANET)
                 recipe = for_dry_run(recipe)
             if photos is None:
-                raise TableError("no photos: give a photo table, or --dry-run")
+                raise TableError("no photos: give a photo table or --dry-run")
             make_bundle(
-                recipe, photos, out, room,
+                recipe, photos, out, work,
                 processes=options.processes, ray=options.ray, report=progress,
             )  # fmt: skip
     except (GeolocError, ValueError) as error:

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from geoloc.bundle import directory as bundles
+from geoloc.encoders.base import ImageEncoder
 from geoloc.encoders.cache import EmbeddingCache, default_cache
 from geoloc.encoders.pipeline import encode_all
 from geoloc.errors import TableError
 from geoloc.io.progress import NullReporter, Reporter
+from geoloc.types import Float32Array
 from training.calibrate.crossval import HeldOutAnswers, cross_validate, make_ranker
 from training.data import manifest as photo_table
 from training.data.manifest import Manifest
@@ -68,11 +70,8 @@ def learn(
     loaded = load_encoder(encoder, store)
 
     report.stage("embedding photos", len(manifest))
-    network, files = loaded.network, map(str, manifest.file)
-    with EmbeddingCache(store, network.spec) as embedding_cache:
-        encoded = encode_all(network, files, cache=embedding_cache, progress=report.advance)
-    manifest, embeddings = manifest.take(encoded.index), encoded.embeddings
-    for line in [*problems, *map(str, encoded.errors)]:
+    manifest, embeddings, unreadable = _embed(manifest, loaded.network, store, report)
+    for line in [*problems, *unreadable]:
         report.problem(line)
     if len(manifest) < 2:
         raise TableError(
@@ -102,3 +101,12 @@ def learn(
         licences(manifest),
     )  # fmt: skip
     return LearnedBundle(target, manifest, held_out, metrics)
+
+
+def _embed(
+    manifest: Manifest, network: ImageEncoder, store: Path, report: Reporter
+) -> tuple[Manifest, Float32Array, list[str]]:
+    """Return the readable photos, their embeddings (N, D), and a line for each unreadable photo."""
+    with EmbeddingCache(store, network.spec) as cache:
+        encoded = encode_all(network, map(str, manifest.file), cache=cache, progress=report.advance)
+    return manifest.take(encoded.index), encoded.embeddings, [*map(str, encoded.errors)]
