@@ -108,7 +108,7 @@ def _load(names: Sequence[str], limits: Limits) -> "dict[str, Geolocator]":
         loaded = bundles.load(name)
         if loaded.name in geolocators:
             raise GeolocError(f"{name}: a second bundle {loaded.name!r}; rename one of them")
-        geolocators[loaded.name] = ServedGeolocator(loaded, most_megapixels=limits.megapixels)
+        geolocators[loaded.name] = ServedGeolocator(loaded, max_megapixels=limits.megapixels)
         geolocators[loaded.name].locate(Image.new("RGB", (64, 64)))
     return geolocators
 

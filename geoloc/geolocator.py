@@ -26,7 +26,8 @@ from geoloc.encoders.base import ImageEncoder
 from geoloc.encoders.pipeline import Encoded, Load, encode, encode_all, prefetch
 from geoloc.errors import PhotoError
 from geoloc.guess import Candidate, Exif, Guess, Place, RegionCell
-from geoloc.photos.decode import NO_PIXELS, Photo, Source, load
+from geoloc.photos.decode import NO_PIXELS, Photo, PhotoSource, load
+from geoloc.photos.exif import gps_position
 from geoloc.types import Float32Array, IndexArray
 
 DEFAULT_TOP = 5
@@ -84,7 +85,9 @@ class Geolocator:
         """The image encoder."""
         return self._given_encoder or self.bundle.build_encoder()
 
-    def locate(self, source: Source, top: int = DEFAULT_TOP, within: str | None = None) -> Guess:
+    def locate(
+        self, source: PhotoSource, top: int = DEFAULT_TOP, within: str | None = None
+    ) -> Guess:
         """Locate one photo.
 
         Args:
@@ -103,7 +106,7 @@ class Geolocator:
         return answer
 
     def locate_many(
-        self, sources: Iterable[Source], top: int = DEFAULT_TOP, within: str | None = None
+        self, sources: Iterable[PhotoSource], top: int = DEFAULT_TOP, within: str | None = None
     ) -> Iterator[Guess | PhotoError]:
         """Locate photos in order, in bounded memory.
 
@@ -126,7 +129,7 @@ class Geolocator:
 
     def locate_together(
         self,
-        sources: Iterable[Source],
+        sources: Iterable[PhotoSource],
         top: int = DEFAULT_TOP,
         within: str | None = None,
         *,
@@ -152,14 +155,14 @@ class Geolocator:
             raise next(iter(encoded.errors), PhotoError("no photos: give at least one"))
         return self.guess_together(encoded.embeddings, [encoded.photos], top, constraint)[0]
 
-    def encode(self, sources: Iterable[Source]) -> Iterator[Encoded]:
+    def encode(self, sources: Iterable[PhotoSource]) -> Iterator[Encoded]:
         """Decode and encode photos in batches, the next one while the caller uses the current one.
 
         Unreadable photos are reported in each batch; see `Encoded`.
         """
         return prefetch(encode(self.encoder, _several(sources), load=self.load))
 
-    def embed(self, sources: Iterable[Source]) -> Float32Array:
+    def embed(self, sources: Iterable[PhotoSource]) -> Float32Array:
         """Return the embeddings (N, dim) float32 of N photos, unit vectors in their order.
 
         Args:
@@ -260,7 +263,7 @@ class Geolocator:
         clusters = constraint.contains(self.bundle.ranker.gallery.clusters.latlon)
         return ConstraintMask(constraint.name, share, centroids, clusters)
 
-    def attribution(self, source: Source) -> Float32Array | None:
+    def attribution(self, source: PhotoSource) -> Float32Array | None:
         """Return how much each patch of a photo speaks for (+) or against (-) its answer.
 
         Returns:
@@ -358,7 +361,7 @@ def _thread_pools() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def _several(sources: Iterable[Source]) -> Iterable[Source]:
+def _several(sources: Iterable[PhotoSource]) -> Iterable[PhotoSource]:
     """Return the sources; raise TypeError for a single one, which would be read item by item."""
     if isinstance(sources, str | bytes | os.PathLike):
         raise TypeError("give a list of photos; Geolocator.locate takes a single one")
@@ -375,6 +378,7 @@ def _describe(latlon: np.ndarray[Any, Any]) -> list[Place]:
 
 
 def _exif_distance_km(exif: Exif, lat: float, lon: float) -> float | None:
-    if exif.lat is None or exif.lon is None:
+    position = gps_position(exif)
+    if position is None:
         return None
-    return float(haversine_km([lat, lon], [exif.lat, exif.lon]))
+    return float(haversine_km([lat, lon], position))

@@ -20,7 +20,7 @@ from geoloc.guess import Guess
 from geoloc.photos.decode import Photo, load
 from geoloc.types import Float32Array
 
-MOST_MEGAPIXELS = 64
+MAX_MEGAPIXELS = 64
 """Larger than what cameras of people make, and small enough for several at once in memory."""
 
 FILE_ENDINGS = (".geojson", ".json")
@@ -41,13 +41,13 @@ class ServedGeolocator(Geolocator):
         self,
         bundle: Bundle,
         encoder: ImageEncoder | None = None,
-        most_megapixels: int = MOST_MEGAPIXELS,
+        max_megapixels: int = MAX_MEGAPIXELS,
     ) -> None:
         """Load the encoder, unless one is given."""
         super().__init__(
             bundle, BatchingEncoder(encoder or bundle.build_encoder()), self._load_in_turn
         )
-        self._most_megapixels = most_megapixels
+        self._max_megapixels = max_megapixels
         self._decoding = threading.Semaphore(os.cpu_count() or 1)
         self._together: Together[_Question, list[Guess]] = Together(
             self._guess_all, lambda question: len(question.photos)
@@ -76,15 +76,15 @@ class ServedGeolocator(Geolocator):
         *,
         name: str | None = None,
         min_side: int | None = None,
-        known: Container[str] = (),
+        skip_pixels: Container[str] = (),
     ) -> Photo:
         with self._decoding:  # a decoded photo is up to a hundred times as large as its file
             return load(
                 source,
                 name=name,
                 min_side=min_side,
-                known=known,
-                most_megapixels=self._most_megapixels,
+                skip_pixels=skip_pixels,
+                max_megapixels=self._max_megapixels,
             )
 
     def _guess_all(self, questions: Sequence[_Question]) -> list[list[Guess]]:

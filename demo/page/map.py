@@ -11,8 +11,9 @@ import shapely
 from demo.page import basemap
 from geocells.sphere import KM_PER_DEG, destination
 from geocells.table import CellTable
-from geoloc.guess import Exif, Guess
+from geoloc.guess import Guess
 from geoloc.output import text
+from geoloc.photos.exif import gps_position
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -47,8 +48,9 @@ def map_figure(guess: Guess, cells: CellTable) -> go.Figure:
 
     shown = window(guess)
     figure = go.Figure([_region(guess, cells, shown), _circle(guess), _pins(guess)])
-    if guess.exif.lat is not None and guess.exif.lon is not None:
-        figure.add_trace(_file_pin(guess.exif))
+    position = gps_position(guess.exif)
+    if position is not None:
+        figure.add_trace(_file_pin(position))
     south, west, north, east = shown
     figure.update_layout(
         map={
@@ -143,12 +145,12 @@ def _pins(guess: Guess) -> go.Scattermap:
     )
 
 
-def _file_pin(exif: Exif) -> go.Scattermap:
+def _file_pin(position: tuple[float, float]) -> go.Scattermap:
     import plotly.graph_objects as go
 
     return go.Scattermap(
-        lat=[exif.lat],
-        lon=[exif.lon],
+        lat=[position[0]],
+        lon=[position[1]],
         mode="markers",
         hovertemplate="where the file says<extra></extra>",
         marker={"size": 12, "color": FILE},

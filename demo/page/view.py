@@ -13,6 +13,7 @@ from demo.page.session import Session
 from geoloc.errors import PhotoError
 from geoloc.guess import Candidate, Exif, Guess
 from geoloc.output import text as report
+from geoloc.photos.exif import gps_position
 
 SEPARATE, ONE_PLACE = "Separate photos", "One place"
 """What several photos show, as the visitor says."""
@@ -125,7 +126,7 @@ def links(lat: float, lon: float) -> dict[str, str]:
 
 def exif_panel(exif: Exif, distance_km: float | None) -> str:
     """What the file says itself, beside the guess."""
-    found = exif.lat is not None and exif.lon is not None
+    found = gps_position(exif) is not None
     lines = [
         "<strong>This file holds a GPS position.</strong> Whoever gets the file can read it. "
         "It was not used for the answer."

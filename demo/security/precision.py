@@ -16,6 +16,7 @@ import shapely
 from geocells.borders.hierarchy import embedded_boundaries
 from geocells.sphere import KM_PER_DEG, haversine_km, wrap_lon
 from geoloc.guess import Candidate, Confidence, Guess, Place
+from geoloc.photos.exif import gps_position
 from geoloc.types import Float64Array
 
 TOWN_KM = 5.0
@@ -43,7 +44,7 @@ def coarse(guess: Guess, km: float) -> Guess:
     (middle,), (reach_km,) = snap([(guess.lat, guess.lon)], km)
     place = _named(guess.place, km)
     radii = {name: max(km, radius + reach_km) for name, radius in guess.radii_km.items()}
-    exif = guess.exif
+    position = gps_position(guess.exif)
     return replace(
         guess,
         lat=float(middle[0]),
@@ -58,11 +59,7 @@ def coarse(guess: Guess, km: float) -> Guess:
         evidence=replace(
             guess.evidence, cell_path=tuple(filter(None, (place.country_code, place.region)))
         ),
-        exif_distance_km=(
-            None
-            if exif.lat is None or exif.lon is None
-            else float(haversine_km(middle, [exif.lat, exif.lon]))
-        ),
+        exif_distance_km=(None if position is None else float(haversine_km(middle, position))),
     )
 
 

@@ -66,7 +66,9 @@ def stamp_of(location: str) -> tuple[int, int]:
         return MISSING
 
 
-def load(item: Item, *, min_side: int | None = None, known: Container[str] = ()) -> decode.Photo:
+def load(
+    item: Item, *, min_side: int | None = None, skip_pixels: Container[str] = ()
+) -> decode.Photo:
     """Read and decode; see `geoloc.photos.decode.load`.
 
     Raises:
@@ -74,7 +76,9 @@ def load(item: Item, *, min_side: int | None = None, known: Container[str] = ())
         PhotoError: it is no photo.
     """
     if item.offset is None and not storage.is_address(item.location):
-        return decode.load(item.location, name=item.name, min_side=min_side, known=known)
+        return decode.load(
+            item.location, name=item.name, min_side=min_side, skip_pixels=skip_pixels
+        )
     try:
         content = storage.read(item.location, item.offset or 0, item.size)
     except Exception as error:  # each kind of storage raises its own
@@ -82,4 +86,4 @@ def load(item: Item, *, min_side: int | None = None, known: Container[str] = ())
         raise FileError(f"{name}: cannot be read ({error}); check its address") from error
     if item.size is not None and len(content) < item.size:
         raise FileError(f"{decode.printable(item.name)}: the shard ends within it; fetch it again")
-    return decode.load(content, name=item.name, min_side=min_side, known=known)
+    return decode.load(content, name=item.name, min_side=min_side, skip_pixels=skip_pixels)

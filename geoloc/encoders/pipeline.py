@@ -39,7 +39,7 @@ class Load(Protocol):
         /,
         *,
         min_side: int | None = None,
-        known: Container[str] = (),
+        skip_pixels: Container[str] = (),
     ) -> decode.Photo:
         """Return the decoded photo; raise PhotoError if it cannot be read."""
         ...
@@ -83,7 +83,7 @@ def encode(
 
     Args:
         encoder: the network.
-        sources: whatever `load` takes; for `decode.load` see `decode.Source`.
+        sources: whatever `load` takes; for `decode.load` see `decode.PhotoSource`.
         batch: photos that are encoded together.
         load: reads one photo, or raises PhotoError.
         cache: embeddings it holds are neither decoded nor encoded; the others are added to it.
@@ -152,12 +152,12 @@ def encode_batches(
 def _prepare(
     encoder: ImageEncoder,
     load: Load,
-    known: Container[str],
+    skip_pixels: Container[str],
     source: Any,  # noqa: ANN401
 ) -> Prepared:
     pixels = encoder.spec.preprocessing
     try:
-        loaded = load(source, min_side=pixels.min_side, known=known)
+        loaded = load(source, min_side=pixels.min_side, skip_pixels=skip_pixels)
     except PhotoError as error:
         return error, None
     if loaded.image is decode.NO_PIXELS:

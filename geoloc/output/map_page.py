@@ -18,6 +18,7 @@ from geoloc.io.atomic import atomic_write_text
 from geoloc.output.html import render
 from geoloc.output.svg_map import WORLD_PX, detail, mercator, project, svg_path, world
 from geoloc.output.text import exif_note, km, percent, sentence
+from geoloc.photos.exif import gps_position
 from geoloc.types import Float64Array, GeometryArray
 
 PIXEL_SHARE = 1 / 1500
@@ -51,7 +52,7 @@ def _photo(guess: Guess, cells: CellTable, row_of: dict[str, int]) -> dict[str, 
     circle = _circle(guess, middle)
     window = _window(guess, circle)
     exif = guess.exif
-    located = exif.lat is not None and exif.lon is not None
+    position = gps_position(exif)
     return {
         "name": Path(guess.photo).name,
         "sentence": sentence(guess),
@@ -65,7 +66,7 @@ def _photo(guess: Guess, cells: CellTable, row_of: dict[str, int]) -> dict[str, 
             }
             for candidate in guess.candidates
         ],
-        "file": _pin(exif.lat, exif.lon, middle) if located else None,
+        "file": _pin(*position, middle) if position else None,
         "region": {
             str(level): _cells(
                 cells.polygon[[row_of[c.cell_id] for c in guess.region if c.level == level]],

@@ -19,6 +19,7 @@ from geoloc.errors import GeolocError, MissingExtraError
 from geoloc.guess import Guess
 from geoloc.io.atomic import atomic_write_bytes
 from geoloc.output.text import claimed, km
+from geoloc.photos.exif import gps_position
 
 Convention = Literal["digikam", "lightroom"]
 """Where a sidecar lies. "digikam": `photo.jpg.xmp`, which darktable and Immich read too.
@@ -79,7 +80,7 @@ def write_sidecar(photo: Path, guess: Guess, convention: Convention = "digikam")
         OSError: it cannot be written; names the file.
     """
     path = sidecar_path(photo, convention)
-    if guess.exif.lat is not None:
+    if gps_position(guess.exif) is not None:
         return False
     content = path.read_bytes() if path.exists() else _EMPTY_SIDECAR
     with _metadata(content, path, "move it away") as sidecar:

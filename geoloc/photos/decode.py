@@ -1,4 +1,4 @@
-"""Photos: decoding whatever cameras and people produce, and reading what the file says itself."""
+"""Decode photos of every common format, read their metadata, and remove it."""
 
 from __future__ import annotations
 
@@ -12,142 +12,175 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageFile, ImageOps
 
 from geoloc.errors import FileError, PhotoError
 from geoloc.guess import Exif
+from geoloc.photos.colour import to_rgb, to_srgb
 from geoloc.photos.exif import exif_of
 
-Source = str | os.PathLike[str] | bytes | BinaryIO | Image.Image
-"""What a photo may be given as."""
+PhotoSource = (
+    str | os.PathLike[str] | bytes | bytearray | BinaryIO | Image.Image | npt.NDArray[np.uint8]
+)
+"""A photo: the path or the bytes of a file, an open binary file, a PIL image, or an RGB array of
+shape (H, W, 3)."""
 
-MOST_MEGAPIXELS = 200
+MAX_MEGAPIXELS = 200
 """Larger pictures are refused by their header, before they fill the memory."""
 
-LEAST_SIDE_PX = 16
+MIN_SIDE_PX = 16
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP")
-"""What Pillow may try, besides HEIC and AVIF: others, like PostScript, start programs."""
+"""Formats that Pillow may try, besides HEIC and AVIF: others, like PostScript, start programs."""
 
 SUFFIXES = frozenset(".jpg .jpeg .png .webp .heic .heif .tif .tiff .gif .bmp .avif".split())
-"""How the names of photos end, in lower case."""
+"""Endings of file names of photos, in lower case."""
 
 NO_PIXELS = Image.new("RGB", (1, 1))
-"""Stands for pixels that nobody needs."""
+"""The image of a photo whose pixels are not needed."""
 
 _READABLE = "give a JPEG, PNG, WebP, HEIC or TIFF photo"
 
 
 @dataclass(frozen=True, eq=False)
 class Photo:
-    """One photo, ready to be looked at."""
+    """One decoded photo."""
 
     name: str
-    """What the caller calls it, in characters that can be printed on one line."""
+    """As the caller gave it, in characters that can be printed on one line."""
     image: Image.Image
     """Upright, RGB."""
     exif: Exif
     sha256: str
-    """Of the file's bytes; of the upright pixels for a picture that never was a file."""
+    """Of the file's bytes; of the upright pixels for PIL images and arrays."""
 
 
 def load(
-    source: Source,
+    source: PhotoSource,
     *,
     name: str | None = None,
     min_side: int | None = None,
-    known: Container[str] = (),
-    most_megapixels: int = MOST_MEGAPIXELS,
+    skip_pixels: Container[str] = (),
+    max_megapixels: int = MAX_MEGAPIXELS,
 ) -> Photo:
     """Decode a photo; of an animation the first frame.
 
     Args:
-        source: a path, the bytes of a file, an open binary file, or a PIL image.
-        name: what to call it; the path, or "photo".
-        min_side: the short side that suffices, in pixels. A JPEG is then decoded at 1/2, 1/4 or 1/8
-            of its size, which is several times quicker, so that it keeps twice this side.
-        known: sha256 of files whose pixels nobody needs: they get NO_PIXELS.
-        most_megapixels: larger pictures are refused by their header.
+        source: see PhotoSource.
+        name: of the photo, for messages and results; by default its path, or "photo".
+        min_side: length of the short side, in pixels, that the caller needs. A JPEG is then decoded
+            at 1/2, 1/4 or 1/8 of its size, with a short side of at least twice this length, which
+            is several times faster.
+        skip_pixels: sha256 of files that need not be decoded: their image is NO_PIXELS.
+        max_megapixels: larger pictures are refused by their header.
 
     Raises:
         FileError: the file cannot be opened.
-        PhotoError: it is no photo; says why and what to do.
+        PhotoError: the source is no photo; the message says why and what to do.
     """
-    called = _name(source, name)
+    name = _name(source, name)
+    source = _from_memory(source, name)
     if isinstance(source, Image.Image):
-        _check_size(source, called, most_megapixels)
-        image = _rgb_or_error(source, called)
+        _check_size(source, name, max_megapixels)
+        image = _rgb_or_error(source, name)
         pixels = str(image.size).encode() + image.tobytes()
-        return Photo(called, image, exif_of(source), hashlib.sha256(pixels).hexdigest())
-    with _explained(called), _file(source) as file:
-        content = file.read()
+        return Photo(name, image, exif_of(source), hashlib.sha256(pixels).hexdigest())
+    content = _read(source, name)
     digest = hashlib.sha256(content).hexdigest()
-    with _opened(io.BytesIO(content), called) as picture:
-        _check_size(picture, called, most_megapixels)
+    with _opened(io.BytesIO(content), name) as picture:
+        _check_size(picture, name, max_megapixels)
         exif = exif_of(picture)
-        if digest in known:
-            return Photo(called, NO_PIXELS, exif, digest)
+        if digest in skip_pixels:
+            return Photo(name, NO_PIXELS, exif, digest)
         if picture.format in ("JPEG", "MPO"):
-            _check_complete(content, called)
+            _check_complete(content, name)
             picture.decodermaxblock = len(content)  # in one go: threads wait for each other between
             if min_side:
                 picture.draft(None, (2 * min_side, 2 * min_side))
-        return Photo(called, _rgb_or_error(picture, called), exif, digest)
+        return Photo(name, _rgb_or_error(picture, name), exif, digest)
 
 
-def read_exif(source: Source, *, name: str | None = None) -> Exif:
-    """GPS position and time from a photo's metadata, reading no more of a file than it must.
+def read_exif(source: PhotoSource, *, name: str | None = None) -> Exif:
+    """Read position and time from the metadata of a photo, without decoding its pixels.
 
     Raises:
+        FileError: the file cannot be opened.
         PhotoError: it is not a readable picture.
     """
+    name = _name(source, name)
+    source = _from_memory(source, name)
     if isinstance(source, Image.Image):
         return exif_of(source)
-    called = _name(source, name)
-    with _explained(called), _file(source) as file, _opened(file, called) as picture:
+    with _explained(name), _file(source) as file, _opened(file, name) as picture:
         return exif_of(picture)
 
 
-def strip(source: Source) -> bytes:
-    """The same picture upright in the same format, without any metadata.
+def strip(source: PhotoSource) -> bytes:
+    """Return the same picture, upright and in the same format, without any metadata.
 
-    Lossy formats are encoded again at quality 95; of an animation the first frame stays. A colour
-    profile is metadata too (it names devices), so colours are converted to sRGB first.
+    Lossy formats are encoded again at quality 95; of an animation the first frame stays. Colours
+    are converted to sRGB, because colour profiles are metadata that can identify a device.
 
     Raises:
-        PhotoError: it cannot be read.
+        FileError: the file cannot be opened.
+        PhotoError: it is not a readable picture.
     """
-    called = _name(source, None)
+    name = _name(source, None)
+    source = _from_memory(source, name)
     if isinstance(source, Image.Image):
-        _check_size(source, called)
-        return _encoded_clean(source, called)
-    with _explained(called), _file(source) as file:
-        content = file.read()
-    with _opened(io.BytesIO(content), called) as picture:
+        _check_size(source, name)
+        return _encoded_clean(source, name)
+    content = _read(source, name)
+    with _opened(io.BytesIO(content), name) as picture:
         if picture.format in ("JPEG", "MPO"):
-            _check_complete(content, called)
-        return _encoded_clean(picture, called)
+            _check_complete(content, name)
+        return _encoded_clean(picture, name)
 
 
-def _name(source: Source, given: str | None) -> str:
+def printable(name: str) -> str:
+    """Return a name on one line: line breaks, control characters and invalid bytes are escaped."""
+    unprintable = "[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"
+    return re.sub(unprintable, lambda match: ascii(match[0])[1:-1], name)
+
+
+def _name(source: PhotoSource, given: str | None) -> str:
     if given is None and isinstance(source, str | os.PathLike):
         given = os.fspath(source)
     given = given or str(getattr(source, "name", "") or getattr(source, "filename", "") or "photo")
     return printable(given)
 
 
-def printable(name: str) -> str:
-    """A name for one line: line breaks and bytes that are no text are escaped."""
-    unprintable = "[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"
-    return re.sub(unprintable, lambda c: ascii(c[0])[1:-1], name)
+_File = str | os.PathLike[str] | bytes | bytearray | BinaryIO
+
+
+def _from_memory(source: PhotoSource, name: str) -> Image.Image | _File:
+    """Return arrays as pictures, everything else as it is; raise PhotoError for other types."""
+    if isinstance(source, np.ndarray):
+        if source.dtype != np.uint8 or source.ndim != 3 or source.shape[2] != 3:
+            raise PhotoError(
+                f"{name}: an array of shape {source.shape} and type {source.dtype} is no photo;"
+                " give RGB values of shape (H, W, 3) and type uint8"
+            )
+        if not source.size:
+            raise PhotoError(f"{name}: the array is empty; give at least {MIN_SIDE_PX} rows")
+        return Image.fromarray(np.ascontiguousarray(source))
+    if isinstance(source, str | os.PathLike | bytes | bytearray | Image.Image):
+        return source
+    if not hasattr(source, "read"):
+        raise PhotoError(
+            f"{name}: {type(source).__name__} is no photo; give a path, bytes, an open binary"
+            " file, a PIL image or a uint8 array of shape (H, W, 3)"
+        )
+    return source
 
 
 @contextmanager
 def _explained(name: str) -> Iterator[None]:
-    """Say in one line why a file cannot be read."""
+    """Turn errors of opening and reading a file into a FileError of one line."""
     try:
         yield
     except FileNotFoundError as error:
@@ -159,12 +192,16 @@ def _explained(name: str) -> Iterator[None]:
         raise FileError(f"{name}: {reason}; check its path and permissions") from error
 
 
-def _file(source: str | os.PathLike[str] | bytes | BinaryIO) -> BinaryIO:
-    if isinstance(source, bytes):
-        return io.BytesIO(source)
+def _read(source: _File, name: str) -> bytes:
+    with _explained(name), _file(source) as file:
+        return file.read()
+
+
+def _file(source: _File) -> BinaryIO:
     if isinstance(source, str | os.PathLike):
         return Path(source).open("rb")
-    return io.BytesIO(source.read())
+    content = source if isinstance(source, bytes | bytearray) else source.read()
+    return io.BytesIO(cast(bytes, content))
 
 
 _PILLOW_LIMIT = threading.Lock()
@@ -174,7 +211,7 @@ _NO_LIMIT = 2**62
 
 
 def _opened(file: BinaryIO, name: str) -> ImageFile.ImageFile:
-    """A picture whose header is readable and whose size is sane."""
+    """Open a picture whose header is readable and whose size is within the limits."""
     start = file.read(12)
     file.seek(0)
     if not start:
@@ -184,7 +221,7 @@ def _opened(file: BinaryIO, name: str) -> ImageFile.ImageFile:
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, _NO_LIMIT
         try:
             picture = Image.open(file, formats=formats)
-        except Exception as error:  # damaged headers raise whatever they like
+        except Exception as error:  # damaged headers raise errors of any type
             raise PhotoError(f"{name}: not a picture this program can read; {_READABLE}") from error
         finally:
             Image.MAX_IMAGE_PIXELS = limit
@@ -192,23 +229,23 @@ def _opened(file: BinaryIO, name: str) -> ImageFile.ImageFile:
     return picture
 
 
-def _check_size(picture: Image.Image, name: str, most: int = MOST_MEGAPIXELS) -> None:
+def _check_size(picture: Image.Image, name: str, max_megapixels: int = MAX_MEGAPIXELS) -> None:
     width, height = picture.size
-    if width * height > most * 1_000_000:
+    if width * height > max_megapixels * 1_000_000:
         raise PhotoError(
-            f"{name}: {width} x {height} pixels are more than {most} megapixels;"
+            f"{name}: {width} x {height} pixels are more than {max_megapixels} megapixels;"
             " make it smaller first"
         )
-    if min(width, height) < LEAST_SIDE_PX:
+    if min(width, height) < MIN_SIDE_PX:
         raise PhotoError(
-            f"{name}: {width} x {height} pixels show nothing; give at least {LEAST_SIDE_PX} x"
-            f" {LEAST_SIDE_PX}"
+            f"{name}: {width} x {height} pixels show nothing; give at least {MIN_SIDE_PX} x"
+            f" {MIN_SIDE_PX}"
         )
 
 
 @cache
 def _heif_formats() -> tuple[str, ...]:
-    """Teach Pillow HEIC when the first such file is met; AVIF where Pillow itself knows it."""
+    """Register HEIC with Pillow when the first such file is read, and AVIF if Pillow has it."""
     import pillow_heif
 
     pillow_heif.register_heif_opener()
@@ -217,7 +254,7 @@ def _heif_formats() -> tuple[str, ...]:
 
 
 def _check_complete(jpeg: bytes, name: str) -> None:
-    """Refuse a JPEG without an end: broken copies are padded with zeros, and decode to grey."""
+    """Refuse a JPEG without an end marker: broken copies are padded with zeros, and decode grey."""
     at = 2  # skips metadata, which may hold whole pictures with ends of their own
     while jpeg[at : at + 1] == b"\xff" and jpeg[at + 1 : at + 2] != b"\xda":
         padding = jpeg[at + 1 : at + 2] == b"\xff"
@@ -228,7 +265,7 @@ def _check_complete(jpeg: bytes, name: str) -> None:
 
 @contextmanager
 def _decoding(name: str) -> Iterator[None]:
-    """Say in one line why pixels cannot be decoded; decoders raise whatever they like."""
+    """Turn errors of decoders, which may be of any type, into a PhotoError of one line."""
     try:
         yield
     except Exception as error:
@@ -238,7 +275,7 @@ def _decoding(name: str) -> Iterator[None]:
 
 def _rgb_or_error(picture: Image.Image, name: str) -> Image.Image:
     with _decoding(name):
-        return _rgb(_upright(picture))
+        return to_rgb(_upright(picture))
 
 
 def _upright(picture: Image.Image) -> Image.Image:
@@ -253,47 +290,7 @@ def _encoded_clean(picture: Image.Image, name: str) -> bytes:
     options: dict[str, Any] = {"quality": 95} if kind in ("JPEG", "WEBP", "HEIF", "AVIF") else {}
     out = io.BytesIO()
     with _decoding(name):
-        clean = _in_srgb(_upright(picture)).copy()
+        clean = to_srgb(_upright(picture)).copy()
         clean.info = {key: clean.info[key] for key in ("transparency",) if key in clean.info}
         clean.save(out, kind, **options)
     return out.getvalue()
-
-
-def _in_srgb(picture: Image.Image) -> Image.Image:
-    """Colours as they look without the profile; a profile that makes no sense is ignored."""
-    profile = picture.info.get("icc_profile")
-    if not profile or picture.mode not in ("RGB", "RGBA", "CMYK"):
-        return picture
-    from PIL import ImageCms
-
-    try:
-        given = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        srgb = ImageCms.createProfile("sRGB")
-        mode = "RGBA" if picture.mode == "RGBA" else "RGB"
-        return ImageCms.profileToProfile(picture, given, srgb, outputMode=mode) or picture
-    except (ImageCms.PyCMSError, OSError):
-        return picture
-
-
-def _rgb(picture: Image.Image) -> Image.Image:
-    if picture.mode.startswith(("I", "F")):
-        return _from_deep(picture)
-    if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
-        opaque = picture.convert("RGBA")
-        white = Image.new("RGBA", opaque.size, "white")
-        return Image.alpha_composite(white, opaque).convert("RGB")
-    return picture.convert("RGB")
-
-
-def _from_deep(picture: Image.Image) -> Image.Image:
-    """Deep grey, which Pillow would clip at 255, scaled to 8 bits.
-
-    16 bits are scaled as such; 32 bits and floating point by the smallest usual white that the
-    brightest pixel does not exceed, for these files do not say what white is.
-    """
-    values = np.nan_to_num(np.asarray(picture, np.float64))
-    whites = (65535.0,) if picture.mode.startswith("I;16") else (1.0, 255.0, 65535.0)
-    brightest = values.max()
-    white = next((white for white in whites if brightest <= white), brightest)
-    grey = np.clip(values * (255.0 / white), 0.0, 255.0).round().astype(np.uint8)
-    return Image.fromarray(grey).convert("RGB")

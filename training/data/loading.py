@@ -160,7 +160,7 @@ def load_photo(
     row: int,
     *,
     min_side: int | None = None,
-    known: Container[str] = (),
+    skip_pixels: Container[str] = (),
 ) -> decode.Photo:
     """The photo of a row, from its own file or from a tar shard; see `geoloc.photos.decode.load`.
 
@@ -171,7 +171,7 @@ def load_photo(
     path = folder / table["file"][row].as_py()
     offset, size = table["offset"][row].as_py(), table["size"][row].as_py()
     if offset is None:
-        return decode.load(path, name=name, min_side=min_side, known=known)
+        return decode.load(path, name=name, min_side=min_side, skip_pixels=skip_pixels)
     try:
         with path.open("rb") as shard:
             shard.seek(offset)
@@ -180,7 +180,7 @@ def load_photo(
         raise PhotoError(f"{path}: {error.strerror}; is the shard where it was?") from error
     if len(content) < size:
         raise PhotoError(f"{path}: ends within photo {name}; fetch the shard again")
-    return decode.load(content, name=name, min_side=min_side, known=known)
+    return decode.load(content, name=name, min_side=min_side, skip_pixels=skip_pixels)
 
 
 def _random_square(image: Any, rng: np.random.Generator) -> Any:  # noqa: ANN401

@@ -12,7 +12,7 @@ from cyclopts import App
 
 from geoloc.bundle import directory
 from geoloc.cli.main import app
-from tests.geoloc.photos.test_decode import bad_inputs
+from tests.geoloc.photos.samples import write_bad_inputs
 from training.cli.main import app as train_app
 
 
@@ -144,7 +144,7 @@ def test_unreadable_photos_are_one_line_each_and_the_others_are_answered(
     geoloc, tmp_path, photo_folder, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    bad = bad_inputs(tmp_path)
+    bad = write_bad_inputs(tmp_path)
     photos = [*bad, photo_folder / "00.jpg"]
     done = geoloc("locate", *photos, "--bundle", "starter", "--json")
     assert done.returncode == 2

@@ -20,7 +20,7 @@ from geoloc.belief.heads import softmax
 from geoloc.bundle.directory import sha256
 from geoloc.encoders.base import ImageEncoder
 from geoloc.errors import BundleError
-from geoloc.photos.decode import Source, load
+from geoloc.photos.decode import PhotoSource, load
 from geoloc.types import Float32Array, Float64Array
 from training.recipes.geoclip.location_encoder import LocationEncoder
 
@@ -114,7 +114,7 @@ class GeoClip:
         self.gallery = points.astype(np.float32)  # GeoCLIP stores float32
         self._vectors = published.location_encoder().embed(self.gallery)
 
-    def predict(self, source: Source, top_k: int) -> tuple[Float32Array, Float32Array]:
+    def predict(self, source: PhotoSource, top_k: int) -> tuple[Float32Array, Float32Array]:
         """Return the most probable points of the gallery.
 
         Args:
