@@ -13,7 +13,7 @@ from geoloc.errors import GeolocError
 
 if TYPE_CHECKING:
     from geoloc.evaluation.benchmark import Benchmark
-    from geoloc.evaluation.leaks import Known
+    from geoloc.evaluation.leakage import TrainingPhotos
     from geoloc.evaluation.predictions import Predictions
 
 Out = Annotated[Path | None, Parameter(name=["--out", "-o"])]
@@ -63,7 +63,7 @@ def evaluate(
     against
         Table of another system's answers for the same photos, to compare with; may be repeated.
     train
-        Table of the training photos of the system (lat, lon, optionally author), to detect leaks.
+        Table of the training photos of the system (lat, lon, optionally author), to detect leakage.
     out
         Write a report to this HTML file, and beside it the numbers (.json) and the answers
         (.predictions.csv).
@@ -78,7 +78,7 @@ def evaluate(
     """
     from geoloc.bundle.choice import choose
     from geoloc.evaluation import benchmark as benchmarks
-    from geoloc.evaluation import leaks
+    from geoloc.evaluation import leakage
     from geoloc.evaluation import predictions as tables
     from geoloc.evaluation.results import assess
 
@@ -86,7 +86,7 @@ def evaluate(
         _check(benchmark, bundle, predictions, command, out)
         photos = benchmarks.read(benchmark, images)
         if predictions is not None:
-            known = leaks.read(train) if train else None
+            known = leakage.read(train) if train else None
             system = tables.read(predictions, photos)
         else:
             photos = _with_files(photos)
@@ -173,14 +173,14 @@ def _with_files(photos: Benchmark) -> Benchmark:
 
 def _ask(
     photos: Benchmark, bundle: str, command: str | None, timeout_s: float, train: Path | None
-) -> tuple[Predictions, Known | None]:
+) -> tuple[Predictions, TrainingPhotos | None]:
     """Return the answers of a program or a bundle, and its training photos if they are known."""
     from geoloc.bundle.directory import load
-    from geoloc.evaluation import answering, leaks
+    from geoloc.evaluation import answering, leakage
     from geoloc.evaluation import command as programs
     from geoloc.io.progress import ProgressBars
 
-    known = leaks.read(train) if train else None
+    known = leakage.read(train) if train else None
     with ProgressBars(unit="photos") as report:
         report.stage("answering photos", len(photos))
         if command is not None:
@@ -188,7 +188,7 @@ def _ask(
         model = load(bundle)
         answers = answering.answer(model, photos, report.advance)
     members = model.ranker.gallery.members
-    return answers, known or leaks.Known(members.latlon, members.author)
+    return answers, known or leakage.TrainingPhotos(members.latlon, members.author)
 
 
 def _print(report: dict[str, Any]) -> None:

@@ -1,1 +1,1 @@
-"""How good a system is: published benchmarks, scores with intervals, leaks, a report."""
+"""Evaluation: published benchmarks, scores with intervals, leakage, calibration and reports."""

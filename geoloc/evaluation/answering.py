@@ -1,4 +1,4 @@
-"""A bundle answers the photos of a benchmark."""
+"""Answers of a bundle to the photos of a benchmark."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from geoloc.types import Float64Array, GeometryArray, IndexArray
 def answer(
     bundle: Bundle, benchmark: Benchmark, progress: Callable[[int], None] = lambda done: None
 ) -> Predictions:
-    """Answer every photo, as `Geolocator.locate_many` does.
+    """Return the answers of a bundle, the same as those of `Geolocator.locate_many`.
 
-    A photo that cannot be read is refused, and named in `problems`.
+    A photo that cannot be read counts as refused and is named in `problems`.
 
     Args:
         bundle: the model.
@@ -33,7 +33,7 @@ def answer(
     """
     geolocator = Geolocator(bundle)
     answers = Predictions.none(bundle.name, len(benchmark))
-    judge = _Judge(bundle)
+    writer = _AnswerWriter(bundle)
     problems: list[str] = []
     done = 0
     start = time.perf_counter()
@@ -43,15 +43,15 @@ def answer(
         if len(rows):
             ranking = geolocator.rank(encoded.embeddings)
             with single_threaded_blas():
-                judge.write(answers, rows, ranking, benchmark.latlon[rows])
+                writer.write(answers, rows, ranking, benchmark.latlon[rows])
         done += len(encoded.results)
         progress(len(encoded.results))
     answers.latency_s[:] = (time.perf_counter() - start) / max(done, 1)
     return replace(answers, problems=tuple(problems))
 
 
-class _Judge:
-    """Writes down answers of a bundle with what its belief says of the truth."""
+class _AnswerWriter:
+    """Writes rankings into predictions, with the size of the regions that contain the truth."""
 
     def __init__(self, bundle: Bundle) -> None:
         self._cells = bundle.cells
@@ -70,11 +70,10 @@ class _Judge:
         answers.chance[rows] = ranking.localisability
         answers.similarity[rows] = ranking.similarity[:, 0]
         belief = ranking.belief
-        cell = self._cells.locate(truth).astype(np.int64)
-        before = mass_before(belief, cell)
-        answers.region_holds[rows] = before[:, None] <= self._limits
-        own = np.take_along_axis(belief, cell[:, None], axis=1)
-        answers.needed_km2[rows] = (belief >= own) @ self._area
+        true_cell = self._cells.locate(truth).astype(np.int64)
+        answers.region_holds[rows] = mass_before(belief, true_cell)[:, None] <= self._limits
+        at_truth = np.take_along_axis(belief, true_cell[:, None], axis=1)
+        answers.needed_km2[rows] = (belief >= at_truth) @ self._area
         order = np.argsort(-belief, axis=1, kind="stable")
         ranked = np.take_along_axis(belief, order, axis=1)
         mass = np.cumsum(ranked, axis=1) - ranked
@@ -85,7 +84,7 @@ class _Judge:
 
 
 def areas_km2(polygons: GeometryArray) -> Float64Array:
-    """Areas (N,) on the sphere of polygons in lon/lat, by Lambert's cylinder, which keeps them."""
+    """Return areas (N,) on the sphere of lon/lat polygons, by Lambert's equal-area projection."""
 
     def flat(lonlat: Float64Array) -> Float64Array:
         rad = np.radians(lonlat)

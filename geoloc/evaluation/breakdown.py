@@ -1,4 +1,4 @@
-"""Where a system is good: scores by continent, country, population and distance to known photos."""
+"""Scores by continent, country, population density and distance to training photos."""
 
 from __future__ import annotations
 
@@ -10,57 +10,64 @@ import numpy.typing as npt
 
 from geocells.attributes import population_per_km2
 from geocells.borders.hierarchy import country_continents, embedded_boundaries
-from geoloc.evaluation.scores import Marks, summary
+from geoloc.evaluation.scores import PhotoScores, summary
 from geoloc.types import Float64Array, IndexArray, Int32Array
 
-SHOWN = ("median_km", "within_25_km", "within_200_km", "within_750_km", "geoscore", "country")
+MEASURES = ("median_km", "within_25_km", "within_200_km", "within_750_km", "geoscore", "country")
 """Measures of each part."""
 
 POPULATION = (0.0, 1.0, 10.0, 100.0, 1000.0, np.inf)
-"""People per km² within 10 km, ends of the parts."""
+"""Limits of the parts, in people per km² within 10 km."""
 
 NEAREST_KM = (0.0, 0.025, 1.0, 25.0, 200.0, 1000.0, np.inf)
-"""To the nearest training photo, ends of the parts."""
+"""Limits of the parts, in km to the nearest training photo."""
 
 CONFUSIONS = 12
+"""Pairs of countries in the table of confusions."""
 
 Rows = list[dict[str, Any]]
 
 
 def breakdown(
-    marks: Marks, truth: Int32Array, latlon: Float64Array, nearest_km: Float64Array | None
+    scores: PhotoScores, truth: Int32Array, latlon: Float64Array, nearest_km: Float64Array | None
 ) -> dict[str, Rows]:
-    """Scores of parts of N photos, ready for JSON; each row has "name", "photos" and SHOWN.
+    """Return the scores of parts of N photos, for JSON; rows have "name", "photos" and MEASURES.
 
     Args:
-        marks: of the answers.
-        truth: (N, 2) country and region of the photos.
+        scores: of the answers.
+        truth: (N, 2) country and region of the photos; see `true_areas`.
         latlon: (N, 2) degrees of the photos.
-        nearest_km: (N,) to the nearest training photo; None where these are not known.
+        nearest_km: (N,) distance to the nearest training photo; None if these are unknown.
     """
     country = embedded_boundaries().country
     continents = country_continents()
     continent = np.array([continents.get(code, "") for code in country.codes], dtype=object)
     names, code = np.unique(continent, return_inverse=True)
     tables = {
-        "continent": _largest_first(_by(marks, code[truth[:, 0]], list(names))),
-        "country": _largest_first(_by(marks, truth[:, 0], list(country.names))),
-        "population": _by(marks, *_ranges(population_per_km2(latlon), POPULATION, "{} per km²")),
-        "confusion": _confusions(marks, truth[:, 0]),
+        "continent": _largest_first(_by(scores, code[truth[:, 0]], list(names))),
+        "country": _largest_first(_by(scores, truth[:, 0], list(country.names))),
+        "population": _by(scores, *_ranges(population_per_km2(latlon), POPULATION, "{} per km²")),
+        "confusion": _confusions(scores, truth[:, 0]),
     }
     if nearest_km is not None:
-        tables["nearest"] = _by(marks, *_ranges(nearest_km, NEAREST_KM, "{} km"))
+        tables["nearest"] = _by(scores, *_ranges(nearest_km, NEAREST_KM, "{} km"))
     return tables
 
 
-def _by(marks: Marks, group: npt.NDArray[np.integer], names: list[str]) -> Rows:
-    """A row for each group (N,) that has photos, in the order of their numbers."""
+def _by(scores: PhotoScores, group: npt.NDArray[np.integer], names: list[str]) -> Rows:
+    """Return a row for each group that has photos, ordered by group number.
+
+    Args:
+        scores: of N photos.
+        group: (N,) group number of each photo.
+        names: of the groups.
+    """
     order = np.argsort(group, kind="stable")
     present, starts = np.unique(group[order], return_index=True)
     rows = []
     for number, members in zip(present, np.split(order, starts[1:]), strict=True):
-        scores = summary(marks.take(members))
-        chosen = {measure: scores[measure] for measure in SHOWN}
+        values = summary(scores.take(members))
+        chosen = {measure: values[measure] for measure in MEASURES}
         rows.append({"name": str(names[number]), "photos": len(members), **chosen})
     return rows
 
@@ -72,7 +79,7 @@ def _largest_first(rows: Rows) -> Rows:
 def _ranges(
     values: Float64Array, ends: tuple[float, ...], words: str
 ) -> tuple[IndexArray, list[str]]:
-    """Number (N,) of the range that each value lies in, and the names of the ranges."""
+    """Return the number (N,) of the range of each value, and the names of the ranges."""
     number = np.clip(np.searchsorted(ends, values, "right") - 1, 0, len(ends) - 2)
     names = [
         f"under {words.format(_short(high))}"
@@ -89,11 +96,11 @@ def _short(number: float) -> str:
     return f"{number:,.0f}" if number >= 1000 else f"{number:g}"
 
 
-def _confusions(marks: Marks, truth: npt.NDArray[np.integer]) -> Rows:
-    """The countries most often taken for others: {"truth", "answer", "photos"}."""
+def _confusions(scores: PhotoScores, truth: npt.NDArray[np.integer]) -> Rows:
+    """Return the most frequent confusions of countries, with "truth", "answer" and "photos"."""
     country = embedded_boundaries().country
-    wrong = np.flatnonzero((marks.country >= 0) & (marks.country != truth))
-    pair = truth[wrong].astype(np.int64) * len(country) + marks.country[wrong]
+    wrong = np.flatnonzero((scores.country >= 0) & (scores.country != truth))
+    pair = truth[wrong].astype(np.int64) * len(country) + scores.country[wrong]
     found, count = np.unique(pair, return_counts=True)
     most = np.argsort(-count, kind="stable")[:CONFUSIONS]
     return [

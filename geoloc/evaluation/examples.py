@@ -1,4 +1,4 @@
-"""Photos worth looking at: the best answers, the farthest ones, the surest wrong ones."""
+"""Example photos: the smallest errors, the largest, and the most confident wrong answers."""
 
 from __future__ import annotations
 
@@ -8,38 +8,39 @@ import numpy as np
 
 from geocells import places
 from geoloc.evaluation.benchmark import Benchmark
-from geoloc.evaluation.honesty import RIGHT_KM
+from geoloc.evaluation.calibration import RIGHT_KM
 from geoloc.evaluation.predictions import Predictions
 from geoloc.types import Float64Array, IndexArray
 
-SHOWN = 8
+EXAMPLES = 8
+"""Photos in each list."""
 
 
 def examples(
     benchmark: Benchmark, answers: Predictions, distance_km: Float64Array
 ) -> dict[str, list[dict[str, Any]]]:
-    """Photos with the places of truth and answer, ready for JSON.
+    """Return example photos with the names of true and answered place, for JSON.
 
-    Of each group of photos (a walk, a landmark) at most one is in a list.
+    A list contains at most one photo of each group, such as a walk or a landmark.
 
     Returns:
-        "best" and "farthest", and "sure" (claimed to be right, and wrong) where chances are
-        claimed.
+        "best" and "farthest" by distance, and "sure", the most confident wrong answers, if the
+        system claims probabilities.
     """
-    given = np.flatnonzero(~answers.refused)
-    near_first = given[np.argsort(distance_km[given], kind="stable")]
-    chosen = {"best": near_first, "farthest": near_first[::-1]}
-    wrong = given[(distance_km[given] > RIGHT_KM) & ~np.isnan(answers.chance[given])]
+    answered = np.flatnonzero(~answers.refused)
+    nearest_first = answered[np.argsort(distance_km[answered], kind="stable")]
+    chosen = {"best": nearest_first, "farthest": nearest_first[::-1]}
+    wrong = answered[(distance_km[answered] > RIGHT_KM) & ~np.isnan(answers.chance[answered])]
     if len(wrong):
         chosen["sure"] = wrong[np.argsort(-answers.chance[wrong], kind="stable")]
-    picked = {name: _apart(benchmark, rows) for name, rows in chosen.items()}
+    picked = {name: _one_per_group(benchmark, rows) for name, rows in chosen.items()}
     return {
         name: _described(benchmark, answers, distance_km, rows) for name, rows in picked.items()
     }
 
 
-def _apart(benchmark: Benchmark, rows: IndexArray) -> IndexArray:
-    """The first SHOWN rows of different groups."""
+def _one_per_group(benchmark: Benchmark, rows: IndexArray) -> IndexArray:
+    """Return the first EXAMPLES rows of different groups."""
     seen: set[str] = set()
     kept = []
     for row in rows.tolist():
@@ -47,7 +48,7 @@ def _apart(benchmark: Benchmark, rows: IndexArray) -> IndexArray:
         if group not in seen:
             seen.add(group)
             kept.append(row)
-        if len(kept) == SHOWN:
+        if len(kept) == EXAMPLES:
             break
     return np.array(kept, np.intp)
 
@@ -73,7 +74,7 @@ def _described(
 
 
 def _names(latlon: Float64Array) -> list[str]:
-    """Town and country, or "at sea"."""
+    """Return town and country of each place, or "at sea"."""
     table = places.describe(latlon)
     towns, countries = table["town"].to_pylist(), table["country"].to_pylist()
     return [

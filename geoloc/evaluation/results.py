@@ -1,4 +1,4 @@
-"""All that is measured of systems on one benchmark, as plain values: what reports are made from."""
+"""All results of systems on one benchmark, as the JSON values from which reports are made."""
 
 from __future__ import annotations
 
@@ -12,71 +12,82 @@ import numpy as np
 from geoloc import __version__
 from geoloc.evaluation.benchmark import Benchmark
 from geoloc.evaluation.breakdown import breakdown
+from geoloc.evaluation.calibration import assess_calibration
 from geoloc.evaluation.examples import examples
-from geoloc.evaluation.honesty import honesty
-from geoloc.evaluation.leaks import Known, Leaks, leaks
+from geoloc.evaluation.leakage import Leakage, TrainingPhotos, find_leakage
 from geoloc.evaluation.predictions import Predictions
-from geoloc.evaluation.scores import MEANS, MEASURES, REFUSED_KM, WITHIN, Marks, mark, places, score
-from geoloc.evaluation.statistics import RESAMPLES, interval, mcnemar, sign_test, units
+from geoloc.evaluation.scores import (
+    MEANS,
+    MEASURES,
+    REFUSED_KM,
+    WITHIN,
+    PhotoScores,
+    score_photos,
+    score_systems,
+    true_areas,
+)
+from geoloc.evaluation.statistics import RESAMPLES, interval, mcnemar, resampling_units, sign_test
 from geoloc.metrics import WORLD_MAX_ERROR_KM
-from geoloc.types import IndexArray
+from geoloc.types import Float64Array, IndexArray
 
 SCHEMA_VERSION = 1
 
 CDF_KM = np.geomspace(0.1, REFUSED_KM, 140)
+"""Distances of the cumulative error distribution."""
 
 MAP_DEG = 2.0
-"""Photos within squares of so many degrees are one dot of the maps."""
+"""Side of the squares in which photos are combined into one dot of the maps."""
 
 FAR_KM = 750.0
-"""Answers farther off are on the map of errors."""
+"""Answers with a larger error are on the map of errors."""
 
 Report = dict[str, Any]
+"""Results in the schema SCHEMA_VERSION; see `assess`."""
 
 
 def assess(
     benchmark: Benchmark,
     systems: Sequence[Predictions],
-    known: Known | None = None,
+    training: TrainingPhotos | None = None,
     *,
     max_error_km: float = WORLD_MAX_ERROR_KM,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Report:
-    """Measure systems on one benchmark.
+    """Evaluate systems on one benchmark.
 
     Args:
         benchmark: N photos.
-        systems: answers; the first system is the one the report is about.
-        known: what that system learned from; without it nothing is said about leaks.
+        systems: answers; the report is about the first system, the others are compared with it.
+        training: the training photos of the first system; without them leakage is not audited.
         max_error_km: `maxErrorDistance` of the GeoGuessr map.
-        resamples: for the intervals.
+        resamples: number of bootstrap resamples.
         seed: of the resamples.
 
     Returns:
-        Plain values, ready for JSON; numbers that do not exist are None.
+        Values for JSON; missing numbers are None.
     """
-    truth = places(benchmark)
-    marks = [mark(benchmark, each, truth, max_error_km) for each in systems]
-    found = _leaks(benchmark, systems[0], known) if known else None
-    unit = units(benchmark.group, benchmark.author)
-    scores, paired = _scores(systems, marks, unit, found, resamples, seed)
-    claims = [honesty(*pair) for pair in zip(systems, marks, strict=True)]
-    nearest_km = found.nearest_km if found else None
-    report: Report = _plain(
+    truth = true_areas(benchmark)
+    photo_scores = [score_photos(benchmark, each, truth, max_error_km) for each in systems]
+    leakage = _leakage(benchmark, systems[0], training) if training else None
+    unit = resampling_units(benchmark.group, benchmark.author)
+    scores, paired = _scores(systems, photo_scores, unit, leakage, resamples, seed)
+    claims = [assess_calibration(*pair) for pair in zip(systems, photo_scores, strict=True)]
+    nearest_km = leakage.nearest_km if leakage else None
+    report: Report = _json_values(
         {
             "schema_version": SCHEMA_VERSION,
             "made_with": f"planet-geoloc {__version__}",
             "benchmark": _benchmark(benchmark, unit),
-            "systems": list(map(_system, systems, marks, claims)),
+            "systems": list(map(_system, systems, photo_scores, claims)),
             "scores": scores,
-            "audit": _audit(found),
+            "audit": _audit(leakage),
             "paired": paired,
             "honesty": claims[0],
-            "breakdown": breakdown(marks[0], truth, benchmark.latlon, nearest_km),
-            "curves": _curves(marks, found),
-            "maps": _maps(benchmark, systems[0], marks[0]),
-            "examples": examples(benchmark, systems[0], marks[0].distance_km),
+            "breakdown": breakdown(photo_scores[0], truth, benchmark.latlon, nearest_km),
+            "curves": _curves(photo_scores, leakage),
+            "maps": _maps(benchmark, systems[0], photo_scores[0]),
+            "examples": examples(benchmark, systems[0], photo_scores[0].distance_km),
             "settings": {"max_error_km": max_error_km, "resamples": resamples, "seed": seed},
             "problems": [
                 *benchmark.problems,
@@ -87,40 +98,41 @@ def assess(
     return report
 
 
-def _leaks(benchmark: Benchmark, answers: Predictions, known: Known) -> Leaks:
-    looked = not np.isnan(answers.similarity).all()
-    similarity = answers.similarity if looked else None
-    return leaks(known, benchmark.latlon, benchmark.author, similarity)
+def _leakage(benchmark: Benchmark, answers: Predictions, training: TrainingPhotos) -> Leakage:
+    known = not np.isnan(answers.similarity).all()
+    similarity = answers.similarity if known else None
+    return find_leakage(training, benchmark.latlon, benchmark.author, similarity)
 
 
 def _scores(
     systems: Sequence[Predictions],
-    marks: list[Marks],
+    photo_scores: list[PhotoScores],
     unit: IndexArray,
-    found: Leaks | None,
+    leakage: Leakage | None,
     resamples: int,
     seed: int,
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Scores of all systems on all and on the disjoint photos; the first against each other."""
-    rows, estimates = score(marks, unit, resamples, seed)
+    """Return scores on all and on disjoint photos, and paired differences to the first system."""
+    rows, estimates = score_systems(photo_scores, unit, resamples, seed)
     scores = {"standard": [asdict(row) for row in rows]}
     paired = [
-        {"against": other.system, "rows": _paired(marks[0], theirs, estimates[0] - estimate)}
-        for other, theirs, estimate in zip(systems[1:], marks[1:], estimates[1:], strict=True)
+        {"against": other.system, "rows": _paired(photo_scores[0], theirs, estimates[0] - estimate)}
+        for other, theirs, estimate in zip(
+            systems[1:], photo_scores[1:], estimates[1:], strict=True
+        )
     ]
-    if found:
-        disjoint = np.flatnonzero(found.disjoint)
-        apart = np.unique(unit[disjoint], return_inverse=True)[1]
-        taken = [each.take(disjoint) for each in marks]
-        scores["disjoint"] = [asdict(row) for row in score(taken, apart, resamples, seed)[0]]
+    if leakage:
+        disjoint = np.flatnonzero(leakage.disjoint)
+        remaining = np.unique(unit[disjoint], return_inverse=True)[1]
+        taken = [each.take(disjoint) for each in photo_scores]
+        rows, _ = score_systems(taken, remaining, resamples, seed)
+        scores["disjoint"] = [asdict(row) for row in rows]
     return scores, paired
 
 
 def _benchmark(benchmark: Benchmark, unit: IndexArray) -> dict[str, Any]:
     known = benchmark.published
-    told = [
-        name for name in ("group", "author") if (getattr(benchmark, name) != "").any()
-    ]  # fmt: skip
+    named = [name for name in ("group", "author") if (getattr(benchmark, name) != "").any()]
     return {
         "title": benchmark.title,
         "key": known.key if known else "",
@@ -129,42 +141,49 @@ def _benchmark(benchmark: Benchmark, unit: IndexArray) -> dict[str, Any]:
         "cite": known.cite if known else "",
         "note": known.note if known else "",
         "sha256": benchmark.sha256,
-        "resampled_by": told[0] if told else "photo",
+        "resampled_by": named[0] if named else "photo",
         "units": int(unit.max()) + 1,
     }
 
 
-def _system(answers: Predictions, marks: Marks, claims: dict[str, Any]) -> dict[str, Any]:
-    """What benchmarks of language models report beside the score."""
+def _system(answers: Predictions, scores: PhotoScores, claims: dict[str, Any]) -> dict[str, Any]:
+    """Return refusals, calibration error, latency and cost of a system."""
     chances = claims["chances"]
     return {
         "name": answers.system,
-        "refused": int((~marks.answered).sum()),
+        "refused": int((~scores.answered).sum()),
         "ece": chances["ece"] if chances else None,
         "latency_s": _mean(answers.latency_s),
         "cost_usd_per_1000": 1000.0 * _mean(answers.cost_usd),
     }
 
 
-def _mean(values: np.ndarray[Any, Any]) -> float:
+def _mean(values: Float64Array) -> float:
+    """Return the mean of the values that are not NaN, NaN if there is none."""
     return float(np.nanmean(values)) if not np.isnan(values).all() else math.nan
 
 
-def _audit(found: Leaks | None) -> dict[str, Any] | None:
-    if found is None:
+def _audit(leakage: Leakage | None) -> dict[str, Any] | None:
+    if leakage is None:
         return None
-    shares = {"author": found.author, "duplicate": found.duplicate, "place": found.place}
+    overlaps = {
+        "author": leakage.author,
+        "duplicate": leakage.duplicate,
+        "place": leakage.place,
+    }
     return {
-        **{name: None if rows is None else int(rows.sum()) for name, rows in shares.items()},
-        "disjoint": int(found.disjoint.sum()),
+        **{name: None if rows is None else int(rows.sum()) for name, rows in overlaps.items()},
+        "disjoint": int(leakage.disjoint.sum()),
         "nearest_km": dict(
-            zip(("5", "50", "95"), np.percentile(found.nearest_km, (5, 50, 95)), strict=True)
+            zip(("5", "50", "95"), np.percentile(leakage.nearest_km, (5, 50, 95)), strict=True)
         ),
     }
 
 
-def _paired(ours: Marks, theirs: Marks, differences: np.ndarray[Any, Any]) -> list[dict[str, Any]]:
-    """Differences with 95 % intervals, and tests on the photos that the systems differ on."""
+def _paired(
+    ours: PhotoScores, theirs: PhotoScores, differences: Float64Array
+) -> list[dict[str, Any]]:
+    """Return for each measure the interval of the difference and, where there is one, the test."""
     low, high = interval(differences)
     tests = {
         name: mcnemar(*(each.values[:, MEANS.index(name)] == 1.0 for each in (ours, theirs)))
@@ -182,32 +201,33 @@ def _paired(ours: Marks, theirs: Marks, differences: np.ndarray[Any, Any]) -> li
     ]
 
 
-def _curves(marks: list[Marks], found: Leaks | None) -> dict[str, Any]:
-    """Share of photos nearer than CDF_KM, by system, and of the disjoint ones."""
+def _curves(scores: list[PhotoScores], leakage: Leakage | None) -> dict[str, Any]:
+    """Return the shares of photos with errors below CDF_KM, by system and on disjoint photos."""
 
-    def share(distance: np.ndarray[Any, Any]) -> list[float]:
+    def shares(distance: Float64Array) -> list[float]:
         nearer: list[float] = (
             np.searchsorted(np.sort(distance), CDF_KM, "left") / max(len(distance), 1)
         ).tolist()
         return nearer
 
-    curves = {"km": CDF_KM, "standard": [share(each.distance_km) for each in marks]}
-    if found and found.disjoint.any():
-        curves["disjoint"] = share(marks[0].distance_km[found.disjoint])
+    curves = {"km": CDF_KM, "standard": [shares(each.distance_km) for each in scores]}
+    if leakage and leakage.disjoint.any():
+        curves["disjoint"] = shares(scores[0].distance_km[leakage.disjoint])
     return curves
 
 
-def _maps(benchmark: Benchmark, answers: Predictions, marks: Marks) -> dict[str, Any]:
-    """Dots [lat, lon, photos, median km]: where photos are, and where far-off answers point."""
-    far = np.flatnonzero(marks.answered & (marks.distance_km > FAR_KM))
+def _maps(benchmark: Benchmark, answers: Predictions, scores: PhotoScores) -> dict[str, Any]:
+    """Return the dots of the photos, and of the answers with a large error; see `_dots`."""
+    far = np.flatnonzero(scores.answered & (scores.distance_km > FAR_KM))
     return {
-        "truth": _dots(benchmark.latlon, marks.distance_km),
-        "far": _dots(answers.latlon[far], marks.distance_km[far]),
+        "truth": _dots(benchmark.latlon, scores.distance_km),
+        "far": _dots(answers.latlon[far], scores.distance_km[far]),
         "far_km": FAR_KM,
     }
 
 
-def _dots(latlon: np.ndarray[Any, Any], distance: np.ndarray[Any, Any]) -> list[list[float]]:
+def _dots(latlon: Float64Array, distance: Float64Array) -> list[list[float]]:
+    """Return [lat, lon, photos, median km] of each square of MAP_DEG, most photos first."""
     row, column = np.floor(latlon.T / MAP_DEG).astype(np.int64)
     square = row * 1000 + column
     order = np.lexsort((distance, square))
@@ -220,14 +240,14 @@ def _dots(latlon: np.ndarray[Any, Any], distance: np.ndarray[Any, Any]) -> list[
     return sorted(dots, key=lambda dot: -dot[2])
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401
-    """Numbers and texts that JSON knows; what is no number becomes None."""
+def _json_values(value: Any) -> Any:  # noqa: ANN401
+    """Convert arrays and NumPy scalars for JSON; infinite numbers and NaN become None."""
     if isinstance(value, dict):
-        return {str(name): _plain(each) for name, each in value.items()}
+        return {str(name): _json_values(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
+        return [_json_values(each) for each in value]
     if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
+        return _json_values(value.tolist())
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):

@@ -1,7 +1,7 @@
-"""Scores of a system: what each photo counts for every measure, and their means with intervals.
+"""Scores of a system: the values of each photo, and their means with bootstrap intervals.
 
-A refusal counts as an answer at the antipode of the truth, the worst there is, so that refusing
-never helps: leaving refusals out of the mean is how published scores come to be too good.
+A refusal counts as an answer at the antipode, the largest possible error, so that refusing never
+improves a score. Leaving refusals out of the mean would make scores too good.
 """
 
 from __future__ import annotations
@@ -24,75 +24,76 @@ THRESHOLDS_KM = (1.0, 5.0, 10.0, 25.0, 50.0, 100.0, 200.0, 750.0, 2500.0)
 """Street, city, region, country and continent are 1, 25, 200, 750 and 2500 km."""
 
 REFUSED_KM = np.pi * EARTH_RADIUS_KM
-"""How far off a refusal counts: the antipode."""
+"""Error of a refusal: the distance to the antipode."""
 
-LEAST_KM = 0.001
-"""A metre: nearer answers count so in the geometric mean, which knows no zero."""
+MIN_KM = 0.001
+"""Smallest error in the geometric mean, whose logarithm needs a positive number."""
 
 WITHIN = tuple(f"within_{km:g}_km" for km in THRESHOLDS_KM)
 POINTS = ("geoscore", "geoscore_rounded", "geoguessr")
 MEANS = (*WITHIN, *POINTS, "mean_km", "geometric_mean_km", "country", "region")
 MEASURES = (*MEANS, "median_km")
-"""All that is scored: shares 0..1, points 0..5000, kilometres."""
+"""All measures: shares 0..1, points 0..5000, kilometres."""
 
 
 @dataclass(frozen=True, eq=False)
-class Marks:
-    """What each of N answers counts."""
+class PhotoScores:
+    """The scores of each of N answers."""
 
     distance_km: Float64Array
-    """(N,) from answer to truth; REFUSED_KM for a refusal."""
+    """(N,) distance from answer to truth; REFUSED_KM for a refusal."""
     values: Float32Array
-    """(N, MEANS); the logarithm of the distance for the geometric mean; NaN where the photo's own
-    coordinates are not precise enough for the threshold."""
+    """(N, MEANS) values whose means are the scores: for the geometric mean the logarithm of the
+    distance; NaN where the photo's own coordinates are not precise enough for the threshold."""
     answered: BoolArray
-    """(N,) not refused."""
+    """(N,) whether the photo was not refused."""
     country: Int32Array
-    """(N,) row of the country of the answer in `embedded_boundaries().country`, -1 for none."""
+    """(N,) index of the answer's country in `embedded_boundaries().country`, -1 for none."""
 
-    def take(self, rows: npt.ArrayLike) -> Marks:
-        """Some rows, in their order."""
+    def take(self, rows: npt.ArrayLike) -> PhotoScores:
+        """Return the scores of some photos."""
         index = np.asarray(rows)
-        return Marks(*(part[index] for part in vars(self).values()))
+        return PhotoScores(*(part[index] for part in vars(self).values()))
 
 
 @dataclass(frozen=True)
-class Score:
-    """One row of a results table."""
+class SystemScore:
+    """The scores of a system: one row of a results table."""
 
     photos: int
     answered: int
     value: dict[str, float]
-    """By measure; NaN where no photo counts."""
+    """By measure; NaN without a photo that counts."""
     low: dict[str, float]
-    """Lower ends of the 95 % intervals."""
+    """Lower ends of the 95 % intervals, by measure."""
     high: dict[str, float]
+    """Upper ends."""
 
 
-def places(benchmark: Benchmark) -> Int32Array:
-    """Country and region of each truth, (N, 2) rows of the embedded borders; the nearest at sea."""
+def true_areas(benchmark: Benchmark) -> Int32Array:
+    """Return (N, 2) indices of country and region of the photos, of the nearest ones at sea."""
     return embedded_boundaries().locate(benchmark.latlon)[:, :2]
 
 
-def mark(
+def score_photos(
     benchmark: Benchmark,
     answers: Predictions,
     truth: Int32Array,
     max_error_km: float = WORLD_MAX_ERROR_KM,
-) -> Marks:
-    """Mark N answers.
+) -> PhotoScores:
+    """Score N answers.
 
     Args:
         benchmark: N photos.
-        answers: to them.
-        truth: (N, 2) from `places`.
-        max_error_km: of the GeoGuessr map.
+        answers: of one system.
+        truth: (N, 2) from `true_areas`.
+        max_error_km: `maxErrorDistance` of the GeoGuessr map.
     """
-    given = ~answers.refused
+    answered = ~answers.refused
     distance = np.full(len(answers), REFUSED_KM)
-    distance[given] = haversine_km(answers.latlon[given], benchmark.latlon[given])
+    distance[answered] = haversine_km(answers.latlon[answered], benchmark.latlon[answered])
     units = np.full((len(answers), 2), -1, np.int32)
-    units[given] = embedded_boundaries().locate(answers.latlon[given], OPEN_SEA_KM)[:, :2]
+    units[answered] = embedded_boundaries().locate(answers.latlon[answered], OPEN_SEA_KM)[:, :2]
     points = geoscore(distance)
     values = np.empty((len(answers), len(MEANS)), np.float32)
     for column, km in enumerate(THRESHOLDS_KM):
@@ -103,41 +104,44 @@ def mark(
             np.round(points),
             geoguessr_points(distance, max_error_km),
             distance,
-            np.log(np.maximum(distance, LEAST_KM)),
+            np.log(np.maximum(distance, MIN_KM)),
             *(units == truth).T,
         ],
         axis=1,
     )
-    return Marks(distance, values, given, units[:, 0])
+    return PhotoScores(distance, values, answered, units[:, 0])
 
 
-def score(
-    marks: list[Marks], unit: npt.NDArray[np.integer], resamples: int = RESAMPLES, seed: int = 0
-) -> tuple[list[Score], list[Float64Array]]:
-    """Score systems on the same photos.
+def score_systems(
+    scores: list[PhotoScores],
+    unit: npt.NDArray[np.integer],
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> tuple[list[SystemScore], list[Float64Array]]:
+    """Return the means of all measures with bootstrap intervals, on the same resamples.
 
     Args:
-        marks: of S systems, N answers each.
-        unit: (N,) what is resampled together, 0..U-1; see `statistics.units`.
-        resamples: R.
+        scores: of S systems, N answers each.
+        unit: (N,) resampling unit of each photo, 0..U-1; see `statistics.resampling_units`.
+        resamples: their number R.
         seed: of the resamples.
 
     Returns:
-        S scores, and the estimates of the resamples, S times (R, MEASURES).
+        S scores, and S arrays (R, MEASURES) of the estimates of each resample.
     """
     if not len(unit):
         nothing = dict.fromkeys(MEASURES, float("nan"))
-        empty = Score(0, 0, nothing, nothing, nothing)
-        return [empty] * len(marks), [np.full((1, len(MEASURES)), np.nan)] * len(marks)
+        empty = SystemScore(0, 0, nothing, nothing, nothing)
+        return [empty] * len(scores), [np.full((1, len(MEASURES)), np.nan)] * len(scores)
     drawn = bootstrap(
-        np.concatenate([each.values for each in marks], axis=1),
-        np.stack([each.distance_km for each in marks], axis=1),
+        np.concatenate([each.values for each in scores], axis=1),
+        np.stack([each.distance_km for each in scores], axis=1),
         unit,
         resamples,
         seed,
     )
-    estimates = [_estimates(drawn, system) for system in range(len(marks))]
-    return [_score(*pair) for pair in zip(marks, estimates, strict=True)], estimates
+    estimates = [_estimates(drawn, system) for system in range(len(scores))]
+    return [_score(*pair) for pair in zip(scores, estimates, strict=True)], estimates
 
 
 def _estimates(drawn: Resampled, system: int) -> Float64Array:
@@ -146,23 +150,23 @@ def _estimates(drawn: Resampled, system: int) -> Float64Array:
     return np.column_stack([means, drawn.medians[:, system]])
 
 
-def _score(marks: Marks, estimates: Float64Array) -> Score:
+def _score(scores: PhotoScores, estimates: Float64Array) -> SystemScore:
     low, high = interval(estimates)
-    return Score(
-        len(marks.distance_km),
-        int(marks.answered.sum()),
-        summary(marks),
+    return SystemScore(
+        len(scores.distance_km),
+        int(scores.answered.sum()),
+        summary(scores),
         dict(zip(MEASURES, low.tolist(), strict=True)),
         dict(zip(MEASURES, high.tolist(), strict=True)),
     )
 
 
-def summary(marks: Marks) -> dict[str, float]:
-    """Every measure of some answers, without intervals."""
-    counts = ~np.isnan(marks.values)
-    total = np.where(counts, marks.values, 0.0).sum(axis=0, dtype=np.float64)
+def summary(scores: PhotoScores) -> dict[str, float]:
+    """Return every measure without intervals; NaN without a photo that counts."""
+    counts = ~np.isnan(scores.values)
+    total = np.where(counts, scores.values, 0.0).sum(axis=0, dtype=np.float64)
     with np.errstate(invalid="ignore"):
         means = dict(zip(MEANS, (total / counts.sum(axis=0)).tolist(), strict=True))
     means["geometric_mean_km"] = float(np.exp(means["geometric_mean_km"]))
-    median = float(np.median(marks.distance_km)) if len(marks.distance_km) else float("nan")
+    median = float(np.median(scores.distance_km)) if len(scores.distance_km) else float("nan")
     return {**means, "median_km": median}

@@ -18,12 +18,12 @@ import numpy as np
 from geocells.places import towns
 from geocells.sphere import destination
 from geoloc.evaluation import benchmark as benchmarks
-from geoloc.evaluation import breakdown, honesty, results, scores
+from geoloc.evaluation import breakdown, calibration, results, scores
 from geoloc.evaluation import predictions as tables
 from geoloc.evaluation.benchmark import Benchmark
-from geoloc.evaluation.leaks import Known, leaks
+from geoloc.evaluation.leakage import TrainingPhotos, find_leakage
 from geoloc.evaluation.predictions import Predictions
-from geoloc.evaluation.statistics import units
+from geoloc.evaluation.statistics import resampling_units
 from geoloc.game import RULES, simulate_duels
 
 PREDICTIONS = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
@@ -32,7 +32,7 @@ TRAINING = 100_000
 DUELS, ROUNDS = 10_000, 30
 
 
-def drawn(rng: np.random.Generator) -> tuple[Benchmark, Predictions, Known]:
+def drawn(rng: np.random.Generator) -> tuple[Benchmark, Predictions, TrainingPhotos]:
     """Photos within 5 km of towns, answers of a system that refuses one in a hundred."""
     known = towns()
     weight = (known.population + 1000.0) ** 0.5
@@ -50,10 +50,14 @@ def drawn(rng: np.random.Generator) -> tuple[Benchmark, Predictions, Known]:
     answers.latlon[rng.random(PREDICTIONS) < 0.01] = np.nan
     answers.chance[:] = rng.random(PREDICTIONS)
     answers.radii_km[:] = rng.lognormal(5, 1, (PREDICTIONS, 1)) * (1.0, 3.0, 10.0)
-    return photos, answers, Known(truth[rng.integers(PREDICTIONS, size=TRAINING)] + 0.01, nobody)
+    return (
+        photos,
+        answers,
+        TrainingPhotos(truth[rng.integers(PREDICTIONS, size=TRAINING)] + 0.01, nobody),
+    )
 
 
-def stages(photos: Benchmark, answers: Predictions, known: Known) -> dict[str, float]:
+def stages(photos: Benchmark, answers: Predictions, known: TrainingPhotos) -> dict[str, float]:
     """Seconds of each part of scoring; what is loaded once is loaded before."""
     times: dict[str, float] = {}
 
@@ -63,19 +67,21 @@ def stages(photos: Benchmark, answers: Predictions, known: Known) -> dict[str, f
         times[name] = time.perf_counter() - start
         return value
 
-    truth = timed("country and region of the truth", lambda: scores.places(photos))
-    marks = timed(
-        "distances, points, polygons of the answers", lambda: scores.mark(photos, answers, truth)
+    truth = timed("country and region of the truth", lambda: scores.true_areas(photos))
+    photo_scores = timed(
+        "distances, points, polygons of the answers",
+        lambda: scores.score_photos(photos, answers, truth),
     )
-    alone = units(photos.group, photos.author)
-    timed(f"{RESAMPLES} resamples", lambda: scores.score([marks], alone, RESAMPLES))
-    timed("chances, radii, areas", lambda: honesty.honesty(answers, marks))
+    unit = resampling_units(photos.group, photos.author)
+    timed(f"{RESAMPLES} resamples", lambda: scores.score_systems([photo_scores], unit, RESAMPLES))
+    timed("chances, radii, areas", lambda: calibration.assess_calibration(answers, photo_scores))
     found = timed(
-        f"distance to {TRAINING:,} photos", lambda: leaks(known, photos.latlon, photos.author)
+        f"distance to {TRAINING:,} photos",
+        lambda: find_leakage(known, photos.latlon, photos.author),
     )
     timed(
         "continents, countries, population",
-        lambda: breakdown.breakdown(marks, truth, photos.latlon, found.nearest_km),
+        lambda: breakdown.breakdown(photo_scores, truth, photos.latlon, found.nearest_km),
     )
     return times
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from geoloc.evaluation.leaks import nearest_km, shared
+from geoloc.evaluation.leakage import is_shared, nearest_km
 from geoloc.types import FixedStrArray
 from training.data.duplicates import seen_before
 from training.data.split import blocks
@@ -102,7 +102,7 @@ def audit(
 
 def _shared(train: pa.Table, test: pa.Table, name: str) -> int:
     """Test photos whose value, if they have one, is that of a training photo."""
-    return int(shared(strings_of(train, name), strings_of(test, name)).sum())
+    return int(is_shared(strings_of(train, name), strings_of(test, name)).sum())
 
 
 def _files(table: pa.Table) -> FixedStrArray:

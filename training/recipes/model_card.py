@@ -12,7 +12,7 @@ import numpy.typing as npt
 from geocells.sphere import haversine_km
 from geoloc.answer.calibration import CLAIM_KM, LEVELS
 from geoloc.encoders.base import EncoderSpec
-from geoloc.evaluation.leaks import KNOWN_PLACE_KM
+from geoloc.evaluation.leakage import SAME_PLACE_KM
 from geoloc.metrics import Accuracy, coverage, same_country, score
 from geoloc.types import Float64Array, IndexArray, StrArray
 from training.calibrate.crossval import METHODS, HeldOutAnswers
@@ -47,7 +47,7 @@ def measure_part(manifest: Manifest, held_out: HeldOutAnswers, rows: IndexArray)
         return score(points, manifest.latlon[chosen], manifest.precision_km[chosen])
 
     answered = rows[held_out.confidence[rows] != "not sure"]
-    new_places = rows[held_out.nearest_km[rows] >= KNOWN_PLACE_KM]
+    new_places = rows[held_out.nearest_km[rows] >= SAME_PLACE_KM]
     table = {method: asdict(accuracy(method, rows)) for method in METHODS}
     table[ANSWERED] = asdict(accuracy("full", answered))
     table["full, places not seen"] = asdict(accuracy("full", new_places))

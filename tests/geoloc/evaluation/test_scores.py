@@ -13,12 +13,12 @@ from geoloc.evaluation.scores import (
     MEASURES,
     REFUSED_KM,
     THRESHOLDS_KM,
-    mark,
-    places,
-    score,
+    score_photos,
+    score_systems,
     summary,
+    true_areas,
 )
-from geoloc.evaluation.statistics import units
+from geoloc.evaluation.statistics import resampling_units
 from geoloc.metrics import geoguessr_points, geoscore
 from tests.geoloc.evaluation.samples import drawn_answers, drawn_benchmark, towns
 
@@ -72,7 +72,7 @@ def test_scores_equal_an_independent_computation():
     truth = towns(300, rng)
     benchmark = drawn_benchmark(truth)
     answers = drawn_answers(truth, rng.lognormal(4, 3, 300).clip(0, 19000), rng)
-    value = summary(mark(benchmark, answers, places(benchmark)))
+    value = summary(score_photos(benchmark, answers, true_areas(benchmark)))
     km = EARTH_RADIUS_KM * np.array(
         [haversine_distances(*np.radians([[a], [b]]))[0, 0]
          for a, b in zip(answers.latlon, truth, strict=True)]
@@ -93,18 +93,18 @@ def test_country_and_region_are_those_of_polygons():
     benchmark = drawn_benchmark(truth)
     answers = drawn_answers(np.array(truth), 0.0, np.random.default_rng(0))
     answers.latlon[:] = [(48.86, 2.35), (45.76, 4.84), (50.85, 4.35), (48.0, -20.0)]
-    marks = mark(benchmark, answers, places(benchmark))
+    scores = score_photos(benchmark, answers, true_areas(benchmark))
     columns = [MEANS.index("country"), MEANS.index("region")]
     # Paris, Lyon, Brussels, the open Atlantic, which is in no country
-    assert marks.values[:, columns].tolist() == [[1, 1], [1, 0], [0, 0], [0, 0]]
-    assert marks.country[3] == -1
+    assert scores.values[:, columns].tolist() == [[1, 1], [1, 0], [0, 0], [0, 0]]
+    assert scores.country[3] == -1
 
 
 def test_a_photo_counts_only_where_its_coordinates_are_precise_enough():
     truth = np.tile([[48.8566, 2.3522]], (2, 1))
     benchmark = drawn_benchmark(truth, precision_km=[10.0, 0.0])
     answers = drawn_answers(truth, [0.5, 30.0], np.random.default_rng(0))
-    value = summary(mark(benchmark, answers, places(benchmark)))
+    value = summary(score_photos(benchmark, answers, true_areas(benchmark)))
     assert value["within_1_km"] == 0.0  # only the second counts
     assert value["within_10_km"] == 0.5
     assert value["within_50_km"] == 1.0
@@ -117,10 +117,10 @@ def test_refusing_never_helps(seed, refused):
     truth = towns(40, rng)
     benchmark = drawn_benchmark(truth)
     answers = drawn_answers(truth, rng.lognormal(5, 3, 40).clip(0, 20000), rng)
-    seen = places(benchmark)
-    before = summary(mark(benchmark, answers, seen))
+    areas = true_areas(benchmark)
+    before = summary(score_photos(benchmark, answers, areas))
     answers.latlon[refused] = np.nan
-    after = summary(mark(benchmark, answers, seen))
+    after = summary(score_photos(benchmark, answers, areas))
     for measure in MEASURES:
         worse = before[measure] - after[measure]
         assert (-worse if measure.endswith("_km") and "within" not in measure else worse) >= -1e-3
@@ -130,7 +130,11 @@ def test_a_system_that_refuses_everything_has_nothing():
     truth = towns(5, np.random.default_rng(0))
     benchmark = drawn_benchmark(truth)
     answers = drawn_answers(truth, 1.0, np.random.default_rng(0), refused=5)
-    (found,), _ = score([mark(benchmark, answers, places(benchmark))], units(benchmark.author), 50)
+    (found,), _ = score_systems(
+        [score_photos(benchmark, answers, true_areas(benchmark))],
+        resampling_units(benchmark.author),
+        50,
+    )
     assert (found.photos, found.answered) == (5, 0)
     assert found.value["median_km"] == REFUSED_KM
     assert found.value["within_2500_km"] == found.value["country"] == 0.0
@@ -140,5 +144,9 @@ def test_a_system_that_refuses_everything_has_nothing():
 def test_no_photos_have_no_score():
     benchmark = drawn_benchmark(np.empty((0, 2)))
     answers = drawn_answers(np.empty((0, 2)), np.empty(0), np.random.default_rng(0))
-    (found,), _ = score([mark(benchmark, answers, places(benchmark))], units(benchmark.author), 50)
+    (found,), _ = score_systems(
+        [score_photos(benchmark, answers, true_areas(benchmark))],
+        resampling_units(benchmark.author),
+        50,
+    )
     assert np.isnan(found.value["geoscore"])

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from geoloc.evaluation.statistics import bootstrap, interval, mcnemar, sign_test, units
+from geoloc.evaluation.statistics import bootstrap, interval, mcnemar, resampling_units, sign_test
 
 
 @settings(max_examples=40, deadline=None)
@@ -74,13 +74,13 @@ def test_a_seed_gives_the_same_resamples(monkeypatch):
 
 
 def test_units_are_groups_or_else_authors():
-    nobody = np.array(["", "", ""], dtype=object)
+    no_names = np.array(["", "", ""], dtype=object)
     author = np.array(["b", "a", "b"], dtype=object)
     some = np.array(["", "x", "x"], dtype=object)
-    assert units(nobody, nobody).tolist() == [0, 1, 2]
-    same = units(nobody, author)
+    assert resampling_units(no_names, no_names).tolist() == [0, 1, 2]
+    same = resampling_units(no_names, author)
     assert same[0] == same[2] != same[1]
-    mixed = units(some, author)
+    mixed = resampling_units(some, author)
     assert mixed[1] == mixed[2] != mixed[0]
     assert sorted(set(mixed.tolist())) == [0, 1]
 

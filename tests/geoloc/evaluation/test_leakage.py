@@ -8,8 +8,8 @@ from geocells.sphere import EARTH_RADIUS_KM
 from geoloc.errors import TableError
 from geoloc.evaluation import answering
 from geoloc.evaluation.breakdown import breakdown
-from geoloc.evaluation.leaks import Known, leaks, read
-from geoloc.evaluation.scores import mark, places
+from geoloc.evaluation.leakage import TrainingPhotos, find_leakage, read
+from geoloc.evaluation.scores import score_photos, true_areas
 from tests.geoloc.evaluation.samples import drawn_answers, drawn_benchmark, towns
 
 
@@ -18,9 +18,9 @@ def authors(*names):
 
 
 def test_planted_leaks_are_found():
-    known = Known(np.array([(0.0, 0.0), (40.0, 10.0)]), authors("ann", ""))
+    training = TrainingPhotos(np.array([(0.0, 0.0), (40.0, 10.0)]), authors("ann", ""))
     latlon = np.array([(0.0, 0.005), (10.0, 10.0), (20.0, 20.0), (30.0, 30.0)])
-    found = leaks(known, latlon, authors("", "ann", "bob", ""), [0.2, 0.2, 0.95, 0.2])
+    found = find_leakage(training, latlon, authors("", "ann", "bob", ""), [0.2, 0.2, 0.95, 0.2])
     assert found.place.tolist() == [True, False, False, False]
     assert found.author.tolist() == [False, True, False, False]  # nobody is no author
     assert found.duplicate.tolist() == [False, False, True, False]
@@ -29,12 +29,14 @@ def test_planted_leaks_are_found():
 
 
 def test_what_is_not_known_is_not_claimed():
-    known = Known(np.array([(0.0, 0.0)]), authors(""))
-    found = leaks(known, np.array([(1.0, 1.0)]), authors("bob"))
+    training = TrainingPhotos(np.array([(0.0, 0.0)]), authors(""))
+    found = find_leakage(training, np.array([(1.0, 1.0)]), authors("bob"))
     assert found.author is None
     assert found.duplicate is None
     assert found.disjoint.tolist() == [True]
-    nobody = leaks(Known(np.empty((0, 2)), authors()), np.array([(1.0, 1.0)]), authors("bob"))
+    nobody = find_leakage(
+        TrainingPhotos(np.empty((0, 2)), authors()), np.array([(1.0, 1.0)]), authors("bob")
+    )
     assert nobody.nearest_km.tolist() == [np.inf]
 
 
@@ -52,9 +54,9 @@ def test_parts_of_the_earth_add_up():
     truth = towns(200, rng)
     benchmark = drawn_benchmark(truth)
     answers = drawn_answers(truth, rng.lognormal(5, 2, 200).clip(0, 19000), rng, refused=5)
-    seen = places(benchmark)
+    areas = true_areas(benchmark)
     nearest = rng.lognormal(0, 4, 200)
-    tables = breakdown(mark(benchmark, answers, seen), seen, truth, nearest)
+    tables = breakdown(score_photos(benchmark, answers, areas), areas, truth, nearest)
     for name in ("continent", "country", "population", "nearest"):
         assert sum(row["photos"] for row in tables[name]) == 200
     assert {row["name"] for row in tables["continent"]} == {
@@ -63,7 +65,7 @@ def test_parts_of_the_earth_add_up():
     near = next(row for row in tables["nearest"] if row["name"] == "under 0.025 km")
     assert near["photos"] == (nearest < 0.025).sum()
     france = next(row for row in tables["country"] if row["name"] == "France")
-    names = embedded_boundaries().country.names[seen[:, 0]]
+    names = embedded_boundaries().country.names[areas[:, 0]]
     assert france["photos"] == (names == "France").sum()
     assert all(row["truth"] != row["answer"] for row in tables["confusion"])
 

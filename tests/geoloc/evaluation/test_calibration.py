@@ -6,8 +6,14 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss
 
 from geocells.sphere import EARTH_RADIUS_KM
-from geoloc.evaluation.honesty import AREAS_KM2, calibration, cap_km2, honesty, selective_risk
-from geoloc.evaluation.scores import mark, places
+from geoloc.evaluation.calibration import (
+    AREAS_KM2,
+    assess_calibration,
+    cap_km2,
+    probability_calibration,
+    selective_risk,
+)
+from geoloc.evaluation.scores import score_photos, true_areas
 from tests.geoloc.evaluation.samples import drawn_answers, drawn_benchmark, towns
 
 
@@ -15,14 +21,14 @@ def test_calibration_is_scikit_learns():
     rng = np.random.default_rng(0)
     chance = rng.random(1000)
     right = rng.random(1000) < chance**2
-    found = calibration(chance, right)
+    found = probability_calibration(chance, right)
     held, claimed = calibration_curve(right, chance, n_bins=10)
     photos, mine, truth = np.array(found["bins"]).T
     assert mine == pytest.approx(claimed)
     assert truth == pytest.approx(held)
     assert found["ece"] == pytest.approx((photos * np.abs(held - claimed)).sum() / 1000)
     assert found["brier"] == pytest.approx(brier_score_loss(right, chance))
-    assert calibration(np.array([1.0, 0.0]), np.array([True, False]))["ece"] == 0.0
+    assert probability_calibration(np.array([1.0, 0.0]), np.array([True, False]))["ece"] == 0.0
 
 
 def test_the_surest_are_answered_first():
@@ -50,7 +56,7 @@ def test_claims_are_held_against_the_truth():
     answers.radii_km[3, 0] = np.nan
     answers.chance[:3] = (1.0, 1.0, 0.0)
     answers.needed_km2[:] = (1.0, 1.0, 1e4, 1e9)
-    found = honesty(answers, mark(benchmark, answers, places(benchmark)))
+    found = assess_calibration(answers, score_photos(benchmark, answers, true_areas(benchmark)))
     radii = found["radii"]
     assert radii["50"] == {"photos": 3, "coverage": pytest.approx(1 / 3), "median_km": 5.0}
     assert radii["80"]["coverage"] == 0.5
@@ -70,7 +76,7 @@ def test_refusals_reach_no_area():
     truth = towns(10, rng)
     benchmark = drawn_benchmark(truth)
     answers = drawn_answers(truth, 1.0, rng, refused=4)
-    found = honesty(answers, mark(benchmark, answers, places(benchmark)))
+    found = assess_calibration(answers, score_photos(benchmark, answers, true_areas(benchmark)))
     assert found["area"]["point"][-1][1] == pytest.approx(0.6)
     assert found["chances"] is None
     assert found["radii"] is None
