@@ -236,7 +236,7 @@ def _beside(table: Path, names: StrArray) -> StrArray:
     folder = folder_of(table)
     paths = [resolve(folder, name) for name in names]
     there = {
-        place: set(os.listdir(place))  # much faster than looking for each file
+        place: set(os.listdir(place or "."))  # much faster than looking for each file
         for place in {os.path.dirname(path) for path in paths}
         if os.path.isdir(place or ".")
     }
