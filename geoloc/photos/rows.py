@@ -10,6 +10,7 @@ import csv
 import io
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -180,13 +181,13 @@ def sniff(sample: bytes, place: str) -> Dialect | None:
     text = sample.decode("utf-8-sig", "surrogateescape").lstrip("\r\n")
     if len(sample) >= _SAMPLE_BYTES:
         text = text[: text.rfind("\n") + 1] or text
-    first = text.splitlines()[0] if text else ""
+    first = re.split(r"[\r\n]", text, maxsplit=1)[0]
     delimiter = _delimiter(first, "\t" if suffix(place) == ".tsv" else ",")
-    fields = first.split("\t")
-    if len(fields) == len(YFCC100M) and find_name(fields, "lat") is None:
+    cells = first.split("\t")
+    if len(cells) == len(YFCC100M) and find_name(cells, "lat") is None:
         return Dialect("\t", False, tuple(YFCC100M), False)
     if format_of(place) == "lines":
-        known = count_known(first.split(delimiter))
+        known = count_known(_cells(first, delimiter))
         if delimiter not in first or known < (1 if delimiter == "\t" else 2):
             return None
     quoted = delimiter != "\t" or _is_quoted(text, delimiter)
@@ -201,7 +202,11 @@ def sniff(sample: bytes, place: str) -> Dialect | None:
 def _delimiter(header: str, usual: str) -> str:
     """The delimiter that makes the most known column names of a header."""
     options = [usual, *(option for option in ",\t;" if option != usual)]
-    return max(options, key=lambda option: count_known(header.split(option)))  # the first of equals
+    return max(options, key=lambda option: count_known(_cells(header, option)))  # first of equals
+
+
+def _cells(header: str, delimiter: str) -> list[str]:
+    return next(csv.reader([header], delimiter=delimiter), [])
 
 
 def _is_quoted(text: str, delimiter: str) -> bool:

@@ -135,7 +135,7 @@ def _join(raw: pa.Table, source: Path, images: Path) -> tuple[pa.Table, list[str
         raw = with_column(raw, name, there[name].take(row))
     if not matches.ambiguous.any():
         return raw, []
-    problem = "fit several photos or share one; name the files with their folders"
+    problem = "match several photos or share one; name the files with their folders"
     line = row_problem(source, key, matches.ambiguous, problem)
     return raw.filter(pa.array(~matches.ambiguous)), [line]
 

@@ -158,3 +158,22 @@ def test_parquet_is_read_as_well(tmp_path):
 def test_namibia_is_an_author(tmp_path):
     shutil.copy(write(tmp_path / "x.csv", ["a.jpg,NA,1,2"]), tmp_path / "y.csv")
     assert read(str(tmp_path / "y.csv")).author[0] == "NA"
+
+
+def test_photos_with_one_base_name_are_found_by_their_folder(tmp_path):
+    for name in ("paris/0.jpg", "nyc/0.jpg", "rome/1.jpg"):
+        (tmp_path / "images" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "images" / name).touch()
+    rows = ["nyc/0.jpg,40.7,-74", "paris/0.jpg,48.9,2.4", "1.jpg,41.9,12.5", "0.jpg,0,0"]
+    photos = read(str(write(tmp_path / "t.csv", rows, "file,lat,lon")), tmp_path / "images")
+    found = [file.removeprefix(f"{tmp_path}/images/") for file in photos.file]
+    assert found == ["nyc/0.jpg", "paris/0.jpg", "rome/1.jpg", ""]
+    (line,) = photos.problems
+    assert "1 of 4 photos match several files or share one" in line
+    assert "(0.jpg)" in line
+
+
+def test_identifiers_stay_text(tmp_path):
+    rows = [f"{name},1,{number}" for number, name in enumerate(("007", "7", "12e4567", "34e1000"))]
+    photos = read(str(write(tmp_path / "t.csv", rows, "id,lat,lon")))
+    assert photos.photo_id.tolist() == ["007", "7", "12e4567", "34e1000"]

@@ -54,6 +54,29 @@ def test_other_names_and_other_folders(tmp_path, benchmark):
     assert found.problems == ()
 
 
+def test_predicted_coordinates_are_read_rather_than_the_truth_beside_them(tmp_path, benchmark):
+    table = write(tmp_path / "x.csv", "id,lat,predicted_lat,long,predicted_long", "p0,1,5,2,6")
+    assert read(table, benchmark).latlon[0].tolist() == [5.0, 6.0]
+
+
+def test_identifiers_that_look_like_numbers_stay_text(tmp_path):
+    benchmark = drawn_benchmark(towns(3, np.random.default_rng(0)))
+    benchmark.photo_id[:] = ["007", "12e4567", "34e1000"]
+    table = write(tmp_path / "x.csv", "id,lat,lon", "34e1000,3,0", "007,1,0", "12e4567,2,0")
+    found = read(table, benchmark)
+    assert found.latlon[:, 0].tolist() == [1.0, 2.0, 3.0]
+    assert found.problems == found.refusals == ()
+
+
+def test_photos_of_two_folders_with_one_base_name_are_told_apart_or_named(tmp_path):
+    benchmark = drawn_benchmark(towns(3, np.random.default_rng(0)))
+    benchmark.photo_id[:] = ["paris/0.jpg", "nyc/0.jpg", "1.jpg"]
+    found = read(write(tmp_path / "x.csv", "id,lat,lon", "a/nyc/0.png,2,0", "0.jpg,9,9"), benchmark)
+    assert found.refused.tolist() == [True, False, True]
+    (line,) = found.problems
+    assert "1 of 2 rows match several photos or share one; name the folders too (0.jpg)" in line
+
+
 def test_a_table_of_something_else_is_refused(tmp_path, benchmark):
     with pytest.raises(TableError, match=r"none of its photos is in drawn, whose first is p0\.jpg"):
         read(write(tmp_path / "x.csv", "photo,lat,lon", "a,1,2"), benchmark)

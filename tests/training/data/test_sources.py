@@ -129,6 +129,34 @@ def test_photos_of_a_table_may_lie_in_shards(shards):
     assert "zzz" in problems[0]
 
 
+def test_photos_of_two_folders_with_one_base_name_get_their_own_coordinates(tmp_path):
+    write_photos(tmp_path / "images", ["paris/0.jpg", "nyc/0.jpg"])
+    (tmp_path / "t.csv").write_text(
+        "file,lat,lon\nnyc/0.jpg,40.7,-74\nparis/0.jpg,48.9,2.4\n0.jpg,1,1\n"
+    )
+    table, _, problems = read(tmp_path / "t.csv", tmp_path / "images")
+    assert dict(zip(table["file"].to_pylist(), table["lat"].to_pylist(), strict=True)) == {
+        "nyc/0.jpg": 40.7, "paris/0.jpg": 48.9,
+    }  # fmt: skip
+    (line,) = problems
+    assert "1 of 3 rows match several photos or share one" in line
+    assert "(0.jpg)" in line
+
+
+def test_identifiers_and_dates_that_look_like_numbers(tmp_path):
+    write_photos(tmp_path / "images", ["007.jpg", "12e4567.jpg"])
+    (tmp_path / "t.csv").write_text(
+        "id,lat,lon,user_id,captured_at\n007,1,2,0042,20120506\n12e4567,3,4,1e3,1563452345000\n"
+    )
+    table, _, problems = read(tmp_path / "t.csv", tmp_path / "images")
+    assert table["photo_id"].to_pylist() == ["007", "12e4567"]
+    assert table["author"].to_pylist() == ["0042", "1e3"]
+    assert [str(time) for time in table["taken_at"].to_pylist()] == [
+        "2012-05-06 00:00:00", "2019-07-18 12:19:05",
+    ]  # fmt: skip
+    assert not problems
+
+
 def test_yfcc100m_has_no_header(tmp_path):
     write_photos(tmp_path / "images", ["123.jpg"])
     fields = ["123", "9@N00", "nick", "2012-05-06 10:11:12.0", "1336", "Canon", 'a "title', "", "",

@@ -1,0 +1,302 @@
+"""One reader of photo tables: formats, encodings, columns, and values that stay what they are."""
+
+import csv
+import gzip
+import io
+import json
+import os
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from geoloc.errors import TableError
+from geoloc.photos.columns import (
+    column,
+    file_names,
+    find_name,
+    look_swapped,
+    on_earth,
+    read_degrees,
+    to_floats,
+    to_texts,
+)
+from geoloc.photos.rows import YFCC100M, read_rows
+from geoloc.photos.tables import read_folder, read_table, resolve, row_problem
+from tests.geoloc.photos.samples import encoded, gps_exif, picture
+
+NEEDS = "the columns file,lat,lon"
+
+ROWS = [
+    {"File": "a.jpg", "Latitude": "48.85", "lng": "2.35", "title": 'Rue "A", 1'},
+    {"File": "sub/b.jpg", "Latitude": "-33.9", "lng": "151.2", "title": "東京"},
+]
+
+
+def delimited(rows: list[dict[str, str]], delimiter: str) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, rows[0], delimiter=delimiter)
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+FORMATS = {
+    "t.csv": delimited(ROWS, ",").encode(),
+    "bom.csv": delimited(ROWS, ",").encode("utf-8-sig"),
+    "tabs.tsv": delimited(ROWS, "\t").encode(),
+    "tabs.csv": delimited(ROWS, "\t").encode(),
+    "semicolons.csv": delimited(ROWS, ";").encode(),
+    "commas.txt": delimited(ROWS, ",").encode(),
+    "unknown.dat": delimited(ROWS, ",").encode(),
+    "packed.csv.gz": gzip.compress(delimited(ROWS, ",").encode()),
+    "t.jsonl": "".join(json.dumps(row) + "\n" for row in ROWS).encode(),
+}
+
+
+@pytest.mark.parametrize("name", [*FORMATS, "t.parquet"])
+def test_every_format_gives_the_same_table(tmp_path, name):
+    path = tmp_path / name
+    if name.endswith(".parquet"):
+        pq.write_table(pa.Table.from_pylist(ROWS), path)
+    else:
+        path.write_bytes(FORMATS[name])
+    table = read_table(path, NEEDS)
+    assert table.to_pylist() == ROWS
+    assert list(read_rows(str(path))) == ROWS
+    assert read_degrees(table, path, NEEDS).tolist() == [[48.85, 2.35], [-33.9, 151.2]]
+    assert to_texts(file_names(table), 2).tolist() == ["a.jpg", "sub/b.jpg"]
+
+
+IDS = [
+    "007",
+    "12e4567",
+    "34e1000",
+    "9223372036854775808",
+    "0x1F",
+    "1.50",
+    "2012-05-06",
+    "NA",
+    "1_0",
+]
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_identifiers_stay_text(tmp_path, ending):
+    rows = [{"id": each, "user_id": each, "lat": "1.5", "lon": "2"} for each in IDS]
+    path = tmp_path / f"t.{ending}"
+    path.write_text(
+        delimited(rows, ",") if ending == "csv" else "".join(json.dumps(row) + "\n" for row in rows)
+    )
+    table = read_table(path, NEEDS)
+    for name in ("photo_id", "author"):
+        assert to_texts(column(table, name), len(IDS)).tolist() == IDS
+    assert read_degrees(table, path, NEEDS)[0].tolist() == [1.5, 2.0]
+
+
+CHARACTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
+CELLS = st.text(CHARACTERS, max_size=8)
+ODD_CELLS = CELLS | st.sampled_from(
+    ['"', '""', ",", "\n", "\r\n", "\r", " ", "NA", "\ufeff", "'", ""]
+)
+
+
+TABLES = st.integers(2, 4).flatmap(
+    lambda width: st.lists(st.lists(ODD_CELLS, min_size=width, max_size=width), max_size=6)
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(TABLES, st.sampled_from([",", ";"]), st.sampled_from(["\n", "\r\n"]))
+def test_cells_come_back_as_they_were_written(tmp_path_factory, cells, delimiter, end):
+    width = len(cells[0]) if cells else 2
+    names = ["file", "photo_id", "title", "author"][:width]
+    path = tmp_path_factory.mktemp("t") / "t.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        # csv.writer leaves a lone carriage return unquoted unless it quotes everything
+        bare = any("\r" in cell for row in cells for cell in row)
+        quoting = csv.QUOTE_ALL if bare else csv.QUOTE_MINIMAL
+        writer = csv.writer(file, delimiter=delimiter, lineterminator=end, quoting=quoting)
+        writer.writerows([names, *cells])
+    rows = [dict(zip(names, row, strict=True)) for row in cells]
+    assert list(read_rows(str(path))) == rows
+    assert read_table(path, NEEDS).to_pylist() == rows
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.binary(max_size=60) | st.text(max_size=60).map(lambda text: text.encode("utf-8", "ignore"))
+)
+def test_any_bytes_give_the_same_rows_in_both_ways_or_one_line(tmp_path_factory, content):
+    path = tmp_path_factory.mktemp("t") / "t.csv"
+    path.write_bytes(b"file,lat,lon\n" + content)
+    rows, row_error = outcome(lambda: list(read_rows(str(path))))
+    table, table_error = outcome(lambda: read_table(path, NEEDS))
+    for error in filter(None, (row_error, table_error)):
+        assert str(path) in error
+        assert "\n" not in error
+    if rows is not None and table is not None:
+        assert table.to_pylist() == rows
+        read_degrees(table, path, NEEDS)
+
+
+def outcome(read):
+    """Return what a function returns, or the message of its TableError."""
+    try:
+        return read(), None
+    except TableError as error:
+        return None, str(error)
+
+
+def test_short_rows_are_filled_and_long_ones_are_named(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("file,lat,lon\na.jpg,1,2\nb.jpg,3\n")
+    assert read_table(path, NEEDS)["lon"].to_pylist() == ["2", None]
+    path.write_text("file,lat,lon\na.jpg,1,2\nb.jpg,3,4,5\n")
+    for read in (lambda: read_table(path, NEEDS), lambda: list(read_rows(str(path)))):
+        with pytest.raises(TableError, match=r"t\.csv: line 3 has more cells than the header; "):
+            read()
+
+
+def test_bytes_that_are_not_utf8_are_kept_in_rows_and_refused_in_tables(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_bytes(b"file,lat,lon\n\xff.jpg,1,2\n")
+    assert [row["file"] for row in read_rows(str(path))] == [os.fsdecode(b"\xff.jpg")]
+    with pytest.raises(TableError, match="is not UTF-8; save the table as UTF-8"):
+        read_table(path, NEEDS)
+
+
+def test_decimal_commas_are_read_where_semicolons_separate(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("file;lat;lon;title\n1,5;48,85;-2,35;1,5\n")
+    table = read_table(path, NEEDS)
+    assert read_degrees(table, path, NEEDS).tolist() == [[48.85, -2.35]]
+    assert table["title"].to_pylist() == table["file"].to_pylist() == ["1,5"]
+
+
+def test_plain_text_lists_files(tmp_path):
+    path = tmp_path / "list.txt"
+    path.write_text("a, b;c.jpg\n\n001.jpg\n")
+    assert read_table(path, NEEDS)["file"].to_pylist() == ["a, b;c.jpg", "001.jpg"]
+    assert [row["file"] for row in read_rows(str(path))] == ["a, b;c.jpg", "001.jpg"]
+
+
+def test_yfcc100m_has_no_header_and_quotation_marks_are_text(tmp_path):
+    path = tmp_path / "yfcc100m_dataset-0"
+    row = [f"{number}" for number in range(len(YFCC100M))]
+    row[6] = '"title'
+    path.write_text("\t".join(row) + "\n")
+    assert list(read_rows(str(path))) == [dict(zip(YFCC100M, row, strict=True))]
+    assert read_table(path, NEEDS)["title"].to_pylist() == ['"title']
+
+
+@pytest.mark.parametrize(
+    ("cell", "title"), [('"quoted, with ""marks"""', 'quoted, with "marks"'), ('"open', '"open')]
+)
+def test_quotation_marks_in_tab_separated_text(tmp_path, cell, title):
+    path = tmp_path / "t.tsv"
+    path.write_text(f"file\ttitle\na.jpg\t{cell}\nb.jpg\tx\n")
+    assert read_table(path, NEEDS)["title"].to_pylist() == [title, "x"]
+    assert [row["title"] for row in read_rows(str(path))] == [title, "x"]
+
+
+def test_columns_are_found_by_synonyms_whatever_their_case(tmp_path):
+    assert find_name([" IMG_ID", "Long", "x"], "photo_id") == " IMG_ID"
+    assert find_name(["Long"], "lon") == "Long"
+    assert find_name(["longitude", "lon"], "lon") == "lon"
+    assert find_name(["x"], "lon") is None
+    path = tmp_path / "t.csv"
+    path.write_text("lat,lat,lon\n1,2,3\n")
+    assert read_degrees(read_table(path, NEEDS), path, NEEDS).tolist() == [[1.0, 3.0]]
+    path.write_text("file,lat\na.jpg,1\n")
+    with pytest.raises(TableError, match=r"t\.csv: column lon is missing; it needs the columns"):
+        read_degrees(read_table(path, NEEDS), path, NEEDS)
+
+
+def test_identifiers_are_file_names_only_if_they_end_like_photos():
+    assert file_names(pa.table({"IMG_ID": ["45/77/1.jpg"], "lat": ["1"]})) is not None
+    assert file_names(pa.table({"IMG_ID": ["45771"], "lat": ["1"]})) is None
+
+
+def test_numbers_are_numbers_and_everything_else_is_nan():
+    texts = [
+        "1",
+        " -2.5 ",
+        "+3",
+        "1e2",
+        ".5",
+        "",
+        None,
+        "x",
+        "nan",
+        "inf",
+        "1,5",
+        "1_0",
+        "0x1",
+        "+-1",
+    ]
+    found = to_floats(pa.chunked_array([pa.array(texts)]), len(texts))
+    assert found[:5].tolist() == [1.0, -2.5, 3.0, 100.0, 0.5]
+    assert np.isnan(found[5:]).all()
+    whole = pa.chunked_array([pa.array([1, None])])
+    assert to_floats(whole, 2)[0] == 1.0
+    assert np.isnan(to_floats(None, 3)).all()
+    words = pa.chunked_array([pa.array(["7", "x"]).dictionary_encode()])
+    assert to_floats(words, 2)[0] == 7.0
+    corners = np.array([[90.0, 180.0], [90.1, 0.0], [0.0, -180.1], [np.nan, 0.0]])
+    assert on_earth(corners).tolist() == [True, False, False, False]
+
+
+def test_predicted_coordinates_are_preferred_where_asked_for(tmp_path):
+    table = pa.table({"lat": [1.0], "lon": [2.0], "pred_lat": [3.0], "Pred_Lng": [4.0]})
+    assert read_degrees(table, "t", NEEDS, predicted=True).tolist() == [[3.0, 4.0]]
+    assert read_degrees(table, "t", NEEDS).tolist() == [[1.0, 2.0]]
+    half = table.drop_columns("Pred_Lng")
+    assert read_degrees(half, "t", NEEDS, predicted=True).tolist() == [[1.0, 2.0]]
+
+
+def test_swapped_coordinates_are_recognised_by_range_or_by_land():
+    rng = np.random.default_rng(0)
+    spain = rng.uniform((38, -5), (42, -2), (200, 2))
+    sydney = rng.uniform((-34, 150), (-33, 151), (200, 2))
+    for right in (spain, sydney):
+        assert not look_swapped(right)
+        assert look_swapped(right[:, ::-1])
+        assert not look_swapped(right[:20, ::-1])
+
+
+def test_folders_give_positions_and_name_unreadable_photos(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "1.jpg").write_bytes(encoded(picture(), "JPEG", exif=gps_exif(1.0, -2.0)))
+    (tmp_path / "2.jpg").write_bytes(encoded(picture(), "JPEG"))
+    (tmp_path / "3.jpg").write_bytes(b"no photo")
+    folder = read_folder(tmp_path)
+    assert folder.file.tolist() == ["2.jpg", "3.jpg", "a/1.jpg"]
+    assert np.isnan(folder.latlon[:2]).all()
+    assert folder.latlon[2] == pytest.approx([1.0, -2.0])
+    (line,) = folder.unreadable
+    assert "3.jpg" in line
+    assert folder.geotagged(tmp_path).file.tolist() == ["a/1.jpg"]
+    (tmp_path / "a" / "1.jpg").unlink()
+    with pytest.raises(TableError, match=r"no photo with GPS coordinates .* \(1 without\)"):
+        read_folder(tmp_path).geotagged(tmp_path)
+
+
+def test_file_names_are_relative_to_their_table():
+    assert resolve("/data", "a.jpg") == "/data/a.jpg"
+    assert resolve("/data", "/other/a.jpg") == "/other/a.jpg"
+    assert resolve("", "a.jpg") == "a.jpg"
+    assert resolve("s3://bucket", "a.jpg") == "s3://bucket/a.jpg"
+    assert resolve("/data", "s3://bucket/a.jpg") == "s3://bucket/a.jpg"
+
+
+def test_problems_of_many_rows_are_one_line():
+    names = np.array([f"{n}\n.jpg" for n in range(5000)], dtype=object)
+    line = row_problem("t.csv", names, np.ones(5000, bool), "have no place on the Earth")
+    assert line == (
+        "t.csv: 5,000 of 5,000 rows have no place on the Earth"
+        r" (0\n.jpg, 1\n.jpg, 2\n.jpg and 4,997 more)"
+    )
