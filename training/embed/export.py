@@ -1,4 +1,4 @@
-"""Torch networks to ONNX, once, when a bundle is made: answering needs no torch."""
+"""Export torch encoders to ONNX, so that the runtime needs no torch."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from geoloc.errors import BundleError
 from geoloc.types import Float32Array
 
 LEAST_COSINE = 0.9999
-"""Agreement of an exported network with the original."""
+"""Minimum cosine between embeddings of the exported and the original network."""
 
-_HALF_FROM = 1024
-"""Tensors of at least so many numbers are stored in half precision."""
+_HALF_PRECISION_FROM = 1024
+"""Tensors of at least this many elements are stored in half precision."""
 
 
 def export_onnx(encoder: Any, folder: Path) -> EncoderSpec:  # noqa: ANN401
-    """Write `encoder.onnx` with weights in fp16, which ONNX Runtime widens when it loads.
+    """Write `encoder.onnx` with fp16 weights, which ONNX Runtime converts to fp32 on loading.
 
     Args:
         encoder: a torch encoder of `geoloc.encoders.torch`.
-        folder: where to write.
+        folder: folder to write to.
 
     Returns:
         The spec of the exported encoder.
 
     Raises:
-        BundleError: the exported network does not agree with the original.
+        BundleError: the cosine between both networks is below LEAST_COSINE.
     """
     import onnx
 
@@ -41,12 +41,16 @@ def export_onnx(encoder: Any, folder: Path) -> EncoderSpec:  # noqa: ANN401
     pixels = _noise(encoder.spec)
     cosine = (encoder.embed(pixels) * OnnxEncoder(spec, folder).embed(pixels)).sum(axis=1)
     if cosine.min() < LEAST_COSINE:
-        raise BundleError(f"{path}: differs from the torch network (cosine {cosine.min():.6f})")
+        raise BundleError(
+            f"{path}: the exported network differs from the torch network (cosine"
+            f" {cosine.min():.6f}, expected at least {LEAST_COSINE}); try other versions of torch"
+            " and onnxruntime"
+        )
     return spec
 
 
 def trace(encoder: Any) -> Any:  # noqa: ANN401
-    """The network of a torch encoder as an ONNX model, for any number of photos."""
+    """Return the network of a torch encoder as an ONNX model with a free batch size."""
     import torch
 
     program = torch.onnx.export(
@@ -63,24 +67,24 @@ def trace(encoder: Any) -> Any:  # noqa: ANN401
 
 
 def exported_spec(source: EncoderSpec, path: Path) -> EncoderSpec:
-    """The spec of an encoder that was written to a file."""
-    model = "/".join(Path(source.model).parts[-2:])  # of an own model, not where it was made
+    """Return the spec of an encoder that was exported to a file."""
+    model = "/".join(Path(source.model).parts[-2:])  # a local model keeps no absolute path
     return EncoderSpec("onnx", model, sha256(path), source.dim, source.preprocessing)
 
 
 def _noise(spec: EncoderSpec) -> Float32Array:
-    """Two inputs (2, 3, size, size)."""
+    """Draw two random inputs (2, 3, size, size)."""
     shape = 2, 3, spec.preprocessing.size, spec.preprocessing.size
     return np.random.default_rng(0).uniform(-1.0, 1.0, shape).astype(np.float32)
 
 
 def _in_half_precision(model: Any) -> Any:  # noqa: ANN401
-    """Store large initialisers as float16 and cast them back, which is folded at load time."""
+    """Store large initialisers as float16 with a Cast node, which is folded at load time."""
     from onnx import TensorProto, helper, numpy_helper
 
     casts = []
     for tensor in model.graph.initializer:
-        if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < _HALF_FROM:
+        if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < _HALF_PRECISION_FROM:
             continue
         name = tensor.name
         half = numpy_helper.from_array(

@@ -1,4 +1,4 @@
-"""Large networks for a CPU: int8 weights, where they answer as the whole ones do."""
+"""Quantise large encoders to int8 weights for CPUs, and compare them with the original."""
 
 from __future__ import annotations
 
@@ -19,34 +19,37 @@ from geoloc.types import Float32Array
 from training.embed.export import exported_spec, trace
 
 LEAST_COSINE = 0.99
+"""Minimum cosine between embeddings of the quantised and the original network."""
 SAME_ANSWER_KM = 25.0
-"""Two top-1 answers this near each other are the same city."""
+"""Top-1 locations within this distance count as the same city."""
 
 CROPS = 32
-_SEEN_AT_ONCE = 8
+"""Sample photos for the comparison."""
+_BATCH = 8
 
 Answer = Callable[[Float32Array], npt.NDArray[np.floating]]
-"""From embeddings (N, D) to the places (N, 2) that they would be answered with."""
+"""Maps embeddings (N, D) to top-1 locations (N, 2) in degrees."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far a quantised network sees what the whole one sees."""
+    """Agreement of a quantised network with the original."""
 
     photos: int
+    """Number of photos compared."""
     cosine: float
-    """The least."""
-    same: float
-    """Share of the photos with the same top-1 answer."""
+    """Smallest cosine between the two embeddings of a photo."""
+    same_city: float
+    """Share of the photos with the same top-1 city."""
 
     @property
-    def enough(self) -> bool:
-        """Whether the quantised network may stand for the whole one."""
-        return self.cosine >= LEAST_COSINE and self.same == 1.0
+    def sufficient(self) -> bool:
+        """Whether the quantised network may replace the original."""
+        return self.cosine >= LEAST_COSINE and self.same_city == 1.0
 
     def __str__(self) -> str:
         return (
-            f"cosine at least {self.cosine:.4f}, the same city for {100 * self.same:.0f} % of"
+            f"cosine at least {self.cosine:.4f}, the same city for {100 * self.same_city:.0f} % of"
             f" {self.photos} photos"
         )
 
@@ -57,26 +60,26 @@ def export_int8(
     photos: list[Image.Image],
     answer: Answer,
 ) -> tuple[EncoderSpec, Agreement]:
-    """Write `encoder.onnx` with weights in int8, a scale for each output; activations as they come.
+    """Write `encoder.onnx` with int8 weights, one scale per output channel, dynamic activations.
 
     Args:
         encoder: a torch encoder.
-        folder: where to write.
-        photos: real ones, to compare with.
-        answer: the places that embeddings are answered with.
+        folder: folder to write to.
+        photos: real photos to compare both networks on.
+        answer: maps embeddings to top-1 locations.
 
     Returns:
-        The spec of the file, and whether it agrees; that is for the caller to heed.
+        The spec of the file, and its agreement with the original, which the caller has to check.
     """
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     path = folder / "encoder.onnx"
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        whole = Path(scratch) / "whole.onnx"
-        onnx.save(trace(encoder), whole)
+        original = Path(scratch) / "original.onnx"
+        onnx.save(trace(encoder), original)
         quantize_dynamic(
-            whole,
+            original,
             path,
             op_types_to_quantize=["MatMul", "Gemm"],
             per_channel=True,
@@ -87,18 +90,18 @@ def export_int8(
 
 
 def agreement(one: Any, other: Any, photos: list[Image.Image], answer: Answer) -> Agreement:  # noqa: ANN401
-    """Compare two encoders with the same preprocessing."""
-    ready = np.stack([one.spec.preprocessing(photo) for photo in photos])
-    parts = np.split(ready, range(_SEEN_AT_ONCE, len(ready), _SEEN_AT_ONCE))
+    """Compare two encoders that share one preprocessing."""
+    pixels = np.stack([one.spec.preprocessing(photo) for photo in photos])
+    parts = np.split(pixels, range(_BATCH, len(pixels), _BATCH))
     a, b = (np.concatenate([encoder.embed(part) for part in parts]) for encoder in (one, other))
-    apart_km = haversine_km(answer(a), answer(b))
+    distance_km = haversine_km(answer(a), answer(b))
     return Agreement(
-        len(photos), float((a * b).sum(axis=1).min()), float((apart_km <= SAME_ANSWER_KM).mean())
+        len(photos), float((a * b).sum(axis=1).min()), float((distance_km <= SAME_ANSWER_KM).mean())
     )
 
 
 def sample_photos() -> list[Image.Image]:
-    """Parts of the two real photographs that ship inside scikit-learn."""
+    """Return random crops of the two photographs that scikit-learn contains."""
     from sklearn.datasets import load_sample_image
 
     rng = np.random.default_rng(0)
@@ -107,8 +110,8 @@ def sample_photos() -> list[Image.Image]:
         image = Image.fromarray(load_sample_image(("china.jpg", "flower.jpg")[number % 2]))
         width, height = (int(side * rng.uniform(0.4, 1.0)) for side in image.size)
         left, top = (
-            int(rng.integers(0, whole - part + 1))
-            for whole, part in zip(image.size, (width, height), strict=True)
+            int(rng.integers(0, full - part + 1))
+            for full, part in zip(image.size, (width, height), strict=True)
         )
         crops.append(image.crop((left, top, left + width, top + height)))
     return crops

@@ -1,7 +1,7 @@
-"""Embed the photos of a table, a part at a time: on this machine, or on a Ray cluster.
+"""Embed the photos of a table part by part, on this machine or on a Ray cluster.
 
-The result is a folder: `embeddings.npy` (float16, mapped, not loaded), `photos.parquet` with the
-rows it belongs to, every view kept, and `problems.txt` with a line for each photo that is missing.
+The result is a folder: `embeddings.npy` (float16, memory-mapped), `photos.parquet` with the rows of
+the embedded photos, one per view, and `problems.txt` with a line for each unreadable photo.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from training.data.loading import load_photo
 from training.types import Float16Array
 
 PART = 4096
-"""Photos that are embedded and written together: what is lost at most when a machine stops."""
+"""Photos that are embedded and written together: the most work lost when a machine stops."""
 
-_READ = ["photo_id", "file", "offset", "size"]
+_COLUMNS = ["photo_id", "file", "offset", "size"]
 
 
 @dataclass(frozen=True)
 class EmbeddedTable:
-    """A folder of embedded photos."""
+    """A folder written by `embed_table`."""
 
     folder: Path
 
@@ -46,7 +46,7 @@ class EmbeddedTable:
 
     @property
     def embeddings(self) -> Float16Array:
-        """(N, D) unit vectors, mapped from disk."""
+        """(N, D) unit vectors, memory-mapped."""
         mapped: Float16Array = np.load(self.folder / "embeddings.npy", mmap_mode="r")
         return mapped
 
@@ -66,23 +66,23 @@ def embed_table(
     ray: str | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> EmbeddedTable:
-    """Embed every photo of a table; what was embedded by an earlier call is not repeated.
+    """Embed every photo of a table, reusing the parts of an interrupted or finished call.
 
     Args:
         table: photo table.
-        folder: what its file names are relative to.
-        encoder: which network.
-        encoder_folder: the bundle's folder, for an encoder whose weights travel in it.
+        folder: folder that its file names are relative to.
+        encoder: spec of the network.
+        encoder_folder: folder of the bundle, for an encoder whose weights are stored there.
         out: the folder to write.
-        ray: address of a Ray cluster whose machines see the same `folder` and `out`; "local" for
-            one on this machine; without it the photos are embedded in this process.
-        progress: called with how many more photos are done.
+        ray: address of a Ray cluster whose machines share `folder` and `out`, or "local" for a
+            cluster on this machine; None embeds in this process.
+        progress: called with the number of photos that were completed since the last call.
 
     Raises:
         TableError: no photo of the table can be read.
         BundleError: the encoder cannot be loaded.
     """
-    work = PartEmbedder(encoder, encoder_folder, folder, out / "parts")
+    embedder = PartEmbedder(encoder, encoder_folder, folder, out / "parts")
     parts = list(_parts(table, folder, encoder.fingerprint))
     made_from = hashlib.sha256("".join(part["key"] for part in parts).encode()).hexdigest()
     if _finished(out, made_from):
@@ -91,28 +91,28 @@ def embed_table(
     (out / "parts").mkdir(parents=True, exist_ok=True)
     waiting = [part for part in parts if not (out / "parts" / f"{part['key']}.npz").is_file()]
     progress(len(table) - sum(len(part["photo_id"]) for part in waiting))
-    for done in _on_ray(work, waiting, ray) if ray else map(work, waiting):
+    for done in _on_ray(embedder, waiting, ray) if ray else map(embedder, waiting):
         progress(done["photos"])
     _assemble(table, parts, out, made_from)
     return EmbeddedTable(out)
 
 
 class PartEmbedder:
-    """Embeds one part and writes it; the same on this machine and on each of a cluster."""
+    """Embeds one part and writes it, in this process or on a machine of a cluster."""
 
     def __init__(
         self, encoder: EncoderSpec, encoder_folder: Path | None, folder: Path, out: Path
     ) -> None:
-        """Nothing is loaded before the first part."""
+        """Store the arguments; the encoder is loaded with the first part."""
         self._spec, self._encoder_folder = encoder, encoder_folder
         self._folder, self._out = folder, out
         self._encoder: ImageEncoder | None = None
 
     def __call__(self, part: dict[str, Any]) -> dict[str, Any]:
-        """Write KEY.npz: embeddings of the readable photos, their rows, and what failed."""
+        """Write KEY.npz: embeddings of the readable photos, their rows, and errors."""
         if self._encoder is None:
             self._encoder = build_encoder(self._spec, self._encoder_folder)
-        table = pa.table({name: part[name] for name in _READ}, schema=_PART_SCHEMA)
+        table = pa.table({name: part[name] for name in _COLUMNS}, schema=_PART_SCHEMA)
         load = partial(load_photo, table, self._folder)
         vectors, rows = [], []
         problems: list[str] = []
@@ -139,18 +139,18 @@ _PART_SCHEMA = pa.schema({
 
 
 def _parts(table: pa.Table, folder: Path, fingerprint: str) -> Iterator[dict[str, Any]]:
-    """Plain values of each part, with a key of what its result depends on."""
+    """Yield the rows of each part as plain values, keyed by everything the result depends on."""
     stamp = {name: _stamp(folder / name) for name in table["file"].unique().to_pylist()}
     for start in range(0, len(table), PART):
-        rows = table.slice(start, PART).select(_READ)
-        values = {name: rows[name].to_pylist() for name in _READ}
+        rows = table.slice(start, PART).select(_COLUMNS)
+        values = {name: rows[name].to_pylist() for name in _COLUMNS}
         stamps = sorted({stamp[name] for name in values["file"]})
         text = json.dumps([fingerprint, values, stamps])
         yield {"key": hashlib.sha256(text.encode()).hexdigest()[:32], **values}
 
 
 def _stamp(path: Path) -> tuple[str, int, int]:
-    """What changes when a file does."""
+    """Return name, size and modification time of a file, to detect changes."""
     try:
         found = path.stat()
     except OSError:
@@ -159,9 +159,9 @@ def _stamp(path: Path) -> tuple[str, int, int]:
 
 
 def _on_ray(
-    work: PartEmbedder, parts: list[dict[str, Any]], address: str
+    embedder: PartEmbedder, parts: list[dict[str, Any]], address: str
 ) -> Iterator[dict[str, Any]]:
-    """The same on every machine of a cluster; parts of a machine that is lost are done again."""
+    """Embed parts on a Ray cluster; Ray repeats those of a machine that is lost."""
     import ray
 
     ray.init(None if address == "local" else address, ignore_reinit_error=True)
@@ -170,22 +170,22 @@ def _on_ray(
     dataset = ray.data.from_items([{"part": json.dumps(part)} for part in parts])
     dataset = dataset.repartition(max(1, len(parts)))
     done = dataset.map(
-        _OnRay,
-        fn_constructor_args=(work,),
+        _RayActor,
+        fn_constructor_args=(embedder,),
         concurrency=(1, min(workers, max(1, len(parts)))),
         num_gpus=gpus,
     )
     yield from done.iter_rows()
 
 
-class _OnRay:
-    """An actor of Ray that holds the encoder."""
+class _RayActor:
+    """A Ray actor that holds the encoder."""
 
-    def __init__(self, work: PartEmbedder) -> None:
-        self._work = work
+    def __init__(self, embedder: PartEmbedder) -> None:
+        self._embedder = embedder
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        return self._work(json.loads(row["part"]))
+        return self._embedder(json.loads(row["part"]))
 
 
 def _finished(out: Path, made_from: str) -> bool:
@@ -197,7 +197,7 @@ def _finished(out: Path, made_from: str) -> bool:
 
 
 def _assemble(table: pa.Table, parts: list[dict[str, Any]], out: Path, made_from: str) -> None:
-    """One file of all parts; done.json last."""
+    """Join all parts into one file; done.json, written last, marks the result as complete."""
     (out / "done.json").unlink(missing_ok=True)
     loaded = [np.load(out / "parts" / f"{part['key']}.npz") for part in parts]
     kept = [part["row"] + number * PART for number, part in enumerate(loaded)]
@@ -209,13 +209,13 @@ def _assemble(table: pa.Table, parts: list[dict[str, Any]], out: Path, made_from
         raise TableError(f"none of {len(table)} photos can be read{reason}")
     dim = loaded[0]["embedding"].shape[1]
     with atomic_path(out / "embeddings.npy") as temporary:
-        whole = np.lib.format.open_memmap(temporary, "w+", np.float16, (len(rows), dim))
+        joined = np.lib.format.open_memmap(temporary, "w+", np.float16, (len(rows), dim))
         start = 0
         for part in loaded:
             block = part["embedding"]
-            whole[start : start + len(block)] = block
+            joined[start : start + len(block)] = block
             start += len(block)
-        whole.flush()
+        joined.flush()
     pq.write_table(table.take(rows), out / "photos.parquet", compression="zstd")
     (out / "problems.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     atomic_write_text(out / "done.json", json.dumps({"made_from": made_from}))

@@ -1,6 +1,6 @@
-"""Checkpoints: folders that appear whole or not at all, without pickle.
+"""Checkpoints of a training run: folders that appear complete or not at all, without pickle.
 
-step-00001200/ holds model.safetensors, optimiser.safetensors (the moments of AdamW), perhaps
+step-00001200/ holds model.safetensors, optimiser.safetensors (the moments of AdamW), optionally
 average.safetensors, and state.json with step, settings and checksums, which is written last.
 """
 
@@ -26,11 +26,11 @@ from torch.distributed.checkpoint.state_dict import (
 from geoloc.bundle.directory import sha256
 from geoloc.errors import GeolocError
 from geoloc.io.atomic import atomic_directory
-from training.engine.parallel import Processes, share_of, whole
+from training.engine.parallel import Processes, full_tensor, shard_like
 from training.types import Tensors
 
 KEPT = 2
-"""Checkpoints that stay: the last one, and one more in case it is damaged."""
+"""Checkpoints that are kept: the newest, and the one before in case the newest is damaged."""
 
 
 class CheckpointError(GeolocError):
@@ -38,8 +38,8 @@ class CheckpointError(GeolocError):
 
 
 @dataclass(frozen=True, eq=False)
-class Trained:
-    """What a step changes."""
+class TrainState:
+    """Everything that a training step changes."""
 
     model: nn.Module
     optimiser: torch.optim.Optimizer
@@ -47,110 +47,115 @@ class Trained:
     """Moving average of the trainable parameters, in their order."""
 
 
-def save(folder: Path, step: int, trained: Trained, config: dict[str, Any], me: Processes) -> None:
-    """Write a checkpoint of all processes; the first one writes.
+def save(
+    folder: Path, step: int, state: TrainState, config: dict[str, Any], processes: Processes
+) -> None:
+    """Write a checkpoint; all processes must call it, the first one writes.
 
     Raises:
         CheckpointError: the disk is full or not writable.
     """
-    parts = _tensors(trained)
+    parts = _tensors(state)
     failed = torch.zeros(1)
     reason = "see the first process"
-    if me.first:
+    if processes.first:
         try:
             _write(folder / f"step-{step:08}", step, parts, config)
         except (OSError, SafetensorError) as error:
             failed += 1
             reason = str(error).rpartition("I/O error: ")[2]
-    # all stop together: one that went on alone would wait for the others for ever
-    if me.total(failed.to(me.device)).item():
+    # all processes stop together: one that continued would wait for the others without end
+    if processes.sum(failed.to(processes.device)).item():
         raise CheckpointError(
-            f"{folder}: cannot be written ({reason}); free some space and start the same command"
-            " again: it goes on from the last checkpoint"
+            f"{folder}: cannot be written ({reason}); free some space and run the same command"
+            " again: it resumes from the last checkpoint"
         )
 
 
-def resume(folder: Path, trained: Trained, config: dict[str, Any]) -> int:
-    """Load the newest whole checkpoint into the model; returns its step, 0 if there is none.
+def resume(folder: Path, state: TrainState, config: dict[str, Any]) -> int:
+    """Load the newest undamaged checkpoint into the state.
+
+    Returns:
+        The number of steps taken; 0 if there is no checkpoint.
 
     Raises:
-        CheckpointError: the checkpoint is of a run with other settings.
+        CheckpointError: the checkpoint belongs to a run with other settings.
     """
-    for path in reversed(complete(folder)):
-        state = json.loads((path / "state.json").read_text(encoding="utf-8"))
-        if any(sha256(path / name) != digest for name, digest in state["sha256"].items()):
+    for path in reversed(complete_checkpoints(folder)):
+        stored = json.loads((path / "state.json").read_text(encoding="utf-8"))
+        if any(sha256(path / name) != digest for name, digest in stored["sha256"].items()):
             continue
-        changed = [key for key in config if state["config"].get(key) != config[key]]
+        changed = [key for key in config if stored["config"].get(key) != config[key]]
         if changed:
             key = changed[0]
             raise CheckpointError(
-                f"{path}: was made with {key} = {state['config'].get(key)}, not {config[key]};"
-                " give the run another folder, or the settings it was started with"
+                f"{path}: was made with {key} = {stored['config'].get(key)}, not {config[key]};"
+                " use another folder, or the settings that the run was started with"
             )
-        _load(path, trained)
-        return int(state["step"])
+        _load(path, state)
+        return int(stored["step"])
     return 0
 
 
 def is_finished(run_folder: Path, config: dict[str, Any]) -> bool:
-    """Whether a run's result is there.
+    """Whether the folder holds the result of a finished run with these settings.
 
     Raises:
-        CheckpointError: it is, but that of a run with other settings.
+        CheckpointError: it holds the result of a run with other settings.
     """
     note = run_folder / "model" / "run.json"
     if not note.is_file():
         return False
-    state = json.loads(note.read_text(encoding="utf-8"))
-    changed = [key for key in config if state.get(key) != config[key]]
+    stored = json.loads(note.read_text(encoding="utf-8"))
+    changed = [key for key in config if stored.get(key) != config[key]]
     if changed:
         key = changed[0]
         raise CheckpointError(
-            f"{run_folder}: holds a finished run with {key} = {state.get(key)}, not {config[key]};"
-            " give this run another folder"
+            f"{run_folder}: holds a finished run with {key} = {stored.get(key)}, not"
+            f" {config[key]}; use another folder"
         )
     return True
 
 
-def digest_of(model: Path) -> str:
-    """sha256 of a model's weights, by which a run knows what it started from."""
+def model_digest(model: Path) -> str:
+    """Return the sha256 of a model's weights; a run records it to identify its starting point."""
     return sha256(model / "open_clip_model.safetensors")
 
 
-def complete(folder: Path) -> list[Path]:
-    """Checkpoints of a run that were written to their end, oldest first."""
+def complete_checkpoints(folder: Path) -> list[Path]:
+    """Return the completely written checkpoints of a run, oldest first."""
     return sorted(path.parent for path in folder.glob("step-*/state.json"))
 
 
-def _tensors(trained: Trained) -> dict[str, Tensors]:
-    """Tensors by file name, whole and on the CPU; all processes must call it."""
+def _tensors(state: TrainState) -> dict[str, Tensors]:
+    """Gather the tensors of each file on the CPU; all processes must call it."""
     options = StateDictOptions(full_state_dict=True, cpu_offload=True)
-    optimiser = get_optimizer_state_dict(trained.model, trained.optimiser, options=options)
+    optimiser = get_optimizer_state_dict(state.model, state.optimiser, options=options)
     parts = {
-        "model": get_model_state_dict(trained.model, options=options),
+        "model": get_model_state_dict(state.model, options=options),
         "optimiser": {
             f"{name}/{kind}": tensor
-            for name, moments in optimiser.get("state", {}).items()  # the first process has it
+            for name, moments in optimiser.get("state", {}).items()  # in the first process only
             for kind, tensor in moments.items()
         },
     }
-    if trained.average is not None:
-        tensors = [whole(tensor).detach().cpu() for tensor in trained.average]
-        parts["average"] = dict(zip(trainable(trained.model), tensors, strict=True))
+    if state.average is not None:
+        tensors = [full_tensor(tensor).detach().cpu() for tensor in state.average]
+        parts["average"] = dict(zip(trainable_names(state.model), tensors, strict=True))
     return parts
 
 
-def weights(trained: Trained) -> Tensors:
-    """What training resulted in, whole and on the CPU: the moving average if one is kept.
+def result_weights(state: TrainState) -> Tensors:
+    """Gather the result of training on the CPU: the moving average if one is kept.
 
     All processes must call it.
     """
-    parts = _tensors(trained)
+    parts = _tensors(state)
     return {**parts["model"], **parts.get("average", {})}
 
 
-def trainable(model: nn.Module) -> list[str]:
-    """Names of the parameters that are trained, without what wrappers add to them."""
+def trainable_names(model: nn.Module) -> list[str]:
+    """Return the names of the trainable parameters, without the prefixes of wrappers."""
     wrappers = ("module.", "_orig_mod.")
     names = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
     for wrapper in wrappers:
@@ -166,26 +171,28 @@ def _write(target: Path, step: int, parts: dict[str, Tensors], config: dict[str,
             contiguous = {key: tensor.contiguous() for key, tensor in tensors.items()}
             save_file(contiguous, partial / f"{name}.safetensors")
         digests = {path.name: sha256(path) for path in sorted(partial.iterdir())}
-        state = {"step": step, "config": config, "sha256": digests}
-        (partial / "state.json").write_text(json.dumps(state, indent=1), encoding="utf-8")
-    for old in complete(target.parent)[:-KEPT]:
+        stored = {"step": step, "config": config, "sha256": digests}
+        (partial / "state.json").write_text(json.dumps(stored, indent=1), encoding="utf-8")
+    for old in complete_checkpoints(target.parent)[:-KEPT]:
         shutil.rmtree(old, ignore_errors=True)
+    for partial in target.parent.glob(".step-*"):  # left behind by killed processes
+        shutil.rmtree(partial, ignore_errors=True)
 
 
-def _load(path: Path, trained: Trained) -> None:
+def _load(path: Path, state: TrainState) -> None:
     from safetensors.torch import load_file
 
     options = StateDictOptions(full_state_dict=True)
-    set_model_state_dict(trained.model, load_file(path / "model.safetensors"), options=options)
-    state: dict[str, Tensors] = {}
+    set_model_state_dict(state.model, load_file(path / "model.safetensors"), options=options)
+    moments: dict[str, Tensors] = {}
     for key, tensor in load_file(path / "optimiser.safetensors").items():
         name, kind = key.rsplit("/", 1)
-        state.setdefault(name, {})[kind] = tensor
-    # rates and decay are the config's: the optimiser at hand has them
-    groups = get_optimizer_state_dict(trained.model, trained.optimiser)["param_groups"]
-    moments = {"state": state, "param_groups": groups}
-    set_optimizer_state_dict(trained.model, trained.optimiser, moments, options=options)
-    if trained.average is not None:
+        moments.setdefault(name, {})[kind] = tensor
+    # learning rate and weight decay come from the config, which the new optimiser already has
+    groups = get_optimizer_state_dict(state.model, state.optimiser)["param_groups"]
+    stored = {"state": moments, "param_groups": groups}
+    set_optimizer_state_dict(state.model, state.optimiser, stored, options=options)
+    if state.average is not None:
         averages = load_file(path / "average.safetensors")
-        for name, tensor in zip(trainable(trained.model), trained.average, strict=True):
-            tensor.copy_(share_of(averages[name], tensor))
+        for name, tensor in zip(trainable_names(state.model), state.average, strict=True):
+            tensor.copy_(shard_like(averages[name], tensor))

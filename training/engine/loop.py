@@ -1,4 +1,4 @@
-"""The one training loop."""
+"""The training loop of pretraining and fine-tuning, and the log of a run."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from geoloc.io.atomic import atomic_write_text
 from training.config import Schedule
 from training.data.loading import Batch
 from training.engine import checkpoint
-from training.engine.checkpoint import Trained
-from training.engine.parallel import Processes, whole
+from training.engine.checkpoint import TrainState
+from training.engine.parallel import Processes, full_tensor
 
 
 @dataclass(frozen=True)
 class LoopConfig:
-    """Settings of `training.engine.loop.fit`, derived from those of a stage."""
+    """Settings of `fit`, which a stage derives from its own."""
 
     steps: int
     """Steps of the whole run."""
@@ -36,7 +36,7 @@ class LoopConfig:
     clip_norm: float = 1.0
     """Maximum norm of the gradient."""
     accumulate: int = 1
-    """Micro-batches per step; loss and gradient are those of the whole batch."""
+    """Micro-batches per step; loss and gradient are those of the whole batch, see `grad_cache`."""
     bf16: bool = False
     """Compute in bfloat16; weights and optimiser state stay float32."""
     average: float | None = None
@@ -60,23 +60,23 @@ class LoopConfig:
 
 
 class Measure(Protocol):
-    """What is measured on held-out photos now and then."""
+    """Evaluation on held-out photos during training."""
 
     def __call__(self, model: nn.Module) -> dict[str, float]:
-        """Values by name; all processes call it together."""
+        """Return metrics by name; all processes call it together."""
         ...
 
 
 class Objective(Protocol):
-    """What is to become small."""
+    """Training objective: the loss of a step and its gradients."""
 
     def __call__(self, micro: list[Batch], step: int) -> Tensor:
-        """Leave the gradients of a step's micro-batches in the parameters; returns the loss."""
+        """Add the gradients of a step's micro-batches to the parameters; return the loss."""
         ...
 
 
 def fit(
-    trained: Trained,
+    state: TrainState,
     batches: Iterator[Batch],
     objective: Objective,
     config: LoopConfig,
@@ -86,14 +86,17 @@ def fit(
     """Train from step `start` to the last one.
 
     Args:
-        trained: model, optimiser and average.
-        batches: micro-batches of this process, from the first one of step `start` on.
+        state: model, optimiser and moving average; changed in place.
+        batches: micro-batches of this process, starting with the first of step `start`.
         objective: computes losses and gradients.
-        config: see there.
-        run: where checkpoints and measurements go.
-        start: number of steps taken before.
+        config: settings of the loop.
+        run: log and checkpoints of the run.
+        start: number of steps already taken.
+
+    Raises:
+        CheckpointError: a checkpoint cannot be written.
     """
-    model, optimiser = trained.model, trained.optimiser
+    model, optimiser = state.model, state.optimiser
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     for step in range(start, config.steps):
         began = time.perf_counter()
@@ -101,23 +104,23 @@ def fit(
         for group in optimiser.param_groups:
             group["lr"] = config.rate(step)
         optimiser.zero_grad()
-        value = objective(micro, step)
-        norm = whole(nn.utils.clip_grad_norm_(parameters, config.clip_norm))
+        loss = objective(micro, step)
+        norm = full_tensor(nn.utils.clip_grad_norm_(parameters, config.clip_norm))
         optimiser.step()
-        _keep_scale_sane(model)
-        if trained.average is not None and config.average is not None:
+        _clamp_logit_scale(model)
+        if state.average is not None and config.average is not None:
             torch._foreach_lerp_(
-                trained.average, [p.detach() for p in parameters], 1.0 - config.average
+                state.average, [p.detach() for p in parameters], 1.0 - config.average
             )
-        run.note_step(step + 1, value, norm, config.rate(step), micro, began)
+        run.log_step(step + 1, loss, norm, config.rate(step), micro, began)
         if (step + 1) % config.measure_every == 0 or step + 1 == config.steps:
-            run.note_measurement(step + 1, model)
+            run.log_measurement(step + 1, model)
         if (step + 1) % config.save_every == 0 or step + 1 == config.steps:
-            run.save(step + 1, trained)
+            run.save(step + 1, state)
 
 
-def _keep_scale_sane(model: nn.Module) -> None:
-    """Similarities are multiplied by 100 at most, as in CLIP."""
+def _clamp_logit_scale(model: nn.Module) -> None:
+    """Limit the factor of the similarities to 100, as in CLIP."""
     for name, parameter in model.named_parameters():
         if name.endswith("logit_scale"):
             with torch.no_grad():
@@ -126,14 +129,14 @@ def _keep_scale_sane(model: nn.Module) -> None:
 
 @dataclass(eq=False)
 class Run:
-    """A run's folder: checkpoints, losses.jsonl, left_out.jsonl, events of tensorboard."""
+    """The folder of a run: checkpoints, losses.jsonl, left_out.RANK.jsonl, TensorBoard events."""
 
     folder: Path
     processes: Processes
     settings: dict[str, Any]
     measure: Measure
     start: int = 0
-    """Steps taken before; what an earlier process noted of later ones is forgotten."""
+    """Steps already taken; log lines of later steps are removed."""
 
     def __post_init__(self) -> None:
         self._events = None
@@ -142,19 +145,19 @@ class Run:
 
             self.folder.mkdir(parents=True, exist_ok=True)
             for file in self.folder.glob("*.jsonl"):
-                _keep_until(file, self.start)
+                _truncate_log(file, self.start)
             self._events = SummaryWriter(str(self.folder / "events"), purge_step=self.start + 1)
-        self.processes.wait()
+        self.processes.barrier()
 
-    def note_step(
+    def log_step(
         self, step: int, loss: Tensor, norm: Tensor, rate: float, micro: list[Batch], began: float
     ) -> None:
-        """Write down what a step did."""
-        mean = self.processes.total(loss.clone()).item() / self.processes.count
-        self._left_out(step, micro)
+        """Log loss, gradient norm, learning rate, speed and substituted photos of a step."""
+        mean = self.processes.sum(loss.clone()).item() / self.processes.count
+        self._log_left_out(step, micro)
         seconds = time.perf_counter() - began
         photos = sum(len(batch) for batch in micro) * self.processes.count
-        self._note(
+        self._log(
             "losses",
             step,
             {
@@ -165,15 +168,15 @@ class Run:
             },
         )
 
-    def note_measurement(self, step: int, model: nn.Module) -> None:
-        """Measure on held-out photos, and write that down."""
-        self._note("measurements", step, self.measure(model))
+    def log_measurement(self, step: int, model: nn.Module) -> None:
+        """Evaluate on held-out photos and log the metrics; all processes must call it."""
+        self._log("measurements", step, self.measure(model))
 
-    def save(self, step: int, trained: Trained) -> None:
-        """Write a checkpoint."""
-        checkpoint.save(self.folder / "checkpoints", step, trained, self.settings, self.processes)
+    def save(self, step: int, state: TrainState) -> None:
+        """Write a checkpoint; all processes must call it."""
+        checkpoint.save(self.folder / "checkpoints", step, state, self.settings, self.processes)
 
-    def _note(self, name: str, step: int, values: dict[str, float]) -> None:
+    def _log(self, name: str, step: int, values: dict[str, float]) -> None:
         if self._events is None:
             return
         with (self.folder / f"{name}.jsonl").open("a", encoding="utf-8") as file:
@@ -181,7 +184,7 @@ class Run:
         for key, value in values.items():
             self._events.add_scalar(key, value, step)
 
-    def _left_out(self, step: int, micro: list[Batch]) -> None:
+    def _log_left_out(self, step: int, micro: list[Batch]) -> None:
         lines = [line for batch in micro for line in batch.left_out]
         if lines:
             rank = self.processes.rank
@@ -192,15 +195,15 @@ class Run:
                 )
 
 
-def _keep_until(file: Path, step: int) -> None:
-    """Drop the lines of later steps, and one that was cut short."""
+def _truncate_log(file: Path, step: int) -> None:
+    """Remove the lines of later steps, and a last line that was cut short."""
     lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
     kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
     atomic_write_text(file, "".join(kept))
 
 
 def as_settings(*configs: Any) -> dict[str, Any]:  # noqa: ANN401
-    """Plain values of some config dataclasses, for state.json."""
+    """Merge config dataclasses into one JSON-serialisable dictionary, for state.json."""
     merged: dict[str, Any] = {}
     for config in configs:
         merged |= json.loads(json.dumps(asdict(config), default=str))

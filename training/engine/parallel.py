@@ -1,4 +1,4 @@
-"""Training on many devices: torchrun starts the processes, DDP or FSDP2 keeps them in step."""
+"""Data-parallel training: torchrun starts the processes, DDP or FSDP2 synchronises them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from training.config import Strategy
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among those that torchrun started; one of one without torchrun."""
+    """The rank of this process and the size of its group; a group of one without torchrun."""
 
     rank: int
     count: int
@@ -24,24 +24,24 @@ class Processes:
 
     @property
     def first(self) -> bool:
-        """Whether this process writes what all have."""
+        """Whether this process writes the files that belong to the whole group."""
         return self.rank == 0
 
-    def total(self, value: Tensor) -> Tensor:
-        """Sum over all processes."""
+    def sum(self, value: Tensor) -> Tensor:
+        """Return the sum of a tensor over all processes, in place."""
         if self.count > 1:
             torch.distributed.all_reduce(value)
         return value
 
-    def wait(self) -> None:
-        """Until all processes are here."""
+    def barrier(self) -> None:
+        """Wait until every process has reached this call."""
         if self.count > 1:
             torch.distributed.barrier()
 
 
 @contextmanager
-def joined() -> Iterator[Processes]:
-    """Join the other processes, with NCCL on GPUs and gloo on CPUs."""
+def process_group() -> Iterator[Processes]:
+    """Join the process group that torchrun describes: NCCL on GPUs, gloo on CPUs."""
     count = int(os.environ.get("WORLD_SIZE", "1"))
     local = int(os.environ.get("LOCAL_RANK", "0"))
     on_gpu = torch.cuda.is_available()
@@ -61,14 +61,14 @@ def joined() -> Iterator[Processes]:
 def distribute(
     model: nn.Module, strategy: Strategy, processes: Processes, dtype: torch.dtype
 ) -> nn.Module:
-    """The model, with its gradients averaged over all processes.
+    """Wrap a model so that its gradients are averaged over all processes.
 
     Args:
         model: on the device of this process.
-        strategy: ddp keeps a copy in each process; fsdp keeps a share of weights, gradients and
-            optimiser state in each, for towers that do not fit otherwise.
-        processes: see `joined`.
-        dtype: of fsdp's computing; ddp leaves that to autocast.
+        strategy: ddp keeps a copy of the model in each process; fsdp shards weights, gradients and
+            optimiser state, for towers that do not fit otherwise.
+        processes: from `process_group`.
+        dtype: compute type of fsdp; ddp leaves it to autocast.
     """
     if processes.count == 1:
         return model
@@ -80,21 +80,21 @@ def distribute(
     policy = MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=torch.float32)
     for block in _blocks(model):
         fully_shard(block, mp_policy=policy)
-    # without this the root's own weights stay whole after a measurement, and cannot be saved
+    # otherwise the root's own weights stay gathered after an evaluation and cannot be saved
     fully_shard(model, mp_policy=policy, reshard_after_forward=True)
     return model
 
 
 def _blocks(model: nn.Module) -> list[nn.Module]:
-    """The layers of the towers: what open_clip and timm keep in lists."""
+    """Return the layers of the towers, which open_clip and timm keep in lists."""
     lists = [part for part in model.modules() if isinstance(part, nn.ModuleList | nn.Sequential)]
     inner = {id(part) for outer in lists for child in outer for part in child.modules()}
     return [block for part in lists if id(part) not in inner for block in part]
 
 
 @contextmanager
-def gradients_stay(model: nn.Module) -> Iterator[None]:
-    """Within, a backward pass adds to the gradients of this process only."""
+def no_gradient_sync(model: nn.Module) -> Iterator[None]:
+    """Accumulate gradients in this process without averaging them over the others."""
     if isinstance(model, nn.parallel.DistributedDataParallel):
         with model.no_sync():
             yield
@@ -106,16 +106,16 @@ def gradients_stay(model: nn.Module) -> Iterator[None]:
         yield
 
 
-def whole(tensor: Tensor) -> Tensor:
-    """All of a tensor of which this process may hold a share."""
-    full: Any = getattr(tensor, "full_tensor", None)
-    return full() if full else tensor
+def full_tensor(tensor: Tensor) -> Tensor:
+    """Gather a tensor that is sharded over the processes; return any other as it is."""
+    gather: Any = getattr(tensor, "full_tensor", None)
+    return gather() if gather else tensor
 
 
-def share_of(whole_tensor: Tensor, like: Tensor) -> Tensor:
-    """This process's share of a tensor, distributed as another one is."""
+def shard_like(full: Tensor, like: Tensor) -> Tensor:
+    """Return this process's shard of a tensor, distributed as `like` is."""
     from torch.distributed.tensor import DTensor, distribute_tensor
 
     if isinstance(like, DTensor):
-        return distribute_tensor(whole_tensor.to(like.device), like.device_mesh, like.placements)
-    return whole_tensor.to(like.device)
+        return distribute_tensor(full.to(like.device), like.device_mesh, like.placements)
+    return full.to(like.device)

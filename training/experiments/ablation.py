@@ -1,7 +1,7 @@
-"""PIGEON's ablation (section 6.2) on the synthetic planet: what each step is worth.
+"""PIGEON's ablation (section 6.2) on the synthetic planet: the effect of each step.
 
-Every row lacks one step more than the row above it. Towers are trained from scratch, and only where
-a row needs another one; everything behind them works on cached embeddings.
+Each row omits one step more than the row above it. Towers are trained from scratch, once for all
+rows that share one; the later steps run on cached embeddings.
 """
 
 from __future__ import annotations
@@ -34,34 +34,37 @@ from training.synthetic.planet import write_planet
 def run(
     work: Path, config: AblationConfig, progress: Callable[[str], None] = lambda line: None
 ) -> dict[str, Any]:
-    """All rows for all seeds; what an earlier call has finished is not repeated.
+    """Measure all rows for all seeds, reusing the results of an earlier call.
 
     Args:
         work: folder of planets, towers, embeddings and results.
-        config: see there.
-        progress: told what begins.
+        config: size of the experiment.
+        progress: called with a line at the start of each measurement.
 
     Returns:
-        By row a list, seed by seed, of metrics; see `geoloc.metrics.Accuracy`.
+        For each row, a list of metrics with one entry per seed; see `geoloc.metrics.Accuracy`.
     """
     results: dict[str, Any] = {row.name: [] for row in ROWS}
     for seed in config.seeds:
-        world = _World(work / f"seed{seed}", config, seed, progress)
+        planet = _Planet(work / f"seed{seed}", config, seed, progress)
         for row in ROWS:
-            results[row.name].append(world.measure(row))
+            results[row.name].append(planet.measure(row))
     return results
 
 
 def run_embedded(
     folder: Path, config: AblationConfig, progress: Callable[[str], None] = lambda line: None
 ) -> dict[str, Any]:
-    """The rows that need no tower, on embeddings that are given.
+    """Measure the rows that train no tower, on existing embeddings.
 
     Args:
         folder: train.npy and test.npy, (N, views, D), with train.parquet and test.parquet (lat,
-            lon); a tenth of the training places says when to stop.
-        config: see there.
-        progress: told what begins.
+            lon); a tenth of the training places is held out for early stopping.
+        config: size of the experiment.
+        progress: called with a line at the start of each measurement.
+
+    Returns:
+        For each row, a list of metrics with one entry per seed; see `geoloc.metrics.Accuracy`.
 
     Raises:
         TableError: a file is missing.
@@ -69,7 +72,9 @@ def run_embedded(
     places, vectors = {}, {}
     for name in ("train", "test"):
         if not (folder / f"{name}.npy").is_file():
-            raise TableError(f"{folder / name}.npy: missing; it needs (N, views, D) embeddings")
+            raise TableError(
+                f"{folder / name}.npy: missing; it must hold the embeddings (N, views, D)"
+            )
         places[name] = enrich(pq.read_table(folder / f"{name}.parquet"))
         vectors[name] = np.load(folder / f"{name}.npy", mmap_mode="r")
     count = len(places["train"])
@@ -82,20 +87,23 @@ def run_embedded(
         for row in EMBEDDED_ROWS:
             progress(f"seed {seed}: {row.name}")
             parts = [
-                _given(places["train"], vectors["train"], rows[name], row.panorama)
+                _examples_of_places(places["train"], vectors["train"], rows[name], row.panorama)
                 for name in ("train", "val")
             ]
-            asked = np.arange(len(places["test"]))
-            test = _given(places["test"], vectors["test"], asked, row.panorama)
-            found = answer(row, cells[row.semantic], _head_config(row, config, seed), *parts, test)
-            results[row.name].append(asdict(score(found, test.latlon)))
+            all_rows = np.arange(len(places["test"]))
+            test = _examples_of_places(places["test"], vectors["test"], all_rows, row.panorama)
+            heads = _head_config(row, config, seed)
+            predicted = answer(row, cells[row.semantic], heads, *parts, test)
+            results[row.name].append(asdict(score(predicted, test.latlon)))
     return results
 
 
-def _given(places: pa.Table, vectors: np.ndarray, rows: np.ndarray, panorama: bool) -> Examples:
-    """Means of the views of places, or their first views."""
-    some = vectors[rows]
-    chosen = some.mean(axis=1) if panorama else some[:, 0]
+def _examples_of_places(
+    places: pa.Table, vectors: np.ndarray, rows: np.ndarray, panorama: bool
+) -> Examples:
+    """Select places with the mean of their views, or with the first view only."""
+    views = vectors[rows]
+    chosen = views.mean(axis=1) if panorama else views[:, 0]
     table = places.take(pa.array(rows))
     weights = np.ones(len(rows), np.float32)
     return Examples(chosen, latlon_of(table), weights, attributes_of(table))
@@ -108,14 +116,14 @@ def _head_config(row: Row, config: AblationConfig, seed: int) -> HeadConfig:
     )  # fmt: skip
 
 
-class _World:
-    """One seed: a planet, towers and their embeddings, each made once."""
+class _Planet:
+    """The planet, towers and embeddings of one seed, each computed once."""
 
     def __init__(
         self, work: Path, config: AblationConfig, seed: int, progress: Callable[[str], None]
     ) -> None:
         self._work, self._config, self._seed, self._progress = work, config, seed, progress
-        self._note = json.dumps([asdict(config), seed])
+        self._made_from = json.dumps([asdict(config), seed])
         self._photos = write_planet(
             work / "planet", config.places, 4, config.size, seed, config.test
         )
@@ -128,22 +136,23 @@ class _World:
         }
 
     def measure(self, row: Row) -> dict[str, Any]:
-        """Train what the row needs and answer the test photos."""
+        """Train what the row needs and measure it on the test photos."""
         cached = self._work / "rows" / f"{ROWS.index(row)}.json"
         if cached.is_file():
             stored = json.loads(cached.read_text(encoding="utf-8"))
-            if stored["of"] == self._note:
+            if stored["of"] == self._made_from:
                 return dict(stored["result"])
         self._progress(f"seed {self._seed}: {row.name}")
         embedded = self._embed(self._tower(row))
         parts = [_examples(embedded, split, row.panorama) for split in ("train", "val", "test")]
-        found = answer(row, self._cells[row.semantic], self._heads(row), *parts)
-        result = asdict(score(found, parts[2].latlon))
+        predicted = answer(row, self._cells[row.semantic], self._heads(row), *parts)
+        result = asdict(score(predicted, parts[2].latlon))
         cached.parent.mkdir(exist_ok=True)
-        atomic_write_text(cached, json.dumps({"of": self._note, "result": result}))
+        atomic_write_text(cached, json.dumps({"of": self._made_from, "result": result}))
         return result
 
     def _tower(self, row: Row) -> Path:
+        """Return the model folder of the row's tower, training it if needed."""
         config = self._config
         model = self._pretrain("base", str(TINY_TOWERS), "scene", config.base_epochs)
         if row.pretrained:
@@ -179,6 +188,7 @@ class _World:
 
 
 def _examples(embedded: EmbeddedTable, split: str, panorama: bool) -> Examples:
+    """Select the photos of a split, or the means of the views of its places."""
     photos = embedded.photos
     rows = np.flatnonzero(strings_of(photos, "split") == split)
     chosen, vectors = photos.take(pa.array(rows)), embedded.embeddings[rows]

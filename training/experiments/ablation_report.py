@@ -1,4 +1,4 @@
-"""The ablation as a table, with intervals and without hopes."""
+"""The ablation as a Markdown table and a list of findings, with confidence intervals."""
 
 from __future__ import annotations
 
@@ -23,42 +23,44 @@ COLUMNS: tuple[tuple[str, Callable[[dict[str, Any]], float], str], ...] = (
 
 
 def markdown(results: dict[str, list[dict[str, Any]]]) -> str:
-    """Means over the seeds, each ± half of its 95 % interval, and what the removed step was worth.
+    """Format means over the seeds, each ± half of its 95 % interval, and the effect of each step.
 
     Args:
-        results: by row a list of metrics, seed by seed; see `training.experiments.ablation.run`.
+        results: metrics by row and seed; see `training.experiments.ablation.run`.
     """
-    head = ["configuration", *(name for name, _, _ in COLUMNS), "step worth, score"]
+    head = ["configuration", *(name for name, _, _ in COLUMNS), "effect of the step, score"]
     lines = [_row(head), _row(["---"] + ["---:"] * (len(head) - 1))]
-    above: Float64Array | None = None
+    previous: Float64Array | None = None
     for name, seeds in results.items():
         cells = [
             _cell(np.array([value(seed) for seed in seeds]), form) for _, value, form in COLUMNS
         ]
         score = np.array([seed["geoscore"] for seed in seeds])
-        cells.append("" if above is None else _cell(above - score, "+,.0f"))
+        cells.append("" if previous is None else _cell(previous - score, "+,.0f"))
         lines.append(_row([name, *cells]))
-        above = score
+        previous = score
     return "\n".join(lines)
 
 
 def findings(results: dict[str, list[dict[str, Any]]]) -> list[str]:
-    """One line for each step: whether removing it made the answers worse, for sure."""
+    """Write a line for each step: whether its effect on the score is significant (95 %)."""
     lines = []
     rows = list(results.items())
-    for (_, above), (name, below) in pairwise(rows):
-        worth = np.array([a["geoscore"] - b["geoscore"] for a, b in zip(above, below, strict=True)])
-        low, high = _interval(worth)
+    for (_, previous), (name, current) in pairwise(rows):
+        effect = np.array(
+            [a["geoscore"] - b["geoscore"] for a, b in zip(previous, current, strict=True)]
+        )
+        low, high = _interval(effect)
         step = name.removeprefix("- ")
-        if len(worth) < 2:
-            verdict = "one seed says nothing for certain"
+        if len(effect) < 2:
+            verdict = "one seed has no confidence interval"
         elif low > 0:
             verdict = "it helps"
         elif high < 0:
             verdict = "it harms"
         else:
-            verdict = f"no effect that {len(worth)} seeds could show"
-        lines.append(f"{step}: {worth.mean():+.0f} points ({low:+.0f} to {high:+.0f}): {verdict}")
+            verdict = f"not significant with {len(effect)} seeds"
+        lines.append(f"{step}: {effect.mean():+.0f} points ({low:+.0f} to {high:+.0f}): {verdict}")
     return lines
 
 
@@ -68,7 +70,7 @@ def _interval(values: Float64Array) -> tuple[float, float]:
 
 
 def _half(values: Float64Array) -> float:
-    """Half of Student's 95 % interval of the mean; infinite for one value."""
+    """Return half the width of Student's 95 % interval of the mean; infinite for one value."""
     if len(values) < 2:
         return float("inf")
     quantile = student.ppf(0.975, len(values) - 1)

@@ -1,4 +1,4 @@
-"""What a row of the ablation does behind the embeddings: cells, heads, refinement."""
+"""The rows of the ablation, and their steps after embedding: cells, heads, refinement."""
 
 from __future__ import annotations
 
@@ -22,18 +22,23 @@ from training.recipes.assemble import manifest_of
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table: which steps it has."""
+    """A row of the ablation table, with the steps that it includes."""
 
     name: str
     tune: bool
-    """Tune the last block with the heads; PIGEON itself keeps the pretrained one frozen."""
+    """Fine-tune the last block with the heads; PIGEON itself keeps it frozen."""
     refine: bool = False
+    """Refine the location inside the best cells by retrieval."""
     pretrained: bool = False
-    """On captions of places; otherwise only on what everyone can see: climate, month, direction."""
+    """Pretrain on captions of places; otherwise on climate, month and heading only."""
     semantic: bool = False
+    """Semantic geocells; otherwise rectangles."""
     multitask: bool = False
+    """Train attribute heads too."""
     panorama: bool = False
+    """Average the four views of a place; otherwise use the first one."""
     smooth: bool = False
+    """Haversine-smoothed labels."""
 
 
 ROWS = (
@@ -57,11 +62,11 @@ EMBEDDED_ROWS = (
     Row("- panorama of four", False, False, True, False, False, False, True),
     Row("- haversine smoothing", False, False, True, False, False, False, False),
 )
-"""Those that need no tower."""
+"""The rows that train no tower."""
 
 
 def draw_cells(latlon: Float64Array, semantic: bool, photos_per_cell: int) -> CellTable:
-    """Semantic geocells, or PIGEON's naive rectangles, of training photos (N, 2)."""
+    """Partition training photos (N, 2) into semantic geocells or PIGEON's naive rectangles."""
     config = CellConfig.of_size(photos_per_cell)
     places = np.unique(latlon, axis=0)
     return build_cells(places, config) if semantic else rectangles(places, config)
@@ -70,13 +75,13 @@ def draw_cells(latlon: Float64Array, semantic: bool, photos_per_cell: int) -> Ce
 def answer(
     row: Row, cells: CellTable, config: HeadConfig, train: Examples, val: Examples, test: Examples
 ) -> Float64Array:
-    """Train the heads of a row and answer the test photos, (N, 2) degrees."""
+    """Train the heads of a row; return the predicted locations of the test photos (N, 2)."""
     heads, _ = fit_heads(train, cells, density_prior(cells.count), config, val)
     features = heads.features(np.asarray(test.embeddings, np.float32))
-    belief = heads.classify(features)
+    posterior = heads.classify(features)
     if not row.refine:
-        return np.asarray(cells.centroids[belief.argmax(axis=1)])
-    known = manifest_of(pa.table({"lat": train.latlon[:, 0], "lon": train.latlon[:, 1]}))
-    theirs = heads.features(np.asarray(train.embeddings, np.float32))
-    gallery = build_gallery(known, theirs, cells)
-    return refine(PRESETS["pigeon"], belief, features, gallery, cells)
+        return np.asarray(cells.centroids[posterior.argmax(axis=1)])
+    manifest = manifest_of(pa.table({"lat": train.latlon[:, 0], "lon": train.latlon[:, 1]}))
+    train_features = heads.features(np.asarray(train.embeddings, np.float32))
+    gallery = build_gallery(manifest, train_features, cells)
+    return refine(PRESETS["pigeon"], posterior, features, gallery, cells)

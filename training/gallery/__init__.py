@@ -1,1 +1,1 @@
-"""Location clusters and their prototypes."""
+"""Location clusters of photos and their prototypes, for retrieval."""

@@ -1,4 +1,4 @@
-"""Location clusters: the photos of one place inside one geocell."""
+"""Location clusters: groups of photos taken within 250 m of each other, in one geocell."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from training.data.manifest import Manifest
 from training.gallery.prototypes import SCALES_KM, prototypes
 
 DIAMETER_KM = 0.25
-"""No two photos of a cluster are farther apart."""
+"""Maximum distance between two photos of a cluster."""
 
-_AT_ONCE = 1000
-"""Most photos of a cell that are clustered together: the distances of all pairs are in memory."""
+_LINKAGE_LIMIT = 1000
+"""Maximum number of photos clustered together, as all pairwise distances are in memory."""
 
 
 def build_gallery(
@@ -27,16 +27,16 @@ def build_gallery(
     cells: CellTable,
     scales_km: tuple[float, ...] = SCALES_KM,
 ) -> Gallery:
-    """Cluster photos and index them.
+    """Cluster photos and build the retrieval index.
 
-    Every photo is in a cluster, alone if need be: PIGEON drops what its clustering calls noise, and
-    can never retrieve it.
+    Every photo belongs to a cluster, even one of its own. PIGEON, in contrast, drops the photos
+    that its clustering considers noise and can never retrieve them.
 
     Args:
         manifest: N photos.
         features: (N, K) retrieval features.
         cells: geocells.
-        scales_km: of the surroundings that prototypes are blended with.
+        scales_km: scales of the smoothing of prototypes; see `prototypes`.
     """
     cell = cells.locate(manifest.latlon)
     cluster = cluster_photos(manifest.latlon, cell)
@@ -55,25 +55,31 @@ def build_gallery(
         licence=ordered.licence,
         author=ordered.author,
     )
-    typical = prototypes(features[order], members.cluster, clusters.latlon, scales_km)
-    return Gallery.build(clusters, members, typical, features[order], len(cells))
+    prototype = prototypes(features[order], members.cluster, clusters.latlon, scales_km)
+    return Gallery.build(clusters, members, prototype, features[order], len(cells))
 
 
 def cluster_photos(latlon: Float64Array, cell: npt.NDArray[np.integer]) -> IndexArray:
-    """Cluster number (N,) of each photo; numbers ascend with the cell."""
+    """Return the cluster number (N,) of each photo; the numbers ascend with the cell.
+
+    Args:
+        latlon: (N, 2) degrees.
+        cell: (N,) cell of each photo.
+    """
     xyz = unit_vectors(latlon)
     cluster = np.empty(len(latlon), np.intp)
     order = np.argsort(cell, kind="stable")
-    done = 0
+    count = 0
     for rows in np.split(order, np.flatnonzero(np.diff(cell[order])) + 1):
         for part in _parts(xyz, rows):
             label = _complete_linkage(xyz[part])
-            cluster[part] = done + label
-            done += int(label.max()) + 1
+            cluster[part] = count + label
+            count += int(label.max()) + 1
     return cluster
 
 
 def _complete_linkage(xyz: Float64Array) -> IndexArray:
+    """Label photos so that no two of a label are farther apart than DIAMETER_KM."""
     if len(xyz) == 1:
         return np.zeros(1, np.intp)
     chord = 2.0 * np.sin(DIAMETER_KM / EARTH_RADIUS_KM / 2.0)
@@ -82,8 +88,8 @@ def _complete_linkage(xyz: Float64Array) -> IndexArray:
 
 
 def _parts(xyz: Float64Array, rows: IndexArray) -> list[IndexArray]:
-    """Halve rows across their longest extent until each part is small enough."""
-    if len(rows) <= _AT_ONCE:
+    """Halve the photos along their longest axis until each part is within the limit."""
+    if len(rows) <= _LINKAGE_LIMIT:
         return [rows]
     axis = int(np.argmax(np.ptp(xyz[rows], axis=0)))
     ranked = rows[np.argsort(xyz[rows, axis], kind="stable")]

@@ -1,4 +1,4 @@
-"""Prototypes of location clusters: what photos of a place and its surroundings have in common."""
+"""Prototypes of location clusters: mean features, smoothed over the surroundings."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from geoloc.types import Float32Array, Float64Array
 from training.data.split import blocks
 
 SCALES_KM = (0.3, 1.0, 3.0, 10.0, 30.0)
-"""A single photo is a poor witness of its place: what it shares with others at these distances is
-told apart from what is its own by averaging. Each scale counts the same, and so does the cluster
-itself, so that near places stay apart."""
+"""Scales of the smoothing. A single photo describes its place poorly; averaging over these
+distances separates what photos share from what is specific to one. All scales and the cluster
+itself have the same weight, so that nearby clusters remain distinguishable."""
 
 _ROWS_AT_ONCE = 16_384
+"""Rows of a sparse product that are computed together, to bound the memory."""
 
 
 def prototypes(
@@ -26,28 +27,28 @@ def prototypes(
     latlon: Float64Array,
     scales_km: tuple[float, ...] = SCALES_KM,
 ) -> Float32Array:
-    """Prototype (L, K) of each cluster, of length 1.
+    """Return the prototype (L, K) of each cluster, of unit length.
 
     Args:
         features: (M, K) unit vectors of the members.
-        cluster: (M,) cluster of each, 0..L-1, every cluster with a member.
+        cluster: (M,) cluster of each member, 0..L-1; no cluster is empty.
         latlon: (L, 2) degrees of the clusters.
-        scales_km: scales of the surroundings, weighted by a Gaussian.
+        scales_km: standard deviations of the Gaussian smoothing.
     """
     count = np.bincount(cluster, minlength=len(latlon)).astype(np.float32)
-    alone = normalise(_sums(features, cluster, len(latlon)))
-    total = alone.copy()
-    weighted = alone * np.sqrt(count)[:, None]  # many photos of one walk are few opinions
+    own = normalise(_sums(features, cluster, len(latlon)))
+    total = own.copy()
+    weighted = own * np.sqrt(count)[:, None]  # photos of one walk are not independent
     for scale in scales_km:
         total += smoothed(weighted, latlon, scale)
     return normalise(total)
 
 
 def smoothed(vectors: Float32Array, latlon: Float64Array, scale_km: float) -> Float32Array:
-    """Gaussian means (L, K), of length 1, of vectors (L, K) around their own places.
+    """Return Gaussian-weighted means (L, K), of unit length, of vectors (L, K) at (L, 2) degrees.
 
-    The vectors are first added up in squares of half the scale, so that time and memory depend on
-    the squares within reach of each other and not on the pairs of photos in a city.
+    The vectors are first summed in squares of half the scale, so that time and memory grow with the
+    number of neighbouring squares, not with the number of photo pairs in a city.
     """
     square = np.unique(blocks(latlon, scale_km / 2.0).astype(str), return_inverse=True)[1]
     sums = _sums(vectors, square, int(square.max()) + 1)
@@ -62,9 +63,9 @@ def smoothed(vectors: Float32Array, latlon: Float64Array, scale_km: float) -> Fl
 
 
 def _sums(vectors: Float32Array, group: npt.NDArray[np.integer], n_groups: int) -> Float32Array:
-    """Sum (n_groups, K) of the vectors of each group."""
-    adding = csr_matrix(
+    """Return the sum (n_groups, K) of the vectors of each group."""
+    indicator = csr_matrix(
         (np.ones(len(group), np.float32), (group, np.arange(len(group)))),
         shape=(n_groups, len(group)),
     )
-    return np.asarray(adding @ vectors.astype(np.float32))
+    return np.asarray(indicator @ vectors.astype(np.float32))

@@ -1,1 +1,1 @@
-"""Heads on frozen embeddings: geocell classifier, attributes, retrieval features."""
+"""Heads on frozen embeddings: retrieval projection, geocell classifier, attributes."""

@@ -1,4 +1,7 @@
-"""What the attribute heads learn: numbers on regular scales, climate class, month (section 4.2)."""
+"""Training examples of the heads: embeddings of photos or places with coordinates and attributes.
+
+The attribute targets are numbers on regular scales, climate class and month (PIGEON, section 4.2).
+"""
 
 from __future__ import annotations
 
@@ -17,26 +20,27 @@ from training.types import Embeddings, Float16Array
 UNKNOWN = -1
 
 _PLACES_AT_ONCE = 16_384
+"""Places whose views are averaged together, to bound the memory."""
 
 
 @dataclass(frozen=True, eq=False)
 class Attributes:
-    """What is known of N photos; nothing known is NaN or UNKNOWN, and is not learned."""
+    """Attributes of N photos; an unknown value is NaN or UNKNOWN and excluded from the loss."""
 
     numbers: Float32Array
     """(N, len(NUMBERS)) on the regressed scales, not standardised."""
     climate: Int64Array
-    """(N,) row in KOPPEN_CLASSES. The authors' code makes these floats, which cannot be trained."""
+    """(N,) index in KOPPEN_CLASSES. The authors' code uses floats, which cannot be trained."""
     month: Int64Array
     """(N,) 0 to 11."""
 
     def take(self, rows: npt.ArrayLike) -> Attributes:
-        """Some rows, in their order."""
+        """Return some rows, in the given order."""
         index = np.asarray(rows)
         return Attributes(self.numbers[index], self.climate[index], self.month[index])
 
     def scales(self) -> tuple[Float32Array, Float32Array]:
-        """Mean and deviation (len(NUMBERS),) of what is known; 0 and 1 where nothing is."""
+        """Return mean and deviation (len(NUMBERS),) of the known values; 0 and 1 without any."""
         known = np.isfinite(self.numbers)
         count = np.maximum(known.sum(axis=0), 1)
         values = np.where(known, self.numbers, 0.0).astype(np.float64)
@@ -48,7 +52,7 @@ class Attributes:
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """N photos, or means of the views of a place, to learn from."""
+    """N training photos, or N places with the mean embedding of their views."""
 
     embeddings: Embeddings
     latlon: Float64Array
@@ -62,7 +66,7 @@ class Examples:
 
 
 def attributes_of(table: pa.Table) -> Attributes:
-    """Read the columns of an enriched photo table; a column that is missing is unknown."""
+    """Read the attributes from an enriched photo table; a missing column counts as unknown."""
     return Attributes(
         numbers=np.stack([n.forward(_numbers(table, n.name)) for n in NUMBERS], axis=1),
         climate=_climate(table),
@@ -80,31 +84,31 @@ def _climate(table: pa.Table) -> Int64Array:
     if "koppen" not in table.column_names:
         return np.full(len(table), UNKNOWN)
     column = table["koppen"].combine_chunks().dictionary_encode()
-    known = {name: number for number, name in enumerate(KOPPEN_CLASSES)}
-    number = [known.get(name, UNKNOWN) for name in column.dictionary.to_pylist()]
-    row = column.indices.fill_null(len(number)).to_numpy(zero_copy_only=False)
-    return np.array([*number, UNKNOWN], np.int64)[row]
+    index = {name: number for number, name in enumerate(KOPPEN_CLASSES)}
+    classes = [index.get(name, UNKNOWN) for name in column.dictionary.to_pylist()]
+    row = column.indices.fill_null(len(classes)).to_numpy(zero_copy_only=False)
+    return np.array([*classes, UNKNOWN], np.int64)[row]
 
 
 def location_numbers(photos: pa.Table) -> IndexArray:
-    """Number (N,) of the location of each view; a photo without a location is one by itself."""
+    """Return the location number (N,) of each view; a photo without location_id is its own."""
     name = photos["photo_id"]
     if "location_id" in photos.column_names:
-        known = pc.if_else(pc.equal(photos["location_id"], ""), None, photos["location_id"])
-        name = pc.coalesce(known, photos["photo_id"])
+        given = pc.if_else(pc.equal(photos["location_id"], ""), None, photos["location_id"])
+        name = pc.coalesce(given, photos["photo_id"])
     codes: IndexArray = name.combine_chunks().dictionary_encode().indices.to_numpy().astype(np.intp)
     return codes
 
 
 def mean_views(embeddings: Embeddings, location: IndexArray) -> tuple[Float16Array, IndexArray]:
-    """Arithmetic mean of the views of each location (PIGEON, section 4.1).
+    """Average the embeddings of the views of each location (PIGEON, section 4.1).
 
     Args:
         embeddings: (N, D) of the views.
         location: (N,) from `location_numbers`.
 
     Returns:
-        (L, D) means, and (L,) the first view of each location.
+        (L, D) arithmetic means, and (L,) row of the first view of each location.
     """
     order = np.argsort(location, kind="stable")
     first = np.unique(location[order], return_index=True)[1]

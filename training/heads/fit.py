@@ -1,4 +1,4 @@
-"""The heads on frozen embeddings: projection for retrieval, geocell classifier, attributes."""
+"""Fit the heads on frozen embeddings: retrieval projection, geocell classifier, attributes."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from training.heads.losses import smoothed_labels
 from training.heads.modules import GeoHeads, Targets
 
 _ROWS_AT_ONCE = 65_536
+"""Embeddings that are read and projected together, to bound the memory."""
 
 
 def fit_heads(
@@ -35,38 +36,39 @@ def fit_heads(
     Args:
         examples: training photos.
         cells: C geocells.
-        prior: (C,) belief before a photo is seen.
-        config: see there.
-        held_out: other photos, whose top-1 accuracy says when to stop.
+        prior: (C,) prior of the cells.
+        config: settings.
+        held_out: other photos, whose top-1 accuracy decides when to stop; see `patience`.
 
     Returns:
-        The heads, and those of the attributes if the config wants them.
+        The heads, and the attribute heads if `config.attributes` is set.
     """
-    wanted = config or HeadConfig()
-    mean, projection = _principal_components(examples, wanted)
+    config = config or HeadConfig()
+    mean, projection = _principal_components(examples, config)
     active, cell = np.unique(cells.locate(examples.latlon), return_inverse=True)
     features = _features(examples, mean, projection)
-    fit = _Fit(examples, features, cell, cells.take(active), wanted)
+    fit = _Fit(examples, features, cell, cells.take(active), config)
     if held_out is None:
         fit.run()
     else:
-        theirs = cells.locate(held_out.latlon)
-        known = np.where(np.isin(theirs, active), np.searchsorted(active, theirs), -1)
-        fit.run(_features(held_out, mean, projection), torch.from_numpy(known))
+        held_out_cell = cells.locate(held_out.latlon)
+        trained = np.isin(held_out_cell, active)
+        index = np.where(trained, np.searchsorted(active, held_out_cell), -1)
+        fit.run(_features(held_out, mean, projection), torch.from_numpy(index))
     weight, bias = (tensor.detach().cpu().numpy() for tensor in fit.model.cells.folded())
-    weight = np.ascontiguousarray(weight.T * wanted.logit_scale, np.float32)
+    weight = np.ascontiguousarray(weight.T * config.logit_scale, np.float32)
     heads = Heads(mean, projection, weight, bias.copy(), active.astype(np.int32), prior)
     return heads, fit.attribute_heads()
 
 
 def density_prior(count: Int64Array) -> Float32Array:
-    """Belief (C,) from the number of photos known in each cell, none of them impossible."""
+    """Return the prior (C,) from the number of photos in each cell; all are greater than 0."""
     share = (count + 0.1) / (count + 0.1).sum()
     return np.asarray(share, np.float32)
 
 
 class _Fit:
-    """One training run; the features of all photos are in memory, in half precision."""
+    """One training run, with the features of all photos in memory in half precision."""
 
     def __init__(
         self,
@@ -76,10 +78,10 @@ class _Fit:
         cells: CellTable,
         config: HeadConfig,
     ) -> None:
-        """Prepare to train on features (N, K) of photos in cells (N,) of a table of just these."""
+        """Prepare to train on features (N, K) of photos in cells (N,), which index `cells`."""
         self._config = config
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._features = _near(features, self._device)
+        self._features = _on_device(features, self._device)
         self._places = torch.from_numpy(unit_vectors(examples.latlon)).to(self._device)
         self._centroids = torch.from_numpy(unit_vectors(cells.centroids)).to(self._device)
         self._cell = torch.from_numpy(cell).to(self._device)
@@ -90,18 +92,18 @@ class _Fit:
         self.model = GeoHeads(width, len(cells), hierarchy, attributes=attributes).to(self._device)
         if attributes:
             assert examples.attributes is not None
-            known = examples.attributes
-            self._mean, self._deviation = known.scales()
-            standard = (known.numbers - self._mean) / self._deviation
-            columns = (standard, known.climate, known.month)
+            given = examples.attributes
+            self._mean, self._deviation = given.scales()
+            standard = (given.numbers - self._mean) / self._deviation
+            columns = (standard, given.climate, given.month)
             self._attributes = [torch.from_numpy(column).to(self._device) for column in columns]
 
-    def run(self, checked: Tensor | None = None, cell: Tensor | None = None) -> None:
-        """Train to the end, or until held-out photos are answered no better.
+    def run(self, held_out: Tensor | None = None, cell: Tensor | None = None) -> None:
+        """Train to the last epoch, or stop early.
 
         Args:
-            checked: (M, K) features of held-out photos.
-            cell: (M,) their cells, -1 for one without a training photo.
+            held_out: (M, K) features of held-out photos, for early stopping.
+            cell: (M,) their cells, -1 for a cell without a training photo.
         """
         config = self._config
         steps = config.epochs * -(-len(self._cell) // config.batch)
@@ -124,9 +126,9 @@ class _Fit:
                 optimiser.step()
                 if schedule is not None:
                     schedule.step()
-            if checked is None or cell is None or config.patience is None:
+            if held_out is None or cell is None or config.patience is None:
                 continue
-            accuracy = self._accuracy(checked, cell)
+            accuracy = self._accuracy(held_out, cell)
             if accuracy > best:
                 best, best_epoch = accuracy, epoch
                 kept = copy.deepcopy(self.model.state_dict())
@@ -136,7 +138,7 @@ class _Fit:
             self.model.load_state_dict(kept)
 
     def attribute_heads(self) -> AttributeHeads | None:
-        """What was learned of attributes, for the runtime."""
+        """Return the attribute heads for the runtime; None if they were not trained."""
         if not self.model.attributes:
             return None
         parts: dict[str, Float32Array] = {}
@@ -172,29 +174,29 @@ class _Fit:
         )
 
     def _scaled(self, rows: Tensor) -> Tensor:
-        there = rows.to(self._features.device)
-        return self._features[there].to(self._device).float() * self._config.logit_scale
+        index = rows.to(self._features.device)
+        return self._features[index].to(self._device).float() * self._config.logit_scale
 
     @torch.inference_mode()
     def _accuracy(self, features: Tensor, cell: Tensor) -> float:
-        """Share of held-out photos whose most probable cell is theirs."""
-        right = 0
+        """Return the share of held-out photos whose most probable cell is the true one."""
+        correct = 0
         for start in range(0, len(cell), 4096):
             block = features[start : start + 4096].to(self._device).float()
-            found = self.model.cells(block * self._config.logit_scale).argmax(dim=1).cpu()
-            right += int((found == cell[start : start + 4096]).sum())
-        return right / max(1, len(cell))
+            predicted = self.model.cells(block * self._config.logit_scale).argmax(dim=1).cpu()
+            correct += int((predicted == cell[start : start + 4096]).sum())
+        return correct / max(1, len(cell))
 
 
-def _near(features: Tensor, device: torch.device) -> Tensor:
-    """The features on the GPU if they fit in half of its free memory."""
+def _on_device(features: Tensor, device: torch.device) -> Tensor:
+    """Move the features to the GPU if they fit in half of its free memory."""
     if device.type == "cuda" and 2 * features.nbytes < torch.cuda.mem_get_info(device)[0]:
         return features.to(device)
     return features
 
 
 def _features(examples: Examples, mean: Float32Array, projection: Float32Array) -> Tensor:
-    """(N, K) float16 features of all photos; see `geoloc.belief.heads.Heads.features`."""
+    """Compute features (N, K) in float16, as `geoloc.belief.heads.Heads.features` does."""
     features = torch.empty(len(examples), projection.shape[1], dtype=torch.float16)
     for start in range(0, len(examples), _ROWS_AT_ONCE):
         block = examples.embeddings[start : start + _ROWS_AT_ONCE].astype(np.float32)
@@ -207,7 +209,7 @@ def _features(examples: Examples, mean: Float32Array, projection: Float32Array) 
 def _principal_components(
     examples: Examples, config: HeadConfig
 ) -> tuple[Float32Array, Float32Array]:
-    """Weighted mean (D,) and partly whitened components (D, K)."""
+    """Return the weighted mean (D,) and the partly whitened principal components (D, K)."""
     dim = examples.embeddings.shape[1]
     total, moment = np.zeros(dim), np.zeros((dim, dim))
     share = examples.weights / examples.weights.sum(dtype=np.float64)

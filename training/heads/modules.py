@@ -1,4 +1,4 @@
-"""Torch modules of the heads; `geoloc.belief.heads` runs them without torch."""
+"""Torch modules of the heads; `geoloc.belief.heads` evaluates them without torch."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ from training.heads.losses import masked_cross_entropy, masked_mse, soft_cross_e
 
 @dataclass(frozen=True, eq=False)
 class Targets:
-    """What is true of B photos."""
+    """Training targets of B photos."""
 
     labels: Tensor
     """(B, C) smoothed labels of the cells."""
     weights: Tensor
-    """(B,) of the photos."""
+    """(B,) weights of the photos."""
     numbers: Tensor | None = None
-    """(B, len(NUMBERS)) standardised, NaN where unknown."""
+    """(B, len(NUMBERS)) standardised, NaN if unknown."""
     climate: Tensor | None = None
-    """(B,) class, -1 where unknown."""
+    """(B,) class, -1 if unknown."""
     month: Tensor | None = None
-    """(B,) 0 to 11, -1 where unknown."""
+    """(B,) 0 to 11, -1 if unknown."""
 
 
 class CellHead(nn.Module):
     """A linear classifier of geocells.
 
-    A hierarchical one adds the logits of a cell's region and country to its own, which is to
-    multiply their beliefs. The sum is linear too, so that it costs nothing when photos are
-    answered, and cells of few photos learn from their neighbours in the region.
+    A hierarchical head adds the logits of a cell's region and country to its own, which multiplies
+    their posteriors. The sum is linear too, so inference costs nothing extra, and cells with few
+    photos share parameters with their neighbours in the region.
     """
 
     def __init__(self, dim: int, cells: int, hierarchy: Hierarchy | None = None) -> None:
-        """Start from nothing: all cells are equally likely.
+        """Initialise all weights to 0, so that all cells are equally probable.
 
         Args:
             dim: length of the features.
             cells: number of cells, C.
-            hierarchy: their regions and countries, for a hierarchical head.
+            hierarchy: regions and countries of the cells, for a hierarchical head.
         """
         super().__init__()
         self.cell = _zero(dim, cells)
@@ -60,7 +60,7 @@ class CellHead(nn.Module):
                 self._parents.append(f"_{name}")
 
     def folded(self) -> tuple[Tensor, Tensor]:
-        """Weight (C, dim) and bias (C,) of the sum of all levels."""
+        """Return weight (C, dim) and bias (C,) of the sum of all levels."""
         weight, bias = self.cell.weight, self.cell.bias
         for level, parent in self._by_level():
             weight = weight + level.weight[parent]
@@ -68,19 +68,18 @@ class CellHead(nn.Module):
         return weight, bias
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, dim) -> (B, C) logits."""
+        """Map features (B, dim) to logits (B, C)."""
         return nn.functional.linear(features, *self.folded())
 
     def loss(self, features: Tensor, targets: Targets, *, normalise: bool) -> Tensor:
-        """Of the cells, and of each level's own belief over regions and countries."""
+        """Return the loss of the cells plus that of each level's regions or countries."""
         logits = self(features)
         value = soft_cross_entropy(logits, targets.labels, targets.weights, normalise=normalise)
         for level, parent in self._by_level():
             shape = len(features), level.out_features
             labels = targets.labels.new_zeros(shape).index_add_(1, parent, targets.labels)
-            coarse = level(features)
             value = value + LEVEL_WEIGHT * soft_cross_entropy(
-                coarse, labels, targets.weights, normalise=normalise
+                level(features), labels, targets.weights, normalise=normalise
             )
         return value
 
@@ -90,12 +89,12 @@ class CellHead(nn.Module):
 
 
 class GeoHeads(nn.Module):
-    """Geocell head and, if wanted, attribute heads on the same features."""
+    """Geocell head and optional attribute heads on the same features."""
 
     def __init__(
         self, dim: int, cells: int, hierarchy: Hierarchy | None = None, *, attributes: bool = False
     ) -> None:
-        """See `CellHead`; `attributes` adds numbers, climate and month."""
+        """Create the heads; see `CellHead`. `attributes` adds numbers, climate and month."""
         super().__init__()
         self.cells = CellHead(dim, cells, hierarchy)
         self.attributes = nn.ModuleDict()
@@ -105,7 +104,7 @@ class GeoHeads(nn.Module):
             self.attributes["month"] = _zero(dim, 12)
 
     def loss(self, features: Tensor, targets: Targets, *, normalise: bool = True) -> Tensor:
-        """Sum of the losses with the weights of PIGEON (section 4.2)."""
+        """Return the sum of the losses with PIGEON's weights (section 4.2)."""
         value = self.cells.loss(features, targets, normalise=normalise)
         if not self.attributes:
             return value

@@ -1,4 +1,4 @@
-"""Captions: what is known of a photo, as sentences for contrastive pretraining (section 3)."""
+"""Captions from photo metadata, for contrastive pretraining (PIGEON, section 3)."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from geoloc.errors import GeolocError
 from geoloc.types import Float64Array
 
 _DRAWS = ("region", "town", "climate", "place_beside_climate", "side", "heading", "month")
-_SHUFFLE = 3
-"""More draws, which order the sentences after the first."""
+"""Random draws of a caption: each decides whether one part is included."""
+_ORDER_DRAWS = 3
+"""Further draws, which order the sentences after the first."""
 
 _SLOTS = {
     "country": "{country}",
@@ -28,63 +29,68 @@ _SLOTS = {
     "town": "{town}{country}",
     "town_region": "{town}{region}{country}",
 }
-"""Which names each sentence of a place needs."""
+"""Names that the place sentences of each kind contain."""
 
 
 class CaptionError(GeolocError):
-    """There are no such captions."""
+    """Unknown caption style or language, or an incomplete language in captions.toml."""
 
 
 @dataclass(frozen=True)
-class _Words:
-    """A language."""
+class _Language:
+    """The sentences of a language with its vocabulary filled in."""
 
     place: dict[str, str]
-    """Sentences by what they name; see _SLOTS."""
+    """Place sentences by the names they contain; see _SLOTS."""
     article: str
     with_article: frozenset[str]
     climate: dict[str, str]
-    """Whole sentences by Köppen class, and so on."""
+    """Sentences by Köppen class."""
     side: dict[str, str]
+    """Sentences by side of the traffic."""
     heading: list[str]
+    """Sentences for north, east, south, west."""
     month: list[str]
+    """Sentences for January to December."""
     prompt: str
+    """Zero-shot caption of a country."""
 
-    def named(self, country: str) -> str:
-        """The country as it stands in a sentence."""
+    def name_in_sentence(self, country: str) -> str:
+        """Prefix the article to the countries that take one in a sentence."""
         return self.article + country if country in self.with_article else country
 
 
 class Captioner:
-    """Writes captions in one style and language, both of them sections of captions.toml."""
+    """Writes captions in one style and language, which are sections of captions.toml."""
 
     def __init__(self, style: str, language: str = "en") -> None:
-        """Choose style and language.
+        """Load style and language.
 
         Raises:
             CaptionError: there is no such style or language.
         """
-        self._odds = _chosen("styles", style)
-        self._words = _language(language, self._odds["sentences"])
-        self._speaks_of_places = "{country}" in self._words.place["country"]
+        self._probability = _section("styles", style)
+        self._language = _load_language(language, self._probability["sentences"])
+        self._needs_country = "{country}" in self._language.place["country"]
 
     def batch(
         self, table: pa.Table, rows: npt.ArrayLike, seed: int = 0, epoch: int = 0
     ) -> list[str]:
-        """A caption for each of some photos.
+        """Write a caption for each of B photos.
 
         Args:
             table: enriched photo table.
-            rows: (B,) of it.
-            seed: of the run.
-            epoch: number of the pass: each tells something else of a photo.
+            rows: (B,) rows of the table.
+            seed: seed of the run.
+            epoch: number of the pass; each draws other parts of the metadata.
 
         Returns:
-            B captions that depend on seed, epoch and photo_id only; "" where nothing is known.
+            B captions, which depend on seed, epoch, photo_id and metadata only; "" without
+            metadata to build one from.
         """
         chosen = table.take(pa.array(np.asarray(rows, np.int64)))
         draws = _draws(_texts(chosen, "photo_id"), seed, epoch)
-        facts = zip(
+        metadata = zip(
             _texts(chosen, "country"),
             _texts(chosen, "region"),
             _texts(chosen, "town"),
@@ -94,14 +100,19 @@ class Captioner:
             _months(chosen),
             strict=True,
         )
-        return [self._one(*fact, draw) for fact, draw in zip(facts, draws.tolist(), strict=True)]
+        return [
+            self._caption(*each, draw) for each, draw in zip(metadata, draws.tolist(), strict=True)
+        ]
 
     def country_prompts(self, countries: Sequence[str]) -> list[str]:
-        """A caption for each country name, to ask a model in which of them a photo was taken."""
-        words = self._words
-        return [words.prompt.format(country=words.named(country)) for country in countries]
+        """Return a caption for each country name, for zero-shot classification."""
+        language = self._language
+        return [
+            language.prompt.format(country=language.name_in_sentence(country))
+            for country in countries
+        ]
 
-    def _one(
+    def _caption(
         self,
         country: str,
         region: str,
@@ -112,36 +123,40 @@ class Captioner:
         month: int,
         draw: list[float],
     ) -> str:
-        wanted = {name: draw[i] < self._odds[name] for i, name in enumerate(_DRAWS)}
-        words, said = self._words, []
-        climate = words.climate.get(koppen, "") if wanted["climate"] else ""
+        drawn = {name: draw[i] < self._probability[name] for i, name in enumerate(_DRAWS)}
+        language, sentences = self._language, []
+        climate = language.climate.get(koppen, "") if drawn["climate"] else ""
         if climate:
-            said.append(climate)
-        elif wanted["side"] and side in words.side:
-            said.append(words.side[side])
-        if wanted["heading"] and heading >= 0:
-            said.append(words.heading[heading])
-        if wanted["month"] and month > 0:
-            said.append(words.month[month - 1])
-        said = [text for _, text in sorted(zip(draw[len(_DRAWS) :], said, strict=False))]
+            sentences.append(climate)
+        elif drawn["side"] and side in language.side:
+            sentences.append(language.side[side])
+        if drawn["heading"] and heading >= 0:
+            sentences.append(language.heading[heading])
+        if drawn["month"] and month > 0:
+            sentences.append(language.month[month - 1])
+        ordered = sorted(zip(draw[len(_DRAWS) :], sentences, strict=False))
+        sentences = [text for _, text in ordered]
         place = ""
-        if not climate or wanted["place_beside_climate"]:
+        if not climate or drawn["place_beside_climate"]:
             place = self._place(
-                country, region if wanted["region"] else "", town if wanted["town"] else ""
+                country, region if drawn["region"] else "", town if drawn["town"] else ""
             )
-        return " ".join([place, *said] if place else said)
+        return " ".join([place, *sentences] if place else sentences)
 
     def _place(self, country: str, region: str, town: str) -> str:
-        if not country and self._speaks_of_places:
+        if not country and self._needs_country:
             return ""
-        named = [name for name, value in (("town", town), ("region", region)) if value]
-        template = self._words.place["_".join(named) or "country"]
-        return template.format(country=self._words.named(country), region=region, town=town)
+        names = [name for name, value in (("town", town), ("region", region)) if value]
+        template = self._language.place["_".join(names) or "country"]
+        country = self._language.name_in_sentence(country)
+        return template.format(country=country, region=region, town=town)
 
 
 def _draws(photos: list[str], seed: int, epoch: int) -> Float64Array:
-    """(B, draws) uniform in 0..1, of each photo by itself."""
-    start = hashlib.blake2b(f"{seed} {epoch} ".encode(), digest_size=2 * (len(_DRAWS) + _SHUFFLE))
+    """Draw (B, draws) uniform numbers in 0..1, for each photo independently of the others."""
+    start = hashlib.blake2b(
+        f"{seed} {epoch} ".encode(), digest_size=2 * (len(_DRAWS) + _ORDER_DRAWS)
+    )
     digests = []
     for photo in photos:
         one = start.copy()
@@ -157,14 +172,14 @@ def _texts(table: pa.Table, name: str) -> list[str]:
 
 
 def _compass(table: pa.Table) -> list[int]:
-    """0 to 3 for north, east, south, west, each 90 degrees wide; -1 where unknown."""
+    """Return 0 to 3 for north, east, south, west, each 90 degrees wide; -1 if unknown."""
     degrees = _numbers(table, "heading")
     turned = np.ceil((np.nan_to_num(degrees) - 45.0) / 90.0) % 4.0
     return np.where(np.isfinite(degrees), turned, -1).astype(int).tolist()
 
 
 def _months(table: pa.Table) -> list[int]:
-    """1 to 12; 0 where unknown."""
+    """Return 1 to 12; 0 if unknown."""
     return np.nan_to_num(_numbers(table, "month")).astype(int).tolist()
 
 
@@ -180,24 +195,24 @@ def _file() -> dict[str, Any]:
     return tomllib.loads(text)
 
 
-def _chosen(section: str, name: str) -> dict[str, Any]:
-    known: dict[str, Any] = _file()[section]
-    if name not in known:
+def _section(section: str, name: str) -> dict[str, Any]:
+    available: dict[str, Any] = _file()[section]
+    if name not in available:
         kind = section.removesuffix("s")
-        raise CaptionError(f"captions: no {kind} {name!r}; choose one of {', '.join(known)}")
-    return dict(known[name])
+        raise CaptionError(f"captions: no {kind} {name!r}; choose one of {', '.join(available)}")
+    return dict(available[name])
 
 
-def _language(name: str, place: str) -> _Words:
-    """A language with its vocabulary put into its sentences.
+def _load_language(name: str, sentences: str) -> _Language:
+    """Fill the vocabulary of a language into its sentences.
 
     Raises:
-        CaptionError: there is no such language, or it misses a word.
+        CaptionError: there is no such language, or one of its entries is missing.
     """
-    raw = _chosen("languages", name)
+    raw = _section("languages", name)
     try:
-        return _Words(
-            place={named: raw["place"][place][named] for named in _SLOTS},
+        return _Language(
+            place={names: raw["place"][sentences][names] for names in _SLOTS},
             article=raw["article"],
             with_article=frozenset(raw["with_article"]),
             climate={

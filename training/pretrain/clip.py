@@ -1,4 +1,4 @@
-"""CLIP models of open_clip: built for training, and written in open_clip's own format."""
+"""CLIP models of open_clip: built for training, written in open_clip's own format."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WEIGHTS = "open_clip_model.safetensors"
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """A CLIP model and what it needs."""
+    """A CLIP model with its tokenizer and preprocessing."""
 
     model: nn.Module
     tokenizer: Tokenizer
@@ -31,11 +31,12 @@ class Clip:
 
 
 def build(model: str, pretrained: str = "") -> Clip:
-    """A CLIP model for training.
+    """Build a CLIP model for training.
 
     Args:
-        model: architecture of open_clip, a JSON file of its form, or a folder that `write` wrote.
-        pretrained: open_clip's tag, a checkpoint file, or "" for random weights.
+        model: open_clip architecture, a JSON file in open_clip's format, or a folder written by
+            `write`.
+        pretrained: open_clip weight tag, a checkpoint file, or "" for random weights.
 
     Raises:
         BundleError: there is no such model, or its weights cannot be loaded.
@@ -55,7 +56,7 @@ def build(model: str, pretrained: str = "") -> Clip:
 
 
 def configuration(model: str) -> dict[str, Any]:
-    """open_clip's model_cfg of a model that `build` takes.
+    """Return open_clip's model_cfg of a model that `build` accepts.
 
     Raises:
         BundleError: there is no such model.
@@ -64,12 +65,12 @@ def configuration(model: str) -> dict[str, Any]:
 
     found: dict[str, Any] | None = open_clip.get_model_config(_name(model))
     if found is None:
-        raise BundleError(f"{model}: no architecture of open_clip; see open_clip.list_models()")
+        raise BundleError(f"{model}: not an open_clip architecture; see open_clip.list_models()")
     return found
 
 
 def _name(model: str) -> str:
-    """What open_clip knows the model by."""
+    """Return the name under which open_clip finds the model."""
     import open_clip
 
     if (Path(model) / CONFIG).is_file():
@@ -80,21 +81,24 @@ def _name(model: str) -> str:
         json.loads(Path(model).read_text(encoding="utf-8"))["vision_cfg"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BundleError(
-            f"{model}: not a description of a model ({type(error).__name__}: {error}); it needs"
-            " embed_dim, vision_cfg and text_cfg as open_clip's model_configs have them"
+            f"{model}: not a model description ({type(error).__name__}: {error}); it needs"
+            " embed_dim, vision_cfg and text_cfg as in open_clip's model_configs"
         ) from error
     open_clip.add_model_config(model)
     return Path(model).stem
 
 
 def write(target: Path, clip: Clip, weights: Tensors, run: dict[str, Any]) -> None:
-    """Write what `build` and open_clip's "local-dir:" read; it appears whole or not at all.
+    """Write a model folder for `build` and open_clip's "local-dir:"; complete or not at all.
 
     Args:
         target: the folder.
-        clip: whose architecture and preprocessing to write.
-        weights: state dict, whole and on the CPU.
-        run: how it was made.
+        clip: architecture and preprocessing to write.
+        weights: full state dict on the CPU.
+        run: settings of the run, for run.json.
+
+    Raises:
+        OSError: the disk is full or not writable.
     """
     from safetensors import SafetensorError
     from safetensors.torch import save_file
@@ -112,7 +116,7 @@ def write(target: Path, clip: Clip, weights: Tensors, run: dict[str, Any]) -> No
     with atomic_directory(target) as partial:
         try:
             save_file({name: t.contiguous() for name, t in weights.items()}, partial / WEIGHTS)
-        except SafetensorError as error:  # its way to say that the disk is full
+        except SafetensorError as error:  # safetensors reports a full disk this way
             raise OSError(f"{target}: {error}") from error
         (partial / CONFIG).write_text(json.dumps(config, indent=1), encoding="utf-8")
         (partial / "run.json").write_text(json.dumps(run, indent=1), encoding="utf-8")

@@ -1,9 +1,9 @@
-"""The contrastive loss of pretraining, on top of open_clip's.
+"""The contrastive loss of pretraining, based on open_clip's.
 
-Captions made from attributes repeat: in a batch of a thousand photos dozens say nothing but "in
-France". The sigmoid loss would take each other's captions for negatives and push photos of one
-country apart, so all pairs with equal captions are positives here. For the softmax that makes no
-difference to any gradient, as equal texts have equal logits; only the loss reads otherwise.
+Captions made from attributes repeat: in a batch of a thousand photos dozens consist of "in France"
+alone. A plain sigmoid loss would treat them as each other's negatives and push photos of one
+country apart, so all pairs with equal captions are positives here. The gradients of the softmax
+loss do not change, as equal texts have equal logits; only its value does.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ Kind = Literal["infonce", "sigmoid"]
 class CaptionLoss(ClipLoss):
     """InfoNCE (Radford et al. 2021) or sigmoid loss (Zhai et al. 2023) with several positives.
 
-    Every process compares its own photos and captions with those of all; the mean over processes
-    is the loss of the whole batch, and so are the gradients that DDP and FSDP average. Where all
-    captions differ and `geo_tau_km` is None it equals open_clip's `ClipLoss` or `SigLipLoss`.
+    Each process contrasts its own photos and captions with those of all processes. The mean over
+    the processes is the loss of the whole batch; DDP and FSDP average the gradients in the same
+    way. If all captions differ and `geo_tau_km` is None, it equals open_clip's `ClipLoss` or
+    `SigLipLoss`.
     """
 
     def __init__(
@@ -36,10 +37,10 @@ class CaptionLoss(ClipLoss):
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        """Choose a loss.
+        """Configure the loss.
 
         Args:
-            kind: softmax over the batch, or one yes-or-no question for each pair.
+            kind: softmax over the batch, or a binary classification of each pair.
             geo_tau_km: if given, photos d km apart are positives of weight exp(-d / tau).
             rank: of this process.
             world_size: number of processes that share a batch.
@@ -57,18 +58,15 @@ class CaptionLoss(ClipLoss):
         caption: Tensor,
         latlon: Tensor,
     ) -> Tensor:
-        """Loss of this process's photos and captions.
+        """Return the loss of this process's photos and captions, a scalar.
 
         Args:
             image: (B, D) unit features of photos.
             text: (B, D) unit features of their captions.
-            scale: factor of the similarities, exp of the model's logit_scale.
+            scale: factor of the similarities; exp of the model's logit_scale.
             bias: added to the logits, or None.
             caption: (B,) int64, equal for equal captions only.
             latlon: (B, 2) degrees.
-
-        Returns:
-            A scalar.
         """
         of_image, of_text = self.get_logits(image, text, scale, bias)
         with torch.no_grad():
@@ -80,17 +78,17 @@ class CaptionLoss(ClipLoss):
         return (F.cross_entropy(of_image, target) + F.cross_entropy(of_text, target)) / 2
 
     def _positives(self, caption: Tensor, latlon: Tensor) -> Tensor:
-        """Weights (B, all) in 0..1 of the pairs of own photos and everybody's captions."""
-        weight = (caption[:, None] == self._of_all(caption)[None]).float()
+        """Return weights (B, all) in 0..1 of the pairs of own photos and all captions."""
+        weight = (caption[:, None] == self._gather(caption)[None]).float()
         if self.geo_tau_km is not None:
             here = _unit_vectors(latlon)
-            chord = torch.cdist(here, self._of_all(here)).clamp(max=2.0)
+            chord = torch.cdist(here, self._gather(here)).clamp(max=2.0)
             km = 2.0 * EARTH_RADIUS_KM * torch.asin(chord / 2.0)
             weight = torch.maximum(weight, torch.exp(-km / self.geo_tau_km).float())
         return weight
 
-    def _of_all(self, mine: Tensor) -> Tensor:
-        """The same tensor of all processes, one after the other."""
+    def _gather(self, mine: Tensor) -> Tensor:
+        """Concatenate a tensor over all processes."""
         if self.world_size == 1:
             return mine
         parts = [torch.empty_like(mine) for _ in range(self.world_size)]
@@ -99,7 +97,7 @@ class CaptionLoss(ClipLoss):
 
 
 def _unit_vectors(latlon: Tensor) -> Tensor:
-    """(B, 3) float64, as float32 would be off by hundreds of metres."""
+    """Convert degrees to (B, 3) float64; float32 would be off by hundreds of metres."""
     lat, lon = torch.deg2rad(latlon.double()).unbind(dim=1)
     return torch.stack(
         [torch.cos(lat) * torch.cos(lon), torch.cos(lat) * torch.sin(lon), torch.sin(lat)], dim=1

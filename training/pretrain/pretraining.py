@@ -17,9 +17,9 @@ from training.config import FREE_TO_CHANGE, PretrainConfig
 from training.data.loading import CaptionedPhotos, load_batches
 from training.data.sampler import Batches
 from training.engine import checkpoint
-from training.engine.checkpoint import Trained
+from training.engine.checkpoint import TrainState
 from training.engine.loop import LoopConfig, Run, as_settings, fit
-from training.engine.parallel import Processes, distribute, joined
+from training.engine.parallel import Processes, distribute, process_group
 from training.pretrain import clip
 from training.pretrain.captions import Captioner
 from training.pretrain.contrastive import CaptionLoss
@@ -30,33 +30,33 @@ from training.pretrain.zero_shot import CountryAccuracy
 def pretrain(
     table: pa.Table, folder: Path, run_folder: Path, config: PretrainConfig | None = None
 ) -> Path:
-    """Pretrain, or go on where a run in the same folder stopped.
+    """Pretrain a CLIP model, or resume the run in the same folder.
 
     Under torchrun all processes call it.
 
     Args:
-        table: enriched photo table; rows of the split "val" measure progress, "test" and rows
-            without a split are never looked at, unless no row has a split: then all train.
-        folder: what its file names are relative to.
-        run_folder: where checkpoints, losses and the result go.
-        config: see there.
+        table: enriched photo table. The split "train" is trained on, "val" measures progress; other
+            rows are never read. If no row has a split, all are trained on.
+        folder: folder that its file names are relative to.
+        run_folder: folder for checkpoints, logs and the result.
+        config: settings; PIGEON's by default.
 
     Returns:
-        `run_folder`/model: open_clip's own format, for its "local-dir:" prefix.
+        `run_folder`/model, in the format of open_clip's "local-dir:" prefix.
 
     Raises:
         TableError: there are too few photos, or too many in a row are unreadable.
-        CheckpointError: the folder holds another run, or the disk is full.
+        CheckpointError: the folder holds a run with other settings, or the disk is full.
         BundleError: the model or its weights are unavailable.
     """
-    wanted = config or PretrainConfig()
+    config = config or PretrainConfig()
     result = run_folder / "model"
-    with joined() as processes:
+    with process_group() as processes:
         photos, held_out = _split(table)
-        settings = _settings(wanted, len(photos), processes)
+        settings = _settings(config, len(photos), processes)
         if checkpoint.is_finished(run_folder, settings):
             return result
-        _train(photos, held_out, folder, run_folder, wanted, settings, processes)
+        _train(photos, held_out, folder, run_folder, config, settings, processes)
     return result
 
 
@@ -67,49 +67,53 @@ def _train(
     run_folder: Path,
     config: PretrainConfig,
     settings: dict[str, Any],
-    me: Processes,
+    processes: Processes,
 ) -> None:
     torch.manual_seed(config.seed)
     model = clip.build(config.model, config.pretrained)
-    towers = model.model.to(me.device).train()
-    bf16 = config.bf16 and me.device.type == "cuda"
+    towers = model.model.to(processes.device).train()
+    bf16 = config.bf16 and processes.device.type == "cuda"
     if config.checkpointing:
         towers.set_grad_checkpointing()
     if config.compile:
         towers.compile()
-    towers = distribute(towers, config.strategy, me, torch.bfloat16 if bf16 else torch.float32)
-    trained = _trained(towers, config)
-    batches = _batches(photos, config, me)
+    dtype = torch.bfloat16 if bf16 else torch.float32
+    towers = distribute(towers, config.strategy, processes, dtype)
+    state = _initial_state(towers, config)
+    batches = _batches(photos, config, processes)
     loop = _loop_config(config, batches, bf16)
-    start = checkpoint.resume(run_folder / "checkpoints", trained, settings)
+    start = checkpoint.resume(run_folder / "checkpoints", state, settings)
     captioner = Captioner(config.style)
     parts = (folder, captioner, model.tokenizer, model.preprocessing)
-    run = Run(run_folder, me, settings, CountryAccuracy(held_out, *parts, me), start)
-    loss = CaptionLoss(config.loss, config.geo_tau_km, rank=me.rank, world_size=me.count)
+    measure = CountryAccuracy(held_out, *parts, processes)
+    run = Run(run_folder, processes, settings, measure, start)
+    loss = CaptionLoss(
+        config.loss, config.geo_tau_km, rank=processes.rank, world_size=processes.count
+    )
     data = CaptionedPhotos(photos, *parts, config.seed)
     stream = load_batches(data, replace(batches, start=start), config.workers)
-    fit(trained, stream, partial(backward, towers, loss, loop), loop, run, start)
-    weights = checkpoint.weights(trained)
-    if me.first:
+    fit(state, stream, partial(backward, towers, loss, loop), loop, run, start)
+    weights = checkpoint.result_weights(state)
+    if processes.first:
         clip.write(run_folder / "model", model, weights, settings)
-    me.wait()
+    processes.barrier()
 
 
 def _split(table: pa.Table) -> tuple[pa.Table, pa.Table]:
-    """Photos to train on, and photos to measure progress on."""
+    """Split into photos to train on and photos to measure progress on."""
     split = table["split"].fill_null("") if "split" in table.column_names else None
     if split is None or pc.all(pc.equal(split, "")).as_py():
         return table, table.slice(0, 0)
     return table.filter(pc.equal(split, "train")), table.filter(pc.equal(split, "val"))
 
 
-def _trained(model: nn.Module, config: PretrainConfig) -> Trained:
+def _initial_state(model: nn.Module, config: PretrainConfig) -> TrainState:
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     decayed = [parameter for parameter in parameters if parameter.ndim >= 2]
     others = [parameter for parameter in parameters if parameter.ndim < 2]
     groups = [
         {"params": decayed, "weight_decay": config.weight_decay},
-        {"params": others, "weight_decay": 0.0},  # gains, biases, the scale
+        {"params": others, "weight_decay": 0.0},  # gains, biases, logit scale
     ]
     optimiser = torch.optim.AdamW(
         groups, config.learning_rate, betas=config.betas, eps=config.epsilon
@@ -117,16 +121,23 @@ def _trained(model: nn.Module, config: PretrainConfig) -> Trained:
     average = None
     if config.average is not None:
         average = [parameter.detach().clone() for parameter in parameters]
-    return Trained(model, optimiser, average)
+    return TrainState(model, optimiser, average)
 
 
-def _batches(photos: pa.Table, config: PretrainConfig, me: Processes) -> Batches:
+def _batches(photos: pa.Table, config: PretrainConfig, processes: Processes) -> Batches:
     shard = photos["file"].combine_chunks().dictionary_encode().indices.to_numpy()
-    batches = Batches(shard, config.batch, config.accumulate, me.rank, me.count, seed=config.seed)
+    batches = Batches(
+        shard,
+        config.batch,
+        config.accumulate,
+        processes.rank,
+        processes.count,
+        seed=config.seed,
+    )
     if batches.steps_per_epoch < 1:
         raise TableError(
             f"{len(photos)} photos to train on are fewer than the {batches.photos_per_step} of one"
-            " step; add photos, or take a smaller --batch or --accumulate"
+            " step; add photos, or use a smaller --batch or --accumulate"
         )
     return batches
 
@@ -147,10 +158,10 @@ def _loop_config(config: PretrainConfig, batches: Batches, bf16: bool) -> LoopCo
     )
 
 
-def _settings(config: PretrainConfig, photos: int, me: Processes) -> dict[str, Any]:
-    """What must be the same for a run to go on: the whole batch, not how it is shared out."""
+def _settings(config: PretrainConfig, photos: int, processes: Processes) -> dict[str, Any]:
+    """Return the settings that a resumed run must share: the batch of a step, not its division."""
     settings = as_settings(config)
     for name in FREE_TO_CHANGE:
         del settings[name]
-    together = settings.pop("batch") * settings.pop("accumulate") * me.count
-    return {**settings, "photos": photos, "photos_per_step": together}
+    photos_per_step = settings.pop("batch") * settings.pop("accumulate") * processes.count
+    return {**settings, "photos": photos, "photos_per_step": photos_per_step}

@@ -1,4 +1,4 @@
-"""Progress of pretraining: in which country was a photo taken, by captions of countries alone."""
+"""Zero-shot country accuracy: a measure of progress in pretraining."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ from training.data.loading import Tokenizer, load_photo
 from training.engine.parallel import Processes
 
 BATCH = 64
+"""Photos per forward pass."""
 
 
 class Prompts(Protocol):
-    """Who writes a caption for each country; see `training.pretrain.captions`."""
+    """Source of country captions; see `training.pretrain.captions.Captioner`."""
 
     def country_prompts(self, countries: list[str]) -> list[str]:
-        """One caption for each country name."""
+        """Return one caption for each country name."""
         ...
 
 
 class CountryAccuracy:
-    """Share of held-out photos whose country's caption is the most similar of all countries'.
+    """Share of held-out photos whose most similar country caption is that of their own country.
 
-    It needs no head and no cell, so it tells how much geography the towers have learned.
+    It needs neither heads nor geocells, so it measures the geography in the towers alone.
     """
 
     def __init__(
@@ -41,21 +42,21 @@ class CountryAccuracy:
         tokenizer: Tokenizer,
         preprocessing: Preprocessing,
         processes: Processes,
-        most: int = 2048,
+        limit: int = 2048,
     ) -> None:
-        """Choose the photos.
+        """Select the photos and tokenise the captions of their countries.
 
         Args:
             table: enriched photo table of held-out photos.
-            folder: what its file names are relative to.
-            prompts: writes the captions of countries.
-            tokenizer: of the text tower.
-            preprocessing: of the image tower.
-            processes: share the work.
-            most: so many photos at most, spread over the table.
+            folder: folder that its file names are relative to.
+            prompts: source of country captions.
+            tokenizer: tokenizer of the text tower.
+            preprocessing: preprocessing of the image tower.
+            processes: processes that share the work.
+            limit: maximum number of photos, spread evenly over the table.
         """
         known = np.flatnonzero(table["country"].fill_null("").to_numpy(zero_copy_only=False) != "")
-        rows = known[np.unique(np.linspace(0, len(known) - 1, min(most, len(known))).astype(int))]
+        rows = known[np.unique(np.linspace(0, len(known) - 1, min(limit, len(known))).astype(int))]
         self._table = table.take(rows)
         self._folder = folder
         self._preprocessing = preprocessing
@@ -67,33 +68,34 @@ class CountryAccuracy:
 
     @torch.no_grad()
     def __call__(self, model: nn.Module) -> dict[str, float]:
-        """Measure; all processes call it together, and each looks at its share of the photos."""
+        """Return accuracy and number of countries, {} without photos; all processes call it."""
         if self._prompts is None:
             return {}
-        me = self._processes
+        processes = self._processes
         training = model.training
         model.eval()
-        counts = torch.zeros(2, device=me.device)  # right, all
-        mine = np.arange(me.rank, len(self._table), me.count)
-        rounds = math.ceil(len(self._table) / (me.count * BATCH))  # the same in all processes
+        counts = torch.zeros(2, device=processes.device)  # correct, all
+        mine = np.arange(processes.rank, len(self._table), processes.count)
+        rounds = math.ceil(len(self._table) / (processes.count * BATCH))  # equal in all processes
         for number in range(rounds):
-            counts += self._right(model, mine[number * BATCH : (number + 1) * BATCH])
+            counts += self._count(model, mine[number * BATCH : (number + 1) * BATCH])
         model.train(training)
-        right, all_photos = me.total(counts).tolist()
-        return {"country_accuracy": right / max(1.0, all_photos), "countries": len(self._prompts)}
+        correct, photos = processes.sum(counts).tolist()
+        return {"country_accuracy": correct / max(1.0, photos), "countries": len(self._prompts)}
 
-    def _right(self, model: nn.Module, rows: np.ndarray) -> Tensor:
+    def _count(self, model: nn.Module, rows: np.ndarray) -> Tensor:
+        """Count (correct, all) of some rows."""
         device = self._processes.device
         assert self._prompts is not None
         pixels, truth = self._read(rows)
-        if not pixels:  # sharded towers compute together: nobody may stay away
+        if not pixels:  # sharded towers need every process in the forward pass
             size = self._preprocessing.size
             pixels = [np.zeros((3, size, size), np.float32)]
         images = torch.from_numpy(np.stack(pixels)).to(device)
         out = model(images, self._prompts.to(device))
-        guess = (out["image_features"] @ out["text_features"].T).argmax(dim=1)[: len(truth)]
+        predicted = (out["image_features"] @ out["text_features"].T).argmax(dim=1)[: len(truth)]
         target = torch.tensor(truth, device=device, dtype=torch.long)
-        return torch.tensor([(guess == target).sum(), len(truth)], device=device)
+        return torch.tensor([(predicted == target).sum(), len(truth)], device=device)
 
     def _read(self, rows: np.ndarray) -> tuple[list[np.ndarray], list[int]]:
         pixels, truth = [], []
@@ -103,7 +105,7 @@ class CountryAccuracy:
                     self._table, self._folder, row, min_side=self._preprocessing.min_side
                 )
             except PhotoError:
-                continue  # named by `geoloc-train embed`; here it only counts for nothing
+                continue  # reported by `geoloc-train embed`; not counted here
             pixels.append(self._preprocessing(loaded.image))
             truth.append(int(self._truth[row]))
         return pixels, truth

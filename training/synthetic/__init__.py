@@ -1,1 +1,1 @@
-"""A synthetic planet with rendered photographs, for tests, rehearsals and ablations."""
+"""A synthetic planet with rendered photos, for tests, dry runs and ablations."""

@@ -1,7 +1,7 @@
-"""A planet with photographs that can be made anywhere in seconds, for tests, dry runs, ablations.
+"""A synthetic planet of photos, generated in seconds, for tests, dry runs and ablations.
 
-Places, borders, climate, heights and people are the real ones; the photographs are drawn from them
-by `training.synthetic.renderer`.
+Places, borders, climate, elevation and population are real; `training.synthetic.renderer` draws the
+photos from them.
 """
 
 from __future__ import annotations
@@ -21,37 +21,40 @@ from geocells.borders.hierarchy import embedded_boundaries
 from geocells.places import towns
 from geocells.sphere import destination, latlon_from_vectors
 from geoloc.io.atomic import atomic_file, atomic_path
-from geoloc.types import Float64Array, IndexArray, Int64Array
+from geoloc.types import Float64Array, IndexArray
 from training.data.enrich import enrich
 from training.synthetic.renderer import render
 
-WILD = 0.25
-"""Share of the places that are anywhere on land instead of near a town."""
-TEMPER = 0.35
-"""Towns are drawn by their population to this power, so that small countries are not forgotten."""
+RURAL_SHARE = 0.25
+"""Share of the places drawn uniformly from land instead of near towns."""
+POPULATION_EXPONENT = 0.35
+"""Towns are drawn in proportion to population to this power, so that small countries occur."""
 BLOCK_DEG = 2.0
-"""Squares that belong to one split as a whole, with all authors who photograph in them."""
+"""Side of the squares that belong to one split each, with all authors who photograph in them."""
 PLACES_PER_AUTHOR = 6
+"""Maximum number of places of one author."""
 PHOTOS_PER_SHARD = 1000
+"""Photos in one tar file."""
 VAL = 0.1
-"""Share of the squares whose photos calibrate."""
+"""Share of the squares in the split val."""
 
 _MADE_FROM = b"planet"
+"""Key of the arguments in the metadata of photos.parquet."""
 
-_TOLD = (
+_SIDECAR_COLUMNS = (
     "photo_id lat lon taken_at heading location_id view author group source licence precision_km"
 ).split()
-"""What a shard says of its photos, so that it can be read without the table."""
+"""Columns of the JSON beside each photo in a shard, which make it readable without the table."""
 
 
 def sample_planet(locations: int, views: int = 4, seed: int = 0, test: float = 0.1) -> pa.Table:
-    """Where, when and by whom photographs are taken.
+    """Draw places, times and authors of photos.
 
     Args:
         locations: number of places.
-        views: photos of each, their headings evenly around the compass.
-        seed: of everything.
-        test: share of the squares that are measured on.
+        views: photos of each place, with headings spread evenly around the compass.
+        seed: seed of all random draws.
+        test: share of the squares in the split test.
 
     Returns:
         An enriched photo table of locations * views rows; neither an author nor a square of
@@ -62,7 +65,7 @@ def sample_planet(locations: int, views: int = 4, seed: int = 0, test: float = 0
     block = np.floor(latlon / BLOCK_DEG).astype(int)
     names, square = np.unique(block, axis=0, return_inverse=True)
     square = square.ravel()
-    author = square * 1000 + _turn(square) // PLACES_PER_AUTHOR
+    author = square * 1000 + _rank_in_group(square) // PLACES_PER_AUTHOR
     shares = (1.0 - VAL - test, VAL, test)
     split_of_square = rng.choice(["train", "val", "test"], len(names), p=shares)
     month = rng.integers(1, 13, locations)
@@ -78,7 +81,7 @@ def sample_planet(locations: int, views: int = 4, seed: int = 0, test: float = 0
         "heading": pa.array((start[place] + 360.0 / views * view) % 360.0, pa.float32()),
         "location_id": [f"{i:07}" for i in place], "view": pa.array(view, pa.int16()),
         "author": [f"author {author[i]}" for i in place],
-        "group": [f"walk {author[i]}-{_walk(i, month)}" for i in place],
+        "group": [f"walk {author[i]}-{month[i]}" for i in place],
         "source": ["synthetic planet"] * count, "licence": ["CC0-1.0"] * count,
         "precision_km": pa.array(np.zeros(count), pa.float32()),
         "split": split_of_square[square[place]],
@@ -94,14 +97,14 @@ def write_planet(
     seed: int = 0,
     test: float = 0.1,
 ) -> Path:
-    """Draw a planet into tar shards, and a table of its photos.
+    """Render a planet into tar shards and write the table of its photos.
 
     Args:
-        folder: to write; a planet of the same arguments that is there is kept.
+        folder: folder to write; a planet with the same arguments is kept as it is.
         locations: see `sample_planet`.
-        views: likewise.
+        views: see `sample_planet`.
         size: side of the photos in pixels.
-        seed: of everything.
+        seed: seed of all random draws.
         test: see `sample_planet`.
 
     Returns:
@@ -113,12 +116,12 @@ def write_planet(
         return target
     folder.mkdir(parents=True, exist_ok=True)
     table = sample_planet(locations, views, seed, test)
-    where: list[tuple[str, int, int]] = []
+    positions: list[tuple[str, int, int]] = []
     for number, start in enumerate(range(0, len(table), PHOTOS_PER_SHARD)):
-        where += _write_shard(
+        positions += _write_shard(
             folder / f"{number:05}.tar", table.slice(start, PHOTOS_PER_SHARD), size, seed
         )
-    file, offset, length = zip(*where, strict=True)
+    file, offset, length = zip(*positions, strict=True)
     table = table.add_column(1, "file", pa.array(file))
     table = table.add_column(2, "offset", pa.array(offset, pa.int64()))
     table = table.add_column(3, "size", pa.array(length, pa.int64()))
@@ -128,20 +131,21 @@ def write_planet(
 
 
 def _places(count: int, rng: np.random.Generator) -> Float64Array:
-    """(count, 2): near towns, and anywhere on land."""
-    known = towns()
-    wild = _on_land(round(WILD * count), rng)
-    odds = np.maximum(known.population, 100.0) ** TEMPER
-    town = rng.choice(len(odds), count - len(wild), p=odds / odds.sum())
+    """Draw places (count, 2) in degrees, near towns and anywhere on land."""
+    gazetteer = towns()
+    rural = _on_land(round(RURAL_SHARE * count), rng)
+    odds = np.maximum(gazetteer.population, 100.0) ** POPULATION_EXPONENT
+    town = rng.choice(len(odds), count - len(rural), p=odds / odds.sum())
     distance = rng.exponential(8.0, len(town))
-    near = destination(known.points.latlon[town], rng.uniform(0.0, 360.0, len(town)), distance)
+    near = destination(gazetteer.points.latlon[town], rng.uniform(0.0, 360.0, len(town)), distance)
     at_sea = embedded_boundaries().country.locate(near, max_km=0.0) < 0
-    near[at_sea] = known.points.latlon[town[at_sea]]
-    latlon = np.concatenate([near, wild])
+    near[at_sea] = gazetteer.points.latlon[town[at_sea]]
+    latlon = np.concatenate([near, rural])
     return np.round(latlon[rng.permutation(count)], 6)
 
 
 def _on_land(count: int, rng: np.random.Generator) -> Float64Array:
+    """Draw points (count, 2) in degrees uniformly from land north of 60 degrees south."""
     found = np.empty((0, 2))
     country = embedded_boundaries().country
     while len(found) < count:
@@ -151,32 +155,27 @@ def _on_land(count: int, rng: np.random.Generator) -> Float64Array:
     return found[:count]
 
 
-def _turn(group: IndexArray) -> IndexArray:
-    """How many of the same group come before each, (N,)."""
+def _rank_in_group(group: IndexArray) -> IndexArray:
+    """Return the number (N,) of earlier entries of the same group."""
     order = np.argsort(group, kind="stable")
     first = np.concatenate([[0], np.flatnonzero(np.diff(group[order])) + 1])
     start = np.repeat(first, np.diff(np.append(first, len(group))))
-    turn = np.empty(len(group), np.intp)
-    turn[order] = np.arange(len(group)) - start
-    return turn
-
-
-def _walk(place: int, month: Int64Array) -> int:
-    """An author's photos of one month are one walk."""
-    return int(month[place])
+    rank = np.empty(len(group), np.intp)
+    rank[order] = np.arange(len(group)) - start
+    return rank
 
 
 def _write_shard(path: Path, table: pa.Table, size: int, seed: int) -> list[tuple[str, int, int]]:
-    """A WebDataset shard; returns file, offset and length of each photo."""
+    """Write a WebDataset shard; return file, offset and length of each photo."""
     pictures = render(table, size, seed)
-    facts = table.select(_TOLD).to_pylist()
+    metadata = table.select(_SIDECAR_COLUMNS).to_pylist()
     with atomic_path(path) as temporary:
         with tarfile.open(temporary, "w") as shard:
-            for fact, pixels in zip(facts, pictures, strict=True):
-                key = fact.pop("photo_id")
+            for sidecar, pixels in zip(metadata, pictures, strict=True):
+                key = sidecar.pop("photo_id")
                 content = io.BytesIO()
                 Image.fromarray(pixels).save(content, "JPEG", quality=88)
-                _add(shard, f"{key}.json", json.dumps(fact, default=str).encode())
+                _add(shard, f"{key}.json", json.dumps(sidecar, default=str).encode())
                 _add(shard, f"{key}.jpg", content.getvalue())
         with tarfile.open(temporary) as shard:
             found = [

@@ -1,9 +1,9 @@
-"""Photographs of a synthetic planet, drawn from what is true where and when they are taken.
+"""Renderer of the synthetic planet: draws photos from the attributes of their place and time.
 
-Every cue is noisy, sometimes missing and never decisive alone: sky by rain, sun by hemisphere,
-season and heading, relief by height, plants and soil by climate, snow by the month's temperature,
-houses by population, the side of the traffic, markings and signs by country, and colours of walls
-and roofs that change slowly over the Earth at several scales.
+Every cue is noisy, sometimes missing and never sufficient alone: sky by rainfall, sun by
+hemisphere, season and heading, relief by elevation, plants and soil by climate, snow by the month's
+temperature, houses by population, side of the traffic, markings and signs by country, and colours
+of walls and roofs that vary smoothly over the Earth at several scales.
 """
 
 from __future__ import annotations
@@ -28,10 +28,11 @@ from training.synthetic.things import (
 
 Pixels = npt.NDArray[np.uint8]
 
-AT_ONCE = 32
-"""Photos that are drawn together: their layers stay in a processor's cache."""
+BATCH = 32
+"""Photos that are drawn together; their layers fit in a CPU cache."""
 
 DRAWS = 96
+"""Random numbers per photo, place, author and country."""
 
 SOIL = {
     "A": (0.58, 0.36, 0.24), "B": (0.83, 0.70, 0.47), "C": (0.50, 0.42, 0.30),
@@ -41,10 +42,10 @@ PLANTS = {
     "A": (0.13, 0.42, 0.12), "B": (0.52, 0.50, 0.26), "C": (0.28, 0.48, 0.17),
     "D": (0.22, 0.38, 0.20), "E": (0.44, 0.47, 0.33), "": (0.40, 0.48, 0.30),
 }  # fmt: skip
-"""By the first letter of the Köppen class."""
+"""RGB of soil and plants in 0..1, by the first letter of the Köppen class."""
 
 SCALES_KM = (6000.0, 1500.0, 400.0, 120.0)
-"""At which the colours of walls and roofs change."""
+"""Wavelengths at which the colours of walls and roofs vary."""
 
 
 def render(table: pa.Table, size: int, seed: int = 0) -> Pixels:
@@ -52,15 +53,13 @@ def render(table: pa.Table, size: int, seed: int = 0) -> Pixels:
 
     Args:
         table: N rows of an enriched photo table with heading and month.
-        size: side in pixels.
-        seed: of the planet.
+        size: side of the photos in pixels.
+        seed: seed of the planet.
 
     Returns:
-        (N, size, size, 3) RGB; a photo depends on its row and the seed alone.
+        (N, size, size, 3) RGB; each photo depends on its own row and the seed only.
     """
-    blocks = [
-        _draw(table.slice(start, AT_ONCE), size, seed) for start in range(0, len(table), AT_ONCE)
-    ]
+    blocks = [_draw(table.slice(start, BATCH), size, seed) for start in range(0, len(table), BATCH)]
     return np.concatenate(blocks) if blocks else np.empty((0, size, size, 3), np.uint8)
 
 
@@ -105,6 +104,7 @@ def _scene(table: pa.Table, seed: int) -> Scene:
 
 
 def _paint_sky(canvas: Canvas, scene: Scene) -> None:
+    """Paint a gradient with clouds by rainfall, and the sun if it is in view."""
     cloud = np.clip(0.15 + 0.6 * scene.wet + 0.5 * (scene.own[:, 0] - 0.5), 0.0, 1.0)
     blue = np.array([0.25, 0.48, 0.85]) + 0.12 * (scene.local[:, :1] - 0.5)
     grey = np.array([0.72, 0.74, 0.77])
@@ -122,16 +122,16 @@ def _paint_sky(canvas: Canvas, scene: Scene) -> None:
     paint(canvas, _soft(1.5 * waves + 4.0 * canvas.of(cloud) - 2.2) * 0.6, [0.93, 0.93, 0.94])
     azimuth, altitude = scene.sun
     turned = np.radians((azimuth - scene.heading + 180.0) % 360.0 - 180.0)
-    seen = (np.abs(turned) < 1.2) & (altitude > 0.0)
+    in_view = (np.abs(turned) < 1.2) & (altitude > 0.0)
     x, y = np.tan(np.clip(turned, -1.2, 1.2)), 0.48 - 0.55 * np.radians(altitude)
     distance = (canvas.x - canvas.of(x)) ** 2 + 4.0 * (canvas.y - canvas.of(y)) ** 2
-    strength = canvas.of(np.where(seen, 1.0 - 0.75 * cloud, 0.0))
+    strength = canvas.of(np.where(in_view, 1.0 - 0.75 * cloud, 0.0))
     glow = 0.35 * np.exp(-distance / 0.25) + np.exp(-distance / 0.012)
     paint(canvas, np.clip(strength * glow, 0.0, 1.0), [1.0, 0.96, 0.82])
 
 
 def _paint_relief(canvas: Canvas, scene: Scene) -> None:
-    """Two ranges of hills: heights go round the compass, so that views of a place fit together."""
+    """Paint two ranges of hills, continuous over all the views around a place."""
     angle = np.arctan(canvas.x) + canvas.of(np.radians(scene.heading))
     for far, (haze, lift) in enumerate(((0.62, 1.0), (0.35, 0.55))):
         ridge = 0.0
@@ -149,10 +149,11 @@ def _paint_relief(canvas: Canvas, scene: Scene) -> None:
 
 
 def _paint_ground(canvas: Canvas, scene: Scene) -> None:
+    """Paint soil and plants by climate and season, and snow."""
     green = np.clip(0.15 + 1.1 * scene.wet + 0.3 * (scene.place[:, 2] - 0.5), 0.05, 0.95)
     plants = scene.plants.copy()
     temperate = np.isin(scene.koppen, ["C", "D"])
-    autumn = temperate & (np.abs(scene.season) < 0.6) & _falls(scene)
+    autumn = temperate & (np.abs(scene.season) < 0.6) & _is_autumn(scene)
     plants[autumn] = 0.65 * plants[autumn] + 0.35 * np.array([0.62, 0.38, 0.12])
     winter = temperate & (scene.season < -0.6)
     plants[winter] = 0.6 * plants[winter] + 0.4 * np.array([0.45, 0.38, 0.26])
@@ -175,7 +176,7 @@ def _paint_ground(canvas: Canvas, scene: Scene) -> None:
 
 
 def _develop(canvas: Canvas, scene: Scene) -> Pixels:
-    """Exposure, the cast of the author's camera, noise."""
+    """Apply exposure, the colour cast of the author's camera, and noise; return uint8."""
     _, altitude = scene.sun
     light = 0.78 + 0.22 * np.clip(altitude / 40.0, 0.0, 1.0) + 0.2 * (scene.own[:, 8] - 0.5)
     cast = 1.0 + 0.10 * (scene.author[:, :3] - 0.5)
@@ -188,8 +189,8 @@ def _develop(canvas: Canvas, scene: Scene) -> Pixels:
     return (np.clip(pixels, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8).transpose(1, 2, 3, 0)
 
 
-def _falls(scene: Scene) -> BoolArray:
-    """Whether days get shorter, for each photo: the derivative of its season is negative."""
+def _is_autumn(scene: Scene) -> BoolArray:
+    """Whether it is autumn (N,): the derivative of the season is negative."""
     later = np.cos(2.0 * np.pi * (scene.month - 6.0) / 12.0)
     now = np.cos(2.0 * np.pi * (scene.month - 7.0) / 12.0)
     hemisphere = np.where(scene.season * now >= 0.0, 1.0, -1.0)
@@ -200,7 +201,7 @@ def _falls(scene: Scene) -> BoolArray:
 def _sun(
     latitude: Float32Array, month: Float32Array, hour: Float32Array
 ) -> tuple[Float32Array, Float32Array]:
-    """Azimuth clockwise from north and altitude, in degrees, in the middle of a month."""
+    """Return the sun's azimuth, clockwise from north, and altitude in degrees, at mid-month."""
     tilt = np.radians(23.44) * np.sin(2.0 * np.pi * (month - 3.2) / 12.0)
     turn, phi = np.radians(15.0 * (hour - 12.0)), np.radians(latitude)
     rise = np.sin(phi) * np.sin(tilt) + np.cos(phi) * np.cos(tilt) * np.cos(turn)
@@ -210,7 +211,7 @@ def _sun(
 
 
 def _local_colours(latlon: Float64Array) -> Float32Array:
-    """(N, 6) in 0..1: smooth fields over the Earth, the same for every planet."""
+    """Evaluate six smooth fields over the Earth, equal for every planet: (N, 6) in 0..1."""
     xyz = unit_vectors(latlon)
     rng = np.random.default_rng(7)
     total = np.zeros((len(latlon), 6))
@@ -222,7 +223,7 @@ def _local_colours(latlon: Float64Array) -> Float32Array:
 
 
 def _uniforms(names: list[str], salt: str) -> Float32Array:
-    """(N, DRAWS) in 0..1, of each name by itself."""
+    """Return (N, DRAWS) uniform numbers in 0..1 that are hashed from each name."""
     distinct = dict.fromkeys(names)
     for name in distinct:
         key = hashlib.blake2b(f"{salt} {name}".encode(), digest_size=32).digest()
@@ -240,7 +241,7 @@ def _column(table: pa.Table, name: str, missing: float = 0.0) -> Float32Array:
 
 
 def _soft(values: Float32Array) -> Float32Array:
-    """An edge a pixel wide: 0 below 0, 1 above 1."""
+    """Clip to 0..1; scaled by the size, this is an anti-aliased edge."""
     return np.clip(values, 0.0, 1.0)
 
 

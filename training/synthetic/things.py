@@ -1,4 +1,4 @@
-"""What stands in the landscapes of the synthetic planet: roads, cars, houses, trees, signs."""
+"""Objects in the landscapes of the synthetic planet: roads, cars, houses, trees, signs."""
 
 from __future__ import annotations
 
@@ -10,75 +10,86 @@ import numpy as np
 from geoloc.types import BoolArray, FixedStrArray, Float32Array
 
 HOUSES, TREES = 5, 6
+"""Maximum number in a photo."""
 
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """What is true of N photos; numbers (N,) unless said otherwise."""
+    """Attributes of N photos; shape (N,) unless noted."""
 
     own: Float32Array
-    """(N, draws) uniform, of each photo; of its location, author, country."""
+    """(N, DRAWS) uniform numbers of each photo."""
     place: Float32Array
+    """(N, DRAWS) of its place."""
     author: Float32Array
+    """(N, DRAWS) of its author."""
     country: Float32Array
+    """(N, DRAWS) of its country."""
     heading: Float32Array
+    """Degrees clockwise from north."""
     month: Float32Array
+    """1 to 12."""
     season: Float32Array
-    """1 in the middle of the summer, -1 in the middle of the winter."""
+    """1 at midsummer, -1 at midwinter."""
     sun: tuple[Float32Array, Float32Array]
     """Azimuth and altitude in degrees."""
     koppen: FixedStrArray
-    """First letter."""
+    """First letter of the Köppen class."""
     soil: Float32Array
-    """(N, 3) colours."""
+    """(N, 3) RGB in 0..1."""
     plants: Float32Array
+    """(N, 3) RGB in 0..1."""
     wet: Float32Array
-    """0..1, and so on."""
+    """Rainfall, 0..1."""
     snow: Float32Array
+    """Snow cover, 0..1."""
     warmth: Float32Array
-    """Of the month, in degrees Celsius."""
+    """Temperature of the month in degrees Celsius."""
     relief: Float32Array
+    """Elevation, 0..1."""
     crowd: Float32Array
+    """Population density, 0..1."""
     left: BoolArray
-    """Whether cars keep left."""
+    """Whether traffic keeps left."""
     local: Float32Array
-    """(N, 6) in 0..1: colours of the region."""
+    """(N, 6) in 0..1: colours of walls and roofs in the region."""
 
 
 @dataclass(frozen=True, eq=False)
 class Canvas:
-    """N square pictures."""
+    """N square images with their pixel coordinates."""
 
     pixels: Float32Array
     """(3, N, size, size) in 0..1."""
     x: Float32Array
-    """(1, 1, size) -1 at the left to 1 at the right."""
+    """(1, 1, size) from -1 at the left to 1 at the right."""
     y: Float32Array
-    """(1, size, 1) 0 at the top to 1 at the bottom; the horizon is at 0.5."""
+    """(1, size, 1) from 0 at the top to 1 at the bottom; the horizon is at 0.5."""
     size: int
+    """Side in pixels."""
 
     @classmethod
     def empty(cls, count: int, size: int) -> Canvas:
-        """Black pictures."""
+        """Create black images."""
         line = (np.arange(size, dtype=np.float32) + 0.5) / size
         shape = (3, count, size, size)
         x, y = (2.0 * line - 1.0)[None, None, :], line[None, :, None]
         return cls(np.zeros(shape, np.float32), x, y, size)
 
     def of(self, values: Any) -> Float32Array:  # noqa: ANN401
-        """Numbers (N,) as something that goes with x and y."""
+        """Reshape numbers (N,) so that they broadcast with x and y."""
         return np.asarray(values, np.float32)[:, None, None]
 
 
 def paint(canvas: Canvas, mask: Float32Array, colour: Any) -> None:  # noqa: ANN401
-    """Cover by `mask` (N, size, size) in 0..1 with one colour, or one of each picture (N, 3)."""
+    """Blend a colour, or one per image (N, 3), into the canvas; `mask` (N, size, size) in 0..1."""
     colours = np.broadcast_to(np.asarray(colour, np.float32), (canvas.pixels.shape[1], 3))
     for channel, tone in zip(canvas.pixels, colours.T, strict=True):
         channel += mask * (tone[:, None, None] - channel)
 
 
 def paint_road(canvas: Canvas, scene: Scene) -> None:
-    """A road to the horizon if the camera looks along it, with markings and cars."""
+    """Paint a road to the horizon if the camera looks along it, with markings and cars."""
     along = _along(scene)
     depth = np.maximum(canvas.y - 0.5, 1e-3) * 2.0  # 0 at the horizon, 1 in front
     width = canvas.of(0.55 + 0.5 * scene.crowd)
@@ -105,7 +116,7 @@ def paint_road(canvas: Canvas, scene: Scene) -> None:
 def _paint_markings(
     canvas: Canvas, scene: Scene, road: Float32Array, across: Float32Array, depth: Float32Array
 ) -> None:
-    """Lines in the colours and patterns of the country."""
+    """Paint road markings in the colours and patterns of the country."""
     kind = scene.country
     yellow, white = np.array([0.92, 0.75, 0.15]), np.array([0.93, 0.93, 0.90])
     middle = np.where(kind[:, 2:3] < 0.45, yellow, white)
@@ -130,6 +141,7 @@ def _paint_car(
     body: Float32Array,
     lamp: Any,  # noqa: ANN401
 ) -> None:
+    """Paint the rear or front of a car at (x, y), where `present` is 1."""
     wide, tall = 0.22 * near, 0.16 * near
     on = canvas.of(present)
     paint(canvas, on * _box(canvas, x, y - 0.5 * tall, wide, 0.5 * tall), body)
@@ -142,7 +154,7 @@ def _paint_car(
 
 
 def paint_houses(canvas: Canvas, scene: Scene) -> None:
-    """More and taller ones where many people live, in the colours of the region."""
+    """Paint houses: more and taller ones in dense population, in the colours of the region."""
     flat = np.isin(scene.koppen, ["A", "B"]) | (scene.crowd > 0.8)
     wall = 0.35 + 0.6 * scene.local[:, :3]
     roof = 0.15 + 0.65 * scene.local[:, 3:]
@@ -175,7 +187,7 @@ def paint_houses(canvas: Canvas, scene: Scene) -> None:
 
 
 def paint_trees(canvas: Canvas, scene: Scene) -> None:
-    """Conifers in the cold, round trees, palms in the tropics, shrubs in the dry."""
+    """Paint conifers in cold, palms in tropical, shrubs in dry, round trees in other climates."""
     density = np.clip(0.25 + 0.8 * scene.wet - 0.35 * scene.crowd, 0.05, 0.95)
     density = np.where(scene.koppen == "E", 0.04, density)
     conifer = (scene.koppen == "D") | ((scene.koppen == "C") & (scene.place[:, 3] < 0.25))
@@ -210,15 +222,15 @@ def paint_trees(canvas: Canvas, scene: Scene) -> None:
 
 
 def paint_sign(canvas: Canvas, scene: Scene) -> None:
-    """A board with the emblem of the country, and roadside posts in its colours."""
+    """Paint a sign with the emblem of the country, and roadside posts in its colours."""
     kind = scene.country
     dark, bright = _colour(kind[:, 8:11]) * 0.8, 0.25 + 0.75 * kind[:, 11:14]
-    shown = scene.own[:, 72] < 0.55
+    present = scene.own[:, 72] < 0.55
     side = np.where(scene.left, -1.0, 1.0)
     x = side * (0.45 + 0.4 * scene.own[:, 73])
     half = 0.07 + 0.09 * scene.own[:, 74]
     y = 0.40 + 0.1 * scene.own[:, 75]
-    on = canvas.of(shown)
+    on = canvas.of(present)
     paint(canvas, on * _box(canvas, x, y + 0.17, 0.012 + 0 * x, 0.17 + 0 * x), [0.45, 0.45, 0.45])
     dx, dy = (canvas.x - canvas.of(x)) / canvas.of(half), (canvas.y - canvas.of(y)) * 2.0
     dy = dy / canvas.of(half)
@@ -252,7 +264,7 @@ def paint_sign(canvas: Canvas, scene: Scene) -> None:
 
 
 def _along(scene: Scene) -> Float32Array:
-    """1 where the camera looks along the road of its place, which runs both ways."""
+    """Return 1 where the camera looks along the road of its place, in either direction."""
     turned = np.radians(scene.heading - 360.0 * scene.place[:, 6])
     return np.asarray(np.abs(np.cos(turned)) > 0.75, np.float32)
 
@@ -260,7 +272,7 @@ def _along(scene: Scene) -> Float32Array:
 def _box(
     canvas: Canvas, x: Float32Array, y: Float32Array, wide: Float32Array, tall: Float32Array
 ) -> Float32Array:
-    """Rectangles around (x, y), of half extents `wide` and `tall`, in units of the canvas."""
+    """Return masks of rectangles around (x, y) with half extents `wide` and `tall`."""
     inside = (np.abs(canvas.x - canvas.of(x)) < canvas.of(wide)) & (
         np.abs(canvas.y - canvas.of(y)) < canvas.of(tall)
     )
@@ -272,6 +284,6 @@ def _inside(values: Float32Array, limit: float, sharp: Float32Array) -> Float32A
 
 
 def _colour(draws: Float32Array) -> Float32Array:
-    """Strong colours (N, 3) from uniform numbers."""
+    """Map uniform numbers (N, 3) to saturated colours (N, 3)."""
     spread = draws - draws.mean(axis=1, keepdims=True)
     return np.clip(0.5 + 1.1 * spread + 0.5 * (draws[:, :1] - 0.5), 0.05, 0.95)

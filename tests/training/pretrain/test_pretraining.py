@@ -324,7 +324,7 @@ def test_unusable_models_and_tables_are_named(planet, tmp_path):
         command(folder, tmp_path / "run", config), capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
-    assert "towers.json: not a description of a model" in done.stderr
+    assert "towers.json: not a model description" in done.stderr
     row = {"photo_id": ["a"], "lat": [1.0], "lon": [1.0]}
     pq.write_table(pa.table(row), tmp_path / "photos.parquet")
     done = subprocess.run(

@@ -91,7 +91,7 @@ def _in_form(
             return geoclip.rank(embeddings, 1)[0][:, 0]
 
         spec, agreement = export_int8(network, folder, sample_photos(), answer)
-        if agreement.enough:
+        if agreement.sufficient:
             return spec, "encoder.onnx", f"int8: {agreement}"
         note += f", because int8 gives other answers: {agreement}"
     return export_onnx(network, folder), "encoder.onnx", note
