@@ -24,7 +24,7 @@ STEPS = ("not sure", "country", "region", "city")
 
 def headline(guess: Guess) -> str:
     """What is believed, in one honest sentence under a headline."""
-    claimed = report.claimed(guess)
+    claimed = report.claimed_place(guess)
     title = escape(claimed) if claimed else "Not sure where this is"
     lines = [report.sentence(guess)]
     if not claimed:
@@ -135,7 +135,7 @@ def exif_panel(exif: Exif, distance_km: float | None) -> str:
     ]
     note = report.exif_note(exif, distance_km)
     if note:
-        lines.append(escape(f"The {note}."))
+        lines.append(escape(f"{note}."))
     body = "".join(f"<p>{line}</p>" for line in lines)
     return f'<section class="card"><h3>What the file says</h3>{body}</section>'
 
@@ -154,7 +154,7 @@ def _tile(session: Session, index: int) -> str:
     said = (
         "cannot be read"
         if isinstance(answer, PhotoError)
-        else report.claimed(answer) or f"not sure: {answer.place}"
+        else report.claimed_place(answer) or f"not sure: {answer.place}"
     )
     picture = f'<img src="{item.thumbnail}" alt="">' if item.thumbnail else "<i>?</i>"
     chosen = "true" if index == session.shown else "false"

@@ -1,1 +1,1 @@
-"""Answers as text, tables, features, maps and tagged photos."""
+"""Answers as text, JSON, tables, features, HTML pages and tagged photos."""

@@ -1,4 +1,4 @@
-"""One answer as a line of JSON or CSV, a GeoJSON feature or a KML placemark; lists of them."""
+"""Answers as JSON lines, CSV rows, GeoJSON features and KML placemarks."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from geoloc.output.text import km
 
 Scalar = str | int | float | bool | None
 Columns = Mapping[str, Scalar]
-"""What came along with a photo from the list it was in; see `carried`."""
+"""Columns of a photo in the input list, by name; see `output_columns`."""
 
-NOTHING: Columns = {}
+NO_COLUMNS: Columns = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,10 @@ COLUMNS: dict[str, type] = {
     "exif_lat": float, "exif_lon": float, "exif_taken_at": str, "exif_distance_km": float,
     "photos": int, "agreement": float, "within": str, "bundle": str,
 }  # fmt: skip
-"""Names and types of the columns of every table of answers; see `Guess`."""
+"""Columns of every table of answers and their types; see `Guess` for their meaning."""
 
 _RESERVED = {*COLUMNS, "rank", "place", "geometry", "bbox"}
+"""Names that columns of an input list cannot have in the output."""
 
 KML_START = (
     '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -54,24 +55,24 @@ _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def carried(columns: Columns) -> dict[str, Scalar]:
-    """The columns of a list under names that are free: ours win, theirs become `input_…`.
+def output_columns(columns: Columns) -> dict[str, Scalar]:
+    """Return the columns of an input list under names that no column of the answer has.
 
-    A list with a column `lat` keeps it as `input_lat`, beside the `lat` of the answer; the same in
-    every format. Bytes that are no text (see PEP 383) are escaped, as in the names of photos.
+    A column `lat` of the list becomes `input_lat`, beside the `lat` of the answer, in every format.
+    Lone surrogates, which stand for undecodable bytes (PEP 383), are escaped.
     """
-    columns = _clean(columns)
-    named = {}
+    columns = _escape_surrogates(columns)
+    renamed = {}
     for name, value in columns.items():
-        free = name
-        while free in _RESERVED or (free != name and free in columns):
-            free = f"input_{free}"
-        named[free] = value
-    return named
+        new = name
+        while new in _RESERVED or (new != name and new in columns):
+            new = f"input_{new}"
+        renamed[new] = value
+    return renamed
 
 
-def row(guess: Guess) -> dict[str, Scalar]:
-    """An answer as one row of a table, with the columns of COLUMNS."""
+def table_row(guess: Guess) -> dict[str, Scalar]:
+    """Return an answer as one row of a table with the columns COLUMNS."""
     place, exif = guess.place, guess.exif
     values = (
         guess.photo, guess.lat, guess.lon, guess.radius_km, guess.radii_km.get("50"),
@@ -83,32 +84,38 @@ def row(guess: Guess) -> dict[str, Scalar]:
     return dict(zip(COLUMNS, values, strict=True))
 
 
-def to_json(guess: Guess, columns: Columns = NOTHING) -> str:
-    """One line of JSON; see `Guess` for the fields. What came along is in "columns"."""
-    extra = {"columns": finite(_clean(columns))} if columns else {}
+def to_json(guess: Guess, columns: Columns = NO_COLUMNS) -> str:
+    """Return an answer as one line of JSON; see `Guess` for the fields.
+
+    Args:
+        guess: the answer.
+        columns: of the input list, written to the field "columns" if there are any.
+    """
+    extra = {"columns": replace_nonfinite(_escape_surrogates(columns))} if columns else {}
     return _json({**guess.to_dict(), **extra})
 
 
 def to_csv(guesses: Iterable[Guess]) -> str:
-    """A table with one row per photo and a header of COLUMNS; see `csv_lines`."""
-    return "".join(csv_lines(map(row, guesses), COLUMNS))
+    """Return a CSV table with the header COLUMNS and one row per photo; see `csv_lines`."""
+    return "".join(csv_lines(map(table_row, guesses), COLUMNS))
 
 
 def csv_lines(rows: Iterable[Mapping[str, Scalar]], columns: Iterable[str]) -> Iterator[str]:
-    """Rows under a header, safe to open in a spreadsheet.
+    """Yield a header and rows as lines of CSV (RFC 4180) that are safe to open in a spreadsheet.
 
-    A text that a spreadsheet would run as a formula, like the file name "=1+1.jpg", gets an
-    apostrophe in front, as has one that would look so then; numbers do not.
+    A text that a spreadsheet would run as a formula, such as the file name "=1+1.jpg", gets an
+    apostrophe in front, and so does a text that already looks like one with an apostrophe. Numbers
+    do not.
     """
     names = list(columns)
-    table = csv.writer(_Echo())  # RFC 4180: lines end in CR LF, and cells with either are quoted
-    yield table.writerow(map(_harmless, names))
+    table = csv.writer(_Echo())  # ends lines with CR LF, and quotes cells that contain either
+    yield table.writerow(map(_escape_formula, names))
     for each in rows:
         yield table.writerow([_cell(each.get(name), name) for name in names])
 
 
 class _Echo:
-    """Lets a CSV writer return its lines."""
+    """A file whose `write` returns the text, so that a CSV writer returns its lines."""
 
     def write(self, text: str) -> str:
         return text
@@ -117,24 +124,24 @@ class _Echo:
 def _cell(value: Scalar, name: str) -> Scalar:
     if isinstance(value, float) and name in COLUMNS:
         return format(value, ".6f" if name in ("lat", "lon", "exif_lat", "exif_lon") else ".6g")
-    return _harmless(value) if isinstance(value, str) else value
+    return _escape_formula(value) if isinstance(value, str) else value
 
 
-def _harmless(text: str) -> str:
+def _escape_formula(text: str) -> str:
     formula = _FORMULA.match(text) and not _NUMBER.fullmatch(text)
     return f"'{text}" if formula else text
 
 
 def to_geojson(guesses: Sequence[Guess]) -> dict[str, Any]:
-    """A FeatureCollection (RFC 7946) with a point for each candidate, photo by photo."""
+    """Return a FeatureCollection (RFC 7946) with a point for each candidate, photo by photo."""
     return {
         "type": "FeatureCollection",
         "features": [feature for guess in guesses for feature in features(guess)],
     }
 
 
-def features(guess: Guess, columns: Columns = NOTHING) -> Iterator[dict[str, Any]]:
-    """A GeoJSON point for each candidate of one photo; rank 1 is the answer."""
+def features(guess: Guess, columns: Columns = NO_COLUMNS) -> Iterator[dict[str, Any]]:
+    """Yield a GeoJSON point for each candidate of one photo; rank 1 is the answer."""
     for rank, candidate in enumerate(guess.candidates, start=1):
         yield {
             "type": "Feature",
@@ -147,31 +154,31 @@ def features(guess: Guess, columns: Columns = NOTHING) -> Iterator[dict[str, Any
                 "probability": candidate.probability,
                 "radius_km": guess.radius_km if rank == 1 else None,
                 "confidence": guess.confidence,
-                **finite(carried(columns)),
+                **replace_nonfinite(output_columns(columns)),
             },
         }
 
 
-def feature_lines(guess: Guess, columns: Columns = NOTHING) -> str:
-    """The features of one photo as text, one a line, to be put into a FeatureCollection."""
+def feature_lines(guess: Guess, columns: Columns = NO_COLUMNS) -> str:
+    """Return the features of one photo as text, one per line, for a FeatureCollection."""
     return ",\n".join(map(_json, features(guess, columns)))
 
 
 def to_kml(guesses: Iterable[Guess]) -> str:
-    """A KML document with a placemark for each photo's answer."""
+    """Return a KML document with a placemark for the answer to each photo."""
     return KML_START + "".join(map(placemark, guesses)) + KML_END
 
 
-def placemark(guess: Guess, columns: Columns = NOTHING) -> str:
-    """The KML placemark of one photo's answer, a line or more."""
-    about = f"{guess.place}, within {km(guess.radius_km)} ({guess.confidence})"
+def placemark(guess: Guess, columns: Columns = NO_COLUMNS) -> str:
+    """Return the KML placemark of one answer."""
+    description = f"{guess.place}, within {km(guess.radius_km)} ({guess.confidence})"
     data = "".join(
         f'<Data name="{_xml(name)}"><value>{_xml(str(value))}</value></Data>'
-        for name, value in {**row(guess), **carried(columns)}.items()
+        for name, value in {**table_row(guess), **output_columns(columns)}.items()
         if value is not None
     )
     return (
-        f"<Placemark><name>{_xml(guess.photo)}</name><description>{_xml(about)}</description>"
+        f"<Placemark><name>{_xml(guess.photo)}</name><description>{_xml(description)}</description>"
         f"<ExtendedData>{data}</ExtendedData>"
         f"<Point><coordinates>{guess.lon:.6f},{guess.lat:.6f}</coordinates></Point></Placemark>\n"
     )
@@ -181,16 +188,16 @@ def _json(values: Mapping[str, Any]) -> str:
     return json.dumps(values, ensure_ascii=False, allow_nan=False)
 
 
-def _clean(columns: Columns) -> dict[str, Scalar]:
-    def clean(value: Any) -> Any:  # noqa: ANN401
+def _escape_surrogates(columns: Columns) -> dict[str, Scalar]:
+    def escaped(value: Any) -> Any:  # noqa: ANN401
         text = isinstance(value, str)
         return value.encode("utf-8", "backslashreplace").decode() if text else value
 
-    return {clean(name): clean(value) for name, value in columns.items()}
+    return {escaped(name): escaped(value) for name, value in columns.items()}
 
 
-def finite(columns: Columns) -> dict[str, Scalar]:
-    """JSON knows no infinity and no NaN."""
+def replace_nonfinite(columns: Columns) -> dict[str, Scalar]:
+    """Return columns with None in place of infinity and NaN, which JSON does not have."""
     return {
         name: None if isinstance(value, float) and not math.isfinite(value) else value
         for name, value in columns.items()
@@ -198,6 +205,6 @@ def finite(columns: Columns) -> dict[str, Scalar]:
 
 
 def _xml(text: str) -> str:
-    """Text for elements and attributes; what no XML may hold is escaped, as in file names."""
+    """Escape text for elements and attributes, and characters that XML does not allow."""
     legal = _NOT_XML.sub(lambda c: ascii(c[0])[1:-1], text)
     return escape(legal, {'"': "&quot;", "\r": "&#13;", "\n": "&#10;", "\t": "&#9;"})

@@ -15,7 +15,7 @@ from geocells.table import CellTable
 from geoloc.belief.fusion import CREDIBLE_LEVELS
 from geoloc.guess import Confidence, Guess
 from geoloc.io.atomic import AtomicFile
-from geoloc.output.formats import Record, carried, finite
+from geoloc.output.formats import Record, output_columns, replace_nonfinite
 from geoloc.output.html import script_json, stream
 from geoloc.output.svg_map import WORLD_PX, detail, mercator, project, svg_path, world
 from geoloc.output.text import exif_note, km, percent
@@ -96,7 +96,7 @@ class PageSink:
             _label(guess),
             percent(guess.candidates[0].probability),
             exif_note(guess.exif, guess.exif_distance_km),
-            finite(carried(record.columns)),
+            replace_nonfinite(output_columns(record.columns)),
             picture,
             self._region(guess) if picture else [],
         ]

@@ -1,4 +1,4 @@
-"""Where a batch writes its answers, by the ending of the file: record by record, in flat memory."""
+"""Output files of a batch by their ending, written record by record in flat memory."""
 
 from __future__ import annotations
 
@@ -18,19 +18,23 @@ from geoloc.output.tables import CsvSink, ParquetSink
 
 
 class Sink(Protocol):
-    """An output that is being written."""
+    """An output file that is being written."""
 
     def write(self, record: Record) -> None:
-        """Add an answer; raises OSError, which names the file."""
+        """Add an answer.
+
+        Raises:
+            OSError: the file cannot be written; names the file.
+        """
         ...
 
     def close(self) -> None:
-        """Finish the file under its final name; leaving without it leaves nothing."""
+        """Complete the file and rename it to its final name; without this call it is deleted."""
         ...
 
 
 class TextSink:
-    """A file made of one piece of text after the other."""
+    """A file of one piece of text per record."""
 
     def __init__(
         self,
@@ -40,18 +44,26 @@ class TextSink:
         between: str = "",
         end: str = "",
     ) -> None:
-        """Begin with `start`."""
+        """Write the beginning of the file.
+
+        Args:
+            out: the file.
+            piece: returns the text of one record.
+            start: before the first record.
+            between: between two records.
+            end: after the last record.
+        """
         self._out, self._piece, self._between, self._end = out, piece, between, end
-        self._before = ""
+        self._separator = ""
         out.write_text(start)
 
     def write(self, record: Record) -> None:
-        """Add a piece."""
-        self._out.write_text(self._before + self._piece(record.guess, record.columns))
-        self._before = self._between
+        """Add the text of a record."""
+        self._out.write_text(self._separator + self._piece(record.guess, record.columns))
+        self._separator = self._between
 
     def close(self) -> None:
-        """End the text."""
+        """Write the end of the file and commit it."""
         self._out.write_text(self._end)
         self._out.commit()
 
@@ -77,30 +89,30 @@ SINKS: dict[str, Callable[[AtomicFile, CellTable], Sink]] = {
     ".parquet": lambda out, cells: ParquetSink(out),
     ".html": PageSink,
 }
-"""How each kind of file is written, by its ending."""
+"""File ending -> function that opens the sink."""
 
 
 def check_ending(path: Path) -> None:
-    """Refuse an output whose kind is not known, before any work is done.
+    """Check that an output file has a known ending, before any work is done.
 
     Raises:
-        GeolocError: it has none of the endings of SINKS.
+        GeolocError: the name has none of the endings in SINKS.
     """
     if path.suffix.lower() not in SINKS:
-        raise GeolocError(f"{path}: unknown kind of output; its name must end in {_endings()}")
+        raise GeolocError(f"{path}: unknown output format; the name must end in {_endings()}")
 
 
 @contextmanager
 def open_sink(path: Path, cells: CellTable) -> Iterator[Sink]:
-    """The output at `path`, to be written and closed within the `with` block.
+    """Open the output at `path`, to be written and closed within the `with` block.
 
     Args:
-        path: the file; an older one of that name is replaced when the new one is complete.
-        cells: the geocells that answers name.
+        path: the file; an older one is replaced when the new one is complete.
+        cells: the geocells that the answers refer to.
 
     Raises:
         GeolocError: see `check_ending`.
-        OSError: it cannot be written; names the file.
+        OSError: the file cannot be written; names the file.
     """
     check_ending(path)
     with AtomicFile(path) as out:

@@ -1,7 +1,7 @@
-"""Answers as tables, CSV and GeoParquet: columns are known only when the last record has come.
+"""Answers as CSV and GeoParquet tables, written when all records, and so all columns, are known.
 
-Rows wait on the disk, in a file without a name beside the output, so that memory stays flat and
-records may carry different columns.
+Until then rows are in an unnamed scratch file beside the output, so that memory stays flat and
+records may have different columns.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ import shapely
 
 from geocells.table import geo_metadata
 from geoloc.io.atomic import AtomicFile
-from geoloc.output.formats import COLUMNS, Record, Scalar, carried, csv_lines, row
+from geoloc.output.formats import COLUMNS, Record, Scalar, csv_lines, output_columns, table_row
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ROWS = 5_000
-"""Rows of one row group."""
+ROW_GROUP = 5_000
+"""Rows of one row group of a Parquet file."""
 
 
 class Rows:
-    """Rows on the disk, and what their columns hold."""
+    """Rows in a scratch file, with the types of their columns and the bounds of their points."""
 
     def __init__(self, out: AtomicFile) -> None:
-        """No rows yet."""
+        """Start without rows."""
         self._out = out
         self._file = out.scratch()
         self._kinds: dict[str, type] = {}
@@ -38,25 +38,25 @@ class Rows:
         self._high = np.full(2, -np.inf)
 
     def append(self, record: Record) -> None:
-        """Keep a row."""
-        extra = carried(record.columns)
+        """Add a row."""
+        extra = output_columns(record.columns)
         for name, value in extra.items():
             self._kinds[name] = _wider(self._kinds.get(name, NoneType), value)
         lonlat = record.guess.lon, record.guess.lat
         np.minimum(self._low, lonlat, out=self._low)
         np.maximum(self._high, lonlat, out=self._high)
-        line = json.dumps(row(record.guess) | extra, separators=(",", ":"))
+        line = json.dumps(table_row(record.guess) | extra, separators=(",", ":"))
         with self._out.errors_name_path():
             self._file.write(line.encode() + b"\n")
 
     @property
     def columns(self) -> dict[str, type]:
-        """Name and type of every column; NoneType where there never was a value."""
+        """Names and types of all columns; NoneType for a column without any value."""
         return COLUMNS | self._kinds
 
     @property
     def bounds(self) -> list[float]:
-        """West, south, east, north; infinite without rows."""
+        """West, south, east and north in degrees; infinite without rows."""
         return [*self._low.tolist(), *self._high.tolist()]
 
     def __iter__(self) -> Iterator[dict[str, Scalar]]:
@@ -66,7 +66,7 @@ class Rows:
 
 
 class CsvSink:
-    """A CSV file in UTF-8, safe to open in a spreadsheet; see `export.csv_lines`."""
+    """A CSV file in UTF-8, safe to open in a spreadsheet; see `formats.csv_lines`."""
 
     def __init__(self, out: AtomicFile) -> None:
         """Start without rows."""
@@ -84,7 +84,7 @@ class CsvSink:
 
 
 class ParquetSink:
-    """GeoParquet 1.1: the columns of the CSV file, points as WKB, and their bounding boxes."""
+    """A GeoParquet 1.1 file: the CSV columns, points as WKB, and their bounding boxes."""
 
     def __init__(self, out: AtomicFile) -> None:
         """Start without rows."""
@@ -99,23 +99,23 @@ class ParquetSink:
         import pyarrow.parquet as pq
 
         schema = _schema(self._rows)
-        waiting = iter(self._rows)
+        remaining = iter(self._rows)
         with pq.ParquetWriter(self._out, schema, compression="zstd") as writer:
-            while rows := list(islice(waiting, ROWS)):
+            while rows := list(islice(remaining, ROW_GROUP)):
                 writer.write_table(_group(rows, self._rows.columns, schema))
         self._out.commit()
 
 
 def _wider(kind: type, value: Scalar) -> type:
-    """The type of a column that was of one kind, and holds this value too."""
-    mine = type(value)
-    if mine is int and not -(2**63) <= value < 2**63:  # type: ignore[operator]
-        mine = str
-    if mine is NoneType or kind is mine:
+    """Return the type of a column of type `kind` after adding a value."""
+    new = type(value)
+    if new is int and not -(2**63) <= value < 2**63:  # type: ignore[operator]
+        new = str
+    if new is NoneType or kind is new:
         return kind
     if kind is NoneType:
-        return mine
-    return float if {kind, mine} == {int, float} else str
+        return new
+    return float if {kind, new} == {int, float} else str
 
 
 def _schema(rows: Rows) -> pa.Schema:
@@ -129,7 +129,7 @@ def _schema(rows: Rows) -> pa.Schema:
 
 
 def _group(rows: list[dict[str, Any]], columns: dict[str, type], schema: pa.Schema) -> pa.Table:
-    """One row group."""
+    """Return one row group as a table."""
     import pyarrow as pa
 
     def values(name: str, kind: type) -> list[Any]:

@@ -1,8 +1,8 @@
-"""Answers written where photo managers look: into copies of photos, and into XMP sidecars.
+"""Estimated positions in copies of photos and in XMP sidecars, for photo managers.
 
-Estimates say that they are: a GPS processing method, the radius as positioning error, a comment.
-What a photo or a sidecar says already is never changed. exiv2 does the writing: it leaves pixels
-and makers' notes as they are, and knows JPEG, PNG, WebP, TIFF, raw formats and XMP alike.
+Estimates are marked by the GPS processing method, the radius as positioning error and a comment.
+Existing metadata of a photo or a sidecar is never changed. exiv2 writes the metadata: it leaves
+pixels and maker notes unchanged, and supports JPEG, PNG, WebP, TIFF, raw formats and XMP.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from xml.etree import ElementTree
 from geoloc.errors import GeolocError, MissingExtraError
 from geoloc.guess import Guess
 from geoloc.io.atomic import atomic_write_bytes
-from geoloc.output.text import claimed, km
+from geoloc.output.text import claimed_place, km
 from geoloc.photos.exif import gps_position
 
 Convention = Literal["digikam", "lightroom"]
-"""Where a sidecar lies. "digikam": `photo.jpg.xmp`, which darktable and Immich read too.
-"lightroom": `photo.xmp`; Adobe's programs read it beside raw files only, not beside JPEGs."""
+"""Name of a sidecar. "digikam": `photo.jpg.xmp`, also read by darktable and Immich. "lightroom":
+`photo.xmp`, which Adobe's programs read beside raw files only, not beside JPEGs."""
 
 _POSITION = ("Xmp.exif.GPSLatitude", "Xmp.exif.GPSLongitude")
 
@@ -39,14 +39,14 @@ _EMPTY_SIDECAR = (
 
 
 def tag_copy(source: Path, target: Path, guess: Guess) -> bool:
-    """Write a copy of a photo that holds the estimated position; an older `target` is replaced.
+    """Write a copy of a photo with the estimated position; an older `target` is replaced.
 
     Returns:
-        False where the photo has a position of its own: the copy keeps that, and no estimate.
+        False if the photo has a position of its own: the copy keeps it and gets no estimate.
 
     Raises:
-        GeolocError: `target` is the photo itself, or this kind of file cannot hold metadata.
-        OSError: it cannot be read or written; names the file.
+        GeolocError: `target` is the photo itself, or the file format does not support metadata.
+        OSError: a file cannot be read or written; names the file.
     """
     if target.exists() and os.path.samefile(source, target):
         raise GeolocError(f"{source}: a copy cannot replace the photo; choose another folder")
@@ -63,33 +63,33 @@ def tag_copy(source: Path, target: Path, guess: Guess) -> bool:
 
 
 def sidecar_path(photo: Path, convention: Convention = "digikam") -> Path:
-    """Where the sidecar of a photo lies."""
+    """Return the path of the sidecar of a photo."""
     if convention == "lightroom":
         return photo.with_suffix(".xmp")
     return photo.with_name(f"{photo.name}.xmp")
 
 
 def write_sidecar(photo: Path, guess: Guess, convention: Convention = "digikam") -> bool:
-    """Write the estimate into the XMP sidecar of a photo; what one holds already is kept.
+    """Write the estimate into the XMP sidecar of a photo, keeping its other properties.
 
     Returns:
-        False where the photo or the sidecar has another position already: nothing is written.
+        False if the photo or the sidecar already has another position: nothing is written.
 
     Raises:
-        GeolocError: there is a sidecar that cannot be read.
-        OSError: it cannot be written; names the file.
+        GeolocError: an existing sidecar cannot be read.
+        OSError: the sidecar cannot be written; names the file.
     """
     path = sidecar_path(photo, convention)
     if gps_position(guess.exif) is not None:
         return False
     content = path.read_bytes() if path.exists() else _EMPTY_SIDECAR
     with _metadata(content, path, "move it away") as sidecar:
-        known = sidecar.read_xmp()
-        if not known and _says_something(content):
-            raise RuntimeError("what it says cannot be understood")
-        estimate = _xmp(guess, known)
-        if _has_position(known):
-            return all(known.get(name) == estimate[name] for name in _POSITION)
+        existing = sidecar.read_xmp()
+        if not existing and _has_properties(content):
+            raise RuntimeError("its XMP cannot be parsed")
+        estimate = _xmp(guess, existing)
+        if _has_position(existing):
+            return all(existing.get(name) == estimate[name] for name in _POSITION)
         sidecar.modify_xmp(estimate)
         content = sidecar.get_bytes()
     atomic_write_bytes(path, content)
@@ -98,12 +98,12 @@ def write_sidecar(photo: Path, guess: Guess, convention: Convention = "digikam")
 
 @contextmanager
 def _metadata(content: bytes, path: Path, remedy: str) -> Iterator[Any]:
-    """What exiv2 makes of a file's bytes; its errors in one line."""
+    """Open the metadata of a file's bytes; exiv2's errors become GeolocErrors of one line."""
     try:
         import pyexiv2
     except ImportError as error:
         raise MissingExtraError("pyexiv2", "tag") from error
-    pyexiv2.set_log_level(4)  # it would write warnings of its own to standard error
+    pyexiv2.set_log_level(4)  # no warnings on standard error
     try:
         with pyexiv2.ImageData(content) as image:
             yield image
@@ -112,8 +112,8 @@ def _metadata(content: bytes, path: Path, remedy: str) -> Iterator[Any]:
         raise GeolocError(f"{path}: cannot hold metadata ({reason}); {remedy}") from error
 
 
-def _says_something(sidecar: bytes) -> bool:
-    """Whether exiv2, which takes what it cannot read for empty, should have found properties."""
+def _has_properties(sidecar: bytes) -> bool:
+    """Return whether a sidecar has properties, or is not XML; exiv2 reads broken XMP as empty."""
     try:
         root = ElementTree.fromstring(sidecar)
     except ElementTree.ParseError:
@@ -127,9 +127,9 @@ def _has_position(tags: dict[str, Any]) -> bool:
     return any(name.endswith((".GPSLatitude", ".GPSLongitude")) for name in tags)
 
 
-def _exif(guess: Guess, known: dict[str, Any]) -> dict[str, str]:
+def _exif(guess: Guess, existing: dict[str, Any]) -> dict[str, str]:
     name = "Exif.Photo.UserComment"
-    comment = known.get(name, "").removeprefix("charset=Ascii").strip("\0 ")
+    comment = existing.get(name, "").removeprefix("charset=Ascii").strip("\0 ")
     return {
         **({} if comment else {name: f"charset=Ascii {_note(guess)}"}),
         "Exif.GPSInfo.GPSVersionID": "2 3 0 0",
@@ -143,23 +143,23 @@ def _exif(guess: Guess, known: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _xmp(guess: Guess, known: dict[str, Any]) -> dict[str, Any]:
-    comment = "Xmp.exif.UserComment"
-    said = {} if comment in known else {comment: {'lang="x-default"': _note(guess)}}
+def _xmp(guess: Guess, existing: dict[str, Any]) -> dict[str, Any]:
+    name = "Xmp.exif.UserComment"
+    comment = {} if name in existing else {name: {'lang="x-default"': _note(guess)}}
     return {
-        **said,
+        **comment,
         "Xmp.exif.GPSVersionID": "2.3.0.0",
         "Xmp.exif.GPSLatitude": _minutes(guess.lat, "NS"),
         "Xmp.exif.GPSLongitude": _minutes(guess.lon, "EW"),
         "Xmp.exif.GPSMapDatum": "WGS-84",
         "Xmp.exif.GPSProcessingMethod": METHOD,
         "Xmp.exif.GPSHPositioningError": f"{_metres(guess)}/1",
-        **_places(guess, known),
+        **_places(guess, existing),
     }
 
 
-def _places(guess: Guess, known: dict[str, Any]) -> dict[str, str]:
-    """Names, as finely as the answer claims to know them; none beside names that are there."""
+def _places(guess: Guess, existing: dict[str, Any]) -> dict[str, str]:
+    """Return place names to the level that the answer claims; none if the photo has any already."""
     place = guess.place
     names = {
         "Xmp.photoshop.Country": place.country,
@@ -167,17 +167,17 @@ def _places(guess: Guess, known: dict[str, Any]) -> dict[str, str]:
         "Xmp.photoshop.State": place.region,
         "Xmp.photoshop.City": place.town,
     }
-    if names.keys() & known.keys():
+    if names.keys() & existing.keys():
         return {}
     claims = {"city": 4, "region": 3, "country": 2, "not sure": 0}[guess.confidence]
     return {name: value for name, value in list(names.items())[:claims] if value}
 
 
 def _note(guess: Guess) -> str:
-    """What the position is, in ASCII, which every reader of EXIF understands."""
-    sure = f" (sure of the {guess.confidence})" if claimed(guess) else " (not sure)"
-    reach = f"8 of 10 photos like this lie within {km(guess.radius_km)} of it"
-    return f"Position estimated from the picture by planet-geoloc{sure}: {reach}."
+    """Return a comment that describes the position, in ASCII, which every EXIF reader supports."""
+    confidence = f" (sure of the {guess.confidence})" if claimed_place(guess) else " (not sure)"
+    radius = f"8 of 10 photos like this lie within {km(guess.radius_km)} of it"
+    return f"Position estimated from the picture by planet-geoloc{confidence}: {radius}."
 
 
 def _metres(guess: Guess) -> int:
@@ -185,14 +185,14 @@ def _metres(guess: Guess) -> int:
 
 
 def _rationals(angle: float) -> str:
-    """Degrees, minutes and seconds, to 3 cm."""
+    """Return degrees, minutes and seconds as EXIF rationals, accurate to 3 cm."""
     thousandths = round(abs(angle) * 3_600_000)
     minutes, seconds = divmod(thousandths, 60_000)
     return f"{minutes // 60}/1 {minutes % 60}/1 {seconds}/1000"
 
 
 def _minutes(angle: float, sides: str) -> str:
-    """Degrees and minutes as XMP writes them, to 2 cm: 33,51.52000S."""
+    """Return degrees and minutes in XMP's format, accurate to 2 cm: 33,51.52000S."""
     hundred_thousandths = round(abs(angle) * 6_000_000)
     degrees, minutes = divmod(hundred_thousandths, 6_000_000)
     return f"{degrees},{minutes / 100_000:.5f}{sides[angle < 0]}"

@@ -1,4 +1,4 @@
-"""Answers in words: for the terminal, and for whoever else writes sentences about a guess."""
+"""Answers as text: the terminal output, sentences, distances and probabilities."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from geoloc.guess import Exif, Guess
 
 
 def render(guess: Guess) -> RenderableType:
-    """One photo's answer: a sentence, a table of candidates, and what the file says itself."""
+    """Return the terminal output for one photo: a sentence, the candidates, evidence and EXIF."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("#", "place", "lat", "lon", "belief", "80 % radius"):
         table.add_column(name, justify="left" if name == "place" else "right", no_wrap=True)
@@ -26,7 +26,7 @@ def render(guess: Guess) -> RenderableType:
             km(guess.radius_km) if rank == 1 else "",
         )
     lines: list[RenderableType] = [Text(guess.photo, style="bold"), Text(sentence(guess)), table]
-    lines += [Text(line) for line in reasons(guess)]
+    lines += [Text(line) for line in evidence_lines(guess)]
     note = exif_note(guess.exif, guess.exif_distance_km)
     if note:
         lines.append(Text(note))
@@ -34,27 +34,27 @@ def render(guess: Guess) -> RenderableType:
 
 
 def sentence(guess: Guess) -> str:
-    """What is believed, in one honest sentence."""
-    reach = f"8 of 10 photos like this lie within {km(guess.radius_km)} of the first place"
+    """Return what the answer claims, with its 80 % radius, in one sentence."""
+    radius = f"8 of 10 photos like this lie within {km(guess.radius_km)} of the first place"
     if guess.photos > 1 and guess.agreement < CONTRADICTION:
         return f"These {guess.photos} photos contradict each other: they may not show one place."
     if guess.confidence == "not sure":
-        return f"Not sure: {reach}."
-    return f"Sure of the {guess.confidence}: {claimed(guess)}; {reach}."
+        return f"Not sure: {radius}."
+    return f"Sure of the {guess.confidence}: {claimed_place(guess)}; {radius}."
 
 
-def reasons(guess: Guess) -> list[str]:
-    """What else the photo tells of its place, and what was known before."""
-    told = [
+def evidence_lines(guess: Guess) -> list[str]:
+    """Return a line of predicted attributes and a line with the constraint, where there are any."""
+    attributes = [
         f"{a.name} {a.value}" + (f" ({percent(a.probability)})" if a.probability else "")
         for a in guess.evidence.attributes
     ]
-    lines = [f"the photo suggests: {', '.join(told)}"] if told else []
-    return [*lines, f"known beforehand: {guess.within}"] if guess.within else lines
+    lines = [f"attributes: {', '.join(attributes)}"] if attributes else []
+    return [*lines, f"constrained to: {guess.within}"] if guess.within else lines
 
 
-def claimed(guess: Guess) -> str:
-    """The place, as finely as the answer claims to know it; "" where it is not sure."""
+def claimed_place(guess: Guess) -> str:
+    """Return the place to the level that the answer claims; "" if it is not sure."""
     place = guess.place
     names = {
         "city": str(place),
@@ -66,28 +66,28 @@ def claimed(guess: Guess) -> str:
 
 
 def exif_note(exif: Exif, distance_km: float | None) -> str:
-    """What the file says itself; "" if it says nothing."""
+    """Return position and date from the file's EXIF; "" if it has neither."""
     when = f"taken {exif.taken_at.replace('T', ' ')}" if exif.taken_at else ""
     if distance_km is None:
-        return f"file says: {when}" if when else ""
-    # two known points: a measurement, not an estimate
+        return f"EXIF: {when}" if when else ""
+    # measured between two points: not rounded like an estimate
     apart = f"{distance_km:,.1f} km" if distance_km < 10.0 else f"{distance_km:,.0f} km"
     where = f"{exif.lat:.5f}, {exif.lon:.5f}, {apart} from the first place (not used)"
-    return f"file says: {_joined(where, when)}"
+    return f"EXIF: {_joined(where, when)}"
 
 
 def km(distance: float) -> str:
-    """A distance with the two or three figures an estimate deserves."""
+    """Return a distance in km as text with two or three significant figures."""
     if distance < 1.0:
         return f"{distance * 1000:.0f} m"
     if distance < 10.0:
         return f"{distance:.1f} km"
-    figures = 10 ** max(len(str(int(distance))) - 2, 0)
-    return f"{round(distance / figures) * figures:,.0f} km"
+    step = 10 ** max(len(str(int(distance))) - 2, 0)
+    return f"{round(distance / step) * step:,.0f} km"
 
 
 def percent(share: float) -> str:
-    """A probability; never 0 % or 100 %, which nobody can know."""
+    """Return a probability in percent, never as 0 % or 100 %."""
     if share < 0.001:
         return "< 0.1 %"
     return "> 99 %" if share > 0.99 else f"{100 * share:.1f} %"

@@ -116,7 +116,7 @@ def test_locate_prints_a_table(geoloc, photo_folder):
     done = geoloc("locate", photo_folder / "00.jpg", "--top", 3)
     assert done.returncode == 0, done.stderr
     assert "8 of 10 photos like this lie within" in done.stdout
-    assert "file says: 48." in done.stdout  # GPS of the file
+    assert "EXIF: 48." in done.stdout  # GPS of the file
     assert "(not used)" in done.stdout
     assert len([line for line in done.stdout.splitlines() if line[:2] in ("1 ", "2 ", "3 ")]) == 3
 
@@ -197,7 +197,7 @@ def test_answers_respect_the_constraint(geoloc, photo_folder):
     assert all(cell["cell_id"].startswith("PT") for cell in answer["region"])
     circle = geoloc("locate", photo, "--within", "-33.87,151.21,30km")
     assert circle.returncode == 0, circle.stderr
-    assert "known beforehand: within 30 km of -33.87" in circle.stdout
+    assert "constrained to: within 30 km of -33.87" in circle.stdout
 
 
 @pytest.mark.parametrize(

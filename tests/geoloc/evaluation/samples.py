@@ -1,4 +1,4 @@
-"""Benchmarks and answers drawn for tests."""
+"""Random benchmarks and answers for tests."""
 
 import numpy as np
 
@@ -23,7 +23,7 @@ def drawn_benchmark(latlon, *, precision_km=None, author=None, group=None) -> Be
 
 
 def drawn_answers(latlon, distance_km, rng, *, refused=0, name="drawn") -> Predictions:
-    """Answers so far off in any direction; the first ones are refused."""
+    """Return answers at given distances in random directions; the first ones are refused."""
     answers = Predictions.none(name, len(latlon))
     answers.latlon[:] = destination(latlon, rng.uniform(0, 360, len(latlon)), distance_km)
     answers.latlon[:refused] = np.nan
@@ -31,6 +31,6 @@ def drawn_answers(latlon, distance_km, rng, *, refused=0, name="drawn") -> Predi
 
 
 def towns(count, rng):
-    """(N, 2) on land, more or less."""
+    """Return (N, 2) random places near five towns, most of them on land."""
     centres = np.array([(48.8, 2.3), (40.4, -3.7), (-33.9, 151.2), (35.7, 139.7), (39.0, -95.0)])
     return centres[rng.integers(len(centres), size=count)] + rng.normal(0, 1, (count, 2))

@@ -17,7 +17,7 @@ from geoloc.evaluation.scores import score_photos, true_areas
 from tests.geoloc.evaluation.samples import drawn_answers, drawn_benchmark, towns
 
 
-def test_calibration_is_scikit_learns():
+def test_calibration_equals_that_of_scikit_learn():
     rng = np.random.default_rng(0)
     chance = rng.random(1000)
     right = rng.random(1000) < chance**2
@@ -31,23 +31,23 @@ def test_calibration_is_scikit_learns():
     assert probability_calibration(np.array([1.0, 0.0]), np.array([True, False]))["ece"] == 0.0
 
 
-def test_the_surest_are_answered_first():
+def test_selective_risk_orders_by_claimed_probability():
     chance = np.array([0.9, np.nan, 0.5, 0.8])
     right = np.array([True, True, False, False])
     found = selective_risk(chance, right)
-    # in the order of chances: right, wrong, wrong, and what claims nothing last
+    # ordered by probability: right, wrong, wrong, and last the answer without a claim
     assert found["area"] == pytest.approx(np.mean([0, 1 / 2, 2 / 3, 2 / 4]))
     assert found["curve"][-1] == [1.0, 0.5]
 
 
-def test_areas_of_circles():
+def test_areas_of_circles_on_the_sphere():
     assert cap_km2(10.0) == pytest.approx(np.pi * 100, rel=1e-5)
     whole = 4 * np.pi * EARTH_RADIUS_KM**2
     assert cap_km2(np.pi * EARTH_RADIUS_KM) == pytest.approx(whole)
     assert cap_km2(np.pi * EARTH_RADIUS_KM / 2) == pytest.approx(whole / 2)
 
 
-def test_claims_are_held_against_the_truth():
+def test_coverage_of_claimed_radii():
     rng = np.random.default_rng(0)
     truth = towns(4, rng)
     benchmark = drawn_benchmark(truth)
@@ -71,7 +71,7 @@ def test_claims_are_held_against_the_truth():
     assert (np.diff(share) >= 0).all()
 
 
-def test_refusals_reach_no_area():
+def test_refusals_have_no_recall_at_any_area():
     rng = np.random.default_rng(0)
     truth = towns(10, rng)
     benchmark = drawn_benchmark(truth)

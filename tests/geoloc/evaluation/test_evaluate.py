@@ -1,4 +1,4 @@
-"""`geoloc evaluate` and `geoloc results` as people run them, and the report in a browser."""
+"""The commands `geoloc evaluate` and `geoloc results`, and the report in Chromium."""
 
 import csv
 import json
@@ -19,7 +19,7 @@ def geoloc(*arguments: object, cwd=None) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def library(photo_folder, tmp_path_factory):
-    """A manifest of the drawn photos, with their authors and one photo that is not there."""
+    """A folder with a table of the drawn photos and their authors, one of them missing."""
     folder = tmp_path_factory.mktemp("evaluation")
     from geoloc.photos.decode import read_exif
 
@@ -36,14 +36,14 @@ def library(photo_folder, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def report(library, photo_folder):
-    """The starter bundle on these photos."""
+    """The report of the starter bundle on these photos."""
     out = library / "starter.html"
     done = geoloc("evaluate", library / "mine.csv", "--images", photo_folder, "-o", out,
                   "--resamples", 100, "--bundle", "starter")  # fmt: skip
     return done, out
 
 
-def test_a_bundle_is_scored(report, library):
+def test_bundle_is_scored(report, library):
     done, out = report
     assert done.returncode == 2
     lines = done.stderr.splitlines()
@@ -67,11 +67,11 @@ def test_a_bundle_is_scored(report, library):
     assert (
         str(library)
         not in out.with_suffix(".json").read_text().replace(str(out), "").split('"problems"')[0]
-    )  # nobody's folders
+    )  # paths are private
     assert (out.with_suffix(".predictions.csv")).is_file()
 
 
-def test_its_answers_score_the_same_when_read_again(report, library):
+def test_saved_predictions_score_the_same(report, library):
     _, out = report
     again = library / "again.html"
     done = geoloc("evaluate", library / "mine.csv", "--predictions",
@@ -90,7 +90,7 @@ def test_its_answers_score_the_same_when_read_again(report, library):
     assert all(row["p"] == 1.0 for row in pair["rows"] if "p" in row)
 
 
-def test_training_photos_of_other_systems_are_audited(library, tmp_path):
+def test_training_photos_of_another_system_are_audited(library, tmp_path):
     rows = list(csv.DictReader((library / "mine.csv").open()))
     with (tmp_path / "train.csv").open("w") as file:
         file.write("file,lat,lon,author\nx.jpg,10,10,author 3\n")
@@ -108,7 +108,7 @@ def test_training_photos_of_other_systems_are_audited(library, tmp_path):
     assert "not known: duplicate" in shown
 
 
-def test_a_program_is_scored(library, photo_folder, tmp_path):
+def test_program_is_scored(library, photo_folder, tmp_path):
     (tmp_path / "player.py").write_text(
         "import json, sys\n"
         "for number, line in enumerate(sys.stdin):\n"
@@ -119,7 +119,7 @@ def test_a_program_is_scored(library, photo_folder, tmp_path):
     done = geoloc("evaluate", library / "mine.csv", "--images", photo_folder, "--command",
                   f"{sys.executable} {tmp_path / 'player.py'}", "--resamples", 10,
                   "-o", tmp_path / "program.html")  # fmt: skip
-    assert done.returncode == 2  # a photo is missing; what the program did is no fault of the input
+    assert done.returncode == 2  # a photo is missing; a crash of the program is not an input error
     assert "ended with exit code" in done.stderr
     numbers = json.loads((tmp_path / "program.json").read_text())
     (system,) = numbers["systems"]
@@ -144,18 +144,18 @@ def test_a_program_is_scored(library, photo_folder, tmp_path):
         (["mine.csv", "--predictions", "mine.csv", "-o", "mine.csv/x.html"], "choose another"),
     ],
 )
-def test_what_cannot_be_done_is_one_line(library, monkeypatch, capsys, arguments, reason):
+def test_wrong_input_is_an_error_of_one_line(library, monkeypatch, capsys, arguments, reason):
     from geoloc.cli.main import app
 
     monkeypatch.chdir(library)
-    said = app(["evaluate", *arguments, "--resamples", "5"], result_action="return_value")
-    assert said == 2
+    code = app(["evaluate", *arguments, "--resamples", "5"], result_action="return_value")
+    assert code == 2
     error = capsys.readouterr().err
     assert reason in error
     assert len(error.splitlines()) == 1
 
 
-def test_results_of_reports(report, library):
+def test_page_of_published_results(report, library):
     _, out = report
     page = library / "results.html"
     assert geoloc("results", out.with_suffix(".json"), "-o", page).returncode == 0

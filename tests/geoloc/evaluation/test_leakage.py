@@ -1,4 +1,4 @@
-"""What test photos share with training photos, and what a bundle says of its own."""
+"""Leakage from training photos, scores by part, and areas on the sphere."""
 
 import numpy as np
 import pytest
@@ -17,18 +17,18 @@ def authors(*names):
     return np.array(names, dtype=object)
 
 
-def test_planted_leaks_are_found():
+def test_planted_overlaps_are_found():
     training = TrainingPhotos(np.array([(0.0, 0.0), (40.0, 10.0)]), authors("ann", ""))
     latlon = np.array([(0.0, 0.005), (10.0, 10.0), (20.0, 20.0), (30.0, 30.0)])
     found = find_leakage(training, latlon, authors("", "ann", "bob", ""), [0.2, 0.2, 0.95, 0.2])
     assert found.place.tolist() == [True, False, False, False]
-    assert found.author.tolist() == [False, True, False, False]  # nobody is no author
+    assert found.author.tolist() == [False, True, False, False]  # an empty author is never shared
     assert found.duplicate.tolist() == [False, False, True, False]
     assert found.disjoint.tolist() == [False, False, False, True]
     assert found.nearest_km[0] == pytest.approx(0.556, abs=0.001)
 
 
-def test_what_is_not_known_is_not_claimed():
+def test_unknown_overlaps_are_none():
     training = TrainingPhotos(np.array([(0.0, 0.0)]), authors(""))
     found = find_leakage(training, np.array([(1.0, 1.0)]), authors("bob"))
     assert found.author is None
@@ -40,7 +40,7 @@ def test_what_is_not_known_is_not_claimed():
     assert nobody.nearest_km.tolist() == [np.inf]
 
 
-def test_training_photos_are_a_table_of_coordinates(shared, tmp_path):
+def test_training_photos_are_read_from_a_table(shared, tmp_path):
     gallery = read(shared / "data" / "coordinates" / "gallery_100k.parquet")
     assert gallery.latlon.shape == (100_000, 2)
     assert not (gallery.author != "").any()
@@ -49,7 +49,7 @@ def test_training_photos_are_a_table_of_coordinates(shared, tmp_path):
         read(tmp_path / "none.csv")
 
 
-def test_parts_of_the_earth_add_up():
+def test_parts_add_up_to_all_photos():
     rng = np.random.default_rng(0)
     truth = towns(200, rng)
     benchmark = drawn_benchmark(truth)

@@ -1,4 +1,4 @@
-"""Formulas against golden values and independent computations, and what holds for any answers."""
+"""Scores compared with published values and independent computations, and their invariants."""
 
 import numpy as np
 import pytest
@@ -45,13 +45,13 @@ def test_points_of_pigeon():
     assert geoscore(1492.7) == pytest.approx(5000 / np.e)  # OSV-5M does not round
 
 
-def test_the_bullseye_matters_on_small_maps():
+def test_full_points_within_25_m_matter_on_small_maps():
     assert geoguessr_points([0.0249, 0.0251], 1.0).tolist() == [5000, 3890]
     assert geoguessr_points(0.149) == 5000  # on the world map rounding alone reaches 149 m
     assert geoguessr_points(np.inf) == 0
 
 
-def test_haversine_of_the_specification():
+def test_haversine_distances():
     stockholm, helsinki = (59.3293, 18.0686), (60.1699, 24.9384)
     assert haversine_km(stockholm, helsinki, 6378.137) == pytest.approx(396.26, abs=0.005)
     assert haversine_km(stockholm, helsinki) == pytest.approx(395.82, abs=0.005)
@@ -60,7 +60,7 @@ def test_haversine_of_the_specification():
 
 
 @given(st.lists(st.floats(0, 20015), min_size=2, max_size=30), st.floats(1, 20000))
-def test_points_fall_with_distance(distances, scale):
+def test_points_decrease_with_distance(distances, scale):
     ascending = np.sort(distances)
     for points in (geoscore(ascending), geoguessr_points(ascending, scale)):
         assert (np.diff(points) <= 0).all()
@@ -100,7 +100,7 @@ def test_country_and_region_are_those_of_polygons():
     assert scores.country[3] == -1
 
 
-def test_a_photo_counts_only_where_its_coordinates_are_precise_enough():
+def test_photo_counts_only_where_its_coordinates_are_precise_enough():
     truth = np.tile([[48.8566, 2.3522]], (2, 1))
     benchmark = drawn_benchmark(truth, precision_km=[10.0, 0.0])
     answers = drawn_answers(truth, [0.5, 30.0], np.random.default_rng(0))
@@ -112,7 +112,7 @@ def test_a_photo_counts_only_where_its_coordinates_are_precise_enough():
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.lists(st.integers(0, 39), min_size=1, max_size=40))
-def test_refusing_never_helps(seed, refused):
+def test_refusing_never_improves_a_score(seed, refused):
     rng = np.random.default_rng(seed)
     truth = towns(40, rng)
     benchmark = drawn_benchmark(truth)
@@ -126,7 +126,7 @@ def test_refusing_never_helps(seed, refused):
         assert (-worse if measure.endswith("_km") and "within" not in measure else worse) >= -1e-3
 
 
-def test_a_system_that_refuses_everything_has_nothing():
+def test_system_that_refuses_everything_scores_zero():
     truth = towns(5, np.random.default_rng(0))
     benchmark = drawn_benchmark(truth)
     answers = drawn_answers(truth, 1.0, np.random.default_rng(0), refused=5)
@@ -141,7 +141,7 @@ def test_a_system_that_refuses_everything_has_nothing():
     assert found.value["geoguessr"] == 0.0
 
 
-def test_no_photos_have_no_score():
+def test_scores_without_photos_are_nan():
     benchmark = drawn_benchmark(np.empty((0, 2)))
     answers = drawn_answers(np.empty((0, 2)), np.empty(0), np.random.default_rng(0))
     (found,), _ = score_systems(

@@ -25,7 +25,7 @@ def test_intervals_contain_the_estimate(seed, count, grouped):
     assert low[0] <= np.median(distance) <= high[0]
 
 
-def test_standard_errors_are_those_of_theory():
+def test_standard_errors_equal_the_binomial_ones():
     rng = np.random.default_rng(0)
     right = (rng.random((2000, 1)) < 0.3).astype(float)
     drawn = bootstrap(right, right, np.arange(2000), 3000)
@@ -34,7 +34,7 @@ def test_standard_errors_are_those_of_theory():
     assert drawn.means.mean() == pytest.approx(right.mean(), abs=0.001)
 
 
-def test_photos_of_one_photographer_are_one_observation():
+def test_photos_of_one_author_count_as_one_observation():
     rng = np.random.default_rng(0)
     author = np.repeat(np.arange(20), 50)
     right = np.repeat(rng.random(20) < 0.5, 50).astype(float)[:, None]
@@ -43,14 +43,14 @@ def test_photos_of_one_photographer_are_one_observation():
     assert together == pytest.approx(alone * np.sqrt(50), rel=0.15)
 
 
-def test_what_does_not_count_is_left_out():
+def test_nan_is_left_out_of_means():
     values = np.array([[1.0, np.nan], [0.0, 1.0], [np.nan, 1.0], [1.0, np.nan]])
     drawn = bootstrap(values, np.zeros((4, 1)), np.arange(4), 500)
     assert set(np.round(drawn.means[:, 1][~np.isnan(drawn.means[:, 1])], 9)) == {1.0}
     assert np.nanmean(drawn.means[:, 0]) == pytest.approx(2 / 3, abs=0.05)
 
 
-def test_medians_are_numpys():
+def test_medians_equal_those_of_numpy():
     rng = np.random.default_rng(1)
     for count in (1, 2, 7, 1024, 3000):
         distance = np.column_stack([rng.lognormal(4, 2, count), rng.random(count)])
@@ -63,7 +63,7 @@ def test_medians_are_numpys():
             assert medians == pytest.approx(np.median(sample, axis=0))
 
 
-def test_a_seed_gives_the_same_resamples(monkeypatch):
+def test_seed_determines_the_resamples(monkeypatch):
     values = np.random.default_rng(0).random((100, 3))
     first = bootstrap(values, values[:, :1], np.arange(100), 50, seed=4)
     monkeypatch.setattr("os.cpu_count", lambda: 1)
@@ -73,7 +73,7 @@ def test_a_seed_gives_the_same_resamples(monkeypatch):
     assert (first.means != other.means).any()
 
 
-def test_units_are_groups_or_else_authors():
+def test_units_are_groups_or_otherwise_authors():
     no_names = np.array(["", "", ""], dtype=object)
     author = np.array(["b", "a", "b"], dtype=object)
     some = np.array(["", "x", "x"], dtype=object)
@@ -85,7 +85,7 @@ def test_units_are_groups_or_else_authors():
     assert sorted(set(mixed.tolist())) == [0, 1]
 
 
-def test_mcnemar_is_the_binomial_test():
+def test_mcnemar_equals_the_binomial_test():
     first = np.array([True] * 9 + [False] * 2 + [True] * 50)
     second = np.array([False] * 9 + [True] * 2 + [True] * 50)
     found = mcnemar(first, second)

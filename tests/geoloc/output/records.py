@@ -1,4 +1,4 @@
-"""Answers to write: real places, and names and columns that nobody expects."""
+"""Records for tests of outputs: real places, and unusual names and columns."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -53,7 +53,7 @@ def make_guess(lat: float = 48.85, lon: float = 2.35, **changes) -> Guess:
 
 
 def many(number: int) -> Iterator[Record]:
-    """Answers all over the world, the same in every run."""
+    """Yield records all over the world, the same in every run."""
     rng = np.random.default_rng(0)
     confidences = ("city", "region", "country", "not sure")
     for i in range(number):
@@ -78,7 +78,7 @@ COLUMNS = st.dictionaries(
 
 @st.composite
 def records(draw: st.DrawFn) -> Record:
-    """One answer with an odd name and odd columns."""
+    """One record with an unusual name and unusual columns."""
     lat, lon = draw(st.floats(-90, 90)), draw(st.floats(-180, 179.999))
     guess = make_guess(lat, lon, radius_km=draw(st.floats(0.001, 20_000)))
     name = draw(st.text(st.characters(exclude_categories=("Cc", "Cs")), max_size=20))

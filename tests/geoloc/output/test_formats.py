@@ -121,7 +121,7 @@ def test_terminal_output(guess):
     shown = out.getvalue()
     assert HOSTILE in shown
     assert "Brussels" in shown
-    assert "file says: 48.90000, 2.40000, 6.7 km from the first place (not used)" in shown
+    assert "EXIF: 48.90000, 2.40000, 6.7 km from the first place (not used)" in shown
     assert max(map(len, shown.splitlines())) <= 100
 
 

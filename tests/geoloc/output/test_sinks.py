@@ -1,4 +1,4 @@
-"""Files of answers, read back by the programs they are for."""
+"""Output files of a batch, read back by the libraries that their users have."""
 
 import csv
 import json
@@ -33,7 +33,7 @@ KML = "{http://www.opengis.net/kml/2.2}"
 
 
 def plain(value):
-    """What any text file may hold: no half of a surrogate pair."""
+    """Return a value with lone surrogates escaped, as text files contain it."""
     is_text = isinstance(value, str)
     return value.encode("utf-8", "backslashreplace").decode() if is_text else value
 
@@ -53,7 +53,7 @@ EXAMPLES = settings(max_examples=60, deadline=None)
 
 @EXAMPLES
 @given(LISTS)
-def test_jsonl_gives_the_same_answers_back(folder, answers):
+def test_jsonl_reads_back_the_same_answers(folder, answers):
     lines = written(folder / "a.jsonl", answers).read_text("utf-8").split("\n")
     assert lines.pop() == ""
     assert len(lines) == len(answers)
@@ -66,7 +66,7 @@ def test_jsonl_gives_the_same_answers_back(folder, answers):
 
 @EXAMPLES
 @given(LISTS)
-def test_csv_gives_the_same_rows_back(folder, answers):
+def test_csv_reads_back_the_same_rows(folder, answers):
     with written(folder / "a.csv", answers).open(encoding="utf-8", newline="") as file:
         header, *rows = csv.reader(file)
     dangerous = re.compile(r"[=+\-@\t\r＝＋－＠]")
@@ -81,24 +81,24 @@ def test_csv_gives_the_same_rows_back(folder, answers):
         values = dict(zip(names, row, strict=True))
         assert unescaped(values["photo"]) == record.guess.photo
         assert float(values["lat"]) == pytest.approx(record.guess.lat, abs=1e-6)
-        for name, value in formats.carried(record.columns).items():
-            told = "" if value is None else str(value)
-            assert (unescaped(values[name]) if isinstance(value, str) else values[name]) == told
+        for name, value in formats.output_columns(record.columns).items():
+            expected = "" if value is None else str(value)
+            assert (unescaped(values[name]) if isinstance(value, str) else values[name]) == expected
 
 
 def unescaped(cell: str) -> str:
-    """The text that `csv_lines` made harmless; what it did not touch stays."""
+    """Return the text of a cell without the apostrophe that `csv_lines` adds to formulas."""
     return cell[1:] if re.match(r"''*\s*[=+\-@＝＋－＠]|''*[\t\r\n]", cell) else cell
 
 
 @pytest.mark.parametrize("name", ["=1+1.jpg", "+a", "-a.jpg", "@SUM(A1)", "\t=1", " =1+1", "＝1+1"])
-def test_no_name_is_a_formula(name):
+def test_names_like_formulas_get_an_apostrophe(name):
     line = formats.to_csv([make_guess(photo=name)]).splitlines()[-1]
     assert next(csv.reader([line]))[0] == f"'{name}"
 
 
 @pytest.mark.parametrize("value", ["-33.85", "+2", "1e5", "plain", "2024-05-06", "O'Brien"])
-def test_numbers_and_words_stay_as_they_are(tmp_path, value):
+def test_numbers_and_words_are_unchanged(tmp_path, value):
     path = written(tmp_path / "a.csv", [Record(make_guess(), {"note": value}, None)])
     with path.open(encoding="utf-8", newline="") as file:
         (row,) = csv.DictReader(file)
@@ -107,7 +107,7 @@ def test_numbers_and_words_stay_as_they_are(tmp_path, value):
 
 @EXAMPLES
 @given(LISTS)
-def test_geojson_gives_the_same_features_back(folder, answers):
+def test_geojson_reads_back_the_same_features(folder, answers):
     text = written(folder / "a.geojson", answers).read_text("utf-8")
     collection = json.loads(text, parse_constant=pytest.fail)
     assert collection["type"] == "FeatureCollection"
@@ -116,13 +116,13 @@ def test_geojson_gives_the_same_features_back(folder, answers):
     for feature, record in zip(answered, answers, strict=True):
         assert feature["geometry"]["coordinates"] == [record.guess.lon, record.guess.lat]
         assert feature["properties"]["photo"] == record.guess.photo
-        carried = {k: as_json(v) for k, v in formats.carried(record.columns).items()}
-        assert carried.items() <= feature["properties"].items()
+        copied = {k: as_json(v) for k, v in formats.output_columns(record.columns).items()}
+        assert copied.items() <= feature["properties"].items()
 
 
 @EXAMPLES
 @given(LISTS)
-def test_kml_gives_the_same_placemarks_back(folder, answers):
+def test_kml_reads_back_the_same_placemarks(folder, answers):
     root = ElementTree.parse(written(folder / "a.kml", answers)).getroot()
     assert root.tag == f"{KML}kml"
     marks = root.findall(f"{KML}Document/{KML}Placemark")
@@ -140,32 +140,32 @@ def test_kml_gives_the_same_placemarks_back(folder, answers):
             for each in mark.findall(f"{KML}ExtendedData/{KML}Data")
         }
         assert data["confidence"] == "city"
-        for key, value in formats.carried(record.columns).items():
+        for key, value in formats.output_columns(record.columns).items():
             if value is not None and not re.search("[^\t\n\r -\ud7ff]", f"{key}{value}"):
                 assert data[key] == str(value)
 
 
 @EXAMPLES
 @given(LISTS)
-def test_geoparquet_gives_the_same_rows_back(folder, answers):
+def test_geoparquet_reads_back_the_same_rows(folder, answers):
     path = written(folder / "a.parquet", answers)
     rows = pq.read_table(path).to_pylist()
     assert len(rows) == len(answers)
     kinds: dict[str, set[type]] = {}
     for record in answers:
-        for name, value in formats.carried(record.columns).items():
+        for name, value in formats.output_columns(record.columns).items():
             kinds.setdefault(name, set()).add(type(value))
     for row, record in zip(rows, answers, strict=True):
-        assert {name: row[name] for name in formats.COLUMNS} == formats.row(record.guess)
+        assert {name: row[name] for name in formats.COLUMNS} == formats.table_row(record.guess)
         assert shapely.from_wkb(row["geometry"]).coords[0] == (record.guess.lon, record.guess.lat)
-        for name, value in formats.carried(record.columns).items():
+        for name, value in formats.output_columns(record.columns).items():
             same = row[name] == value or (value != value and row[name] != row[name])
             assert same or row[name] == str(value) or row[name] == float(value)
             if kinds[name] - {type(None)} in ({bool}, {float}, {str}):
                 assert type(row[name]) is type(value)
 
 
-def test_geopandas_reads_geoparquet_and_its_boxes(tmp_path):
+def test_geopandas_reads_geoparquet_and_filters_by_box(tmp_path):
     path = written(tmp_path / "a.parquet", many(200))
     frame = geopandas.read_parquet(path)
     assert len(frame) == 200
@@ -191,7 +191,7 @@ def test_geopandas_reads_geojson(tmp_path):
     assert best["number"].astype(int).tolist() == list(range(50))
 
 
-def test_records_may_bring_different_columns(tmp_path):
+def test_records_may_have_different_columns(tmp_path):
     guess = make_guess()
     answers = [
         Record(guess, {"n": 1, "x": None}, None),
@@ -206,15 +206,15 @@ def test_records_may_bring_different_columns(tmp_path):
         assert [row["n"] for row in csv.DictReader(file)] == ["1", "2.5", ""]
 
 
-def test_our_columns_win_and_theirs_keep_a_name():
+def test_input_columns_are_renamed_where_they_clash():
     columns = {"lat": 1, "input_lat": 2, "photo": "x", "id": 3, "rank": 4}
-    assert formats.carried(columns) == {
+    assert formats.output_columns(columns) == {
         "input_input_lat": 1, "input_lat": 2, "input_photo": "x", "id": 3, "input_rank": 4,
     }  # fmt: skip
 
 
 @pytest.mark.parametrize("ending", SINKS)
-def test_no_answers_make_an_empty_file_of_their_kind(tmp_path, ending):
+def test_output_without_answers_is_a_valid_empty_file(tmp_path, ending):
     path = written(tmp_path / f"a{ending}", [])
     if ending == ".parquet":
         assert len(geopandas.read_parquet(path)) == 0
@@ -231,7 +231,7 @@ def test_no_answers_make_an_empty_file_of_their_kind(tmp_path, ending):
 
 
 @pytest.mark.parametrize("ending", SINKS)
-def test_leaving_early_keeps_the_older_file_and_nothing_else(tmp_path, ending):
+def test_interruption_keeps_the_older_file_and_leaves_no_other(tmp_path, ending):
     path = written(tmp_path / f"a{ending}", many(3))
     before = path.read_bytes()
 
@@ -246,7 +246,7 @@ def test_leaving_early_keeps_the_older_file_and_nothing_else(tmp_path, ending):
 
 
 def start(folder: Path, code: str, **options) -> subprocess.Popen[str]:
-    """A process of its own that can write answers."""
+    """Start a process with the helpers for writing records."""
     head = (
         "import sys; from pathlib import Path\n"
         "from tests.geoloc.output.records import CELLS, many, open_sink\n"
@@ -258,7 +258,7 @@ def start(folder: Path, code: str, **options) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def test_a_killed_process_leaves_no_file_under_a_final_name(tmp_path):
+def test_killed_process_leaves_no_file_under_a_final_name(tmp_path):
     process = start(tmp_path, f"""
 sinks = [open_sink(Path("a" + ending), CELLS) for ending in {list(SINKS)}]
 opened = [sink.__enter__() for sink in sinks]
@@ -272,12 +272,12 @@ for record in many(10**6):
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert not [path for path in tmp_path.iterdir() if path.name.startswith("a")]
-    for ending in SINKS:  # and what it left behind is no hindrance
+    for ending in SINKS:  # the temporary files left behind do not disturb
         written(tmp_path / f"a{ending}", many(3))
     assert {path.name for path in tmp_path.iterdir()} == {f"a{ending}" for ending in SINKS}
 
 
-def test_a_full_disk_is_an_error_that_names_the_file(tmp_path):
+def test_full_disk_is_an_error_that_names_the_file(tmp_path):
     def small_files() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 
@@ -291,14 +291,14 @@ for ending in {list(SINKS)}:
     except OSError as error:
         print(error.filename, error.strerror)
 """, preexec_fn=small_files)  # fmt: skip
-    said, _ = process.communicate()
-    assert said.splitlines() == [f"a{ending} File too large" for ending in SINKS]
+    stdout, _ = process.communicate()
+    assert stdout.splitlines() == [f"a{ending} File too large" for ending in SINKS]
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("ending", [".geojson", ".parquet", ".html"])
 def test_memory_stays_flat(tmp_path, monkeypatch, ending):
-    monkeypatch.setattr(tables, "ROWS", 200)
+    monkeypatch.setattr(tables, "ROW_GROUP", 200)
     written(tmp_path / f"a{ending}", many(300))  # imports, caches
 
     def peak(number: int) -> int:
@@ -306,7 +306,7 @@ def test_memory_stays_flat(tmp_path, monkeypatch, ending):
             tracemalloc.start()
             for record in many(number):
                 sink.write(record)
-            if ending != ".html":  # borders are drawn then, of any number of photos
+            if ending != ".html":  # closing draws borders, whatever the number of photos
                 sink.close()
             most = tracemalloc.get_traced_memory()[1]
             tracemalloc.stop()
@@ -316,29 +316,29 @@ def test_memory_stays_flat(tmp_path, monkeypatch, ending):
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a", "a.json", ".csv", "a.html.gz"])
-def test_an_unknown_ending_is_refused_and_the_known_ones_are_named(name):
+def test_unknown_ending_is_refused_with_a_list_of_the_known_ones(name):
     with pytest.raises(GeolocError, match=r"\.jsonl, \.csv, .*or \.html") as refused:
         check_ending(Path(name))
     assert str(refused.value).startswith(name)
 
 
-def test_endings_may_be_large(tmp_path):
+def test_endings_may_be_in_upper_case(tmp_path):
     assert written(tmp_path / "A.CSV", many(2)).exists()
 
 
-def test_a_folder_that_is_not_there_is_named(tmp_path):
+def test_missing_folder_is_an_error_that_names_the_file(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none/a\.csv"):
         written(tmp_path / "none" / "a.csv", [])
 
 
 @given(st.floats(-90, 90), st.booleans())
-def test_a_guess_is_the_same_after_a_way_through_json(lat, with_exif):
+def test_guess_survives_json(lat, with_exif):
     guess = replace(make_guess(lat), exif=Exif(1.5, 2.5, "2024-05-06T07:08:09"), exif_distance_km=3)
     guess = guess if with_exif else make_guess(lat)
     assert Guess.from_dict(json.loads(formats.to_json(guess))) == guess
 
 
 @pytest.mark.parametrize("change", [{"unknown": 1}, {"place": {}}])
-def test_another_schema_is_no_guess(change):
+def test_other_schema_is_refused(change):
     with pytest.raises((TypeError, KeyError)):
         Guess.from_dict(make_guess().to_dict() | change)

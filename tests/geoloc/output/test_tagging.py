@@ -1,4 +1,4 @@
-"""Estimates inside copies of photos and beside them, read by others than their writer."""
+"""Estimates in copies of photos and in sidecars, read back by other libraries."""
 
 import hashlib
 import io
@@ -32,14 +32,14 @@ EXIF, PHOTOSHOP, IPTC = (
 
 
 def picture(path: Path, exif: Image.Exif | None = None, **options) -> Path:
-    """A small photograph: a gradient, so that encoding it again would show."""
+    """Write a small gradient, whose bytes change if it is encoded again."""
     image = Image.linear_gradient("L").resize((96, 64)).convert("RGB")
     image.save(path, exif=exif or Image.Exif(), **options)
     return path
 
 
 def scan(jpeg: bytes) -> bytes:
-    """The compressed pixels, and whatever comes behind them."""
+    """Return the compressed pixels and everything after them."""
     return jpeg[jpeg.index(b"\xff\xda") :]
 
 
@@ -49,7 +49,7 @@ def tags(path: Path) -> dict:
 
 
 @pytest.mark.parametrize("ending", ["jpg", "png", "webp", "tiff"])
-def test_a_copy_holds_the_estimate_and_the_same_pixels(tmp_path, ending):
+def test_copy_contains_the_estimate_and_the_same_pixels(tmp_path, ending):
     source = picture(tmp_path / f"a.{ending}")
     before = source.read_bytes()
     target = tmp_path / f"copy.{ending}"
@@ -69,7 +69,7 @@ def test_a_copy_holds_the_estimate_and_the_same_pixels(tmp_path, ending):
     assert {path.name for path in tmp_path.iterdir()} == {f"a.{ending}", f"copy.{ending}"}
 
 
-def test_everything_else_in_a_jpeg_stays_as_it_is(tmp_path):
+def test_other_metadata_of_a_jpeg_is_unchanged(tmp_path):
     exif = Image.Exif()
     exif[ExifTags.Base.ImageDescription] = "The harbour"
     exif[ExifTags.Base.Orientation] = 6
@@ -95,7 +95,7 @@ def test_everything_else_in_a_jpeg_stays_as_it_is(tmp_path):
 
 @settings(max_examples=50, deadline=None)
 @given(st.floats(-90, 90), st.floats(-180, 180, exclude_max=True), st.floats(0, 20_000))
-def test_positions_survive_everywhere_on_earth(tmp_path_factory, lat, lon, radius_km):
+def test_positions_are_accurate_everywhere_on_earth(tmp_path_factory, lat, lon, radius_km):
     folder = tmp_path_factory.getbasetemp()
     source = folder / "plain.jpg"
     if not source.exists():
@@ -116,7 +116,7 @@ def test_positions_survive_everywhere_on_earth(tmp_path_factory, lat, lon, radiu
 
 
 def description(sidecar: Path) -> dict[str, str]:
-    """Properties of a sidecar, read as XML."""
+    """Return the properties of a sidecar, read as XML."""
     values = {}
     for node in ElementTree.parse(sidecar).getroot().iter(f"{RDF}Description"):
         values |= node.attrib | {child.tag: "".join(child.itertext()).strip() for child in node}
@@ -124,7 +124,7 @@ def description(sidecar: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("place", ["exif", "xmp"])
-def test_a_position_in_the_photo_is_kept(tmp_path, place):
+def test_position_in_the_photo_is_kept(tmp_path, place):
     source = picture(tmp_path / "a.jpg")
     with pyexiv2.ImageData(source.read_bytes()) as image:
         if place == "exif":
@@ -137,7 +137,7 @@ def test_a_position_in_the_photo_is_kept(tmp_path, place):
     assert (tmp_path / "copy.jpg").read_bytes() == source.read_bytes()
 
 
-def test_a_comment_and_names_of_places_are_kept(tmp_path):
+def test_comment_and_place_names_are_kept(tmp_path):
     source = picture(tmp_path / "a.jpg")
     with pyexiv2.ImageData(source.read_bytes()) as image:
         image.modify_exif({"Exif.Photo.UserComment": "charset=Unicode über den Dächern"})
@@ -156,19 +156,19 @@ def test_a_comment_and_names_of_places_are_kept(tmp_path):
     [("city", {"Country", "State", "City"}), ("region", {"Country", "State"}),
      ("country", {"Country"}), ("not sure", set())],
 )  # fmt: skip
-def test_only_what_is_claimed_is_named(tmp_path, confidence, names):
+def test_place_names_stop_at_the_claimed_level(tmp_path, confidence, names):
     source = picture(tmp_path / "a.jpg")
     guess = replace(SYDNEY, confidence=confidence)
     tag_copy(source, tmp_path / "copy.jpg", guess)
     write_sidecar(source, guess)
     for found in (tags(tmp_path / "copy.jpg"), tags(tmp_path / "a.jpg.xmp")):
-        told = {name.rpartition(".")[2] for name in found if ".photoshop." in name}
-        assert told == names
+        written = {name.rpartition(".")[2] for name in found if ".photoshop." in name}
+        assert written == names
         assert ("Xmp.iptc.CountryCode" in found) == bool(names)
 
 
 @pytest.mark.parametrize("link", ["same", "symlink", "hard link"])
-def test_the_original_is_never_written(tmp_path, link):
+def test_original_is_never_overwritten(tmp_path, link):
     source = picture(tmp_path / "a.jpg")
     target = tmp_path / "b.jpg" if link != "same" else source
     if link == "symlink":
@@ -190,7 +190,7 @@ def heic() -> bytes:
 
 
 @pytest.mark.parametrize("content", [heic(), b"GIF89a" + bytes(30), b"no picture", b""])
-def test_files_that_cannot_hold_it_are_one_clear_line(tmp_path, content):
+def test_unsupported_file_is_an_error_of_one_line(tmp_path, content):
     source = tmp_path / "a.heic"
     source.write_bytes(content)
     with pytest.raises(GeolocError, match=r"a\.heic: cannot hold metadata .*sidecars") as refused:
@@ -199,7 +199,7 @@ def test_files_that_cannot_hold_it_are_one_clear_line(tmp_path, content):
     assert not (tmp_path / "copy.heic").exists()
 
 
-def test_names_that_are_no_text(tmp_path):
+def test_file_names_that_are_not_text(tmp_path):
     source = picture(tmp_path / "a.jpg")
     odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\n.jpg"))
     shutil.copy(source, odd)
@@ -211,7 +211,7 @@ def test_names_that_are_no_text(tmp_path):
 @pytest.mark.parametrize(
     ("convention", "name"), [("digikam", "walk.final.jpg.xmp"), ("lightroom", "walk.final.xmp")]
 )
-def test_a_sidecar_lies_where_its_readers_look(tmp_path, convention, name):
+def test_sidecar_name_follows_the_convention(tmp_path, convention, name):
     source = picture(tmp_path / "walk.final.jpg")
     before = hashlib.sha256(source.read_bytes()).digest()
     assert write_sidecar(source, SYDNEY, convention) is True
@@ -236,7 +236,7 @@ DIGIKAM = """<?xml version="1.0" encoding="UTF-8"?>
 </rdf:Description></rdf:RDF></x:xmpmeta>"""
 
 
-def test_what_a_sidecar_holds_already_is_kept(tmp_path):
+def test_existing_properties_of_a_sidecar_are_kept(tmp_path):
     source = picture(tmp_path / "a.jpg")
     sidecar = tmp_path / "a.jpg.xmp"
     sidecar.write_text(DIGIKAM % "")
@@ -248,17 +248,17 @@ def test_what_a_sidecar_holds_already_is_kept(tmp_path):
     assert values[f"{EXIF}GPSProcessingMethod"] == METHOD
 
 
-def test_a_position_that_is_known_is_not_replaced(tmp_path):
+def test_existing_position_is_not_replaced(tmp_path):
     source = picture(tmp_path / "a.jpg")
     sidecar = tmp_path / "a.jpg.xmp"
-    known = ' xmlns:exif="http://ns.adobe.com/exif/1.0/" exif:GPSLatitude="1,2.5N"'
-    sidecar.write_text(DIGIKAM % known)
+    position = ' xmlns:exif="http://ns.adobe.com/exif/1.0/" exif:GPSLatitude="1,2.5N"'
+    sidecar.write_text(DIGIKAM % position)
     before = sidecar.read_bytes()
     assert write_sidecar(source, SYDNEY) is False
     assert sidecar.read_bytes() == before
     sidecar.unlink()
     assert write_sidecar(source, SYDNEY)
-    assert write_sidecar(source, SYDNEY), "the same estimate again is no conflict"
+    assert write_sidecar(source, SYDNEY), "writing the same estimate again is allowed"
     assert write_sidecar(tmp_path / "b.jpg", replace(SYDNEY, exif=Exif(1.0, 2.0))) is False
     assert not (tmp_path / "b.jpg.xmp").exists()
 
@@ -273,7 +273,7 @@ def test_a_position_that_is_known_is_not_replaced(tmp_path):
         (DIGIKAM % "").replace("rdf:Seq>", "rdf:Sea>"),
     ],
 )
-def test_a_sidecar_that_cannot_be_read_is_left_alone(tmp_path, content):
+def test_unreadable_sidecar_is_not_changed(tmp_path, content):
     sidecar = tmp_path / "a.jpg.xmp"
     sidecar.write_text(content)
     with pytest.raises(GeolocError, match=r"a\.jpg\.xmp: .*move it away"):
@@ -281,14 +281,14 @@ def test_a_sidecar_that_cannot_be_read_is_left_alone(tmp_path, content):
     assert sidecar.read_text() == content
 
 
-def test_without_exiv2_the_way_to_it_is_said(tmp_path, monkeypatch):
+def test_missing_exiv2_is_an_error_that_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pyexiv2", None)
     with pytest.raises(MissingExtraError, match=r"planet-geoloc\[tag\]"):
         write_sidecar(tmp_path / "a.jpg", SYDNEY)
 
 
 @pytest.mark.skipif(not shutil.which("exiftool"), reason="exiftool is not installed")
-def test_exiftool_reads_the_same(tmp_path):
+def test_exiftool_reads_the_same_values(tmp_path):
     source = picture(tmp_path / "a.jpg")
     tag_copy(source, tmp_path / "copy.jpg", SYDNEY)
     write_sidecar(source, SYDNEY)
