@@ -1,4 +1,4 @@
-"""Answered parts: files of JSON lines, one for each answer and each photo that failed."""
+"""Files of answered parts: compressed JSON lines, one per answer and one per failed photo."""
 
 from __future__ import annotations
 
@@ -7,34 +7,31 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from geoloc.batch.items import Columns
 from geoloc.errors import GeolocError
 from geoloc.guess import Guess
-from geoloc.output.formats import Record
+from geoloc.output.formats import Columns, Record
 from geoloc.photos import storage
-
-Value = str | int | float | bool | None
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A photo that could not be answered."""
+    """A photo without an answer."""
 
     photo: str
     error: str
-    """One line: the reason and the remedy."""
+    """Reason and remedy, in one line."""
     columns: Columns
     again: bool
-    """The file could not be opened: worth another try in the next run."""
+    """Whether the next run tries it again, because its file could not be opened."""
 
 
 def line(entry: Record | Failure) -> bytes:
-    """One entry of a part: a line of JSON in ASCII."""
-    return f"{json.dumps(_plain(entry))}\n".encode("ascii")
+    """Return an entry of a part as a line of ASCII JSON."""
+    return f"{json.dumps(_to_json(entry))}\n".encode("ascii")
 
 
 def encode(lines: list[bytes]) -> bytes:
-    """A part as bytes: its lines, compressed."""
+    """Return the file of a part: its lines, compressed."""
     import pyarrow as pa
 
     with pa.BufferOutputStream() as buffer:
@@ -46,7 +43,11 @@ def encode(lines: list[bytes]) -> bytes:
 
 
 def decode(content: bytes, name: str) -> Iterator[Record | Failure]:
-    """The entries of a part, the inverse of `encode`.
+    """Yield the entries of a part, the inverse of `encode`.
+
+    Args:
+        content: of the file.
+        name: of the file, for the error message.
 
     Raises:
         GeolocError: the part is damaged.
@@ -56,28 +57,28 @@ def decode(content: bytes, name: str) -> Iterator[Record | Failure]:
     try:
         with pa.CompressedInputStream(pa.py_buffer(content), "zstd") as stream:
             lines = stream.read().decode("ascii").splitlines()
-        yield from (_entry(json.loads(line)) for line in lines)
+        yield from (_from_json(json.loads(line)) for line in lines)
     except (OSError, pa.ArrowException, ValueError, KeyError, TypeError) as error:
         raise GeolocError(f"{name}: damaged part of a batch; delete it and run again") from error
 
 
-def place(parts: str, key: str) -> str:
-    """Where a part is kept below a folder or an address."""
+def part_path(parts: str, key: str) -> str:
+    """Return the file of a part below a folder or an address."""
     return f"{parts}/{key}.jsonl.zst"
 
 
 def read(parts: str, key: str) -> Iterator[Record | Failure]:
-    """What is kept of a part.
+    """Yield the entries of a stored part.
 
     Raises:
-        GeolocError: it is damaged.
+        GeolocError: the part is damaged.
         OSError: it cannot be read.
     """
-    file = place(parts, key)
+    file = part_path(parts, key)
     yield from decode(storage.read(file), file)
 
 
-def _plain(entry: Record | Failure) -> Mapping[str, Any]:
+def _to_json(entry: Record | Failure) -> Mapping[str, Any]:
     if isinstance(entry, Failure):
         return {
             "photo": entry.photo,
@@ -89,7 +90,7 @@ def _plain(entry: Record | Failure) -> Mapping[str, Any]:
     return {"guess": entry.guess.to_dict(), "columns": columns, "source": entry.source}
 
 
-def _entry(values: dict[str, Any]) -> Record | Failure:
+def _from_json(values: dict[str, Any]) -> Record | Failure:
     if "error" in values:
         return Failure(**values)
     return Record(Guess.from_dict(values["guess"]), values["columns"], values["source"])

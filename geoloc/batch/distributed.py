@@ -1,8 +1,8 @@
-"""The same batch on a Ray cluster: actors hold the encoder and answer parts.
+"""A batch on a Ray cluster: actors load the bundle and answer parts.
 
-What travels is where a part stands in the plan, not its photos: plan, parts and photos lie where
-all machines see them, on shared storage. Ray Data hands parts out as actors become free, and gives
-the part of a lost machine to another one; a part that is already kept is not answered again.
+Only positions in the plan file are sent to actors; the plan, parts and photos are on storage that
+all machines share. Ray Data assigns parts to free actors, and reassigns the parts of a lost
+machine; a part that is already stored is not answered again.
 """
 
 from __future__ import annotations
@@ -17,44 +17,50 @@ from typing import Any
 from geoloc.batch import answers, plan
 from geoloc.batch.answers import Failure
 from geoloc.batch.plan import Part, Plan
-from geoloc.batch.run import Answer
+from geoloc.batch.run import AnswerParts
 from geoloc.batch.worker import Step, Worker
 from geoloc.errors import GeolocError, MissingExtraError
 from geoloc.photos import storage
 
-IN_ORDER = 4
-"""Parts that an actor gets at a time, so that it need not wait between them."""
+PARTS_PER_CALL = 4
+"""Parts that an actor gets at a time, so that it does not wait between them."""
 
-PER_GPU = 4
+ACTORS_PER_GPU = 4
 """Actors that share a GPU: one process ranks and writes fewer photos than a GPU encodes."""
 
 
-class OnRay:
-    """An actor: holds the encoder, answers the parts of a batch of rows."""
+class PartActor:
+    """A Ray actor that answers parts."""
 
     def __init__(self, worker: Worker, file: str) -> None:
-        """Nothing is loaded before the first part."""
+        """Hold a worker, which loads its bundle for the first part.
+
+        Args:
+            worker: answers the parts.
+            file: the plan file.
+        """
         self._worker, self._file = worker, file
 
     def __call__(self, rows: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """Answer parts that are not kept yet; tells of each batch of photos.
+        """Answer the parts that are not stored yet, and yield the progress after each batch.
 
         Args:
-            rows: arrays `at` and `length`: where the line of each part stands in the plan.
+            rows: arrays `offset` and `length`, the positions of parts in the plan file.
         """
         for step in self._worker.answer(self._missing(rows)):
             failures = json.dumps([asdict(each) for each in step.failures])
             yield {"photos": [step.photos], "failures": [failures]}
 
     def _missing(self, rows: dict[str, Any]) -> Iterator[Part]:
-        for at, length in zip(rows["at"].tolist(), rows["length"].tolist(), strict=True):
-            part = plan.parse(storage.read(self._file, at, length).decode("ascii"))
-            if not storage.exists(answers.place(self._worker.parts, part.key)):
+        positions = zip(rows["offset"].tolist(), rows["length"].tolist(), strict=True)
+        for offset, length in positions:
+            part = plan.parse(storage.read(self._file, offset, length).decode("ascii"))
+            if not storage.exists(answers.part_path(self._worker.parts, part.key)):
                 yield part
 
 
-def on_ray(address: str) -> Answer:
-    """Answer parts on a cluster.
+def connect(address: str) -> AnswerParts:
+    """Connect to a cluster, and return a function that answers parts on it.
 
     Args:
         address: of the cluster ("auto", "ray://host:10001"), or "local" for one on this machine.
@@ -69,23 +75,25 @@ def on_ray(address: str) -> Answer:
         raise MissingExtraError("ray", "ray") from error
     try:
         _check_reachable(address)
-        _connect(ray, address)
-    except Exception as error:  # Ray raises whatever it likes
+        _initialise(ray, address)
+    except Exception as error:  # Ray has no common base of its exceptions
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise GeolocError(f"--ray {address}: no cluster there ({reason})") from error
 
-    def answer(worker: Worker, planned: Plan, waiting: Iterable[Part]) -> Iterator[Step]:
-        keys = {part.key for part in waiting}
+    def answer(worker: Worker, batch_plan: Plan, missing: Iterable[Part]) -> Iterator[Step]:
+        keys = {part.key for part in missing}
         rows = [
-            {"at": at, "length": length} for key, _, at, length in planned.heads() if key in keys
+            {"offset": entry.offset, "length": entry.length}
+            for entry in batch_plan.entries()
+            if entry.key in keys
         ]
-        yield from _steps(ray, worker, planned, rows)
+        yield from _steps(ray, worker, batch_plan, rows)
 
     return answer
 
 
 def _check_reachable(address: str) -> None:
-    """Raise OSError if nobody listens there: Ray itself tries for minutes."""
+    """Raise OSError if no server listens at an address with a port; Ray would try for minutes."""
     import socket
 
     host, colon, port = address.rpartition("://")[2].partition(":")
@@ -93,17 +101,18 @@ def _check_reachable(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=10.0).close()
 
 
-def _connect(ray: Any, address: str) -> None:  # noqa: ANN401
+def _initialise(ray: Any, address: str) -> None:  # noqa: ANN401
+    """Start Ray without its log output and progress bars."""
     import logging
 
-    where = {} if address == "local" else {"address": address}
-    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # errors are raised too
+    cluster = {} if address == "local" else {"address": address}
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # its errors are raised as well
     ray.init(
-        **where,
+        **cluster,
         ignore_reinit_error=True,
         logging_level=logging.ERROR,
         log_to_driver=False,
-        include_dashboard=None if where else False,
+        include_dashboard=None if cluster else False,
     )
     ray.data.DataContext.get_current().enable_progress_bars = False
 
@@ -111,29 +120,30 @@ def _connect(ray: Any, address: str) -> None:  # noqa: ANN401
 def _steps(
     ray: Any,  # noqa: ANN401
     worker: Worker,
-    planned: Plan,
+    batch_plan: Plan,
     rows: list[dict[str, int]],
 ) -> Iterator[Step]:
-    """Actors that are lost are started again, and their parts are handed out again."""
-    each, number = _actors(ray.nodes())
-    number = min(number, len(rows))
-    size = max(1, min(IN_ORDER, len(rows) // number))
-    answered = ray.data.from_items(rows, override_num_blocks=-(-len(rows) // size)).map_batches(
-        OnRay,
-        fn_constructor_args=(_from_anywhere(worker), os.path.abspath(planned.file)),
+    """Answer the parts at the given positions; Ray restarts lost actors and repeats their parts."""
+    resources, count = _actors(ray.nodes())
+    count = min(count, len(rows))
+    size = max(1, min(PARTS_PER_CALL, len(rows) // count))
+    blocks = -(-len(rows) // size)
+    progress = ray.data.from_items(rows, override_num_blocks=blocks).map_batches(
+        PartActor,
+        fn_constructor_args=(_with_absolute_paths(worker), os.path.abspath(batch_plan.file)),
         batch_size=size,
-        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=number),
-        **each,
+        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=count),
+        **resources,
     )
     try:
-        for row in answered.iter_rows():
+        for row in progress.iter_rows():
             yield Step(row["photos"], [Failure(**values) for values in json.loads(row["failures"])])
     except ray.exceptions.RayError as error:
-        raise _reason(error) from error
+        raise _to_geoloc_error(error) from error
 
 
-def _from_anywhere(worker: Worker) -> Worker:
-    """The worker with paths that hold in any folder, and nothing loaded."""
+def _with_absolute_paths(worker: Worker) -> Worker:
+    """Return a copy of the worker with absolute paths, and without loaded models."""
 
     def absolute(name: str) -> str:
         return os.path.abspath(name) if os.path.exists(name) else name
@@ -146,23 +156,24 @@ def _from_anywhere(worker: Worker) -> Worker:
     )
 
 
-def _reason(error: BaseException) -> GeolocError:
-    """What went wrong on a machine of the cluster: the last error of Ray's long text."""
-    said = re.findall(r"^[\w.]*(?:Error|Interrupt|Exception): (.+)$", str(error), re.MULTILINE)
-    reason = said[-1] if said else type(error).__name__
-    return GeolocError(f"a machine of the cluster gave up: {reason}")
+def _to_geoloc_error(error: BaseException) -> GeolocError:
+    """Return the last exception in Ray's long text, the cause, as one line."""
+    causes = re.findall(r"^[\w.]*(?:Error|Interrupt|Exception): (.+)$", str(error), re.MULTILINE)
+    cause = causes[-1] if causes else type(error).__name__
+    return GeolocError(f"a machine of the Ray cluster failed: {cause}")
 
 
 def _actors(nodes: list[dict[str, Any]]) -> tuple[dict[str, float], int]:
-    """What each actor takes, and how many there are: PER_GPU, or one a machine without GPUs.
+    """Return the resources of each actor and the number of actors.
 
-    An encoder on a CPU uses all cores of its machine by itself.
+    There are ACTORS_PER_GPU per GPU, or one per machine if no machine has a GPU: on a CPU, one
+    encoder uses all cores.
     """
     alive = [node["Resources"] for node in nodes if node["Alive"]]
-    gpus = int(sum(there.get("GPU", 0) for there in alive))
+    gpus = int(sum(resources.get("GPU", 0) for resources in alive))
     if gpus:
-        return {"num_gpus": 1 / PER_GPU}, gpus * PER_GPU
-    cores = [there["CPU"] for there in alive if there.get("CPU")]
+        return {"num_gpus": 1 / ACTORS_PER_GPU}, gpus * ACTORS_PER_GPU
+    cores = [resources["CPU"] for resources in alive if resources.get("CPU")]
     if not cores:
         return {"num_cpus": 1}, 1
     return {"num_cpus": max(1.0, min(cores) - 1)}, len(cores)

@@ -1,4 +1,4 @@
-"""Photos of one place brought together, on the disk: the memory stays flat."""
+"""Grouping of photos that show one place; sorted on disk, so that memory use does not grow."""
 
 from __future__ import annotations
 
@@ -12,33 +12,34 @@ from geoloc.batch.items import Item
 from geoloc.errors import GeolocError
 
 FOLDER = "folder"
-"""Instead of a column: photos of one folder, or of one tar shard, show one place."""
+"""Value of --group-by that groups photos by folder or tar shard instead of a column."""
 
-MOST_TOGETHER = 4096
-"""Photos of one place at most: more are taken for the wrong column."""
+MAX_GROUP = 4096
+"""A larger group means that the column does not identify places."""
 
 Group = tuple[str | None, list[Item]]
-"""What the photos have in common, and the photos; None for a photo that stands alone."""
+"""The common value of a group and its photos; None for a photo without a value."""
 
 
 def group(photos: Iterable[Item], by: str) -> Iterator[Group]:
-    """Groups in the order of their first photos; a photo without a value stands alone.
+    """Yield groups in the order of their first photos; a photo without a value is its own group.
 
     Args:
         photos: in any order.
         by: a column of the input list, or FOLDER.
 
     Raises:
-        GeolocError: there is no such column, or a group has more than MOST_TOGETHER photos.
+        GeolocError: there is no such column, a group has more than MAX_GROUP photos, or the
+            temporary folder is full.
     """
     value = _folder if by == FOLDER else _column(by)
-    table = sqlite3.connect("")  # a file without a name, in the system's temporary folder
+    table = sqlite3.connect("")  # a database in a temporary file, deleted on close
     try:
         table.execute("CREATE TABLE photo (first INTEGER, number INTEGER, name TEXT, item TEXT)")
         table.executemany(
             "INSERT INTO photo VALUES (?, ?, ?, ?)",
             (
-                (None, number, _text(value(item)), json.dumps(item.to_json()))
+                (None, number, _escape(value(item)), json.dumps(item.to_json()))
                 for number, item in enumerate(photos)
             ),
         )
@@ -49,29 +50,31 @@ def group(photos: Iterable[Item], by: str) -> Iterator[Group]:
             " SELECT number, number, NULL, item FROM photo WHERE name IS NULL ORDER BY 1, 2"
         )
         for _, members in groupby(rows, key=lambda row: row[0]):
-            yield _checked(by, [(row[2], row[3]) for row in members])
+            yield _to_group(by, [(row[2], row[3]) for row in members])
     except sqlite3.Error as error:
         raise GeolocError(
-            f"photos cannot be brought together ({error}); free some space in the temporary folder"
+            f"--group-by {by}: photos cannot be sorted ({error}); free some space in the temporary"
+            " folder"
         ) from error
     finally:
         table.close()
 
 
-def _checked(by: str, members: list[tuple[str | None, str]]) -> Group:
+def _to_group(by: str, members: list[tuple[str | None, str]]) -> Group:
+    """Return the group of rows of the table; raises GeolocError if it is too large."""
     name = members[0][0]
-    if len(members) > MOST_TOGETHER:
+    if len(members) > MAX_GROUP:
         raise GeolocError(
-            f"--group-by {by}: {len(members):,} photos have {name}; of one place there can be"
-            f" {MOST_TOGETHER:,}, is it the right column?"
+            f"--group-by {by}: {len(members):,} photos have the value {name}, and a group has at"
+            f" most {MAX_GROUP:,}; check that this column identifies places"
         )
     return None if name is None else json.loads(name), [
         Item.from_json(json.loads(item)) for _, item in members
     ]
 
 
-def _text(value: str | None) -> str | None:
-    """Escaped, for bytes that are no text."""
+def _escape(value: str | None) -> str | None:
+    """Return text that SQLite can store: surrogates (PEP 383) are escaped."""
     return None if value is None else json.dumps(value)
 
 
@@ -82,9 +85,11 @@ def _folder(item: Item) -> str:
 def _column(name: str) -> Callable[[Item], str | None]:
     def value(item: Item) -> str | None:
         if name not in item.columns:
-            known = ", ".join(item.columns) or "none"
-            raise GeolocError(f"--group-by {name}: {item.name!r} has no such column (has: {known})")
-        found = item.columns[name]
-        return None if found is None or found == "" else str(found)
+            available = ", ".join(item.columns) or "none"
+            raise GeolocError(
+                f"--group-by {name}: {item.name!r} has no such column (has: {available})"
+            )
+        cell = item.columns[name]
+        return None if cell is None or cell == "" else str(cell)
 
     return value

@@ -1,4 +1,4 @@
-"""What a batch is asked about: folders, patterns, lists, tar shards, photos, standard input."""
+"""Photos of the inputs of a batch: folders, patterns, lists, tar shards, standard input."""
 
 from __future__ import annotations
 
@@ -19,45 +19,47 @@ from geoloc.photos.discover import is_photo, photos_below
 
 STDIN = "-"
 
-_PICTURE_STARTS = (b"\xff\xd8", b"\x89PNG", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
+_IMAGE_SIGNATURES = (b"\xff\xd8", b"\x89PNG", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
 
 
-def find(inputs: Iterable[str], work: Path, problem: Callable[[str], None]) -> Iterator[Item]:
-    """Photos of inputs, one after the other, in the order of their names.
+def find_photos(
+    inputs: Iterable[str], work: Path, problem: Callable[[str], None]
+) -> Iterator[Item]:
+    """Yield the photos of all inputs, those of a folder or pattern sorted by name.
 
     Args:
-        inputs: paths, addresses, patterns, or "-": a photo, or names of photos, one a line (or
-            separated by NUL, or in JSON lines).
-        work: folder that keeps a photo from standard input.
-        problem: told of shards that are cut short.
+        inputs: paths, addresses, glob patterns, or "-" for standard input: one photo, or names of
+            photos (one per line, separated by NUL, or in JSON lines).
+        work: folder for a photo from standard input.
+        problem: receives a line for each truncated shard.
 
     Raises:
-        GeolocError: an input does not exist, or is no readable list or shard.
+        GeolocError: an input does not exist, or is not a readable list or shard.
         OSError: an input cannot be read.
     """
-    for given in inputs:
-        if given == STDIN:
+    for source in inputs:
+        if source == STDIN:
             yield from _standard_input(sys.stdin.buffer, work)
-        elif storage.is_address(given):
-            yield from _address(given, problem)
-        elif os.path.isdir(given):
-            yield from map(_file, photos_below(given))
-        elif os.path.exists(given):
-            yield from _known(given, problem)
-        elif glob.has_magic(given):
-            yield from _matching(given, problem)
+        elif storage.is_address(source):
+            yield from _photos_at(source, problem)
+        elif os.path.isdir(source):
+            yield from map(_file, photos_below(source))
+        elif os.path.exists(source):
+            yield from _photos_of(source, problem)
+        elif glob.has_magic(source):
+            yield from _photos_matching(source, problem)
         else:
-            raise GeolocError(f"{given!r}: no such file or folder; check the path")
+            raise GeolocError(f"{source!r}: no such file or folder; check the path")
 
 
-def _known(given: str, problem: Callable[[str], None]) -> Iterator[Item]:
-    """Photos of one existing file or address."""
-    if rows.is_table(given):
-        yield from _listed(rows.read_rows(given), tables.folder_of(given), given)
-    elif rows.suffix(given) == ".tar":
-        yield from _shard(given, problem)
+def _photos_of(source: str, problem: Callable[[str], None]) -> Iterator[Item]:
+    """Yield the photos of one existing file or address: a list, a tar shard or a photo."""
+    if rows.is_table(source):
+        yield from _photos_of_rows(rows.read_rows(source), tables.folder_of(source), source)
+    elif rows.suffix(source) == ".tar":
+        yield from _shard(source, problem)
     else:
-        yield _file(given)
+        yield _file(source)
 
 
 def _file(path: str) -> Item:
@@ -76,83 +78,95 @@ def _shard(path: str, problem: Callable[[str], None]) -> Iterator[Item]:
         yield Item(f"{path}/{each.key}", location, stamp, columns, each.offset, each.size)
 
 
-def _matching(pattern: str, problem: Callable[[str], None]) -> Iterator[Item]:
-    """Photos, shards and lists that a pattern matches; lists only if it says so by its ending."""
+def _photos_matching(pattern: str, problem: Callable[[str], None]) -> Iterator[Item]:
+    """Yield the photos of all files and folders that a pattern matches; see `_is_selected`."""
     found = False
     for path in sorted(glob.iglob(pattern, recursive=True)):
         if os.path.isdir(path):
-            if "**" not in pattern:
+            if "**" not in pattern:  # otherwise its photos match by themselves
                 found = True
                 yield from map(_file, photos_below(path))
-        elif _is_wanted(path, pattern):
+        elif _is_selected(path, pattern):
             found = True
-            yield from _known(path, problem)
+            yield from _photos_of(path, problem)
     if not found:
-        raise GeolocError(f"{pattern!r}: matches no photo, list or tar shard")
+        raise GeolocError(f"{pattern!r}: matches no photo, list or tar shard; check the pattern")
 
 
-def _address(given: str, problem: Callable[[str], None]) -> Iterator[Item]:
-    if not given.endswith("/") and not glob.has_magic(given):
-        yield from _known(given, problem)
+def _photos_at(source: str, problem: Callable[[str], None]) -> Iterator[Item]:
+    """Yield the photos at an address: of one file, a folder (it ends with "/"), or a pattern."""
+    if not source.endswith("/") and not glob.has_magic(source):
+        yield from _photos_of(source, problem)
         return
-    found = [path for path in storage.matches(given) if _is_wanted(path, given)]
+    found = [path for path in storage.matches(source) if _is_selected(path, source)]
     if not found:
-        raise GeolocError(f"{given}: there is no photo, list or tar shard")
+        raise GeolocError(f"{source}: there is no photo, list or tar shard; check the address")
     for path in found:
-        yield from _known(path, problem)
+        yield from _photos_of(path, problem)
 
 
-def _is_wanted(path: str, pattern: str) -> bool:
+def _is_selected(path: str, pattern: str) -> bool:
+    """Return whether a matched file is an input: a photo, a shard, or a list named by its suffix.
+
+    A list is read only if the pattern has its suffix: in a folder of photos, a table may be
+    anything.
+    """
     kind = rows.suffix(path)
     return is_photo(path) or kind == ".tar" or kind == rows.suffix(pattern)
 
 
-def _listed(listed: Iterable[rows.Row], folder: str, source: str) -> Iterator[Item]:
-    """Photos of the rows of a table; `folder` is what their files are relative to.
+def _photos_of_rows(table: Iterable[rows.Row], folder: str, source: str) -> Iterator[Item]:
+    """Yield the photos of the rows of a table.
 
-    Columns `offset` and `size`, as tables of `geoloc-train manifest` have them, say where in a tar
-    shard a photo lies.
+    The columns `offset` and `size`, written by `geoloc-train manifest`, are the position of a photo
+    in a tar shard.
+
+    Args:
+        table: its rows.
+        folder: relative file names are relative to it.
+        source: name of the table, for error messages.
     """
     column = None
-    for number, row in enumerate(listed, start=1):
+    for number, row in enumerate(table, start=1):
         if column is None or column not in row:
             column = file_name_column(list(row), {name: [value] for name, value in row.items()})
             if column is None:
                 raise TableError(
-                    f"{source}: no column says where the photos are; call it file"
-                    f" (there are: {', '.join(map(str, row))})"
+                    f"{source}: no column with file names; name it file"
+                    f" (the columns are {', '.join(map(str, row))})"
                 )
         name = row.pop(column)
         if not isinstance(name, str) or not name:
-            raise TableError(f"{source}: row {number} names no photo in column {column}")
+            raise TableError(f"{source}: row {number} has no file name in column {column}")
         yield _named(name, folder, row)
 
 
 def _named(name: str, folder: str, row: rows.Row) -> Item:
-    """The photo of a file name, with the other columns of its row."""
-    location = shown = tables.resolve(folder, name)
+    """Return the photo of a file name, with the other columns of its row."""
+    location = display_name = tables.resolve(folder, name)
     if not storage.is_address(location):
         location = os.path.abspath(location)
     offset, size = row.get("offset"), row.get("size")
-    place: tuple[int, int] | tuple[None, None] = (None, None)
+    position: tuple[int, int] | tuple[None, None] = (None, None)
     if isinstance(offset, int) and isinstance(size, int):
-        place = (offset, size)
+        position = (offset, size)
         row = {key: value for key, value in row.items() if key not in ("offset", "size")}
         key = row.get("photo_id")
-        shown = f"{shown}/{key if key is not None else offset}"
+        display_name = f"{display_name}/{key if key is not None else offset}"
     columns = {str(key): rows.scalar(value) for key, value in row.items()}
-    return Item(shown, location, stamp_of(location), columns, *place)
+    return Item(display_name, location, stamp_of(location), columns, *position)
 
 
 def _standard_input(file: BinaryIO, work: Path) -> Iterator[Item]:
+    """Yield the photos of standard input; its first bytes decide what it contains."""
     stream = io.BufferedReader(file, 1 << 16)  # type: ignore[type-var]
     start = stream.peek(1 << 16)
-    if start.startswith(_PICTURE_STARTS) or start[4:8] == b"ftyp" or start[8:12] == b"WEBP":
-        yield _kept(stream.read(), work)
+    if start.startswith(_IMAGE_SIGNATURES) or start[4:8] == b"ftyp" or start[8:12] == b"WEBP":
+        yield _store_photo(stream.read(), work)
     elif start.lstrip().startswith(b"{"):
-        yield from _listed(rows.json_rows(stream, "standard input"), "", "standard input")
+        yield from _photos_of_rows(rows.json_rows(stream, "standard input"), "", "standard input")
     else:
-        names = _names(stream, b"\0") if b"\0" in start else _lines(stream)
+        names = _split_names(stream, b"\0") if b"\0" in start else _lines(stream)
         for name in names:
             yield _named(os.fsdecode(name), "", {})
 
@@ -161,17 +175,17 @@ def _lines(stream: BinaryIO) -> Iterator[bytes]:
     yield from (name for line in stream if (name := line.rstrip(b"\r\n")))
 
 
-def _names(stream: BinaryIO, end: bytes) -> Iterator[bytes]:
+def _split_names(stream: BinaryIO, separator: bytes) -> Iterator[bytes]:
     rest = b""
     while block := stream.read(1 << 16):
-        *names, rest = (rest + block).split(end)
+        *names, rest = (rest + block).split(separator)
         yield from filter(None, names)
     if rest:
         yield rest
 
 
-def _kept(content: bytes, work: Path) -> Item:
-    """A photo that came through standard input."""
-    place = str(work / f"stdin-{hashlib.sha256(content).hexdigest()[:32]}")
-    storage.write(place, content)
-    return Item("standard input", place, (len(content), 0), {}, kept=True)
+def _store_photo(content: bytes, work: Path) -> Item:
+    """Store a photo from standard input in the work folder."""
+    file = str(work / f"stdin-{hashlib.sha256(content).hexdigest()[:32]}")
+    storage.write(file, content)
+    return Item("standard input", file, (len(content), 0), {}, from_stdin=True)

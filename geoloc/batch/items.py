@@ -1,63 +1,62 @@
-"""One photo of the input of a batch: where it is, what came along, and how to read it."""
+"""Photos of a batch before they are read: where each is stored, and its columns."""
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any
 
 from geoloc.errors import FileError
+from geoloc.output.formats import Columns
 from geoloc.photos import decode, storage
 
-Columns = Mapping[str, str | int | float | bool | None]
-
 MISSING = (-1, -1)
-"""Stamp of a file that is not there."""
+"""Stamp of a file that does not exist."""
 
 UNCHECKED = (0, 0)
-"""Stamp of an address: asking for each would cost a request."""
+"""Stamp of an address; reading the size of each would cost a request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A photo that is not read yet."""
+    """A photo that has not been read yet."""
 
     name: str
-    """As the caller gave it; bytes that are no text are kept as in PEP 383."""
+    """As given by the user; bytes that are not UTF-8 are kept as in PEP 383."""
     location: str
-    """Absolute path, or address, of the file that holds it."""
+    """Absolute path, or address, of the file that contains it."""
     stamp: tuple[int, int]
-    """Size and time of that file: when they change, the photo is answered again."""
+    """Size and modification time of that file: a changed photo is answered again."""
     columns: Columns
-    """Carried along."""
+    """Other columns of the input list, copied to the output."""
     offset: int | None = None
-    """Of the photo in a tar shard; None for a file of its own."""
+    """Byte at which the photo begins in a tar shard; None for a file of its own."""
     size: int | None = None
-    kept: bool = False
-    """Came from standard input, and is kept in the work folder."""
+    from_stdin: bool = False
+    """The photo came from standard input, and a copy is in the work folder."""
 
     @property
     def source(self) -> str | None:
-        """Path of the photo on this machine, if it has one."""
-        inside = self.offset is not None or self.kept or storage.is_address(self.location)
-        return None if inside else self.location
+        """Path of the user's file, or None if the photo has none on this machine."""
+        no_file = self.offset is not None or self.from_stdin or storage.is_address(self.location)
+        return None if no_file else self.location
 
     def to_json(self) -> list[Any]:
-        """Plain values; the inverse of `Item(*values)` but for the stamp."""
+        """Return plain values, which `from_json` reads."""
         return [
             self.name, self.location, self.stamp, dict(self.columns), self.offset, self.size,
-            self.kept,
+            self.from_stdin,
         ]  # fmt: skip
 
     @classmethod
     def from_json(cls, values: list[Any]) -> Item:
-        """The inverse of `to_json`."""
+        """Return the photo of plain values, the inverse of `to_json`."""
         name, location, stamp, *rest = values
         return cls(name, location, tuple(stamp), *rest)
 
 
 def stamp_of(location: str) -> tuple[int, int]:
-    """The stamp of a file."""
+    """Return the size and modification time of a file, MISSING, or UNCHECKED for an address."""
     if storage.is_address(location):
         return UNCHECKED
     try:
@@ -69,11 +68,11 @@ def stamp_of(location: str) -> tuple[int, int]:
 def load(
     item: Item, *, min_side: int | None = None, skip_pixels: Container[str] = ()
 ) -> decode.Photo:
-    """Read and decode; see `geoloc.photos.decode.load`.
+    """Read and decode a photo; see `geoloc.photos.decode.load`.
 
     Raises:
-        FileError: the file cannot be opened, or ends before the photo.
-        PhotoError: it is no photo.
+        FileError: the file cannot be opened, or ends within the photo.
+        PhotoError: the content cannot be decoded.
     """
     if item.offset is None and not storage.is_address(item.location):
         return decode.load(
@@ -81,7 +80,7 @@ def load(
         )
     try:
         content = storage.read(item.location, item.offset or 0, item.size)
-    except Exception as error:  # each kind of storage raises its own
+    except Exception as error:  # each storage library has its own exceptions
         name = decode.printable(item.name)
         raise FileError(f"{name}: cannot be read ({error}); check its address") from error
     if item.size is not None and len(content) < item.size:

@@ -1,4 +1,4 @@
-"""A batch: photos in, one file of answers out, and nothing lost when it is stopped."""
+"""Runs of a batch: photos in, one output file out; a stopped run continues where it was."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from geoloc import __version__
 from geoloc.batch import answers, groups, inputs, plan
 from geoloc.batch.answers import Failure
 from geoloc.batch.plan import Part, Plan
-from geoloc.batch.work import Summary, Work
+from geoloc.batch.work import Summary, WorkFolder
 from geoloc.batch.worker import Step, Worker
 from geoloc.bundle import directory as bundles
 from geoloc.bundle import installed
@@ -28,171 +28,176 @@ from geoloc.output.sinks import check_ending, open_sink
 
 @dataclass(frozen=True)
 class Options:
-    """What a batch is asked, besides its photos."""
+    """Settings of a batch."""
 
     bundle: str = installed.STARTER
+    """Name of an installed bundle, or a path."""
     top: int = DEFAULT_TOP
+    """Candidates per photo."""
     within: str | None = None
+    """Constraint on all photos, as for `geoloc locate --within`."""
     group_by: str | None = None
-    """A column, or "folder": its photos show one place and get one answer."""
-    part: int = plan.PART
-    """Photos that are kept together; what a killed run loses at most."""
+    """A column, or "folder": photos with the same value get one answer."""
+    part_size: int = plan.PART_SIZE
+    """Photos per part; a killed run loses at most one part."""
     cache: Path | None = None
-    """Folder of embeddings kept between runs."""
+    """Folder of cached embeddings; None for no cache."""
     fail_fast: bool = False
     """Stop at the first photo that cannot be answered."""
 
 
-Answer = Callable[[Worker, Plan, Iterable[Part]], Iterator[Step]]
-"""Who answers parts: this process, or a cluster."""
+AnswerParts = Callable[[Worker, Plan, Iterable[Part]], Iterator[Step]]
+"""Answers the missing parts of a plan: in this process, or on a cluster."""
 
-Also = Callable[[Record], None]
-"""What else is done with each finished record, in the order of the output."""
+Action = Callable[[Record], None]
+"""Called with each record, in the order of the output."""
 
 
-def here(worker: Worker, planned: Plan, waiting: Iterable[Part]) -> Iterator[Step]:
+def answer_locally(worker: Worker, batch_plan: Plan, missing: Iterable[Part]) -> Iterator[Step]:
     """Answer parts in this process."""
-    yield from worker.answer(waiting)
+    yield from worker.answer(missing)
 
 
 def run(
-    given: Sequence[str],
+    sources: Sequence[str],
     out: Path,
     options: Options,
     report: Reporter,
-    answer: Answer = here,
-    also: Sequence[Also] = (),
+    answer_parts: AnswerParts = answer_locally,
+    actions: Sequence[Action] = (),
 ) -> Summary:
-    """Answer all photos of the inputs into one file; goes on where an earlier run was stopped.
+    """Answer all photos of the inputs into one file, or continue an earlier run.
 
     Args:
-        given: see `geoloc.batch.inputs.find`.
-        out: the output; its ending says which kind. Beside it are errors.jsonl, with a line for
-            each photo that failed, and the folder OUT.work, which may be deleted when it is done.
-        options: what is asked.
-        report: told how far it has come.
-        answer: who answers the parts.
-        also: what else is done with each record.
+        sources: see `geoloc.batch.inputs.find_photos`.
+        out: the output; its ending selects the format. Beside it are errors.jsonl, with a line for
+            each failed photo, and the folder OUT.work, which may be deleted after the run.
+        options: the settings.
+        report: receives stages, progress and problems.
+        answer_parts: answers the parts that are not stored yet.
+        actions: called with each record.
 
     Raises:
-        GeolocError: nothing can be done: no photos, a wrong option, another run on this output.
-        PhotoError: a photo failed, and `options.fail_fast` says to stop.
-        OSError: the output cannot be written; what is answered so far is kept.
+        GeolocError: nothing can be done: no photos, an unusable option, or another run on this
+            output.
+        PhotoError: a photo failed, and `options.fail_fast` is set.
+        OSError: the output cannot be written; stored parts remain.
     """
     check_ending(out)
-    work = Work(out)
-    worker = Worker(
-        options.bundle, options.top, options.within, str(work.parts.resolve()), options.cache
-    )
+    work = WorkFolder(out)
+    parts = str(work.parts.resolve())
+    worker = Worker(options.bundle, options.top, options.within, parts, options.cache)
     _ = worker.constraint  # reports a wrong bundle or constraint before any photo is read
+    batch = _Batch(worker, work, options, report)
     with work.locked():
-        planned = _plan(given, work, options, report)
-        if not planned.photos:
-            raise GeolocError(f"{', '.join(given)}: no photos in it; give a folder that has some")
-        done = work.finished(planned.digest)
-        if done is not None and not also and not (done.failed and options.fail_fast):
-            report.stage("answered by an earlier run", planned.photos)
-            report.advance(planned.photos, already=True)
+        batch_plan = batch.plan(sources)
+        if not batch_plan.photos:
+            raise GeolocError(f"{', '.join(sources)}: no photos in it; give a folder with photos")
+        done = work.finished(batch_plan.digest)
+        if done is not None and not actions and not (done.failed and options.fail_fast):
+            report.stage("answered by an earlier run", batch_plan.photos)
+            report.advance(batch_plan.photos, already=True)
         else:
-            _answer(worker, planned, work, options, report, answer)
-            done = _write(worker, planned, work, options, report, also)
+            batch.answer(batch_plan, answer_parts)
+            done = batch.write(batch_plan, actions)
     if not done.answers:
         raise GeolocError(f"none of {done.photos:,} photos can be answered; see {work.errors}")
     return done
 
 
-def _plan(given: Sequence[str], work: Work, options: Options, report: Reporter) -> Plan:
-    report.stage("looking for photos")
-    settings = {
-        "bundle": bundles.sha256(bundles.find(options.bundle) / "bundle.json"),
-        "version": [__version__, SCHEMA_VERSION],
-        "top": options.top,
-        "within": _content_of(options.within),
-        "group_by": options.group_by,
-    }
-    photos = inputs.find(given, work.folder, report.problem)
-    together: Iterable[groups.Group] = ((None, [item]) for item in photos)
-    if options.group_by is not None:
-        together = groups.group(photos, options.group_by)
-    grouped = options.group_by is not None
-    file = work.folder / "plan"
-    return plan.write(file, together, settings, grouped=grouped, part=options.part)
+@dataclass(frozen=True)
+class _Batch:
+    """The three stages of a run."""
+
+    worker: Worker
+    work: WorkFolder
+    options: Options
+    report: Reporter
+
+    def plan(self, sources: Sequence[str]) -> Plan:
+        """Find the photos and divide them into parts."""
+        self.report.stage("looking for photos")
+        options = self.options
+        settings = {
+            "bundle": bundles.sha256(bundles.find(options.bundle) / "bundle.json"),
+            "version": [__version__, SCHEMA_VERSION],
+            "top": options.top,
+            "within": _constraint_key(options.within),
+            "group_by": options.group_by,
+        }
+        photos = inputs.find_photos(sources, self.work.folder, self.report.problem)
+        grouped: Iterable[groups.Group] = ((None, [item]) for item in photos)
+        if options.group_by is not None:
+            grouped = groups.group(photos, options.group_by)
+        return plan.write(
+            self.work.folder / "plan", grouped, settings,
+            grouped=options.group_by is not None, part_size=options.part_size,
+        )  # fmt: skip
+
+    def answer(self, batch_plan: Plan, answer_parts: AnswerParts) -> None:
+        """Answer the parts that are not stored yet."""
+        self.report.stage("answering photos", batch_plan.photos)
+        missing = 0
+        for entry in batch_plan.entries():
+            if self.work.has_part(entry.key):
+                self.report.advance(entry.photos, already=True)
+            else:
+                missing += 1
+        if not missing:
+            return
+        for step in answer_parts(self.worker, batch_plan, self._missing_parts(batch_plan)):
+            self.report.advance(step.photos)
+            for failure in step.failures:
+                if self.options.fail_fast:
+                    raise PhotoError(failure.error)
+                self.report.problem(failure.error)
+
+    def write(self, batch_plan: Plan, actions: Sequence[Action]) -> Summary:
+        """Write the output from the stored parts, in the order of the inputs."""
+        self.report.stage("writing answers", batch_plan.photos)
+        retried: set[str] = set()
+        rows = failed = 0
+        cells = self.worker.geolocator.cells
+        with self.work.writing_errors() as errors, open_sink(self.work.out, cells) as sink:
+            for key, entry in self._stored_entries(batch_plan):
+                if isinstance(entry, Failure):
+                    if self.options.fail_fast:
+                        raise PhotoError(entry.error)
+                    errors.write_text(_error_line(entry))
+                    failed += 1
+                    if entry.again:
+                        retried.add(key)
+                    continue
+                sink.write(entry)
+                rows += 1
+                for action in actions:
+                    action(entry)
+            if rows:
+                sink.close()
+        summary = Summary(rows, batch_plan.photos, failed)
+        if not retried:
+            self.work.finish(batch_plan.digest, summary)
+        self.work.keep_only({entry.key for entry in batch_plan.entries()} - retried)
+        return summary
+
+    def _missing_parts(self, batch_plan: Plan) -> Iterator[Part]:
+        for _, line in batch_plan.lines():
+            if not self.work.has_part(line.split(" ", 1)[0]):
+                yield plan.parse(line)
+
+    def _stored_entries(self, batch_plan: Plan) -> Iterator[tuple[str, Record | Failure]]:
+        """Yield the key of the part and the entry, for all entries of all parts."""
+        for part in batch_plan.entries():
+            for entry in answers.read(str(self.work.parts), part.key):
+                yield part.key, entry
+            self.report.advance(part.photos)
 
 
-def _content_of(within: str | None) -> Any:  # noqa: ANN401
-    """What is known beforehand; of a file its content, which may change."""
+def _constraint_key(within: str | None) -> Any:  # noqa: ANN401
+    """Return what identifies a constraint: its text, and the digest of a file's content."""
     if within is None or not os.path.isfile(within):
         return within
     return [within, hashlib.sha256(Path(within).read_bytes()).hexdigest()]
-
-
-def _answer(
-    worker: Worker,
-    planned: Plan,
-    work: Work,
-    options: Options,
-    report: Reporter,
-    answer: Answer,
-) -> None:
-    """Answer all parts that are not."""
-    report.stage("answering photos", planned.photos)
-    missing = 0
-    for key, photos, _, _ in planned.heads():
-        if work.has(key):
-            report.advance(photos, already=True)
-        else:
-            missing += 1
-    if not missing:
-        return
-    waiting = (plan.parse(line) for _, line in planned.lines() if not work.has(line.split(" ")[0]))
-    for step in answer(worker, planned, waiting):
-        report.advance(step.photos)
-        for failure in step.failures:
-            if options.fail_fast:
-                raise PhotoError(failure.error)
-            report.problem(failure.error)
-
-
-def _write(
-    worker: Worker,
-    planned: Plan,
-    work: Work,
-    options: Options,
-    report: Reporter,
-    also: Sequence[Also],
-) -> Summary:
-    """One output from all parts, in the order of the inputs."""
-    report.stage("writing answers", planned.photos)
-    again: set[str] = set()
-    rows = failed = 0
-    with work.writing_errors() as errors, open_sink(work.out, worker.geolocator.cells) as sink:
-        for key, entry in _entries(planned, work, report):
-            if isinstance(entry, Failure):
-                if options.fail_fast:
-                    raise PhotoError(entry.error)
-                errors.write_text(_error_line(entry))
-                failed += 1
-                if entry.again:
-                    again.add(key)
-                continue
-            sink.write(entry)
-            rows += 1
-            for act in also:
-                act(entry)
-        if rows:
-            sink.close()
-    summary = Summary(rows, planned.photos, failed)
-    if not again:
-        work.finish(planned.digest, summary)
-    work.keep_only({key for key, _, _, _ in planned.heads()} - again)
-    return summary
-
-
-def _entries(planned: Plan, work: Work, report: Reporter) -> Iterator[tuple[str, Record | Failure]]:
-    for key, photos, _, _ in planned.heads():
-        for entry in answers.read(str(work.parts), key):
-            yield key, entry
-        report.advance(photos)
 
 
 def _error_line(failure: Failure) -> str:

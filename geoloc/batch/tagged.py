@@ -1,4 +1,4 @@
-"""What a batch does with each answer besides its output: tagged copies, and sidecars."""
+"""Actions on each answer of a batch: tagged copies of photos, and XMP sidecars."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from geoloc.errors import GeolocError, MissingExtraError
 from geoloc.output.formats import Record
 from geoloc.output.tagging import Convention, tag_copy, write_sidecar
 
-Act = Callable[[Record], None]
-Say = Callable[[str], None]
-"""Takes one line about a photo that was left as it is; the others go on."""
+Action = Callable[[Record], None]
+Warn = Callable[[str], None]
+"""Receives one line about a photo that was not tagged; the others are."""
 
 
-def acts(
-    inputs: Sequence[str], folder: Path | None, convention: Convention | None, say: Say
-) -> list[Act]:
-    """What is asked to be done with each answer.
+def tagging_actions(
+    inputs: Sequence[str], folder: Path | None, convention: Convention | None, warn: Warn
+) -> list[Action]:
+    """Return the actions that --write-exif and --xmp ask for.
 
     Args:
         inputs: of the batch.
-        folder: for tagged copies, or None.
-        convention: of sidecars, or None.
-        say: see `copies`.
+        folder: for tagged copies; None for no copies.
+        convention: of sidecars; None for no sidecars.
+        warn: receives the reason why a photo was not tagged.
 
     Raises:
-        GeolocError: copies would lie among the photos, where the next run finds them.
-        MissingExtraError: the library that writes metadata is not installed.
+        GeolocError: `folder` is inside an input folder, where the next run would find the copies.
+        MissingExtraError: pyexiv2 is not installed.
     """
-    chosen: list[Act] = []
+    actions: list[Action] = []
     if folder is None and convention is None:
-        return chosen
+        return actions
     if find_spec("pyexiv2") is None:
         raise MissingExtraError("pyexiv2", "tag")
     folders = [Path(given).absolute() for given in inputs if Path(given).is_dir()]
@@ -42,59 +42,62 @@ def acts(
         if inside is not None:
             raise GeolocError(f"{folder}: lies inside {inside}; choose a folder outside for copies")
         root = Path(os.path.commonpath(folders)) if folders else Path.cwd()
-        chosen.append(copies(folder, root, say))
+        actions.append(copy_action(folder, root, warn))
     if convention is not None:
-        chosen.append(sidecars(convention, say))
-    return chosen
+        actions.append(sidecar_action(convention, warn))
+    return actions
 
 
-def copies(folder: Path, root: Path, say: Say) -> Act:
-    """Write tagged copies of photos.
+def copy_action(folder: Path, root: Path, warn: Warn) -> Action:
+    """Return an action that writes a tagged copy of each photo.
 
     Args:
-        folder: where copies go, under the paths that photos have below `root`; those elsewhere
-            under their whole path.
-        root: what the inputs have in common.
-        say: told of photos with a position of their own, and of kinds that hold no metadata.
+        folder: of the copies. A photo below `root` keeps its relative path; any other photo keeps
+            its absolute path, below `folder`.
+        root: the common folder of the inputs.
+        warn: receives photos with a position of their own, and files that cannot hold metadata.
 
     Returns:
-        What to call with each record; it raises OSError where the disk is to blame.
+        The action; it raises OSError if a copy cannot be written.
     """
 
-    def act(source: Path, record: Record) -> None:
+    def copy(source: Path, record: Record) -> None:
         relative = Path(os.path.relpath(source, root))
         if ".." in relative.parts:
             relative = source.absolute().relative_to(source.absolute().anchor)
         target = folder / relative
         target.parent.mkdir(parents=True, exist_ok=True)
         if not tag_copy(source, target, record.guess):
-            say(f"{record.guess.photo}: has a position of its own, which its copy keeps")
+            warn(f"{record.guess.photo}: has a position of its own, which its copy keeps")
 
-    return _of_files(act, say)
+    return _for_files(copy, warn)
 
 
-def sidecars(convention: Convention, say: Say) -> Act:
-    """Write XMP sidecars beside photos; as `copies`."""
+def sidecar_action(convention: Convention, warn: Warn) -> Action:
+    """Return an action that writes an XMP sidecar beside each photo; see `copy_action`."""
 
-    def act(source: Path, record: Record) -> None:
+    def write(source: Path, record: Record) -> None:
         if not write_sidecar(source, record.guess, convention):
-            say(f"{record.guess.photo}: has a position already, which is kept")
+            warn(f"{record.guess.photo}: has a position already, which is kept")
 
-    return _of_files(act, say)
+    return _for_files(write, warn)
 
 
-def _of_files(act: Callable[[Path, Record], None], say: Say) -> Act:
-    """For photos that are files of their own; what cannot be done is said, and the rest goes on."""
+def _for_files(tag: Callable[[Path, Record], None], warn: Warn) -> Action:
+    """Return an action that tags photos with a file of their own, and turns errors into warnings.
 
-    def guarded(record: Record) -> None:
+    A missing library is not a warning: it would be the same for every photo.
+    """
+
+    def action(record: Record) -> None:
         if record.source is None:
-            say(f"{record.guess.photo}: is no file of its own; nothing to tag")
+            warn(f"{record.guess.photo}: is no file of its own, and cannot be tagged")
             return
         try:
-            act(Path(record.source), record)
+            tag(Path(record.source), record)
         except MissingExtraError:
             raise
         except GeolocError as error:
-            say(str(error))
+            warn(str(error))
 
-    return guarded
+    return action

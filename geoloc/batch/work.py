@@ -1,4 +1,4 @@
-"""The work folder beside an output: plan, answered parts, and what is finished."""
+"""The work folder beside an output: the plan, the answered parts, and the finished state."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ ERRORS = "errors.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a finished batch has done."""
+    """Counts of a finished batch."""
 
     answers: int
-    """Rows of the output."""
+    """Records of the output."""
     photos: int
     failed: int
-    """Photos without an answer, each a line of errors.jsonl."""
+    """Photos without an answer; each is a line of errors.jsonl."""
 
 
-class Work:
-    """What is kept between runs over one output."""
+class WorkFolder:
+    """The folder `OUT.work`, which makes a run over the same output continue an earlier one."""
 
     def __init__(self, out: Path) -> None:
-        """Name the folder `OUT.work`; nothing is written yet."""
+        """Name the folder of an output; nothing is written yet."""
         self.out = out
         self.errors = out.with_name(ERRORS)
         self.folder = out.with_name(f"{out.name}.work")
@@ -40,10 +40,10 @@ class Work:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Nobody else writes this output meanwhile; the lock of a killed run is free.
+        """Create the folder and lock it; the lock of a killed run does not count.
 
         Raises:
-            GeolocError: another run has it.
+            GeolocError: another run is writing this output.
             OSError: the folder cannot be written.
         """
         from filelock import FileLock, Timeout
@@ -68,12 +68,12 @@ class Work:
         """
         return atomic_file(self.errors, temporary_name=f".{self.out.name}.{ERRORS}.part")
 
-    def has(self, key: str) -> bool:
-        """Whether a part is answered."""
-        return storage.exists(answers.place(str(self.parts), key))
+    def has_part(self, key: str) -> bool:
+        """Return whether a part is answered and stored."""
+        return storage.exists(answers.part_path(str(self.parts), key))
 
     def finished(self, digest: str) -> Summary | None:
-        """What an earlier run made of the same plan, if its output is still there."""
+        """Return the counts of an earlier run of the same plan; None if its output has changed."""
         try:
             state = json.loads((self.folder / "done.json").read_text(encoding="ascii"))
             made, summary = state["made"], Summary(**state["summary"])
@@ -83,14 +83,14 @@ class Work:
         return summary if made == [digest, *stamp_of(str(self.out))] and there else None
 
     def finish(self, digest: str, summary: Summary) -> None:
-        """Remember what the output was made from."""
+        """Store that the output was made from the plan with this digest."""
         made = [digest, *stamp_of(str(self.out))]
         state = json.dumps({"made": made, "summary": asdict(summary)})
         storage.write(str(self.folder / "done.json"), state.encode("ascii"))
 
     def keep_only(self, keys: set[str]) -> None:
-        """Remove parts of other plans, and what a killed run left half written."""
-        wanted = {Path(answers.place("", key)).name for key in keys}
+        """Remove all other parts, and incomplete files of a killed run."""
+        kept = {Path(answers.part_path("", key)).name for key in keys}
         for file in self.parts.iterdir():
-            if file.name not in wanted:
+            if file.name not in kept:
                 file.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Answers parts of a batch and keeps them: here, and in every actor of a cluster."""
+"""Workers, which answer and store parts of a batch: in this process, or in an actor of Ray."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from geoloc.encoders.pipeline import BATCH, Encoded, batched, encode_batches, pr
 from geoloc.errors import FileError, PhotoError
 from geoloc.geolocator import Geolocator
 from geoloc.guess import Guess
-from geoloc.output.formats import Record
+from geoloc.output.formats import Columns, Record
 from geoloc.photos import storage
 from geoloc.photos.decode import Photo, printable
 from geoloc.types import Float32Array
@@ -29,7 +29,7 @@ from geoloc.types import Float32Array
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """How far a worker has come."""
+    """Progress of a worker since its previous step."""
 
     photos: int
     failures: list[Failure]
@@ -37,19 +37,19 @@ class Step:
 
 @dataclass(frozen=True)
 class Worker:
-    """What it takes to answer parts; small, so that it can be sent to other machines."""
+    """Settings of a worker, small enough to be sent to other machines; models load on first use."""
 
     bundle: str
     top: int
     within: str | None
     parts: str
-    """Folder, or address, that keeps them."""
+    """Folder or address of the stored parts."""
     cache: Path | None
-    """Folder of embeddings kept between runs; None for none."""
+    """Folder of cached embeddings; None for no cache."""
 
     @cached_property
     def geolocator(self) -> Geolocator:
-        """Loaded when first needed."""
+        """The bundle, loaded when first used."""
         return Geolocator.from_bundle(self.bundle)
 
     @cached_property
@@ -58,113 +58,122 @@ class Worker:
         return self.geolocator.restrict(self.within)
 
     def answer(self, parts: Iterable[Part]) -> Iterator[Step]:
-        """Answer parts; each is kept when the last of its steps is given.
+        """Answer parts, and yield after each batch; a part is stored before its last step.
 
-        Photos are decoded while others are encoded, and encoded while others are ranked, across
-        the borders of parts. What is ranked together depends on the part alone, so that answers
-        are the same, to the last bit, however often a run was killed.
+        Decoding, encoding and ranking overlap, also between parts. Which photos are ranked together
+        depends on the part alone, so that answers are identical to the last bit, however often a
+        run was killed.
 
         Raises:
             GeolocError: the encoder cannot be loaded, or the cache cannot be used.
             OSError: a part cannot be written.
         """
-        begun: deque[Part] = deque()
+        started: deque[Part] = deque()
         encoder = self.geolocator.encoder
         cache = EmbeddingCache(self.cache, encoder.spec) if self.cache else nullcontext()
-        with cache as kept:
-            batches = encode_batches(encoder, _batches(parts, begun), load, kept)
-            waiting: _Answering | None = None
+        with cache as embeddings:
+            batches = encode_batches(encoder, _batches(parts, started), load, embeddings)
+            current: _PartInProgress | None = None
             for encoded in prefetch(batches):
-                waiting = waiting or _Answering(self, begun.popleft())
-                failures = waiting.add(encoded)
-                if waiting.complete:
-                    place = answers.place(self.parts, waiting.part.key)
-                    storage.write(place, answers.encode(waiting.lines))
-                    waiting = None
+                current = current or _PartInProgress(self, started.popleft())
+                failures = current.add(encoded)
+                if current.complete:
+                    path = answers.part_path(self.parts, current.part.key)
+                    storage.write(path, answers.encode(current.lines))
+                    current = None
                 yield Step(len(encoded.results), failures)
 
 
-def _batches(parts: Iterable[Part], begun: deque[Part]) -> Iterator[Sequence[Item]]:
-    """Photos that are encoded together; each part is noted before its first batch."""
+def _batches(parts: Iterable[Part], started: deque[Part]) -> Iterator[Sequence[Item]]:
+    """Yield photos to encode together; each part is added to `started` before its first batch."""
     for part in parts:
-        begun.append(part)
+        started.append(part)
         yield from batched(part.items, BATCH)
 
 
-class _Answering:
-    """A part on the way."""
+class _PartInProgress:
+    """A part whose photos arrive batch by batch; groups are answered when they are complete."""
 
     def __init__(self, worker: Worker, part: Part) -> None:
         self.part = part
         self.lines: list[bytes] = []
         self._worker = worker
         self._photos: list[Photo | PhotoError] = []
-        self._vectors: list[Float32Array] = []
-        self._done = self._ranked = 0
+        self._embeddings: list[Float32Array] = []
+        self._photos_done = self._groups_done = 0
 
     @property
     def complete(self) -> bool:
-        """Whether every photo is answered."""
-        return self._done == len(self.part.items)
+        """Whether every group is answered."""
+        return self._photos_done == len(self.part.items)
 
     def add(self, encoded: Encoded) -> list[Failure]:
-        """The next photos; whoever now has all its photos is answered. Returns what failed."""
+        """Add the next photos and answer the groups that are complete now; returns the failures."""
         self._photos += encoded.results
-        self._vectors += list(encoded.embeddings)
-        sizes = self.part.sizes[self._ranked :]
+        self._embeddings += list(encoded.embeddings)
+        sizes = self.part.sizes[self._groups_done :]
         ends = np.cumsum(sizes, dtype=np.intp)
-        whole = int(np.searchsorted(ends, len(self._photos), side="right"))
-        count = int(ends[whole - 1]) if whole else 0
-        items = self.part.items[self._done : self._done + count]
+        complete = int(np.searchsorted(ends, len(self._photos), side="right"))
+        count = int(ends[complete - 1]) if complete else 0
+        items = self.part.items[self._photos_done : self._photos_done + count]
         photos, self._photos = self._photos[:count], self._photos[count:]
-        groups = _divided(list(zip(items, photos, strict=True)), sizes[:whole])
+        groups = _split(list(zip(items, photos, strict=True)), sizes[:complete])
         readable = [[(i, p) for i, p in each if isinstance(p, Photo)] for each in groups]
         number = sum(map(len, readable))
-        vectors, self._vectors = self._vectors[:number], self._vectors[number:]
+        embeddings, self._embeddings = self._embeddings[:number], self._embeddings[number:]
         failures = [_failure(i, p) for i, p in zip(items, photos, strict=True)
                     if isinstance(p, PhotoError)]  # fmt: skip
         self.lines += map(answers.line, failures)
-        self._answer(readable, vectors, self._ranked)
-        self._done, self._ranked = self._done + count, self._ranked + whole
+        self._answer(readable, embeddings, self._groups_done)
+        self._photos_done += count
+        self._groups_done += complete
         return failures
 
     def _answer(
-        self, groups: list[list[tuple[Item, Photo]]], vectors: list[Float32Array], first: int
+        self, groups: list[list[tuple[Item, Photo]]], embeddings: list[Float32Array], first: int
     ) -> None:
-        """Rank groups of readable photos, the first of which has this number in the part."""
-        there = [number for number, each in enumerate(groups) if each]
-        if not there:
+        """Answer groups of readable photos, and add a line for each.
+
+        Args:
+            groups: may be empty, if none of their photos is readable.
+            embeddings: (D,) of each readable photo, in order.
+            first: number of the first group in the part.
+        """
+        nonempty = [number for number, each in enumerate(groups) if each]
+        if not nonempty:
             return
         locator, top = self._worker.geolocator, self._worker.top
         constraint = self._worker.constraint
-        embeddings = np.stack(vectors)
-        groups = [groups[number] for number in there]
+        stacked = np.stack(embeddings)
+        groups = [groups[number] for number in nonempty]
         photos = [[photo for _, photo in each] for each in groups]
         if self.part.names is None:
-            guesses = locator.guess(embeddings, [each for (each,) in photos], top, constraint)
+            guesses = locator.guess(stacked, [each for (each,) in photos], top, constraint)
         else:
-            guesses = locator.guess_together(embeddings, photos, top, constraint)
-            names = [self.part.names[first + number] for number in there]
-            guesses = [_called(guess, name) for guess, name in zip(guesses, names, strict=True)]
+            guesses = locator.guess_together(stacked, photos, top, constraint)
+            names = [self.part.names[first + number] for number in nonempty]
+            guesses = [_rename(guess, name) for guess, name in zip(guesses, names, strict=True)]
         for guess, members in zip(guesses, groups, strict=True):
             items = [item for item, _ in members]
-            self.lines.append(answers.line(Record(guess, _shared(items), items[0].source)))
+            record = Record(guess, _common_columns(items), items[0].source)
+            self.lines.append(answers.line(record))
 
 
-def _divided(
+def _split(
     pairs: list[tuple[Item, Photo | PhotoError]], sizes: list[int]
 ) -> list[list[tuple[Item, Photo | PhotoError]]]:
+    """Split a list into consecutive groups."""
     remaining = iter(pairs)
     return [[next(remaining) for _ in range(size)] for size in sizes]
 
 
-def _called(guess: Guess, name: str | None) -> Guess:
-    """A group goes by what its photos have in common."""
+def _rename(guess: Guess, name: str | None) -> Guess:
+    """Return the answer for a group under the name of the group."""
     return guess if name is None else replace(guess, photo=printable(name))
 
 
-def _shared(items: list[Item]) -> dict[str, str | int | float | bool | None]:
-    """Columns that are the same for all."""
+def _common_columns(items: list[Item]) -> Columns:
+    """Return the columns that have the same value for all photos."""
     first = items[0].columns
     return {
         name: value

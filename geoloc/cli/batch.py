@@ -76,8 +76,8 @@ def batch(
     ray
         Address of a Ray cluster whose machines see the same folders, or "local".
     """
-    from geoloc.batch.run import Answer, Options, here, run
-    from geoloc.batch.tagged import acts
+    from geoloc.batch.run import AnswerParts, Options, answer_locally, run
+    from geoloc.batch.tagged import tagging_actions
     from geoloc.bundle.choice import choose
     from geoloc.encoders.cache import default_cache
     from geoloc.errors import GeolocError, PhotoError
@@ -87,13 +87,13 @@ def batch(
         model = bundle or choose()
         options = Options(model, top, within, group_by, part, cache or default_cache(), fail_fast)
         with ProgressBars(unit="photos") as progress:
-            also = acts(photos, write_exif, xmp, progress.problem)
-            answer: Answer = here
+            actions = tagging_actions(photos, write_exif, xmp, progress.problem)
+            answer_parts: AnswerParts = answer_locally
             if ray is not None:
-                from geoloc.batch.distributed import on_ray
+                from geoloc.batch import distributed
 
-                answer = on_ray(ray)
-            done = run(photos, out, options, progress, answer, also)
+                answer_parts = distributed.connect(ray)
+            done = run(photos, out, options, progress, answer_parts, actions)
     except PhotoError as error:
         fail(PROGRAM, f"{error} (stopped by --fail-fast)")
         return SOME_FAILED

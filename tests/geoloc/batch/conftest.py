@@ -1,4 +1,4 @@
-"""A geolocator that is quick, in place of the embedded one."""
+"""A fast geolocator in place of the embedded bundle."""
 
 import pytest
 
@@ -13,7 +13,7 @@ def quick_once():
 
 @pytest.fixture
 def quick(quick_once, monkeypatch):
-    """What `Geolocator.from_bundle` gives."""
+    """The geolocator that `Geolocator.from_bundle` returns in the test."""
     monkeypatch.setattr(Geolocator, "from_bundle", classmethod(lambda cls, name: quick_once))
     quick_once.encoder.embedded = 0
     return quick_once

@@ -1,4 +1,4 @@
-"""Many small photos, and a geolocator that answers them in no time."""
+"""Helpers of batch tests: small photos, a fast geolocator, and a reporter that records."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ DAMAGED = b"\xff\xd8\xff\xe0 not a photo"
 
 
 class QuickEncoder:
-    """A few pixels as embedding; counts what it is asked."""
+    """An encoder that takes a few pixels as the embedding, and counts photos."""
 
     def __init__(self, spec) -> None:
         self.spec = spec
@@ -26,8 +26,8 @@ class QuickEncoder:
         return normalise(np.pad(few, ((0, 0), (0, self.spec.dim - few.shape[1]))))
 
 
-class Silent:
-    """Reports to nobody, and remembers."""
+class RecordingReporter:
+    """A reporter that counts the steps of the current stage and keeps all problems."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -36,9 +36,9 @@ class Silent:
     def stage(self, name, total=None):
         self.answered = self.already = 0
 
-    def advance(self, photos, already=False):
-        self.answered += photos * (not already)
-        self.already += photos * already
+    def advance(self, steps=1, already=False):
+        self.answered += steps * (not already)
+        self.already += steps * already
 
     def problem(self, line):
         self.lines.append(line)
@@ -50,7 +50,7 @@ def quick_geolocator() -> Geolocator:
 
 
 def draw(path: Path, seed: int) -> Path:
-    """A small photo unlike all others."""
+    """Write a small photo with random content."""
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.random.default_rng(seed).integers(0, 255, (4, 6, 3), np.uint8)
     Image.fromarray(pixels).resize((48, 32), Image.Resampling.BICUBIC).save(path, quality=90)
@@ -58,6 +58,8 @@ def draw(path: Path, seed: int) -> Path:
 
 
 def answer(inputs, out: Path, report=None, **options):
-    """A batch with the embeddings kept beside its output."""
-    options = {"cache": out.parent / "cache", "part": 4, **options}
-    return run([str(each) for each in inputs], out, Options(**options), report or Silent())
+    """Run a batch with small parts, and its cache beside the output."""
+    options = {"cache": out.parent / "cache", "part_size": 4, **options}
+    return run(
+        [str(each) for each in inputs], out, Options(**options), report or RecordingReporter()
+    )

@@ -1,4 +1,4 @@
-"""`geoloc batch` as people start it: whole processes with the embedded bundle."""
+"""`geoloc batch` from the command line, with the starter bundle."""
 
 import json
 import os
@@ -6,10 +6,10 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
+from geoloc.cli.main import app
 from geoloc.photos.decode import read_exif
 from tests.geoloc.batch.library import DAMAGED, draw
 
@@ -18,11 +18,11 @@ NAMES = ("new\nline.jpg", "🌏.jpg", os.fsdecode(b"\xff\xfe.jpg"), "plain.jpg")
 
 @pytest.fixture
 def command(tmp_path):
-    """Starts `geoloc batch` in a folder of its own, with a cache of its own."""
+    """Start `geoloc batch` as a process in a temporary folder, with a cache of its own."""
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
 
-    def start(*arguments, **options):
-        words = [sys.executable, "-m", "geoloc", "batch", *map(str, arguments)]
+    def start(*arguments, program=("-m", "geoloc"), **options):
+        words = [sys.executable, *program, "batch", *map(str, arguments)]
         if "--bundle" not in words:
             words += ["--bundle", "starter"]
         return subprocess.Popen(
@@ -43,7 +43,7 @@ def rows(path):
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def test_a_folder_goes_in_and_a_file_comes_out(command, tmp_path):
+def test_folder_is_answered_into_a_file_and_not_changed(command, tmp_path):
     for number, name in enumerate(NAMES):
         draw(tmp_path / "in" / name, number)
     (tmp_path / "in" / "loop").symlink_to(".")
@@ -53,7 +53,7 @@ def test_a_folder_goes_in_and_a_file_comes_out(command, tmp_path):
     (tmp_path / "in").chmod(0o755)
     assert done.returncode == 0, done.err
     assert done.out == ""
-    assert done.err == "out.jsonl: 4 answers for 4 photos\n", "quiet when nobody watches"
+    assert done.err == "out.jsonl: 4 answers for 4 photos\n", "no bars without a terminal"
     names = {row["photo"] for row in rows(tmp_path / "out.jsonl")}
     assert names == {"in/new\\nline.jpg", "in/🌏.jpg", "in/\\udcff\\udcfe.jpg", "in/plain.jpg"}
     assert {p: p.lstat().st_mtime_ns for p in (tmp_path / "in").rglob("*")} == before
@@ -68,7 +68,7 @@ def test_a_folder_goes_in_and_a_file_comes_out(command, tmp_path):
     assert "stopped by --fail-fast" in fast.err
 
 
-def test_a_folder_goes_in_and_a_map_comes_out_with_tagged_copies(command, tmp_path):
+def test_map_tagged_copies_and_sidecars_are_written(command, tmp_path):
     pytest.importorskip("pyexiv2")
     for number, name in enumerate(("a/1.jpg", "b/2.jpg")):
         draw(tmp_path / "in" / name, number)
@@ -89,22 +89,25 @@ def test_a_folder_goes_in_and_a_map_comes_out_with_tagged_copies(command, tmp_pa
     [
         (["nowhere", "-o", "out.jsonl"], "'nowhere': no such file or folder"),
         (["in", "-o", "out.docx"], ".jsonl"),
-        (["in", "-o", "no/where/out.jsonl"], None),
+        (["in", "-o", "in/bad.jpg/out.jsonl"], "in/bad.jpg"),
         (["in", "-o", "out.jsonl", "--within", "Portugl"], "Portugal"),
         (["in", "-o", "out.jsonl", "--bundle", "nosuch"], "starter"),
         (["in", "-o", "out.jsonl", "--group-by", "street"], "no such column"),
     ],
 )
-def test_what_cannot_be_done_is_one_line(command, tmp_path, arguments, reason):
+def test_unusable_input_is_reported_in_one_line(tmp_path, monkeypatch, capsys, arguments, reason):
     draw(tmp_path / "in" / "bad.jpg", 0).write_bytes(DAMAGED)
-    done = finished(command(*arguments))
-    assert done.returncode == 2
-    assert reason is None or reason in done.err
-    assert len([line for line in done.err.splitlines() if line.startswith("geoloc batch")]) == 1
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    bundle = [] if "--bundle" in arguments else ["--bundle", "starter"]
+    assert app(["batch", *arguments, *bundle], result_action="return_value") == 2
+    errors = capsys.readouterr().err
+    assert reason in errors
+    assert len([line for line in errors.splitlines() if line.startswith("geoloc batch")]) == 1
     assert not (tmp_path / "out.jsonl").exists()
 
 
-def test_names_with_line_breaks_come_through_standard_input(command, tmp_path):
+def test_names_with_line_breaks_are_read_from_standard_input(command, tmp_path):
     for number, name in enumerate(NAMES):
         draw(tmp_path / "in" / name, number)
     done = finished(command("-", "-o", "out.jsonl"), "\0".join(f"in/{name}" for name in NAMES))
@@ -112,43 +115,54 @@ def test_names_with_line_breaks_come_through_standard_input(command, tmp_path):
     assert len(rows(tmp_path / "out.jsonl")) == 4
 
 
-def begun(process, tmp_path, parts=1):
-    """Wait until a run has kept some parts."""
-    for _ in range(3000):
-        if len(list(tmp_path.glob("out.jsonl.work/parts/*.zst"))) >= parts:
-            return
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.02)
+STOPS_AFTER_A_PART = """
+import os, signal
+
+from geoloc.cli.main import main
+from geoloc.photos import storage
+
+write = storage.write
+
+def write_and_stop(path, content):
+    write(path, content)
+    if path.endswith(".zst"):
+        storage.write = write
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+storage.write = write_and_stop
+main()
+"""
+"""The command `geoloc`, which stops itself when the first part is stored."""
 
 
-def test_a_second_run_on_an_output_refuses_and_ctrl_c_ends_cleanly(command, tmp_path):
-    for number in range(120):
+def test_second_run_is_refused_and_ctrl_c_ends_the_first_cleanly(command, tmp_path):
+    for number in range(12):
         draw(tmp_path / "in" / f"{number:03}.jpg", number)
-    first = command("in", "-o", "out.jsonl", "--part", 4)
-    begun(first, tmp_path)
-    first.send_signal(signal.SIGSTOP)
+    first = command("in", "-o", "out.jsonl", "--part", 4, program=("-c", STOPS_AFTER_A_PART))
+    _, status = os.waitpid(first.pid, os.WUNTRACED)
+    assert os.WIFSTOPPED(status), first.communicate()
     second = finished(command("in", "-o", "out.jsonl"))
-    first.send_signal(signal.SIGCONT)
     assert second.returncode == 2
     assert second.err.startswith("geoloc batch: out.jsonl: another run is writing it")
     first.send_signal(signal.SIGINT)
+    first.send_signal(signal.SIGCONT)
     finished(first)
     assert first.returncode == 130
-    assert first.err == "stopped; the same command goes on from here\n"
+    assert first.err == "stopped; the same command continues this run\n"
     assert {path.name for path in tmp_path.iterdir()} == {"in", "out.jsonl.work", "cache"}
     done = finished(command("in", "-o", "out.jsonl", "--part", 4))
     assert done.returncode == 0, done.err
-    assert len({row["photo"] for row in rows(tmp_path / "out.jsonl")}) == 120
+    assert len({row["photo"] for row in rows(tmp_path / "out.jsonl")}) == 12
 
 
-def test_a_full_disk_is_one_line_and_nothing_is_lost(command, tmp_path):
+def test_full_disk_is_reported_in_one_line_and_no_answer_is_lost(command, tmp_path):
     for number in range(40):
         draw(tmp_path / "in" / f"{number:02}.jpg", number)
 
-    def little():  # files cannot grow above this
+    def limit_file_size():
         resource.setrlimit(resource.RLIMIT_FSIZE, (120_000, 120_000))
 
-    full = finished(command("in", "-o", "out.jsonl", "--part", 8, preexec_fn=little))
+    full = finished(command("in", "-o", "out.jsonl", "--part", 8, preexec_fn=limit_file_size))
     assert full.returncode == 2
     assert full.err.startswith("geoloc batch: ")
     assert "free some space" in full.err

@@ -1,4 +1,4 @@
-"""What a batch is asked about, found without losing or doubling a photo."""
+"""Inputs of a batch: every photo is found once, under its name and with its columns."""
 
 import csv
 import io
@@ -23,14 +23,14 @@ ODD = ("new\nline.jpg", "🌏.jpg", os.fsdecode(b"\xff\xfe.jpg"), " .JPG", "-o.j
 
 def found(*given, work=None):
     problems = []
-    return list(inputs.find([str(each) for each in given], work, problems.append)), problems
+    return list(inputs.find_photos([str(each) for each in given], work, problems.append)), problems
 
 
 def names(*given, work=None):
     return [item.name for item in found(*given, work=work)[0]]
 
 
-def test_a_folder_is_read_with_all_below_it_and_files_come_first(tmp_path):
+def test_folder_is_searched_with_its_subfolders_and_files_come_first(tmp_path):
     for name in ("z.jpg", "b/1.png", "a/2.HEIC", "a/notes.txt", ".hidden/x.jpg", "._z.jpg"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
@@ -38,7 +38,7 @@ def test_a_folder_is_read_with_all_below_it_and_files_come_first(tmp_path):
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_odd_names_are_kept(tmp_path, name):
+def test_unusual_file_names_are_kept(tmp_path, name):
     draw(tmp_path / "in" / name, 0)
     (item,), _ = found(tmp_path / "in")
     assert item.source == str(tmp_path / "in" / name)
@@ -47,7 +47,7 @@ def test_odd_names_are_kept(tmp_path, name):
     assert again == item
 
 
-def test_loops_of_links_end_and_no_photo_comes_twice(tmp_path):
+def test_symlink_loops_end_and_no_photo_comes_twice(tmp_path):
     draw(tmp_path / "in" / "z" / "1.jpg", 0)
     (tmp_path / "in" / "a").symlink_to("z")  # comes first by name, but is the link
     (tmp_path / "in" / "z" / "up").symlink_to("..")
@@ -61,7 +61,7 @@ def test_loops_of_links_end_and_no_photo_comes_twice(tmp_path):
     assert names(tmp_path / "in") == [str(tmp_path / "in" / name) for name in wanted]
 
 
-def test_pipes_called_like_photos_are_not_waited_for(tmp_path):
+def test_named_pipes_are_skipped(tmp_path):
     os.mkfifo(tmp_path / "pipe.jpg")
     assert names(tmp_path) == []
 
@@ -98,7 +98,7 @@ def write_list(path, rows):
 
 
 @pytest.mark.parametrize("ending", [".csv", ".tsv", ".parquet", ".jsonl"])
-def test_lists_carry_their_columns_along(tmp_path, ending):
+def test_lists_keep_their_columns(tmp_path, ending):
     write_list(tmp_path / f"list{ending}", ROWS)
     rows, _ = found(tmp_path / f"list{ending}")
     assert [row.source for row in rows] == [str(tmp_path / row["File"]) for row in ROWS]
@@ -110,7 +110,7 @@ def test_lists_carry_their_columns_along(tmp_path, ending):
         assert row.columns == wanted
 
 
-def test_plain_lists_hold_names(tmp_path):
+def test_text_lists_have_one_name_per_line(tmp_path):
     (tmp_path / "list.txt").write_bytes(b"a.jpg\r\n\nb \xff.jpg\n")
     assert [row.source for row in found(tmp_path / "list.txt")[0]] == [
         str(tmp_path / "a.jpg"), str(tmp_path / os.fsdecode(b"b \xff.jpg"))
@@ -120,18 +120,18 @@ def test_plain_lists_hold_names(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("l.csv", "lat,lon\n1,2\n", "call it file"),
+        ("l.csv", "lat,lon\n1,2\n", "name it file"),
         ("l.csv", "file,a\nx.jpg,1,2\n", "line 2 has more cells"),
-        ("l.csv", "file,n\n\n,1\n", "row 1 names no photo"),
+        ("l.csv", "file,n\n\n,1\n", "row 1 has no file name"),
         ("l.jsonl", '{"file": "a.jpg"}\n{"file"', "line 2 is no JSON"),
         ("l.jsonl", "[1]\n", "line 1 is no JSON object"),
-        ("l.jsonl", '{"file": 3}\n', "row 1 names no photo"),
+        ("l.jsonl", '{"file": 3}\n', "row 1 has no file name"),
         ("l.parquet", "nothing", "not a readable Parquet"),
         ("l.tar", "nothing", "not a readable tar"),
         ("none.csv", None, "no such file"),
     ],
 )
-def test_lists_that_are_none_say_why(tmp_path, name, content, reason):
+def test_unusable_list_is_refused_with_the_reason(tmp_path, name, content, reason):
     if content is not None:
         (tmp_path / name).write_text(content)
     with pytest.raises(GeolocError, match=reason) as refused:
@@ -168,14 +168,14 @@ def test_shards_are_read_in_place(tmp_path):
     assert names(f"{tmp_path}/*.tar") == [row.name for row in rows]
 
 
-def test_shards_that_are_cut_short_give_what_is_there(tmp_path):
+def test_truncated_shard_gives_its_complete_photos(tmp_path):
     make_shard(tmp_path / "s.tar", cut=5000)
     samples, problems = shards.read(str(tmp_path / "s.tar"))
     assert samples
     assert "cut short" in problems[0]
 
 
-def test_tables_may_point_into_shards(tmp_path):
+def test_tables_can_refer_to_photos_in_shards(tmp_path):
     make_shard(tmp_path / "s.tar")
     sample = shards.read(str(tmp_path / "s.tar"))[0][0]
     row = {"photo_id": "one", "file": "s.tar", "offset": sample.offset, "size": sample.size}
@@ -194,7 +194,7 @@ class Stdin:
     "content",
     [b"a.jpg\nb.jpg\n", b"a.jpg\0b.jpg", b'{"file": "a.jpg", "n": 1}\n\n{"file": "b.jpg", "n": 2}'],
 )
-def test_names_come_through_standard_input(tmp_path, monkeypatch, content):
+def test_names_are_read_from_standard_input(tmp_path, monkeypatch, content):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "stdin", Stdin(content))
     rows, _ = found("-")
@@ -202,12 +202,12 @@ def test_names_come_through_standard_input(tmp_path, monkeypatch, content):
     assert rows[1].location == str(tmp_path / "b.jpg")
 
 
-def test_a_name_with_a_line_break_comes_through_standard_input(tmp_path, monkeypatch):
+def test_name_with_a_line_break_is_read_from_standard_input(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "stdin", Stdin(b"a\nb\r.jpg\0" + b"c" * 70_000 + b".jpg\0"))
     assert names("-") == ["a\nb\r.jpg", "c" * 70_000 + ".jpg"]
 
 
-def test_a_photo_comes_through_standard_input(tmp_path, monkeypatch):
+def test_photo_is_read_from_standard_input(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "stdin", Stdin(draw(tmp_path / "p.jpg", 1).read_bytes()))
     (item,), _ = found("-", work=tmp_path)
     assert (item.name, item.source) == ("standard input", None)
@@ -237,14 +237,14 @@ SOME = st.lists(st.tuples(st.sampled_from(["a", "b", "", None, "\udcff"]), st.te
 
 @settings(max_examples=40, deadline=None)
 @given(SOME, st.integers(1, 5))
-def test_grouping_and_planning_lose_and_double_nothing(tmp_path_factory, rows, part):
+def test_grouping_and_planning_keep_every_photo_once(tmp_path_factory, rows, part):
     photos = [
         items.Item(f"{number}\n.jpg", "/x", (1, 2), {"by": by, "text": text})
         for number, (by, text) in enumerate(rows)
     ]
     together = list(groups.group(iter(photos), "by"))
     file = tmp_path_factory.mktemp("plan") / "plan"
-    planned = plan.write(file, together, {}, grouped=True, part=part)
+    planned = plan.write(file, together, {}, grouped=True, part_size=part)
     parts = [plan.parse(line) for _, line in planned.lines()]
     assert sorted(i.name for p in parts for i in p.items) == sorted(i.name for i in photos)
     assert planned.photos == len(photos)
@@ -257,13 +257,13 @@ def test_grouping_and_planning_lose_and_double_nothing(tmp_path_factory, rows, p
     names_of_groups = [name for name, _ in together if name is not None]
     assert len(names_of_groups) == len(set(names_of_groups))
     with file.open("rb") as opened:
-        for (key, count, at, length), whole in zip(planned.heads(), parts, strict=True):
+        for (key, count, at, length), whole in zip(planned.entries(), parts, strict=True):
             opened.seek(at)
             assert plan.parse(opened.read(length).decode()) == whole
             assert (key, count) == (whole.key, len(whole.items))
 
 
-def test_the_wrong_column_is_told():
+def test_wrong_column_for_groups_is_reported():
     photos = [items.Item(f"{n}.jpg", "/x", (1, 2), {"by": "same"}) for n in range(5000)]
     with pytest.raises(GeolocError, match="5,000 photos"):
         list(groups.group(iter(photos), "by"))

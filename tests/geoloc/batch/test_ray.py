@@ -1,4 +1,4 @@
-"""The same batch on a Ray cluster of one machine: workers may die."""
+"""A batch on a Ray cluster of one machine, whose workers may die."""
 
 import os
 import signal
@@ -10,26 +10,26 @@ from geoloc.batch import distributed
 from geoloc.batch.plan import Plan
 from geoloc.batch.run import Options, run
 from geoloc.errors import GeolocError
-from tests.geoloc.batch.library import DAMAGED, Silent, answer, draw
+from tests.geoloc.batch.library import DAMAGED, RecordingReporter, answer, draw
 
 
-class DiesOnce(distributed.OnRay):
-    """Is killed after its first part, the first time."""
+class DiesOnce(distributed.PartActor):
+    """An actor that kills itself once, after its first batch of photos."""
 
     def __call__(self, rows):
-        for number, told in enumerate(super().__call__(rows)):
-            yield told
+        for number, progress in enumerate(super().__call__(rows)):
+            yield progress
             mark = f"{self._worker.parts}.died"
             if number == 0 and not os.path.exists(mark):
                 open(mark, "x").close()
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
-def started():
-    """A cluster; on a busy machine Ray does not always start in the 30 s that it gives itself."""
+def connect():
+    """Start a cluster; on a loaded machine Ray does not always start within its own 30 s."""
     for _ in range(3):
         try:
-            return distributed.on_ray("local")
+            return distributed.connect("local")
         except GeolocError as error:
             reason = error
     raise reason
@@ -38,40 +38,42 @@ def started():
 @pytest.fixture(scope="module")
 def ray():
     ray = pytest.importorskip("ray")
-    answers = started()
+    answer_parts = connect()
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    yield answers
+    yield answer_parts
     ray.shutdown()
 
 
 @pytest.mark.slow
-def test_a_worker_that_is_killed_loses_nothing(ray, tmp_path, monkeypatch):
+def test_killed_worker_loses_no_answer(ray, tmp_path, monkeypatch):
     for number in range(12):
         draw(tmp_path / "in" / f"{number:02}.jpg", number)
     (tmp_path / "in" / "05.jpg").write_bytes(DAMAGED)
-    (tmp_path / "here").mkdir()
-    calm = answer([tmp_path / "in"], tmp_path / "here" / "out.jsonl")
-    monkeypatch.setattr(distributed, "OnRay", DiesOnce)
-    report = Silent()
-    options = Options(cache=tmp_path / "cache", part=4)
+    (tmp_path / "local").mkdir()
+    expected = answer([tmp_path / "in"], tmp_path / "local" / "out.jsonl")
+    monkeypatch.setattr(distributed, "PartActor", DiesOnce)
+    report = RecordingReporter()
+    options = Options(cache=tmp_path / "cache", part_size=4)
     done = run([str(tmp_path / "in")], tmp_path / "out.jsonl", options, report, ray)
     assert (tmp_path / "out.jsonl.work" / "parts.died").exists()
-    assert done == calm
+    assert done == expected
     assert "05.jpg" in "".join(report.lines)
-    there = (tmp_path / "out.jsonl").read_bytes()
-    assert there == (tmp_path / "here" / "out.jsonl").read_bytes()
+    answers = (tmp_path / "out.jsonl").read_bytes()
+    assert answers == (tmp_path / "local" / "out.jsonl").read_bytes()
 
 
 @pytest.mark.slow
-def test_what_a_machine_cannot_write_is_said(ray, tmp_path):
+def test_error_of_a_machine_is_reported_in_one_line(ray, tmp_path):
     draw(tmp_path / "in" / "1.jpg", 1)
     options = Options(cache=tmp_path / "in" / "1.jpg")
-    with pytest.raises(GeolocError, match=r"a machine of the cluster gave up: .*1\.jpg") as said:
-        run([str(tmp_path / "in")], tmp_path / "out.jsonl", options, Silent(), ray)
-    assert len(str(said.value).splitlines()) == 1
+    with pytest.raises(
+        GeolocError, match=r"a machine of the Ray cluster failed: .*1\.jpg"
+    ) as error:
+        run([str(tmp_path / "in")], tmp_path / "out.jsonl", options, RecordingReporter(), ray)
+    assert len(str(error.value).splitlines()) == 1
 
 
-def test_actors_are_as_many_as_gpus_or_machines():
+def test_number_of_actors_follows_gpus_or_machines():
     def node(**resources):
         return {"Alive": True, "Resources": resources}
 
@@ -81,14 +83,14 @@ def test_actors_are_as_many_as_gpus_or_machines():
     assert distributed._actors([node(CPU=4, GPU=8), node(CPU=64)]) == ({"num_gpus": 0.25}, 32)
 
 
-def test_no_cluster_is_one_line():
+def test_missing_cluster_is_reported_in_one_line():
     pytest.importorskip("ray")
     with pytest.raises(GeolocError, match="no cluster there"):
-        distributed.on_ray("127.0.0.1:1")
+        distributed.connect("127.0.0.1:1")
 
 
-def test_plans_say_where_parts_stand(tmp_path):
+def test_plan_gives_the_position_of_parts(tmp_path):
     file = tmp_path / "plan"
     file.write_text("k1 2 [[],null,null]\nk2 3 [[],null,null]\n")
-    heads = list(Plan(file, 5, "").heads())
-    assert heads == [("k1", 2, 0, 20), ("k2", 3, 20, 20)]
+    entries = list(Plan(file, 5, "").entries())
+    assert entries == [("k1", 2, 0, 20), ("k2", 3, 20, 20)]

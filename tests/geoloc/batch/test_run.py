@@ -1,4 +1,4 @@
-"""Batches that are killed, repeated, changed and damaged: no row lost, none doubled."""
+"""Batches that are killed, repeated, changed and damaged: every photo has one row."""
 
 import dataclasses
 import json
@@ -10,11 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from geoloc.batch.answers import place
+from geoloc.batch.answers import part_path
 from geoloc.encoders.cache import EmbeddingCache
 from geoloc.errors import GeolocError, PhotoError
 from geoloc.guess import Guess
-from tests.geoloc.batch.library import DAMAGED, Silent, answer, draw
+from tests.geoloc.batch.library import DAMAGED, RecordingReporter, answer, draw
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ def failed(out):
     return [json.loads(line) for line in (out.parent / "errors.jsonl").read_text().splitlines()]
 
 
-def test_every_photo_is_answered_in_order_as_it_is_alone(quick, folder, tmp_path):
+def test_answers_are_in_order_and_agree_with_locate(quick, folder, tmp_path):
     done = answer([folder], tmp_path / "out.jsonl")
     assert (done.answers, done.photos, done.failed) == (30, 30, 0)
     found = rows(tmp_path / "out.jsonl")
@@ -43,7 +45,7 @@ def test_every_photo_is_answered_in_order_as_it_is_alone(quick, folder, tmp_path
     assert failed(tmp_path / "out.jsonl") == []
 
 
-def test_answers_survive_the_way_through_json(quick, folder):
+def test_answers_are_restored_from_json(quick, folder):
     guess = quick.locate(folder / "00.jpg")
     assert guess.to_dict() == dataclasses.asdict(guess)
     assert Guess.from_dict(json.loads(json.dumps(guess.to_dict()))) == guess
@@ -53,78 +55,94 @@ KILLS = """
 import os, random, signal, sys, time
 from pathlib import Path
 
-from tests.geoloc.batch.library import answer, quick_geolocator
 from geoloc.geolocator import Geolocator
+from geoloc.photos import storage
+from tests.geoloc.batch.library import answer, quick_geolocator
 
-folder, place, lasts = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])
+folder, place, duration_s, moments = Path(sys.argv[1]), Path(sys.argv[2]), *map(float, sys.argv[3:])
 quick = quick_geolocator()
 Geolocator.from_bundle = classmethod(lambda cls, name: quick)
 rng = random.Random(0)
-for moment in range(20):
+
+
+def die_before_part(number):
+    write, parts = storage.write, []
+
+    def write_or_die(path, content):
+        if path.endswith(".zst"):
+            parts.append(path)
+        if len(parts) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        write(path, content)
+
+    storage.write = write_or_die
+
+
+for moment in range(int(moments)):
     out = place / f"killed{moment}" / "out.jsonl"
     out.parent.mkdir()
     child = os.fork()
     if not child:
+        if moment % 2 == 0:
+            die_before_part(2 + moment // 2 % 7)
         answer([folder], out)
         os._exit(0)
-    # Every other one in the middle, however long it takes to get there on this machine.
-    middle = moment % 2
-    wanted = "out.jsonl.work/parts/*.zst" if middle else "out.jsonl.work"
-    many = rng.randint(1, 6) if middle else 1
-    while len(list(out.parent.glob(wanted))) < many and os.waitpid(child, os.WNOHANG) == (0, 0):
-        time.sleep(0.0005)
-    time.sleep(rng.uniform(0, lasts / 12 if middle else 1.2 * lasts))
-    try:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-    except (ProcessLookupError, ChildProcessError):
-        pass  # it came to its end
+    if moment % 2:
+        while not (out.parent / "out.jsonl.work").exists():
+            time.sleep(0.0005)
+        time.sleep(rng.uniform(0, 1.2 * duration_s))
+        os.kill(child, signal.SIGKILL)  # if it has ended, it is a zombie, and this has no effect
+    os.waitpid(child, 0)
 """
-"""A process without threads, which can be forked safely; `answer` runs in children alone."""
+"""Runs a batch again and again, and kills it: every other time before the second to eighth part is
+stored, and else at a random time. Without threads, so that it can be forked safely."""
 
 
-def test_killed_at_twenty_moments_it_goes_on_to_the_same_bytes(quick, folder, tmp_path):
+@pytest.mark.parametrize(
+    "moments", [pytest.param(4, id="four"), pytest.param(20, id="twenty", marks=pytest.mark.slow)]
+)
+def test_killed_run_continues_to_the_same_bytes(quick, folder, tmp_path, moments):
     (folder / "07.jpg").write_bytes(DAMAGED)
-    (tmp_path / "calm").mkdir()
-    begin = time.perf_counter()
-    answer([folder], tmp_path / "calm" / "out.jsonl")
-    lasts = time.perf_counter() - begin
-    wanted = sorted((tmp_path / "calm" / "out.jsonl").read_bytes().splitlines())
-    driver = [sys.executable, "-c", KILLS, folder, tmp_path, str(lasts)]
-    subprocess.run(driver, cwd=Path(__file__).parents[3], check=True, timeout=300)
-    outs = [tmp_path / f"killed{moment}" / "out.jsonl" for moment in range(20)]
-    kept = [len(list(out.parent.glob("out.jsonl.work/parts/*.zst"))) for out in outs]
-    assert any(0 < parts < 8 for parts in kept), "some moments were in the middle"
+    (tmp_path / "undisturbed").mkdir()
+    start = time.perf_counter()
+    answer([folder], tmp_path / "undisturbed" / "out.jsonl")
+    duration_s = time.perf_counter() - start
+    expected = sorted((tmp_path / "undisturbed" / "out.jsonl").read_bytes().splitlines())
+    driver = [sys.executable, "-c", KILLS, folder, tmp_path, str(duration_s), str(moments)]
+    subprocess.run(driver, cwd=ROOT, check=True)
+    outs = [tmp_path / f"killed{moment}" / "out.jsonl" for moment in range(moments)]
+    stored = [len(list(out.parent.glob("out.jsonl.work/parts/*.zst"))) for out in outs]
+    assert stored[::2] == [1 + moment // 2 % 7 for moment in range(0, moments, 2)]
     for out in outs:
         answer([folder], out)
-        assert sorted(out.read_bytes().splitlines()) == wanted
+        assert sorted(out.read_bytes().splitlines()) == expected
         assert len(failed(out)) == 1
-        left = {path.name for path in out.parent.iterdir()}
-        assert left == {"out.jsonl", "errors.jsonl", "out.jsonl.work", "cache"}
+        names = {path.name for path in out.parent.iterdir()}
+        assert names == {"out.jsonl", "errors.jsonl", "out.jsonl.work", "cache"}
 
 
-def test_what_is_finished_is_not_repeated(quick, folder, tmp_path):
+def test_finished_run_is_not_repeated(quick, folder, tmp_path):
     out = tmp_path / "out.jsonl"
     answer([folder], out)
     before = out.stat().st_mtime_ns, quick.encoder.embedded
-    report = Silent()
+    report = RecordingReporter()
     done = answer([folder], out, report)
     assert (out.stat().st_mtime_ns, quick.encoder.embedded) == before
     assert (report.already, done.answers) == (30, 30)
     out.unlink()
     assert answer([folder], out, report).answers == len(rows(out)) == 30
-    assert quick.encoder.embedded == before[1], "parts are kept"
+    assert quick.encoder.embedded == before[1], "parts are stored"
 
 
-def test_photos_that_change_come_or_go_are_answered_anew(quick, folder, tmp_path):
+def test_changed_new_and_removed_photos_are_noticed(quick, folder, tmp_path):
     out = tmp_path / "out.jsonl"
     answer([folder], out)
     first = {row["photo"]: row for row in rows(out)}
     quick.encoder.embedded = 0
-    report = Silent()
+    report = RecordingReporter()
     draw(folder / "05.jpg", 999)
     answer([folder], out, report)
-    assert quick.encoder.embedded == 1, "what did not change is in the cache"
+    assert quick.encoder.embedded == 1, "unchanged photos are in the cache"
     second = {row["photo"]: row for row in rows(out)}
     changed = {name for name in first if first[name] != second[name]}
     assert changed == {str(folder / "05.jpg")}
@@ -133,10 +151,10 @@ def test_photos_that_change_come_or_go_are_answered_anew(quick, folder, tmp_path
     answer([folder], out)
     assert [row["photo"] for row in rows(out)] == sorted(map(str, folder.iterdir()))
     parts = {path.name for path in (tmp_path / "out.jsonl.work" / "parts").iterdir()}
-    assert len(parts) == 8, "parts of earlier plans are gone"
+    assert len(parts) == 8, "parts of earlier plans are removed"
 
 
-def test_settings_are_part_of_the_question(quick, folder, tmp_path):
+def test_changed_settings_give_new_answers(quick, folder, tmp_path):
     out = tmp_path / "out.jsonl"
     answer([folder], out)
     answer([folder], out, top=1, within="-33.87,151.21,30km")
@@ -144,15 +162,15 @@ def test_settings_are_part_of_the_question(quick, folder, tmp_path):
     assert all(row["within"] for row in rows(out))
 
 
-def test_damaged_photos_are_lines_of_their_own_and_nothing_else_is_lost(quick, tmp_path):
+def test_damaged_photos_are_reported_and_all_others_answered(quick, tmp_path):
     folder = tmp_path / "in"
     for number in range(96):
         draw(folder / f"{number:03}.jpg", number)
     damaged = list(range(0, 96, 7))
     for number in damaged:
         (folder / f"{number:03}.jpg").write_bytes([b"", DAMAGED][number % 2])
-    report = Silent()
-    done = answer([folder], tmp_path / "out.jsonl", report, part=64)
+    report = RecordingReporter()
+    done = answer([folder], tmp_path / "out.jsonl", report, part_size=64)
     assert (done.answers, done.failed) == (96 - len(damaged), len(damaged))
     names = [f"{folder}/{number:03}.jpg" for number in range(96)]
     answered = [row["photo"] for row in rows(tmp_path / "out.jsonl")]
@@ -160,10 +178,10 @@ def test_damaged_photos_are_lines_of_their_own_and_nothing_else_is_lost(quick, t
     assert answered == [name for n, name in enumerate(names) if n not in damaged]
     assert bad == [names[number] for number in damaged]
     assert len(report.lines) == len(damaged)
-    assert answer([folder], tmp_path / "out.jsonl", part=64) == done
+    assert answer([folder], tmp_path / "out.jsonl", part_size=64) == done
 
 
-def test_files_that_could_not_be_opened_are_tried_again(quick, folder, tmp_path):
+def test_files_that_cannot_be_opened_are_tried_again(quick, folder, tmp_path):
     (tmp_path / "list.csv").write_text("file,n\nin/00.jpg,1\nin/later.jpg,2\n")
     out = tmp_path / "out.jsonl"
     assert answer([tmp_path / "list.csv"], out).failed == 1
@@ -174,7 +192,7 @@ def test_files_that_could_not_be_opened_are_tried_again(quick, folder, tmp_path)
     assert [row["columns"]["n"] for row in rows(out)] == ["1", "2"]
 
 
-def test_nothing_to_answer_is_an_error(quick, tmp_path):
+def test_batch_without_answers_is_an_error(quick, tmp_path):
     (tmp_path / "in").mkdir()
     with pytest.raises(GeolocError, match="no photos in it"):
         answer([tmp_path / "in"], tmp_path / "out.jsonl")
@@ -186,10 +204,14 @@ def test_nothing_to_answer_is_an_error(quick, tmp_path):
     assert len(failed(tmp_path / "out.jsonl")) == 1
 
 
-def test_fail_fast_stops_at_the_first(quick, folder, tmp_path):
+def test_fail_fast_stops_at_the_first_failure(quick, folder, tmp_path):
     (folder / "10.jpg").write_bytes(DAMAGED)
     (folder / "20.jpg").write_bytes(DAMAGED)
-    for name in ("10.jpg", "20.jpg", "10.jpg"):  # goes on behind it, but never writes an output
+    for name in (
+        "10.jpg",
+        "20.jpg",
+        "10.jpg",
+    ):  # later photos are answered, but no output is written
         with pytest.raises(PhotoError, match=name):
             answer([folder], tmp_path / "out.jsonl", fail_fast=True)
     assert not (tmp_path / "out.jsonl").exists()
@@ -207,22 +229,22 @@ def test_photos_of_one_place_get_one_answer(quick, folder, tmp_path):
     a, b, alone = rows(tmp_path / "out.jsonl")
     assert [(row["photo"], row["photos"]) for row in (a, b)] == [("a", 4), ("b", 4)]
     assert (alone["photo"], alone["photos"]) == (str(folder / "20.jpg"), 1)
-    assert a["columns"] == {"place": "a", "street": "s0"}, "what all have in common"
+    assert a["columns"] == {"place": "a", "street": "s0"}, "columns that all photos share"
     files = [folder / f"{number:02}.jpg" for number in (0, 2, 6, 8)]
     guess = quick.locate_together(files)
     assert (a["lat"], a["lon"]) == pytest.approx((guess.lat, guess.lon), abs=0.2)
 
 
-def test_folders_as_places(quick, tmp_path):
+def test_photos_of_one_folder_get_one_answer(quick, tmp_path):
     for number in range(12):
         draw(tmp_path / "in" / f"place {number % 3}" / f"{number}.jpg", number)
-    answer([tmp_path / "in"], tmp_path / "out.jsonl", group_by="folder", part=3)
+    answer([tmp_path / "in"], tmp_path / "out.jsonl", group_by="folder", part_size=3)
     assert [(row["photo"], row["photos"]) for row in rows(tmp_path / "out.jsonl")] == [
         (f"{tmp_path}/in/place {number}", 4) for number in range(3)
     ]
 
 
-def test_a_damaged_part_is_one_line(quick, folder, tmp_path):
+def test_damaged_part_is_reported_with_its_name(quick, folder, tmp_path):
     out = tmp_path / "out.jsonl"
     answer([folder], out)
     part = next((tmp_path / "out.jsonl.work" / "parts").iterdir())
@@ -234,7 +256,7 @@ def test_a_damaged_part_is_one_line(quick, folder, tmp_path):
     assert answer([folder], out).answers == 30
 
 
-def test_the_cache_gives_back_what_it_was_given(quick, tmp_path):
+def test_cache_returns_the_stored_embeddings(quick, tmp_path):
     spec = quick.encoder.spec
     vectors = np.random.default_rng(0).normal(size=(3000, spec.dim)).astype(np.float16)
     keys = [f"{number:064x}" for number in range(3000)]
@@ -243,7 +265,7 @@ def test_the_cache_gives_back_what_it_was_given(quick, tmp_path):
         assert np.array_equal(cache.get(keys[::-1]), vectors[::-1].astype(np.float32))
         with EmbeddingCache(tmp_path, spec) as other:
             assert keys[0] in other
-            other.add(keys[:1], vectors[5:6])  # the first to come stays
+            other.add(keys[:1], vectors[5:6])  # the first embedding is kept
     with EmbeddingCache(tmp_path, spec) as cache:
         assert np.array_equal(cache.get(keys), vectors.astype(np.float32))
         assert "ff" * 32 not in cache
@@ -254,5 +276,5 @@ def test_the_cache_gives_back_what_it_was_given(quick, tmp_path):
         EmbeddingCache(tmp_path, spec)
 
 
-def test_parts_have_one_place():
-    assert place("s3://bucket/parts", "abc") == "s3://bucket/parts/abc.jsonl.zst"
+def test_parts_have_paths_below_an_address():
+    assert part_path("s3://bucket/parts", "abc") == "s3://bucket/parts/abc.jsonl.zst"

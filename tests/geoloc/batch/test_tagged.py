@@ -1,4 +1,4 @@
-"""Copies and sidecars of a whole batch: each in its place, and what is left out is said."""
+"""Tagged copies and sidecars of a batch: each in its place, and a warning for each omission."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -34,59 +34,61 @@ def records(root: Path) -> list[Record]:
     ]
 
 
-def test_copies_keep_their_places_and_the_originals_stay(library, tmp_path):
+def test_copies_keep_relative_paths_and_originals_are_not_changed(library, tmp_path):
     before = {path: path.read_bytes() for path in library.rglob("*.*")}
-    said = []
-    act = tagged.copies(tmp_path / "copies", library, said.append)
-    for record in [*records(library), *records(library)]:  # a run that is done again
-        act(record)
+    warnings = []
+    action = tagged.copy_action(tmp_path / "copies", library, warnings.append)
+    for record in [*records(library), *records(library)]:  # a repeated run
+        action(record)
     assert {path: path.read_bytes() for path in library.rglob("*.*")} == before
     found = {p.relative_to(tmp_path / "copies").as_posix() for p in tmp_path.rglob("copies/*/*")}
     assert found == {"a/1.jpg", "b/1.jpg"}
     assert decode.read_exif(tmp_path / "copies" / "a" / "1.jpg").lat == pytest.approx(48.85)
-    assert len(said) == 2
-    assert all("2.gif: cannot hold metadata" in line for line in said)
+    assert len(warnings) == 2
+    assert all("2.gif: cannot hold metadata" in line for line in warnings)
 
 
-def test_photos_from_elsewhere_keep_their_whole_path(library, tmp_path):
-    act = tagged.copies(tmp_path / "copies", library / "b", [].append)
+def test_photos_outside_the_common_folder_keep_their_absolute_path(library, tmp_path):
+    action = tagged.copy_action(tmp_path / "copies", library / "b", [].append)
     for record in records(library / "a"):
-        act(record)
+        action(record)
     (copy,) = (tmp_path / "copies").rglob("*.jpg")
     assert copy == tmp_path / "copies" / (library / "a" / "1.jpg").relative_to("/")
 
 
-def test_a_position_of_its_own_is_said(library, tmp_path):
-    tagged.copies(tmp_path / "copies", library, [].append)(records(library)[0])
-    said = []
-    once_more = tagged.copies(tmp_path / "again", tmp_path / "copies", said.append)
+def test_position_of_a_photo_is_kept_with_a_warning(library, tmp_path):
+    tagged.copy_action(tmp_path / "copies", library, [].append)(records(library)[0])
+    warnings = []
+    once_more = tagged.copy_action(tmp_path / "again", tmp_path / "copies", warnings.append)
     once_more(records(tmp_path / "copies")[0])
-    assert said == ["1.jpg: has a position of its own, which its copy keeps"]
+    assert warnings == ["1.jpg: has a position of its own, which its copy keeps"]
     assert (tmp_path / "again" / "a" / "1.jpg").exists()
 
 
 def test_sidecars_are_written_once(library):
-    said = []
-    act = tagged.sidecars("digikam", said.append)
+    warnings = []
+    action = tagged.sidecar_action("digikam", warnings.append)
     for record in [*records(library), *records(library)]:
-        act(record)
-    assert said == [], "a run that is done again finds its own estimates"
+        action(record)
+    assert warnings == [], "a repeated run finds its own estimates"
     for record in records(library):
-        act(replace(record, guess=make_guess(1.0, 2.0, photo=record.guess.photo)))
+        action(replace(record, guess=make_guess(1.0, 2.0, photo=record.guess.photo)))
     sidecars = {path.relative_to(library).as_posix() for path in library.rglob("*.xmp")}
     assert sidecars == {"a/1.jpg.xmp", "b/1.jpg.xmp", "b/2.gif.xmp"}
-    assert len(said) == 3
-    assert said[0] == "1.jpg: has a position already, which is kept"
+    assert len(warnings) == 3
+    assert warnings[0] == "1.jpg: has a position already, which is kept"
 
 
-def test_members_of_shards_are_left_out(tmp_path):
-    said = []
-    tagged.copies(tmp_path / "copies", tmp_path, said.append)(Record(make_guess(), {}, None))
-    assert said == ["photo.jpg: is no file of its own; nothing to tag"]
+def test_photos_in_shards_are_skipped_with_a_warning(tmp_path):
+    warnings = []
+    tagged.copy_action(tmp_path / "copies", tmp_path, warnings.append)(
+        Record(make_guess(), {}, None)
+    )
+    assert warnings == ["photo.jpg: is no file of its own, and cannot be tagged"]
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_missing_library_ends_the_batch(library, monkeypatch):
+def test_missing_library_ends_the_batch(library, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pyexiv2", None)
     with pytest.raises(MissingExtraError):
-        tagged.sidecars("digikam", [].append)(records(library)[0])
+        tagged.sidecar_action("digikam", [].append)(records(library)[0])
