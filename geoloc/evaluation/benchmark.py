@@ -1,4 +1,4 @@
-"""Photos with known places to measure on: published benchmarks, or any table."""
+"""Photos with known coordinates to evaluate on: published benchmarks, or any table."""
 
 from __future__ import annotations
 
@@ -36,28 +36,28 @@ NEEDS = "the columns file (or id), lat, lon"
 
 @dataclass(frozen=True)
 class Published:
-    """What is known of a benchmark before anything is read."""
+    """Description of a published benchmark."""
 
     key: str
     title: str
     photos: tuple[int, ...]
-    """Counts in use, the usual one first."""
+    """Numbers of photos in use, the usual one first."""
     metadata: tuple[str, ...]
-    """Names of its table."""
+    """File names of its table."""
     pictures: str
     """Where its photos were published."""
     table: str
     """Where its table was published."""
     cite: str
     note: str
-    """What to keep in mind about its scores."""
+    """A caveat for the interpretation of its scores."""
     prefix: str = ""
-    """Pattern of what comes before the id in the names of its photos."""
+    """Regular expression for what precedes the ID in the file names of its photos."""
 
 
 @dataclass(frozen=True, eq=False)
 class Benchmark:
-    """N photos with known places, all columns (N,) in one order."""
+    """N photos with known coordinates; all columns (N,) have the same order."""
 
     title: str
     photo_id: StrArray
@@ -67,21 +67,21 @@ class Benchmark:
     latlon: Float64Array
     """(N, 2) degrees."""
     precision_km: Float64Array
-    """How far off the coordinates may be; 0 where nothing is said."""
+    """Uncertainty of the coordinates; 0 where it is unknown."""
     author: StrArray
     group: StrArray
-    """Photos of one walk or place; "" where nothing is said."""
+    """Photos of one walk or place; "" where it is unknown."""
     sha256: str
     """Of the table."""
     published: Published | None = None
     problems: tuple[str, ...] = field(default=())
-    """One line for each thing that is wrong with the table or missing of the photos."""
+    """One line for each kind of problem with the table or the photos."""
 
     def __len__(self) -> int:
         return len(self.photo_id)
 
     def take(self, rows: npt.ArrayLike) -> Benchmark:
-        """Some rows, in their order."""
+        """Return some rows, in the order given."""
         index = np.asarray(rows)
         arrays = {f.name: getattr(self, f.name) for f in fields(self)}
         return replace(
@@ -91,7 +91,7 @@ class Benchmark:
 
 @cache
 def published() -> dict[str, Published]:
-    """The benchmarks of the field by their short names."""
+    """Return the published benchmarks by their short names."""
     tables: dict[str, dict[str, Any]] = tomllib.loads(DATA.read_text(encoding="utf-8"))
     return {
         key: Published(key=key, **{k: _frozen(v) for k, v in values.items()})
@@ -107,9 +107,9 @@ def read(name_or_path: str, images: Path | None = None) -> Benchmark:
     """Read a benchmark.
 
     Args:
-        name_or_path: a short name such as "im2gps3k", whose table is looked for in the folder of
-            the photos, in the one above it, and here; or the path of a table.
-        images: folder of the photos; without it files are those that the table names, if it does.
+        name_or_path: a short name such as "im2gps3k", whose table is searched in the folder of the
+            photos, its parent folder and the current folder; or the path of a table.
+        images: folder of the photos. Without it the files are those that the table names.
 
     Raises:
         TableError: there is no such table, or no row of it is usable.
@@ -130,10 +130,9 @@ def read(name_or_path: str, images: Path | None = None) -> Benchmark:
 
 def _find(known: Published, images: Path | None) -> Path:
     folders = [images, images.resolve().parent, Path()] if images else [Path()]
-    places = [folder / name for folder in folders for name in known.metadata]
-    for place in places:
-        if place.is_file():
-            return place
+    for path in (folder / name for folder in folders for name in known.metadata):
+        if path.is_file():
+            return path
     where = f"in {images} or beside it" if images else "here"
     raise TableError(
         f"{known.key}: {known.metadata[0]} is not {where}; put it there or give its path."
@@ -148,7 +147,9 @@ def _benchmark(
     problems: list[str] = []
     latlon = read_degrees(raw, path, NEEDS)
     if look_swapped(latlon):
-        problems.append(f"{path}: latitude and longitude are swapped; they are read as they should")
+        problems.append(
+            f"{path}: latitude and longitude are swapped; they are read the right way round"
+        )
         latlon = latlon[:, ::-1].copy()
     name, key = column(raw, "file"), column(raw, "photo_id")
     if name is None and key is None:

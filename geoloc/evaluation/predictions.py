@@ -1,8 +1,9 @@
-"""What a system answered for the photos of a benchmark, and tables of such answers.
+"""Predictions of a system for the photos of a benchmark, and tables of predictions.
 
-A table has the columns photo, lat, lon, and perhaps chance_200km (claimed chance of being right
-within 200 km), radius_50_km, radius_80_km, radius_95_km (claimed to hold the truth of so many
-percent of photos), latency_s and cost_usd. No row, or no number, is a refusal.
+A table has the columns photo, lat and lon. Optional columns are chance_200km (claimed probability
+of an error below 200 km), radius_50_km, radius_80_km, radius_95_km (radii claimed to hold the truth
+for 50, 80 and 95 % of photos), latency_s and cost_usd. A photo without a row, or without numbers,
+is a refusal.
 """
 
 from __future__ import annotations
@@ -38,36 +39,36 @@ NEEDS = "the columns photo, lat, lon"
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """Answers for N photos; whatever is not known is NaN."""
+    """Predictions for N photos; unknown values are NaN."""
 
     system: str
-    """What the answers are called."""
+    """Name of the system in reports."""
     latlon: Float64Array
     """(N, 2) degrees; NaN for a refusal."""
     chance: Float64Array
-    """(N,) claimed chance of being right within 200 km."""
+    """(N,) claimed probability of an error below 200 km."""
     radii_km: Float64Array
-    """(N, 3) claimed radii, by LEVELS."""
+    """(N, 3) claimed radii for the shares of photos in LEVELS."""
     latency_s: Float64Array
     """(N,)"""
     cost_usd: Float64Array
     """(N,)"""
     region_km2: Float64Array
-    """(N, 3) area of the credible region, by LEVELS."""
+    """(N, 3) area of the credible region, for the probabilities in LEVELS."""
     region_holds: Float64Array
-    """(N, 3) 1 where that region holds the truth, else 0."""
+    """(N, 3) 1 where that region contains the truth, else 0."""
     needed_km2: Float64Array
-    """(N,) area of the likeliest part of the Earth that just reaches the truth."""
+    """(N,) area of the smallest highest-density region that contains the truth."""
     similarity: Float64Array
-    """(N,) of each photo and the most similar one that the system learned from."""
+    """(N,) similarity of each photo to the most similar training photo of the system."""
     problems: tuple[str, ...] = ()
-    """One line for each thing that is wrong with the answers."""
+    """One line for each kind of problem with the predictions."""
     refusals: tuple[str, ...] = ()
-    """One line for each way in which photos were refused, which is no fault of the input."""
+    """One line for each kind of refusal; refusals are no errors of the input."""
 
     @classmethod
     def none(cls, system: str, count: int) -> Predictions:
-        """So many refusals, to be filled."""
+        """Return predictions for `count` photos that are all refusals, to be filled."""
         widths = {"latlon": (2,), "radii_km": (3,), "region_km2": (3,), "region_holds": (3,)}
         names = [f.name for f in fields(cls) if f.name not in ("system", "problems", "refusals")]
         nothing: dict[str, Any] = {
@@ -80,11 +81,11 @@ class Predictions:
 
     @property
     def refused(self) -> BoolArray:
-        """(N,) without an answer."""
+        """(N,) whether the system gave no prediction."""
         return np.asarray(np.isnan(self.latlon).any(axis=1))
 
     def take(self, rows: npt.ArrayLike) -> Predictions:
-        """Some rows, in their order."""
+        """Return some rows, in the order given."""
         index = np.asarray(rows)
         arrays = {k: v[index] for k, v in vars(self).items() if isinstance(v, np.ndarray)}
         return replace(self, **arrays)
@@ -195,7 +196,7 @@ def _fill(
 
 
 def write(answers: Predictions, benchmark: Benchmark, path: Path) -> None:
-    """Write a table that `read` reads; it appears whole or not at all."""
+    """Write a table that `read` reads; it appears complete or not at all."""
     import pyarrow.compute as pc
 
     columns = {
@@ -206,10 +207,10 @@ def write(answers: Predictions, benchmark: Benchmark, path: Path) -> None:
         "latency_s": answers.latency_s,
         "cost_usd": answers.cost_usd,
     }
-    told = {"photo": to_strings(benchmark.photo_id)}
+    table = {"photo": to_strings(benchmark.photo_id)}
     for name, values in columns.items():
         if name in ("lat", "lon") or not np.isnan(values).all():
             column = to_numbers(values, pa.float64())
-            told[name] = pc.if_else(pc.is_nan(column), pa.NULL, column)  # empty, rather than "nan"
+            table[name] = pc.if_else(pc.is_nan(column), pa.NULL, column)  # empty, rather than "nan"
     with atomic_file(path) as file:
-        csv.write_csv(pa.table(told), file)
+        csv.write_csv(pa.table(table), file)

@@ -1,4 +1,4 @@
-"""The places that rounds are made of: photos with known coordinates, one or more views of each."""
+"""Places of game rounds: coordinates with one or more photos (views) of each."""
 
 from __future__ import annotations
 
@@ -28,45 +28,46 @@ NEEDS = "the columns file,lat,lon"
 
 
 class GameError(GeolocError):
-    """A map, player or replay cannot be played with."""
+    """A map, player or replay cannot be used."""
 
 
 @dataclass(frozen=True, eq=False)
 class Places:
-    """N places that can be shown."""
+    """N places with photos."""
 
     name: StrArray
-    """(N,) unique: what the manifest calls the location, else its file."""
+    """(N,) unique: the location in the manifest, or the file."""
     latlon: Float64Array
     """(N, 2) degrees."""
     views: tuple[tuple[Path, ...], ...]
-    """(N,) photos of each place, by heading where that is known."""
+    """(N,) photos of each place, sorted by heading where that is known."""
     group: StrArray
-    """(N,) places of one group (a walk, a landmark) are not independent of each other."""
+    """(N,) places of one group (a walk, a landmark) are not statistically independent."""
 
     def __len__(self) -> int:
         return len(self.name)
 
     def take(self, rows: npt.ArrayLike) -> Places:
-        """Some places, in the order given."""
+        """Return some places, in the order given."""
         index = np.asarray(rows, np.intp)
         views = tuple(self.views[row] for row in index.tolist())
         return Places(self.name[index], self.latlon[index], views, self.group[index])
 
 
 def read_places(path: Path, views: int = 1) -> tuple[Places, list[str]]:
-    """Read a manifest: file,lat,lon and perhaps location, heading, group; or a folder of photos.
+    """Read the places of a game from a table or a folder of photos.
 
-    Rows with one location are views of one place, which lies where its first view does. If it has
-    more views than are asked for, evenly spaced ones are shown: of eight, every second.
+    A table has the columns file, lat, lon, and may have location, heading and group. Rows with the
+    same location are views of one place, which has the coordinates of its first view. If a place
+    has more views than needed, evenly spaced ones are chosen: of eight, every second for four.
 
     Args:
-        path: CSV or Parquet, whose files are relative to it; or a folder of photos with GPS
-            coordinates in their EXIF, which are the truth here.
+        path: a table, whose files are relative to it; or a folder of photos with GPS coordinates in
+            their EXIF, which are taken as the truth.
         views: photos that a player sees of each place.
 
     Returns:
-        The places, and one line for everything that is left out.
+        The places, and one line for each kind of rows that are left out.
 
     Raises:
         TableError: it is no such table.
@@ -80,7 +81,6 @@ def read_places(path: Path, views: int = 1) -> tuple[Places, list[str]]:
         problems.append(row_problem(path, file, ~known, problem, "photos"))
     place = column(table, "location")
     name = file if place is None else to_texts(place, len(table))
-    heading = to_floats(column(table, "heading"), len(table))
     rows_of: dict[str, list[int]] = {}
     for row in np.flatnonzero(known).tolist():
         rows_of.setdefault(name[row], []).append(row)
@@ -93,19 +93,16 @@ def read_places(path: Path, views: int = 1) -> tuple[Places, list[str]]:
             f"{path}: no place with {views} views; give the rows of one place the same `location`,"
             " or ask for fewer views"
         )
-    first = [rows[0] for rows in kept.values()]
     folder = path if path.is_dir() else path.parent
-    group = column(table, "group")
-    places = Places(
-        np.array(list(kept), dtype=object),
-        latlon[first],
-        tuple(
-            tuple(folder / file[row] for row in _spaced(rows, heading, views))
-            for rows in kept.values()
-        ),
-        (name if group is None else to_texts(group, len(table)))[first],
+    heading = to_floats(column(table, "heading"), len(table))
+    photos = tuple(
+        tuple(folder / file[row] for row in _spaced(rows, heading, views)) for rows in kept.values()
     )
-    return places, problems
+    group = column(table, "group")
+    groups = name if group is None else to_texts(group, len(table))
+    first = [rows[0] for rows in kept.values()]
+    names = np.array(list(kept), dtype=object)
+    return Places(names, latlon[first], photos, groups[first]), problems
 
 
 def read_located(
@@ -139,6 +136,6 @@ def read_located(
 
 
 def _spaced(rows: list[int], heading: Float64Array, views: int) -> list[int]:
-    """Some of the views of a place, evenly around the compass; by their order if it is unknown."""
+    """Choose views evenly around the compass, or by their order if headings are unknown."""
     around = sorted(rows, key=lambda row: (np.nan_to_num(heading[row]), row))
     return [around[view * len(around) // views] for view in range(views)]

@@ -1,1 +1,1 @@
-"""Photos on disk: decoding, metadata, folders, tar shards, and tables that list them."""
+"""Photos on disk: decoding, EXIF, folders, tar shards, and the reader of photo tables."""

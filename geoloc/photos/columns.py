@@ -69,7 +69,7 @@ NUMERIC = frozenset(
 """Columns that hold decimal numbers. All others are text or whole numbers."""
 
 MIN_ROWS_TO_JUDGE = 100
-"""Fewer coordinates than this may all lie on one coast, so that land and sea decide nothing."""
+"""Fewer coordinates may all lie on one coast, where land and sea decide nothing."""
 
 _MAX_BEYOND_POLES = 0.02
 _MIN_ON_LAND = 0.5

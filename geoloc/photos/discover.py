@@ -1,4 +1,4 @@
-"""Photos of a folder and of all folders below it."""
+"""Find the photos of a folder and of all folders below it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from geoloc.photos.decode import SUFFIXES
 
 
 def photos_below(folder: str | os.PathLike[str]) -> Iterator[str]:
-    """Paths of photo files in the order of their names; of each folder files first.
+    """Yield the paths of photo files, sorted by name; the files of a folder before its subfolders.
 
-    Links to folders are followed after everything else, and each folder is read once, so that loops
-    of links end. Hidden files and folders are left out. A folder that cannot be read is given as if
-    it were a photo: whoever opens it says why. Memory holds the names of one folder at a time.
+    Links to folders are followed last, and each folder is read once, so that loops of links end.
+    Hidden files and folders are left out. The path of a folder that cannot be read is yielded as if
+    it were a photo, so that opening it reports the error. Memory holds the names of one folder at a
+    time.
     """
     seen: set[tuple[int, int]] = set()
     linked: list[str] = []
@@ -41,7 +42,7 @@ def _below(folder: str, seen: set[tuple[int, int]], linked: list[str]) -> Iterat
 
 
 def _names(folder: str) -> tuple[list[str], list[str], list[str]]:
-    """Photos, folders and links to folders, each by name."""
+    """Return photos, folders and links to folders, each sorted by name."""
     photos: list[str] = []
     folders: list[str] = []
     links: list[str] = []
@@ -57,5 +58,5 @@ def _names(folder: str) -> tuple[list[str], list[str], list[str]]:
 
 
 def is_photo(name: str) -> bool:
-    """Whether a file is called like a photo."""
+    """Return whether a file name ends like that of a photo."""
     return os.path.splitext(name)[1].lower() in SUFFIXES

@@ -1,4 +1,4 @@
-"""What a photo's metadata says about where and when."""
+"""Position and time in the EXIF metadata of a photo."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from geoloc.guess import Exif
 
 
 def exif_of(picture: Image.Image) -> Exif:
-    """What the metadata says; nothing where it is missing or makes no sense."""
+    """Return position and time of an opened picture; None for what is missing or invalid."""
     try:
         tags = picture.getexif()
         gps = tags.get_ifd(ExifTags.IFD.GPSInfo)
         details = tags.get_ifd(ExifTags.IFD.Exif)
-    except Exception:  # damaged metadata is common, and no reason to refuse the picture
+    except Exception:  # damaged metadata is common; the picture itself may be intact
         return Exif()
     lat = _degrees(gps.get(ExifTags.GPS.GPSLatitude), gps.get(ExifTags.GPS.GPSLatitudeRef), 90.0)
     lon = _degrees(gps.get(ExifTags.GPS.GPSLongitude), gps.get(ExifTags.GPS.GPSLongitudeRef), 180.0)
@@ -30,14 +30,14 @@ def gps_position(exif: Exif) -> tuple[float, float] | None:
     return None if exif.lat is None or exif.lon is None else (exif.lat, exif.lon)
 
 
-def _degrees(parts: Any, side: Any, most: float) -> float | None:  # noqa: ANN401
-    """Degrees, minutes, seconds and N, S, E or W as signed degrees."""
+def _degrees(parts: Any, side: Any, limit: float) -> float | None:  # noqa: ANN401
+    """Convert degrees, minutes, seconds and N, S, E or W to signed degrees."""
     try:
         degrees, minutes, seconds = (float(part) for part in (*parts, 0.0, 0.0)[:3])
     except (TypeError, ValueError, ZeroDivisionError):
         return None
     value = degrees + minutes / 60.0 + seconds / 3600.0
-    if not -most <= value <= most:  # False for NaN, which zero denominators give
+    if not -limit <= value <= limit:  # true for NaN, which zero denominators give
         return None
     letter = side.decode("ascii", "ignore") if isinstance(side, bytes) else str(side or "")
     return -value if letter.strip("\0 ").upper() in ("S", "W") else value

@@ -1,4 +1,4 @@
-"""Tar shards of img2dataset and WebDataset: where each photo lies, and what is said of it."""
+"""Tar shards of img2dataset and WebDataset: offset, size and JSON metadata of each photo."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ class Sample:
 
     key: str
     offset: int = -1
-    """Of the photo; -1 without one."""
+    """Of the photo in the shard, in bytes; -1 if the key has no photo."""
     size: int = 0
     facts: dict[str, Any] = field(default_factory=dict)
-    """What KEY.json says."""
+    """Content of KEY.json."""
 
 
 def read(path: str) -> tuple[list[Sample], list[str]]:
-    """Photos of a shard, a path or an address, without unpacking it.
+    """Find the photos of a shard, a path or an address, without unpacking it.
 
     Returns:
-        Samples that have a photo, and a line if the shard is cut short: what lies before the cut is
-        used.
+        The samples that have a photo, and a line if the shard is truncated; the samples before the
+        end of the data are complete.
 
     Raises:
         GeolocError: it is no tar file.
@@ -43,7 +43,10 @@ def read(path: str) -> tuple[list[Sample], list[str]]:
             for member in _members(shard, path, problems):
                 if member.offset_data + member.size > length:
                     missing = member.offset_data + member.size - length
-                    problems.append(f"{path}: cut short, {missing:,} bytes of {member.name} miss")
+                    problems.append(
+                        f"{path}: cut short, {missing:,} bytes of {member.name} are missing;"
+                        " fetch it again"
+                    )
                     break
                 _add(samples, member, shard)
             if not problems and not _has_end(file, length):
@@ -55,7 +58,7 @@ def read(path: str) -> tuple[list[Sample], list[str]]:
 
 
 def _has_end(file: BinaryIO, length: int) -> bool:
-    """Whether the block of zeros is there that ends every tar file."""
+    """Return whether a file ends with the block of zeros that ends every tar file."""
     file.seek(max(0, length - tarfile.BLOCKSIZE))
     return length % tarfile.BLOCKSIZE == 0 and not any(file.read())
 
@@ -75,9 +78,9 @@ def _members(shard: tarfile.TarFile, path: str, problems: list[str]) -> Iterator
 
 def _add(samples: dict[str, Sample], member: tarfile.TarInfo, shard: tarfile.TarFile) -> None:
     folder, slash, name = member.name.rpartition("/")
-    stem, _, ending = name.partition(".")  # as WebDataset has it: up to the first dot
+    stem, _, ending = name.partition(".")  # as in WebDataset: up to the first dot
     kind = f".{ending.rpartition('.')[2]}".lower()
-    if kind in SUFFIXES:  # of several photos under one key, each is its own
+    if kind in SUFFIXES:  # several photos of one key are separate samples
         stem = name[: -len(kind)]
     key = f"{folder}{slash}{stem}"
     sample = samples.setdefault(key, Sample(key))

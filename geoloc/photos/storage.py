@@ -1,8 +1,7 @@
-"""Files on this machine, on shared storage, or behind an address that fsspec knows (s3://…)."""
+"""Files on this machine, on shared storage, or at an address that fsspec supports (s3://…)."""
 
 from __future__ import annotations
 
-import io
 import os
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -12,12 +11,12 @@ from geoloc.io.atomic import atomic_write_bytes
 
 
 def is_address(place: str) -> bool:
-    """Whether a place is an address rather than a path."""
+    """Return whether a place is an address rather than a path."""
     return "://" in place
 
 
 def stamp(place: str) -> tuple[int, int]:
-    """Size, and time of the last change in ns; what changes when a file does.
+    """Return the size and the modification time in ns of a file; addresses have no time.
 
     Raises:
         OSError: there is no such file.
@@ -30,7 +29,7 @@ def stamp(place: str) -> tuple[int, int]:
 
 
 def opened(place: str) -> BinaryIO:
-    """A file to read from, at any position.
+    """Open a seekable file for reading.
 
     Raises:
         OSError: it cannot be opened.
@@ -43,7 +42,7 @@ def opened(place: str) -> BinaryIO:
 
 
 def read(place: str, offset: int = 0, size: int | None = None) -> bytes:
-    """Bytes of a file, or of a part of it.
+    """Return the bytes of a file, or of a part of it.
 
     Raises:
         OSError: it cannot be read.
@@ -59,20 +58,20 @@ def read(place: str, offset: int = 0, size: int | None = None) -> bytes:
 
 
 def write(place: str, content: bytes) -> None:
-    """Write a file that appears whole or not at all.
+    """Write a file that appears complete or not at all.
 
     Raises:
         OSError: it cannot be written; names the file.
     """
     if is_address(place):
         system, path = _system(place)
-        system.pipe_file(path, content)  # object stores show a file when it is whole
+        system.pipe_file(path, content)  # object stores show a file when it is complete
         return
     atomic_write_bytes(place, content)
 
 
 def exists(place: str) -> bool:
-    """Whether there is such a file."""
+    """Return whether a file exists."""
     if is_address(place):
         system, path = _system(place)
         return bool(system.exists(path))
@@ -80,19 +79,14 @@ def exists(place: str) -> bool:
 
 
 def matches(pattern: str) -> list[str]:
-    """Addresses that match a pattern, or lie below a folder, by name."""
+    """Return the addresses that match a pattern, or lie below a folder, sorted by name."""
     system, path = _system(pattern)
     found = system.find(path) if path.endswith("/") or system.isdir(path) else system.glob(path)
     return [system.unstrip_protocol(each) for each in sorted(found)]
 
 
-def text(place: str) -> io.TextIOWrapper:
-    """A text file in UTF-8; bytes that are none are kept (see PEP 383)."""
-    return io.TextIOWrapper(opened(place), "utf-8-sig", "surrogateescape", newline="")
-
-
 def _system(place: str) -> tuple[Any, str]:
-    """The file system of an address, and the path in it."""
+    """Return the file system of an address, and the path in it."""
     try:
         import fsspec
     except ImportError as error:

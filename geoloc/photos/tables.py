@@ -50,7 +50,7 @@ def read_table(
     Args:
         path: the file.
         needs: which columns the caller needs, for the error message.
-        kind: the format, if it is not to be told by the ending of the name.
+        kind: the format, if the ending of the name does not say it.
 
     Raises:
         TableError: it is missing, no table, or not in UTF-8.

@@ -35,7 +35,7 @@ def manifest(source: Path, /, *, out: Out, images: Path | None = None) -> int:
         from training.data.sources import read
 
         table, folder, problems = read(source, images)
-        photo_table.write(photo_table.moved(table, folder, out.parent), out)
+        photo_table.write(photo_table.relative_to(table, folder, out.parent), out)
     except GeolocError as error:
         return fail("geoloc-train manifest", error)
     except OSError as error:

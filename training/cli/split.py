@@ -75,7 +75,7 @@ def split(
             table, val=val, test=test, block_km=block_km, seed=seed, duplicates=pairs
         )
         table = photo_table.with_column(table, "split", _strings(splits.split))
-        photo_table.write(photo_table.moved(table, photos.parent, out.parent), out)
+        photo_table.write(photo_table.relative_to(table, photos.parent, out.parent), out)
     except GeolocError as error:
         return fail("geoloc-train split", error)
     except OSError as error:

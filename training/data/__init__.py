@@ -1,1 +1,1 @@
-"""Photo tables: read, split, checked for leaks, enriched and loaded in batches."""
+"""Photo tables: reading, splits, leakage audit, enrichment, and batches for training."""

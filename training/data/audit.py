@@ -1,4 +1,4 @@
-"""Does a test set leak? What its photos share with those that were trained on."""
+"""Leakage audit: count what test photos share with training photos."""
 
 from __future__ import annotations
 
@@ -10,48 +10,51 @@ import pyarrow as pa
 
 from geoloc.evaluation.leakage import is_shared, nearest_km
 from geoloc.types import FixedStrArray
-from training.data.duplicates import seen_before
+from training.data.duplicates import have_near_duplicates
 from training.data.split import blocks
 from training.data.table import latlon_of, strings_of
 from training.types import Embeddings
 
 BLOCK_KM = 1.0
+"""Side of the squares in which test and training photos are counted as one street."""
+
 NEAR_KM = (0.025, 1.0, 25.0)
+"""Distances to the nearest training photo at which test photos are counted."""
 
 
 @dataclass(frozen=True)
 class Leaks:
-    """What test photos have in common with training photos; numbers of test photos."""
+    """Numbers of test photos that share something with training photos."""
 
     test: int
     train: int
     author: int
-    """By an author who has training photos too, and so on."""
+    """Test photos whose author has training photos; likewise for the following fields."""
     group: int
     location: int
     block: int
-    """In a square of BLOCK_KM with a training photo: the same street."""
+    """In a square of BLOCK_KM with a training photo."""
     file: int
-    """The very same file."""
+    """The same file."""
     duplicate: int | None
     """Near-duplicates of a training photo; None without embeddings."""
     near: dict[str, int]
-    """Closer than so many km to a training photo."""
+    """Closer to a training photo than each of NEAR_KM, which are the keys as text."""
     nearest_km: dict[str, float]
-    """Quantiles, in percent, of the distance to the nearest training photo."""
+    """Distance to the nearest training photo, by percentile: 5, 50, 95."""
 
     @property
     def clean(self) -> bool:
-        """Whether no test photo shares author, sequence, place, square, file or scene."""
+        """Whether no test photo shares author, group, location, square, file or scene."""
         shared = (self.author, self.group, self.location, self.block, self.file)
         return not any(shared) and not self.duplicate
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
+        """Return plain values for JSON."""
         return {**asdict(self), "clean": self.clean}
 
     def lines(self) -> list[str]:
-        """Readable lines, one for each finding."""
+        """Return readable lines, one for each count."""
         rows = [
             ("share an author", self.author),
             ("share a sequence or walk", self.group),
@@ -61,7 +64,7 @@ class Leaks:
             ("are a near-duplicate", self.duplicate),
             *((f"are within {km} km", count) for km, count in self.near.items()),
         ]
-        head = f"{self.test:,} test photos beside {self.train:,} training photos:"
+        head = f"{self.test:,} test photos compared with {self.train:,} training photos:"
         return [head, *(self._line(what, count) for what, count in rows)]
 
     def _line(self, what: str, count: int | None) -> str:
@@ -75,38 +78,39 @@ def audit(
     test: pa.Table,
     embeddings: tuple[Embeddings, Embeddings] | None = None,
 ) -> Leaks:
-    """Look for leaks.
+    """Count what test photos share with training photos.
 
     Args:
-        train: photo table of what was trained on.
-        test: photo table of what is measured on.
-        embeddings: of both, to find near-duplicates.
+        train: photo table of the N training photos.
+        test: photo table of the M test photos.
+        embeddings: (N, D) and (M, D), to find near-duplicates.
     """
-    here, there = latlon_of(train), latlon_of(test)
-    distance = nearest_km(here, there)
-    squares = blocks(here, BLOCK_KM), blocks(there, BLOCK_KM)
-    quantiles = np.percentile(distance, (5, 50, 95)) if len(there) else np.full(3, np.nan)
+    train_latlon, test_latlon = latlon_of(train), latlon_of(test)
+    distance = nearest_km(train_latlon, test_latlon)
+    train_squares = blocks(train_latlon, BLOCK_KM).astype(str)
+    test_squares = blocks(test_latlon, BLOCK_KM).astype(str)
+    quantiles = np.percentile(distance, (5, 50, 95)) if len(test) else np.full(3, np.nan)
     return Leaks(
         test=len(test),
         train=len(train),
         author=_shared(train, test, "author"),
         group=_shared(train, test, "group"),
         location=_shared(train, test, "location_id"),
-        block=int(np.isin(squares[1].astype(str), squares[0].astype(str)).sum()),
+        block=int(np.isin(test_squares, train_squares).sum()),
         file=int(np.isin(_files(test), _files(train)).sum()),
-        duplicate=int(seen_before(*embeddings).sum()) if embeddings else None,
+        duplicate=int(have_near_duplicates(*embeddings).sum()) if embeddings else None,
         near={f"{km:g}": int((distance < km).sum()) for km in NEAR_KM},
         nearest_km={name: float(km) for name, km in zip(("5", "50", "95"), quantiles, strict=True)},
     )
 
 
 def _shared(train: pa.Table, test: pa.Table, name: str) -> int:
-    """Test photos whose value, if they have one, is that of a training photo."""
+    """Count the test photos whose value, if there is one, occurs among the training photos."""
     return int(is_shared(strings_of(train, name), strings_of(test, name)).sum())
 
 
 def _files(table: pa.Table) -> FixedStrArray:
-    """File, and place in it, of each photo."""
+    """Return the file of each photo, with its offset in tar shards."""
     name = strings_of(table, "file").astype(str)
     if "offset" not in table.column_names:
         return name

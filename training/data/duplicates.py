@@ -1,4 +1,4 @@
-"""Near-duplicates: photos that show one scene from one spot."""
+"""Near-duplicates: photos of one scene from one viewpoint, found by their embeddings."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ from training.data.table import strings_of
 from training.types import Embeddings
 
 COSINE = 0.93
-"""Of centred embeddings, above which two photos show one scene from one spot."""
+"""Two photos are near-duplicates above this cosine similarity of their centred embeddings."""
 
 NEIGHBOURS = 8
+"""Photos that each photo is compared with, the most similar ones."""
+
 _EXACT = 50_000
-"""Up to so many photos every pair is compared; among more, those in the likely lists."""
+"""Up to this number of photos the search is exact; above it an inverted-file index is used."""
 
 
 def near_duplicates(
@@ -28,16 +30,16 @@ def near_duplicates(
     latlon: Float64Array | None = None,
     within_km: float | None = None,
 ) -> tuple[IndexArray, IndexArray]:
-    """Pairs of photos that are near-duplicates.
+    """Find pairs of near-duplicates.
 
     Args:
         embeddings: (N, D).
         latlon: (N, 2) degrees, needed with `within_km`.
-        within_km: only photos so near to each other; a copy with other coordinates is a duplicate
-            too if this is left out.
+        within_km: largest distance between the two photos of a pair. Without it a copy with other
+            coordinates is a duplicate too.
 
     Returns:
-        (P,) and (P,) rows; no photo is its own duplicate.
+        (P,) and (P,) rows of the two photos of each pair; no photo is paired with itself.
     """
     centred = normalise(
         np.asarray(embeddings, np.float32) - np.mean(embeddings, axis=0, dtype=float)
@@ -54,23 +56,31 @@ def near_duplicates(
     return row, found
 
 
-def seen_before(train: Embeddings, test: Embeddings) -> BoolArray:
-    """Whether each of (M, D) test photos is a near-duplicate of one of (N, D) training photos."""
+def have_near_duplicates(train: Embeddings, test: Embeddings) -> BoolArray:
+    """Return (M,) whether each test photo is a near-duplicate of a training photo.
+
+    Args:
+        train: (N, D) embeddings.
+        test: (M, D) embeddings.
+    """
     mean = np.mean(train, axis=0, dtype=float)
-    known, asked = (normalise(np.asarray(e, np.float32) - mean) for e in (train, test))
-    similarity: Float32Array = _index(known).search(asked, 1)[0][:, 0]
+    train, test = (normalise(np.asarray(e, np.float32) - mean) for e in (train, test))
+    similarity: Float32Array = _index(train).search(test, 1)[0][:, 0]
     return similarity > COSINE
 
 
 def link(count: int, pairs: tuple[IndexArray, IndexArray]) -> IndexArray:
-    """Number (count,) of the set of linked rows that each row is in."""
+    """Return (count,) the number of the connected component of each row; `pairs` are the links."""
     graph = coo_matrix((np.ones(len(pairs[0]), bool), pairs), shape=(count, count))
     component: IndexArray = connected_components(graph, directed=False)[1].astype(np.intp)
     return component
 
 
 def representatives(table: pa.Table, pairs: tuple[IndexArray, IndexArray]) -> IndexArray:
-    """Rows of a photo table without near-duplicates: the most precisely placed of each set."""
+    """Return the rows of a photo table that remain when near-duplicates are removed.
+
+    Of each set of linked photos the one with the smallest precision_km is kept.
+    """
     names = strings_of(table, "photo_id").astype(str)
     precision = np.nan_to_num(
         np.asarray(table["precision_km"].cast(pa.float64()).to_numpy(), np.float64)

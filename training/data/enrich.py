@@ -1,4 +1,4 @@
-"""Join on what is true where each photo was taken: names, climate, height, people, traffic."""
+"""Add attributes of the place of each photo: names, climate, elevation, population, traffic."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from geoloc import __version__
 from geoloc.errors import TableError
 from geoloc.io.atomic import AtomicFile, atomic_file
 from geoloc.types import BoolArray, Float64Array
-from training.data.table import moved
+from training.data.table import relative_to
 
 PHOTOS_AT_ONCE = 65_536
-"""Bounds the memory; more are no quicker."""
+"""Photos per part: bounds the memory; larger parts are not faster."""
 
 _MADE_FROM = b"enriched_from"
 _NAMED = 3
 
 
 def enrich(table: pa.Table) -> pa.Table:
-    """Add what is known of places and times to a photo table.
+    """Add attributes of place and time to a photo table.
 
     Args:
         table: N rows with lat and lon in degrees, and perhaps taken_at and heading.
 
     Returns:
-        The same rows and columns, and these, in the place of columns of the same names:
+        The same rows and columns, and the following ones, which replace columns of the same names:
         country_code, country, region, town ("" on the open sea), koppen ("" at sea), driving_side
         ("left", "right", "") as strings; elevation_m, population_per_km2, temperature_c (mean of
         the year), temperature_range_c (warmest minus coldest month), rain_mm (of the year),
@@ -49,12 +49,12 @@ def enrich(table: pa.Table) -> pa.Table:
     bad = _labels(table, ~_on_earth(latlon))
     if bad:
         raise TableError(f"{_complaint(bad, len(table))}; leave them out")
-    # the views of a panorama share their place; sorted places are also looked up quicker
+    # the views of a panorama share their place; sorted places are also faster to look up
     once, row = np.unique(latlon.view(np.complex128)[:, 0], return_inverse=True)
     different = once.view(np.float64).reshape(-1, 2)
     blocks = range(0, max(1, len(once)), PHOTOS_AT_ONCE)
-    known = pa.concat_tables([_describe(different[b : b + PHOTOS_AT_ONCE]) for b in blocks])
-    columns = dict(zip(known.column_names, known.take(pa.array(row)).columns, strict=True))
+    described = pa.concat_tables([_describe(different[b : b + PHOTOS_AT_ONCE]) for b in blocks])
+    columns = dict(zip(described.column_names, described.take(pa.array(row)).columns, strict=True))
     columns |= {"month": _month(table), "heading": _heading(table)}
     for name, column in columns.items():
         place = table.schema.get_field_index(name)
@@ -70,21 +70,21 @@ def enrich_file(
     out: str | os.PathLike[str],
     problem: Callable[[str], None] = lambda line: None,
 ) -> Path:
-    """Enrich a Parquet file into another one, a part at a time.
+    """Enrich a Parquet file part by part, and write the result to another file.
 
-    Nothing is done if `out` was made from the same content by the same version.
+    Nothing is done if the same version made `out` from the same content.
 
     Args:
         source: photo table; see `enrich`.
-        out: the file to write; the photos' names in it are relative to its folder.
-        problem: told one line about photos that are left out for their coordinates.
+        out: the file to write; file names in it are relative to its folder.
+        problem: called with one line about photos that are left out for their coordinates.
 
     Returns:
         `out`.
 
     Raises:
-        TableError: the source is missing, no Parquet file, lacks a column, or no photo has a
-            place.
+        TableError: the source is missing, no Parquet file, lacks a column, or no photo has
+            valid coordinates.
     """
     source, out = Path(source), Path(out)
     if not source.is_file():
@@ -117,7 +117,7 @@ def _enrich_parts(
                 good = _on_earth(_latlon(table))
                 left_out += _labels(table, ~good, row)
                 row += len(table)
-                table = moved(enrich(table.filter(pa.array(good))), source.parent, folder)
+                table = relative_to(enrich(table.filter(pa.array(good))), source.parent, folder)
                 written.write_table(table.replace_schema_metadata(schema.metadata))
     if left_out and len(left_out) == total:
         raise TableError(_complaint(left_out, total))
@@ -126,7 +126,7 @@ def _enrich_parts(
 
 
 def _describe(points: Float64Array) -> pa.Table:
-    """One row for each of (N, 2) places."""
+    """Return a table of N rows with the attributes of places (N, 2)."""
     names = places.describe(points).drop_columns("town_distance_km")
     climate = attributes.climatology(points)
     sides = attributes.country_driving_side(objects(names["country_code"]))
@@ -146,7 +146,7 @@ def _describe(points: Float64Array) -> pa.Table:
 
 
 def _latlon(table: pa.Table) -> Float64Array:
-    """Coordinates (N, 2), NaN where they are missing."""
+    """Return coordinates (N, 2), NaN where they are missing."""
     missing = {"lat", "lon"} - set(table.column_names)
     if missing:
         raise TableError(
@@ -168,7 +168,7 @@ def _on_earth(latlon: Float64Array) -> BoolArray:
 
 
 def _labels(table: pa.Table, chosen: BoolArray, first_row: int = 0) -> list[str]:
-    """What to call some rows in a message."""
+    """Return names of the chosen rows for a message."""
     rows = np.flatnonzero(chosen)
     if "photo_id" in table.column_names:
         return [str(name) for name in table["photo_id"].take(pa.array(rows)).to_pylist()]
@@ -199,5 +199,5 @@ def _heading(table: pa.Table) -> pa.Array:
     degrees = _numbers(table, "heading")
     known = np.isfinite(degrees)
     turned = np.mod(np.where(known, degrees, 0.0), 360.0).astype(np.float32)
-    turned[turned >= 360.0] = 0.0  # what rounding makes of the smallest step west of north
+    turned[turned >= 360.0] = 0.0  # rounding of angles just below 360
     return pa.array(turned, mask=~known)

@@ -1,4 +1,4 @@
-"""Photos with their captions, batch by batch, for pretraining."""
+"""Batches of photos with captions for pretraining."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from geoloc.photos import decode
 from geoloc.types import Float32Array
 from training.data.sampler import Batches
 
-SMALLEST_CROP = 0.9
-"""Photos are cropped at random to squares of at least so much of the largest one's area. They are
-never mirrored: script, road markings and the side of the traffic would be lies."""
+MIN_CROP_AREA = 0.9
+"""Photos are cropped at random to squares of at least this share of the area of the largest square.
+They are never mirrored: writing, road markings and the driving side would become wrong."""
 
-MOST_SUBSTITUTES = 100
-"""Unreadable photos one after another that are taken for a broken collection."""
+MAX_SUBSTITUTES = 100
+"""More consecutive unusable photos than this are an error: the collection is broken."""
 
 
 class Captioner(Protocol):
-    """Who writes captions; see `training.pretrain.captions`."""
+    """Writes captions; see `training.pretrain.captions`."""
 
     def batch(self, table: pa.Table, rows: Any, seed: int, epoch: int) -> list[str]:  # noqa: ANN401
-        """One caption for each of some rows, "" where there is nothing to say."""
+        """Return one caption for each of some rows, "" without metadata to build one from."""
         ...
 
 
 class Tokenizer(Protocol):
-    """Texts to tokens, as open_clip's tokenizers do."""
+    """Converts texts to tokens, as the tokenizers of open_clip do."""
 
     def __call__(self, texts: list[str]) -> Tensor:
-        """(B, context length) int64."""
+        """Return tokens (B, context length), int64."""
         ...
 
 
@@ -53,30 +53,30 @@ class Batch:
     tokens: Tensor
     """(B, context length) int64."""
     caption: Tensor
-    """(B,) int64, equal for equal captions only."""
+    """(B,) int64 hashes, equal for equal captions only."""
     latlon: Tensor
     """(B, 2) float64 degrees."""
     row: Tensor
-    """(B,) int64 of the photo table."""
+    """(B,) int64 rows of the photo table."""
     left_out: list[str] = field(default_factory=list)
-    """A line for each photo that another one was shown for."""
+    """A line for each photo that was replaced by another one."""
 
     def __len__(self) -> int:
         return len(self.pixels)
 
     def pin_memory(self) -> Batch:
-        """Called by the loader, for transfers that overlap computing."""
+        """Return the batch in pinned memory, for transfers that overlap with computation."""
         tensors = (self.pixels, self.tokens, self.caption, self.latlon, self.row)
         return Batch(*(tensor.pin_memory() for tensor in tensors), self.left_out)
 
     def to(self, device: torch.device) -> Batch:
-        """The same on another device."""
+        """Return the batch on another device."""
         tensors = (self.pixels, self.tokens, self.caption, self.latlon, self.row)
         return Batch(*(tensor.to(device, non_blocking=True) for tensor in tensors), self.left_out)
 
 
 class CaptionedPhotos:
-    """A dataset whose item depends on nothing but seed, epoch and row."""
+    """A dataset whose items depend only on seed, epoch and row."""
 
     def __init__(
         self,
@@ -87,11 +87,11 @@ class CaptionedPhotos:
         preprocessing: Preprocessing,
         seed: int = 0,
     ) -> None:
-        """Name the parts.
+        """Store the parts of the dataset.
 
         Args:
             table: enriched photo table.
-            folder: what its file names are relative to.
+            folder: folder that its file names are relative to.
             captioner: writes the captions.
             tokenizer: of the text tower.
             preprocessing: of the image tower.
@@ -108,22 +108,22 @@ class CaptionedPhotos:
         return len(self._table)
 
     def __getitems__(self, items: list[tuple[int, int]]) -> Batch:
-        """The batch of some (epoch, row), all of one epoch."""
+        """Return the batch of items (epoch, row), all of one epoch."""
         epoch = items[0][0]
         rows = [row for _, row in items]
         captions = self._captioner.batch(self._table, np.array(rows), self._seed, epoch)
         left_out: list[str] = []
         pixels = []
-        for place, row in enumerate(rows):
-            rows[place], captions[place], picture = self._usable(
-                epoch, row, captions[place], left_out
+        for position, row in enumerate(rows):
+            rows[position], captions[position], photo = self._usable(
+                epoch, row, captions[position], left_out
             )
-            pixels.append(picture)
+            pixels.append(photo)
         latlon = np.stack([self._table[name].take(rows).to_numpy() for name in ("lat", "lon")], 1)
         return Batch(
             torch.from_numpy(np.stack(pixels)),
             self._tokenizer(captions),
-            torch.tensor([_number(caption) for caption in captions]),
+            torch.tensor([_hash(caption) for caption in captions]),
             torch.from_numpy(latlon),
             torch.tensor(rows),
             left_out,
@@ -132,20 +132,20 @@ class CaptionedPhotos:
     def _usable(
         self, epoch: int, row: int, caption: str, left_out: list[str]
     ) -> tuple[int, str, Float32Array]:
-        """The photo, or the next one that is readable and has a caption."""
-        for _ in range(MOST_SUBSTITUTES):
+        """Return row, caption and pixels of the photo, or of the next one that is usable."""
+        for _ in range(MAX_SUBSTITUTES):
             try:
                 if not caption:
                     name = self._table["photo_id"][row].as_py()
-                    raise PhotoError(f"{name}: nothing is known that a caption could say")
+                    raise PhotoError(f"{name}: no metadata to build a caption from")
                 return row, caption, self._pixels(epoch, row)
             except PhotoError as error:
                 left_out.append(str(error))
                 row = (row + 1) % len(self._table)
                 (caption,) = self._captioner.batch(self._table, np.array([row]), self._seed, epoch)
         raise TableError(
-            f"{MOST_SUBSTITUTES} photos in a row cannot be used, the last because of"
-            f" {left_out[-1]}; look at where the table says they are"
+            f"{MAX_SUBSTITUTES} photos in a row cannot be used, the last because of"
+            f" {left_out[-1]}; check the file names in the photo table"
         )
 
     def _pixels(self, epoch: int, row: int) -> Float32Array:
@@ -162,10 +162,12 @@ def load_photo(
     min_side: int | None = None,
     skip_pixels: Container[str] = (),
 ) -> decode.Photo:
-    """The photo of a row, from its own file or from a tar shard; see `geoloc.photos.decode.load`.
+    """Load the photo of a row, from its own file or from a tar shard.
+
+    See `geoloc.photos.decode.load` for `min_side` and `skip_pixels`.
 
     Raises:
-        PhotoError: it is missing, cut short or no photo.
+        PhotoError: it is missing, truncated or no photo.
     """
     name = table["photo_id"][row].as_py()
     path = folder / table["file"][row].as_py()
@@ -177,7 +179,7 @@ def load_photo(
             shard.seek(offset)
             content = shard.read(size)
     except OSError as error:
-        raise PhotoError(f"{path}: {error.strerror}; is the shard where it was?") from error
+        raise PhotoError(f"{path}: {error.strerror}; check the path of the shard") from error
     if len(content) < size:
         raise PhotoError(f"{path}: ends within photo {name}; fetch the shard again")
     return decode.load(content, name=name, min_side=min_side, skip_pixels=skip_pixels)
@@ -185,29 +187,29 @@ def load_photo(
 
 def _random_square(image: Any, rng: np.random.Generator) -> Any:  # noqa: ANN401
     shortest = min(image.size)
-    side = max(1, round(shortest * np.sqrt(rng.uniform(SMALLEST_CROP, 1.0))))
+    side = max(1, round(shortest * np.sqrt(rng.uniform(MIN_CROP_AREA, 1.0))))
     left = int(rng.integers(0, image.width - side + 1))
     top = int(rng.integers(0, image.height - side + 1))
     return image.crop((left, top, left + side, top + side))
 
 
-def _number(caption: str) -> int:
+def _hash(caption: str) -> int:
     digest = hashlib.blake2b(caption.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little", signed=True)
 
 
 def load_batches(photos: CaptionedPhotos, batches: Batches, workers: int) -> Iterator[Batch]:
-    """Batches in their order, read ahead by worker processes; without workers by the caller.
+    """Yield batches in their order, read ahead by worker processes, or read here without workers.
 
     Raises:
-        TableError: a worker was killed, most often for want of memory.
+        TableError: a worker was killed, most often because the machine ran out of memory.
     """
     on_gpu = torch.cuda.is_available()
     loader = DataLoader(
         photos,  # type: ignore[arg-type]
         batch_sampler=batches,  # type: ignore[arg-type]
         num_workers=workers,
-        collate_fn=_as_it_is,
+        collate_fn=_identity,
         pin_memory=on_gpu,
         prefetch_factor=4 if workers else None,
     )
@@ -217,10 +219,10 @@ def load_batches(photos: CaptionedPhotos, batches: Batches, workers: int) -> Ite
         if "DataLoader worker" not in str(error):
             raise
         raise TableError(
-            "a process that reads photos was killed, perhaps for want of memory; start the same"
-            " command again, with fewer --workers: it goes on from the last checkpoint"
+            "a process that reads photos was killed, perhaps because memory ran out; start the same"
+            " command again with fewer --workers: it continues from the last checkpoint"
         ) from error
 
 
-def _as_it_is(batch: Batch) -> Batch:
+def _identity(batch: Batch) -> Batch:
     return batch

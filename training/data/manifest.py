@@ -1,4 +1,4 @@
-"""The photo table: which photos, where they were taken, and which belong together."""
+"""Geotagged photos to learn from, read from a folder or a table."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ from geoloc.types import Float64Array, StrArray
 NEEDS = "the columns file,lat,lon"
 
 BLOCK_DEG = 0.01
-"""Photos without a group are held out together with all others of a block of about 1 km."""
+"""Photos without a group form groups by blocks of this size, about 1 km."""
 
 
 @dataclass(frozen=True, eq=False)
 class Manifest:
-    """N photos with known places, all columns (N,) in one order."""
+    """N photos with coordinates; all columns (N,) have the same order."""
 
     file: StrArray
     """Paths."""
     latlon: Float64Array
     """(N, 2) degrees."""
     group: StrArray
-    """Photos of one group (a walk, a photographer's day, a landmark) are never split."""
+    """Photos of one group (a walk, a photographer's day, a landmark) are held out together."""
     precision_km: Float64Array
-    """How far off the coordinates may be."""
+    """Uncertainty of the coordinates; 0 if it is unknown."""
     collection: StrArray
-    """Folder below the manifest that holds the photo; results are told apart by it."""
+    """Top folder of the relative path; results are reported for each collection."""
     source: StrArray
     licence: StrArray
     author: StrArray
@@ -52,7 +52,7 @@ class Manifest:
         return len(self.file)
 
     def take(self, rows: npt.ArrayLike) -> Manifest:
-        """Some rows, in their order."""
+        """Return some rows, in the order given."""
         index = np.asarray(rows)
         return Manifest(*(getattr(self, field.name)[index] for field in fields(self)))
 
@@ -64,7 +64,7 @@ def read(path: str | os.PathLike[str]) -> tuple[Manifest, list[str]]:
     precision_km, source, licence and author; see `geoloc.photos.columns.SYNONYMS` for other names.
 
     Returns:
-        The usable photos, and one line for each row or photo that is not.
+        The usable photos, and one line for each row or photo that is not usable.
 
     Raises:
         TableError: there is no such file, or it is no table of photos.
@@ -120,7 +120,7 @@ def _manifest(base: str, columns: dict[str, Any], latlon: Float64Array) -> Manif
 
 
 def _blocks(latlon: Float64Array) -> StrArray:
-    """Names (N,) of square blocks of the Earth about 1 km wide."""
+    """Return names (N,) of square blocks of the Earth about 1 km wide."""
     width = BLOCK_DEG / np.maximum(np.cos(np.radians(latlon[:, 0])), 0.01)
     row, column = np.floor(latlon[:, 0] / BLOCK_DEG), np.floor(latlon[:, 1] / width)
     return _column([f"{a:.0f},{b:.0f}" for a, b in zip(row, column, strict=True)])

@@ -1,7 +1,7 @@
-"""In which order photos are shown: a pure function of seed and epoch.
+"""The order of photos in training: a pure function of seed and epoch.
 
-Whoever knows how many steps were taken knows which photos come next, so a run that was killed in
-the middle of an epoch goes on exactly where it stopped, and no state of any reader has to be kept.
+The number of steps taken determines the next photos. A run that was killed in the middle of an
+epoch continues exactly where it stopped, without any saved state of a reader.
 """
 
 from __future__ import annotations
@@ -15,17 +15,18 @@ import numpy.typing as npt
 from geoloc.types import Int64Array
 
 WINDOW = 64
-"""Shards whose photos are mixed. Shards are shuffled too, so that over the epochs all meet all, and
-reading stays close to sequential: the pages of a window are read from disk once."""
+"""Shards whose photos are shuffled together. The shards are shuffled too, so that over the epochs
+all photos are mixed, while reading stays nearly sequential: each window is read from disk once."""
 
 
 def epoch_order(shard: npt.NDArray[np.integer], seed: int, epoch: int) -> Int64Array:
-    """A shuffle of photos that reads few shards at a time.
+    """Return the photos in random order that reads few shards at a time.
 
     Args:
-        shard: (N,) number of the file that holds each photo; all different if each has its own.
+        shard: (N,) number of the file that holds each photo; all different if every photo has its
+            own file.
         seed: of the run.
-        epoch: number of the pass.
+        epoch: number of the pass over the data.
 
     Returns:
         (N,) rows.
@@ -41,14 +42,14 @@ def epoch_order(shard: npt.NDArray[np.integer], seed: int, epoch: int) -> Int64A
 
 @dataclass(frozen=True)
 class Batches:
-    """The batches of one process, endless: epoch after epoch.
+    """The endless micro-batches of one process, epoch after epoch.
 
-    A step takes `accumulate` micro-batches of `size` photos in each of `world_size` processes. What
-    is left at the end of an epoch, less than a step, is not shown in that epoch.
+    A step takes `accumulate` micro-batches of `size` photos in each of `world_size` processes. The
+    remainder of an epoch, less than a step, is left out in that epoch.
     """
 
     shard: npt.NDArray[np.integer]
-    """(N,) see `epoch_order`."""
+    """(N,) number of the file of each photo; see `epoch_order`."""
     size: int
     accumulate: int = 1
     rank: int = 0
@@ -59,16 +60,16 @@ class Batches:
 
     @property
     def photos_per_step(self) -> int:
-        """Photos of all processes."""
+        """Photos of one step in all processes."""
         return self.size * self.accumulate * self.world_size
 
     @property
     def steps_per_epoch(self) -> int:
-        """Whole steps."""
+        """Complete steps of one epoch."""
         return len(self.shard) // self.photos_per_step
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        """Micro-batches of (epoch, row)."""
+        """Yield micro-batches of items (epoch, row)."""
         epoch, step = divmod(self.start, self.steps_per_epoch)
         while True:
             order = epoch_order(self.shard, self.seed, epoch)

@@ -1,4 +1,4 @@
-"""Photo collections as they are published, read into a photo table."""
+"""Read published photo collections into a photo table."""
 
 from __future__ import annotations
 
@@ -28,14 +28,15 @@ def read(source: Path, images: Path | None = None) -> tuple[pa.Table, Path, list
 
     Args:
         source: a folder of photos with GPS in their EXIF, or of tar shards (img2dataset,
-            WebDataset), one shard, or a CSV, TSV or Parquet table (MP-16, OSV-5M, YFCC100M, or any
-            with coordinates; see SYNONYMS for what columns may be called).
+            WebDataset), one shard, or a CSV, TSV, JSON lines or Parquet table (MP-16, OSV-5M,
+            YFCC100M, or any with coordinates; see `geoloc.photos.columns.SYNONYMS` for the names
+            of columns).
         images: folder of the photos, or of tar shards with them, for a table that does not name
             files, or names them relative to this folder.
 
     Returns:
-        The photo table, the folder its file names are relative to, and lines about what is left
-        out.
+        The photo table, the folder its file names are relative to, and lines about the rows and
+        photos that are left out.
 
     Raises:
         TableError: there is no such collection, or nothing of it is usable.
@@ -74,21 +75,21 @@ def _read_shards(paths: list[Path]) -> tuple[pa.Table, list[str]]:
     for path in paths:
         samples, lines = shards.read(str(path))
         problems += lines
-        said = _of_samples(samples, path.name)
-        tables.append(complete(_with_sidecar(said, path.with_suffix(".parquet"))))
+        table = _table_of_samples(samples, path.name)
+        tables.append(complete(_with_sidecar(table, path.with_suffix(".parquet"))))
     return pa.concat_tables(tables), problems
 
 
-def _of_samples(samples: list[shards.Sample], file: str) -> pa.Table:
+def _table_of_samples(samples: list[shards.Sample], file: str) -> pa.Table:
     columns: dict[str, list[Any]] = {
         "photo_id": [sample.key for sample in samples],
         "file": [file] * len(samples),
         "offset": [sample.offset for sample in samples],
         "size": [sample.size for sample in samples],
     }
-    said = {name.lower() for sample in samples for name in sample.facts}
+    present = {name.lower() for sample in samples for name in sample.facts}
     for name in SCHEMA.names:
-        known = find_name(said, name)
+        known = find_name(present, name)
         if known is not None and name not in columns:
             facts = [{k.lower(): v for k, v in sample.facts.items()} for sample in samples]
             columns[name] = [
@@ -98,7 +99,7 @@ def _of_samples(samples: list[shards.Sample], file: str) -> pa.Table:
 
 
 def _with_sidecar(table: pa.Table, path: Path) -> pa.Table:
-    """What img2dataset writes beside a shard, for columns that the shard itself does not have."""
+    """Add columns of the table that img2dataset writes beside a shard, if the shard lacks them."""
     if not path.is_file():
         return table
     beside = read_table(path, NEEDS)

@@ -1,4 +1,4 @@
-"""Splits and folds that do not leak: what belongs together is held out together."""
+"""Splits and folds without leakage: linked photos are held out together."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from training.data.table import latlon_of, strings_of
 
 FOLDS = 5
 
-SMALL = 0.01
-"""Linked photos are held out as a whole if they are at most this share of all."""
+MAX_COMPONENT_SHARE = 0.01
+"""A component of linked photos goes to one split if it holds at most this share of all photos."""
 
 
 @dataclass(frozen=True, eq=False)
 class Splits:
-    """A split for each of N photos."""
+    """The split of each of N photos."""
 
     split: StrArray
-    """(N,) train, val, test; "" for a photo that would connect two of them."""
+    """(N,) train, val or test; "" for a photo that is left out because it would link two splits."""
 
     @property
     def counts(self) -> dict[str, int]:
-        """Number of photos of each split."""
+        """Number of photos in each split."""
         names, count = np.unique(self.split.astype(str), return_counts=True)
         return dict(zip(names.tolist(), count.tolist(), strict=True))
 
@@ -45,20 +45,19 @@ def assign_splits(
     seed: int = 0,
     duplicates: tuple[IndexArray, IndexArray] | None = None,
 ) -> Splits:
-    """Share photos out so that two splits have no author, sequence, place or block in common.
+    """Assign photos to splits so that no two splits share an author, group, location or block.
 
-    Photos that share any of these, or are near-duplicates, are linked. Linked photos go to one
-    split together. Where everything is linked with everything, because people travel, that is
-    impossible: there authors and blocks are dealt out separately, a photo stays whose author and
-    block agree, and the others are left out. The result depends on names and places, not on the
-    order of rows.
+    Photos that share any of these, or are near-duplicates, are linked, and each connected component
+    goes to one split. Components that are too large for that, because authors travel, are split by
+    author and by block separately: photos whose author and block are in the same split stay, and
+    the others are left out. The result depends on names and coordinates, not on the order of rows.
 
     Args:
         table: N rows of a photo table.
-        val: share of authors and blocks for the split val.
-        test: likewise.
-        block_km: side of the squares of the Earth that are dealt out.
-        seed: of the dealing.
+        val: share of authors and blocks in the split val.
+        test: share of authors and blocks in the split test.
+        block_km: side of the squares of the Earth that are assigned as a whole.
+        seed: of the assignment.
         duplicates: pairs of rows from `near_duplicates`.
 
     Raises:
@@ -75,20 +74,20 @@ def assign_splits(
         "location": _codes(strings_of(table, "location_id")),
         "twins": twins,
     }
-    component = _linked(len(table), list(keys.values()))
+    component = _components_of_keys(len(table), list(keys.values()))
     size = np.bincount(component)[component]
-    # the first name of a component, so that a photo more elsewhere changes nothing here
+    # components are named by their first photo, so that photos elsewhere do not change the result
     first = np.full(component.max(initial=-1) + 1, "\U0010ffff", dtype=object)
     np.minimum.at(first, component, names.astype(object))
-    split = _deal(first, val, test, f"{seed} together")[component]
-    large = size > max(1.0, SMALL * len(table))
+    split = _assign(first, val, test, f"{seed} together")[component]
+    large = size > max(1.0, MAX_COMPONENT_SHARE * len(table))
     if large.any():
-        split[large] = _apart(table, keys, large, block_km, (val, test), seed)
+        split[large] = _split_large(table, keys, large, block_km, (val, test), seed)
     return Splits(split)
 
 
 def blocks(latlon: Float64Array, side_km: float) -> StrArray:
-    """Names (N,) of squares of the Earth with about this side."""
+    """Return names (N,) of the squares of about this side that coordinates (N, 2) lie in."""
     step = side_km / 111.2
     row = np.floor(latlon[:, 0] / step)
     width = step / np.maximum(np.cos(np.radians((row + 0.5) * step)), 0.01)
@@ -99,7 +98,7 @@ def blocks(latlon: Float64Array, side_km: float) -> StrArray:
     return named.astype(object)
 
 
-def _apart(
+def _split_large(
     table: pa.Table,
     keys: dict[str, IndexArray],
     large: BoolArray,
@@ -107,19 +106,22 @@ def _apart(
     shares: tuple[float, float],
     seed: int,
 ) -> StrArray:
-    """Splits of the photos of large components, "" for those whose author and block disagree."""
+    """Return splits of photos of large components, "" where those of author and block differ."""
     rows = np.flatnonzero(large)
-    by_block = _deal(blocks(latlon_of(table)[rows], block_km), *shares, f"{seed} block")
+    by_block = _assign(blocks(latlon_of(table)[rows], block_km), *shares, f"{seed} block")
     author = strings_of(table, "author")[rows]
-    by_author = np.where(author == "", by_block, _deal(author, *shares, f"{seed} author"))
+    by_author = np.where(author == "", by_block, _assign(author, *shares, f"{seed} author"))
     split = np.where(by_block == by_author, by_block, "").astype(object)
     for name in ("group", "location", "twins"):
-        split = _one_split_each(split, keys[name][rows])
+        split = _drop_minorities(split, keys[name][rows])
     return split
 
 
-def _one_split_each(split: StrArray, code: IndexArray) -> StrArray:
-    """Leave out what shares a code (-1: none) with more photos of another split."""
+def _drop_minorities(split: StrArray, code: IndexArray) -> StrArray:
+    """Replace by "" the splits of photos that share a code with more photos of another split.
+
+    Code -1 means no code.
+    """
     options = np.array(["train", "val", "test"], dtype=object)
     known = (code >= 0) & (split != "")
     place = np.searchsorted(np.unique(code[known]), code[known])
@@ -131,8 +133,8 @@ def _one_split_each(split: StrArray, code: IndexArray) -> StrArray:
     return kept
 
 
-def _deal(names: StrArray, val: float, test: float, salt: str) -> StrArray:
-    """Splits (N,) of names, the same for the same name."""
+def _assign(names: StrArray, val: float, test: float, salt: str) -> StrArray:
+    """Return splits (N,) of names; equal names have equal splits."""
     distinct, place = np.unique(names.astype(str), return_inverse=True)
     draws = np.array([_uniform(f"{salt} {name}") for name in distinct.tolist()])
     split = np.where(draws < test, "test", np.where(draws < test + val, "val", "train"))
@@ -145,13 +147,13 @@ def _uniform(text: str) -> float:
 
 
 def _codes(values: StrArray) -> IndexArray:
-    """Numbers (N,) that are equal for equal strings; -1 for ""."""
+    """Return numbers (N,) that are equal for equal strings; -1 for ""."""
     distinct, code = np.unique(values.astype(str), return_inverse=True)
     return np.where(distinct[code] == "", -1, code).astype(np.intp)
 
 
-def _linked(count: int, keys: list[IndexArray]) -> IndexArray:
-    """Component (count,) of each photo when equal codes are links."""
+def _components_of_keys(count: int, keys: list[IndexArray]) -> IndexArray:
+    """Return (count,) the connected component of each photo; equal codes, except -1, are links."""
     rows, nodes, total = [], [], count
     for code in keys:
         known = np.flatnonzero(code >= 0)
@@ -165,21 +167,21 @@ def _linked(count: int, keys: list[IndexArray]) -> IndexArray:
 
 
 def assign_folds(manifest: Manifest, embeddings: Float32Array, seed: int = 0) -> IndexArray:
-    """Fold of each photo.
+    """Assign photos to folds for cross-validation.
 
-    Groups are never split, and groups that share near-duplicates of a photo stay together. The
-    largest go first, each to the fold that has least of its collection.
+    Groups stay whole, and groups with near-duplicates of each other stay together. The largest are
+    assigned first, each to the fold with the fewest photos of its collection.
 
     Args:
         manifest: N photos.
-        embeddings: (N, D) of them.
+        embeddings: (N, D).
         seed: breaks ties among groups of the same size.
 
     Returns:
-        (N,) 0..FOLDS-1, fewer folds if there are fewer groups.
+        (N,) 0..FOLDS-1; with fewer groups there are fewer folds.
 
     Raises:
-        TableError: all photos belong together, so that nothing can be held out.
+        TableError: all photos are of one group, so that nothing can be held out.
     """
     unit = _components(manifest, embeddings)
     names, first, size = np.unique(unit, return_index=True, return_counts=True)
@@ -193,21 +195,21 @@ def assign_folds(manifest: Manifest, embeddings: Float32Array, seed: int = 0) ->
     load = {name: np.zeros(folds) for name in np.unique(manifest.collection)}
     fold_of = np.empty(len(names), np.intp)
     for unit_row in order:
-        mine = load[manifest.collection[first[unit_row]]]
-        fold_of[unit_row] = np.argmin(mine)
-        mine[fold_of[unit_row]] += size[unit_row]
+        photos_of_fold = load[manifest.collection[first[unit_row]]]
+        fold_of[unit_row] = np.argmin(photos_of_fold)
+        photos_of_fold[fold_of[unit_row]] += size[unit_row]
     return fold_of[np.searchsorted(names, unit)]
 
 
 def _components(manifest: Manifest, embeddings: Float32Array) -> IndexArray:
-    """Number (N,) of the set of linked groups that each photo is in."""
+    """Return (N,) the number of the set of linked groups of each photo."""
     group = np.unique(manifest.group.astype(str), return_inverse=True)[1]
     row, other = near_duplicates(embeddings)
     return link(int(group.max()) + 1, (group[row], group[other]))[group]
 
 
 def group_weights(group: StrArray) -> Float32Array:
-    """Weight of each photo, (N,) of mean 1: a group of n photos counts as sqrt(n) photos."""
+    """Return weights (N,) of mean 1 with which a group of n photos counts as sqrt(n) photos."""
     member, size = np.unique(group.astype(str), return_inverse=True, return_counts=True)[1:]
     weight = 1.0 / np.sqrt(size[member])
     return np.asarray(weight / weight.mean(), np.float32)

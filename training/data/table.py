@@ -1,4 +1,4 @@
-"""The photo table: one row for each photo, the same columns wherever the photos come from."""
+"""The photo table: one row for each photo, with the same columns for every collection."""
 
 from __future__ import annotations
 
@@ -29,25 +29,26 @@ SCHEMA = pa.schema({
     "location_id": pa.string(),    # the views of a panorama share it
     "view": pa.int16(),
     "author": pa.string(),
-    "group": pa.string(),          # sequence, walk, album: what belongs together
+    "group": pa.string(),          # sequence, walk or album
     "source": pa.string(),
     "licence": pa.string(),
-    "precision_km": pa.float32(),  # how far off the coordinates may be
+    "precision_km": pa.float32(),  # uncertainty of the coordinates
     "split": pa.string(),          # train, val, test, or "" for none
 })  # fmt: skip
 
 
 _MIN_EPOCH_S = 1e8
-"""Text that is a smaller number is no time since 1970, but a year or a day."""
+"""Text that is a smaller number is a year or a date, not a time since 1970."""
 
 _MAX_EPOCH_S = 1e11
-"""Larger numbers are milliseconds."""
+"""Larger numbers are milliseconds since 1970, smaller ones seconds."""
 
 
 def complete(raw: pa.Table) -> pa.Table:
-    """A photo table with all columns, from a table that has some of them under any names.
+    """Return a photo table with all columns, from a table with some of them or their synonyms.
 
-    What is missing is null; `photo_id` falls back on the file, `location_id` on the photo.
+    Missing values are null, or "" for author, group, source, licence and split. A missing photo_id
+    is the file, a missing location_id the photo_id.
     """
     columns = {}
     for field in SCHEMA:
@@ -63,7 +64,7 @@ def complete(raw: pa.Table) -> pa.Table:
 
 
 def _as(values: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
-    """Values of another type, null where that makes no sense."""
+    """Convert values to another type; null where that is impossible."""
     if values.type == kind:
         return values
     if pa.types.is_timestamp(kind):
@@ -113,14 +114,14 @@ def read(path: Path) -> pa.Table:
 
 
 def write(table: pa.Table, path: Path) -> None:
-    """Write a photo table; it appears whole or not at all."""
+    """Write a photo table; it appears complete or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(path) as file:
         pq.write_table(table, file, compression="zstd")
 
 
-def moved(table: pa.Table, here: Path, there: Path) -> pa.Table:
-    """The table with file names that are relative to another folder."""
+def relative_to(table: pa.Table, here: Path, there: Path) -> pa.Table:
+    """Return the table with file names relative to the folder `there` instead of `here`."""
     if "file" not in table.column_names or here.resolve() == there.resolve():
         return table
     names = table["file"].combine_chunks().dictionary_encode()
@@ -132,20 +133,20 @@ def moved(table: pa.Table, here: Path, there: Path) -> pa.Table:
 
 
 def latlon_of(table: pa.Table) -> Float64Array:
-    """(N, 2) degrees, NaN where they are missing."""
+    """Return coordinates (N, 2) in degrees, NaN where they are missing."""
     return np.stack([np.asarray(table[n].to_numpy(), np.float64) for n in ("lat", "lon")], axis=1)
 
 
 def strings_of(table: pa.Table, name: str) -> StrArray:
-    """A column of strings (N,), "" where it is null or missing."""
+    """Return a column of text (N,), "" for null or without the column."""
     if name not in table.column_names:
         return np.full(len(table), "", dtype=object)
     return np.asarray(pc.fill_null(table[name], "").to_numpy(zero_copy_only=False), dtype=object)
 
 
 def with_column(table: pa.Table, name: str, values: Any) -> pa.Table:  # noqa: ANN401
-    """The table with a column replaced or added."""
-    place = table.schema.get_field_index(name)
-    if place < 0:
+    """Return the table with a column replaced or added."""
+    index = table.schema.get_field_index(name)
+    if index < 0:
         return table.append_column(name, values)
-    return table.set_column(place, name, values)
+    return table.set_column(index, name, values)

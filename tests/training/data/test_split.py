@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from geoloc.errors import TableError
 from training.data import table as photo_table
 from training.data.audit import audit
-from training.data.duplicates import near_duplicates, representatives, seen_before
+from training.data.duplicates import have_near_duplicates, near_duplicates, representatives
 from training.data.split import assign_splits
 from training.data.table import complete
 
@@ -138,7 +138,7 @@ def test_near_duplicates_are_pairs_of_one_scene():
     table = photo_table.with_column(table, "precision_km", pa.array(exact))
     kept = representatives(table, near_duplicates(embeddings))
     assert set(range(300)) - set(kept.tolist()) == {3, 200}
-    assert seen_before(embeddings[:50], embeddings[50:101]).sum() == 0
+    assert have_near_duplicates(embeddings[:50], embeddings[50:101]).sum() == 0
 
 
 def test_many_photos_are_searched_in_lists(monkeypatch):
