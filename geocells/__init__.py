@@ -1,1 +1,1 @@
-"""The Earth: coordinates, borders, what is true at a place, and its partition into geocells."""
+"""The Earth: coordinates, borders, attributes of places, and the partition into geocells."""

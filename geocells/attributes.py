@@ -1,7 +1,7 @@
-"""What is true at a coordinate: climate, height, people, traffic, time.
+"""Attributes of coordinates: climate, elevation, population, driving side, time zone.
 
-All functions take (N, 2) degrees of latitude and longitude and answer (N,) values. Rasters are
-read once, on first use, and answer with the value of the square that covers the coordinate.
+All functions take (N, 2) degrees of latitude and longitude and return (N,) values. Rasters are read
+once, on first use; the value is that of the pixel that covers the coordinate.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ KOPPEN_CLASSES = (
     "Af Am As Aw BSh BSk BWh BWk Cfa Cfb Cfc Csa Csb Csc Cwa Cwb Cwc Dfa Dfb Dfc Dfd Dsa Dsb Dsc"
     " Dsd Dwa Dwb Dwc Dwd EF ET"
 ).split()
-"""Classes of the Köppen-Geiger map, in the order of its values from 1."""
+"""Classes of the Köppen-Geiger map in the order of its pixel values, which start at 1."""
 
 
 def describe_earth(latlon: npt.ArrayLike) -> pa.Table:
-    """All attributes of coordinates.
+    """Return all attributes of coordinates.
 
     Args:
         latlon: (N, 2) degrees.
@@ -59,17 +59,17 @@ def describe_earth(latlon: npt.ArrayLike) -> pa.Table:
 
 
 def koppen(latlon: npt.ArrayLike) -> StrArray:
-    """Köppen-Geiger class such as "Cfb" (Rubel et al. 2017, 1986-2010); "" at sea."""
-    value = _square(_koppen_map(), check_latlon(latlon))
+    """Return Köppen-Geiger classes such as "Cfb" (Rubel et al. 2017, 1986-2010); "" at sea."""
+    value = _pixel(_koppen_map(), check_latlon(latlon))
     return np.array(["", *KOPPEN_CLASSES, ""], dtype=object)[value]
 
 
 def climatology(latlon: npt.ArrayLike) -> dict[str, Float64Array]:
-    """Temperature and rain of ERA5, mean of 2000-2025, at 0.25 degrees, on land and sea.
+    """Return temperature and precipitation of ERA5, means of 2000-2025, on land and sea.
 
     Returns:
-        (N,) each: temperature_c, coldest_month_c, warmest_month_c (degrees Celsius), rain_mm
-        (per year), driest_month_mm and wettest_month_mm (per month).
+        (N,) each, at 0.25 degrees: temperature_c, coldest_month_c, warmest_month_c (degrees
+        Celsius), rain_mm (per year), driest_month_mm and wettest_month_mm (per month).
     """
     points = check_latlon(latlon)
     grid = _grids("climate.npz")
@@ -85,51 +85,52 @@ def climatology(latlon: npt.ArrayLike) -> dict[str, Float64Array]:
 
 
 def elevation_m(latlon: npt.ArrayLike) -> Float64Array:
-    """Metres above the sea by ETOPO5 (5 minutes); the sea floor counts down to -450."""
+    """Return metres above sea level by ETOPO5 (5 minutes); the sea floor is cut off at -450."""
     return _node(_grids("elevation.npz")["z"], check_latlon(latlon))
 
 
 def is_land(latlon: npt.ArrayLike) -> BoolArray:
-    """Whether a coordinate is on land or inland water rather than sea (GLOBE, 30 seconds)."""
+    """Return whether coordinates are on land or inland water, not sea (GLOBE, 30 seconds)."""
     points = check_latlon(latlon)
     packed = _grids("land.npz")["land"].astype(np.uint8, copy=False)
-    row, column = _cell(points, packed.shape[0], packed.shape[1] * 8)
+    row, column = _pixel_index(points, packed.shape[0], packed.shape[1] * 8)
     shift = (7 - column % 8).astype(np.uint8)
     bits: BoolArray = (packed[row, column // 8] >> shift) & 1 == 1
     return bits
 
 
 def population_per_km2(latlon: npt.ArrayLike) -> Float64Array:
-    """People of the towns within 10 km (GeoNames), per square kilometre.
+    """Return people per km² in the towns within 10 km (GeoNames).
 
-    A measure of how urban a place is rather than a census: GeoNames counts some quarters again
-    beside their city.
+    This measures how urban a place is; it is not a census. GeoNames lists some districts of cities
+    as towns of their own, whose people are then counted twice.
     """
     points = check_latlon(latlon)
-    known = towns()
-    row, town = known.points.within(points, POPULATION_RADIUS_KM)
-    people = np.bincount(row, known.population[town], len(points))  # whole numbers: exact
+    gazetteer = towns()
+    row, town = gazetteer.points.within(points, POPULATION_RADIUS_KM)
+    people = np.bincount(row, gazetteer.population[town], len(points))  # sums of integers: exact
     return people / (np.pi * POPULATION_RADIUS_KM**2)
 
 
 def driving_side(latlon: npt.ArrayLike) -> StrArray:
-    """Side of the road, "left" or "right"; "" on the open sea and where nobody drives."""
+    """Return the driving side, "left" or "right"; "" on the open sea and where there is none."""
     country = embedded_boundaries().country
     row = country.locate(latlon, max_km=OPEN_SEA_KM)
     return np.append(country_driving_side(country.codes), "")[row]
 
 
 def country_driving_side(codes: npt.ArrayLike) -> StrArray:
-    """Side of the road in countries (N,) of ISO alpha-2 codes; "" for a code that is none."""
+    """Return the driving side (N,) of ISO alpha-2 codes (N,); "" for an unknown code."""
     table = country_table()
     names = np.asarray(codes, dtype=object)
     return np.array([table[c][2] if c in table else "" for c in names] + [None], object)[:-1]
 
 
 def time_zone(latlon: npt.ArrayLike) -> StrArray:
-    """IANA time zone such as "Europe/Paris", also at sea.
+    """Return IANA time zones such as "Europe/Paris", also at sea.
 
-    The quad-tree of tz-lookup: squares of 7.5 degrees are quartered until one zone fills them.
+    The lookup reads the quadtree of tz-lookup: tiles of 7.5 degrees are divided into four until one
+    zone fills a tile.
     """
     points = check_latlon(latlon)
     text, zones = _time_zones()
@@ -153,7 +154,7 @@ _SYMBOLS = 56 * 56
 
 
 def _symbol(text: npt.NDArray[np.uint8], position: Int64Array) -> Int64Array:
-    """Two characters of base 56 as a number."""
+    """Decode two characters of base 56."""
     first = text[position].astype(np.int64)
     return 56 * first + text[position + 1].astype(np.int64) - 1995
 
@@ -179,21 +180,21 @@ def _grids(name: str) -> dict[str, npt.NDArray[np.generic]]:
         return {key: stored[key] for key in stored.files}
 
 
-def _cell(points: Float64Array, rows: int, columns: int) -> tuple[Int64Array, Int64Array]:
-    """Row and column of the square around each point; rows from the north, columns from -180."""
+def _pixel_index(points: Float64Array, rows: int, columns: int) -> tuple[Int64Array, Int64Array]:
+    """Return row (from the north) and column (from -180) of the pixel that covers each point."""
     row = np.clip((90.0 - points[:, 0]) / 180.0 * rows, 0, rows - 1)
     column = np.floor((points[:, 1] + 180.0) / 360.0 * columns) % columns
     return row.astype(np.int64), column.astype(np.int64)
 
 
-def _square(raster: npt.NDArray[np.uint8], points: Float64Array) -> npt.NDArray[np.uint8]:
-    """Value of the square that covers each point."""
-    row, column = _cell(points, *raster.shape)
+def _pixel(raster: npt.NDArray[np.uint8], points: Float64Array) -> npt.NDArray[np.uint8]:
+    """Return the value of the pixel that covers each point."""
+    row, column = _pixel_index(points, *raster.shape)
     return raster[row, column]
 
 
 def _node(raster: npt.NDArray[np.generic], points: Float64Array) -> Float64Array:
-    """Value at the nearest node of a grid with nodes on both poles."""
+    """Return the value at the nearest node of a grid that has nodes on both poles."""
     rows, columns = raster.shape
     row = np.rint((90.0 - points[:, 0]) / 180.0 * (rows - 1)).astype(np.int64)
     column = np.rint((points[:, 1] + 180.0) / 360.0 * columns).astype(np.int64) % columns

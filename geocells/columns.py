@@ -1,7 +1,7 @@
-"""Arrow columns from and to numpy, without pyarrow's own conversions.
+"""Conversion between Arrow columns and numpy arrays without importing pandas.
 
-`pa.array` and `to_numpy` import pandas where it is installed, which costs more than all else that
-naming one place does.
+`pa.array` and `to_numpy` import pandas where it is installed. That import takes longer than all
+other work of naming one place.
 """
 
 from __future__ import annotations
@@ -18,31 +18,31 @@ from geocells.types import GeometryArray
 
 
 def read_parquet(path: Any) -> pa.Table:  # noqa: ANN401
-    """Read one whole Parquet file."""
+    """Read a Parquet file into memory."""
     with pq.ParquetFile(path) as file:
         return file.read()
 
 
 def numbers(column: pa.ChunkedArray) -> npt.NDArray[Any]:
-    """A numeric column without nulls; the array may share memory and is read-only."""
+    """Return a numeric column without nulls as a read-only array that may share its memory."""
     chunks = [np.from_dlpack(chunk) for chunk in column.chunks]
     return np.concatenate(chunks) if chunks else np.empty(0)
 
 
 def objects(column: pa.ChunkedArray) -> GeometryArray:
-    """A column of strings or bytes as Python objects."""
+    """Return a column of strings or bytes as an array of Python objects."""
     values = np.empty(len(column), dtype=object)
     values[:] = column.to_pylist()
     return values
 
 
 def to_numbers(values: npt.NDArray[Any], dtype: pa.DataType) -> pa.Array:
-    """A numeric numpy array as a column; `dtype` is the Arrow type of the same layout."""
+    """Return a numeric array as a column; `dtype` is the Arrow type of the same layout."""
     return pa.Array.from_buffers(dtype, len(values), [None, pa.py_buffer(values.tobytes())])
 
 
 def to_strings(values: Iterable[str]) -> pa.StringArray:
-    """Strings as a column."""
+    """Return strings as a column."""
     encoded = [value.encode() for value in values]
     offsets = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
     return pa.StringArray.from_buffers(

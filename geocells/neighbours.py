@@ -1,4 +1,4 @@
-"""Exact nearest neighbours on the sphere."""
+"""Exact nearest-neighbour search on the sphere."""
 
 from __future__ import annotations
 
@@ -11,18 +11,21 @@ from geocells.sphere import EARTH_RADIUS_KM, dot, haversine_km, unit_vectors
 from geocells.types import Float64Array, IndexArray
 
 _BRUTE_FORCE_PAIRS = 4_000_000
-"""Up to here a matrix product is quicker than importing scipy and building a tree."""
+"""Up to this number of pairs, brute force is faster than importing scipy and building a tree."""
 
 
 class NearestVectors:
-    """Directions that can be searched from anywhere; chords order like distances on the sphere."""
+    """Nearest-neighbour index over unit vectors.
+
+    Chords have the same order as distances on the sphere.
+    """
 
     def __init__(self, xyz: Float64Array) -> None:
-        """Take the (M, 3) vectors to search among, of length 1 or a little less."""
+        """Index (M, 3) vectors of length 1 or slightly less."""
         self._xyz = xyz
 
     def search(self, xyz: Float64Array, k: int = 1) -> IndexArray:
-        """Indices (N, k) of the k nearest to each of (N, 3) unit vectors, nearest first."""
+        """Return indices (N, k) of the vectors nearest to each of (N, 3) queries, nearest first."""
         if "_tree" not in self.__dict__ and len(xyz) * len(self._xyz) <= _BRUTE_FORCE_PAIRS:
             cosines = dot(xyz[:, None], self._xyz)
             index = np.argpartition(-cosines, k - 1, axis=1)[:, :k]
@@ -32,15 +35,15 @@ class NearestVectors:
         return nearest
 
     def within(self, xyz: Float64Array, chord: float) -> tuple[IndexArray, IndexArray]:
-        """All pairs of (N, 3) unit vectors and unit vectors of here that are so near.
+        """Return all pairs of (N, 3) query vectors and indexed vectors within a chord length.
 
         Returns:
-            (P,) rows of `xyz` and (P,) indices, in any order.
+            (P,) rows of `xyz` and (P,) indices of indexed vectors, in any order.
         """
         if "_tree" not in self.__dict__ and len(xyz) * len(self._xyz) <= _BRUTE_FORCE_PAIRS:
             row, index = np.nonzero(dot(xyz[:, None], self._xyz) >= 1.0 - chord**2 / 2.0)
             return row, index
-        # two trees against each other need a quarter of the time of one search per query
+        # joining two trees takes a quarter of the time of one search per query
         pairs = _kd_tree(xyz).sparse_distance_matrix(self._tree, chord, output_type="ndarray")
         return pairs["i"], pairs["j"]
 
@@ -52,20 +55,20 @@ class NearestVectors:
 def _kd_tree(xyz: Float64Array) -> Any:  # noqa: ANN401
     from scipy.spatial import KDTree
 
-    # an unbalanced tree is built in half the time and queried as fast
+    # an unbalanced tree is built in half the time, and queries are as fast
     return KDTree(xyz, balanced_tree=False, compact_nodes=False)
 
 
 class NearestPoints:
-    """Points that can be searched from anywhere."""
+    """Nearest-neighbour index over coordinates."""
 
     def __init__(self, latlon: Float64Array) -> None:
-        """Take the (M, 2) degrees to search among."""
+        """Index (M, 2) degrees."""
         self.latlon = latlon
         self._vectors = NearestVectors(unit_vectors(latlon))
 
     def query(self, latlon: Float64Array, k: int = 1) -> tuple[Float64Array, IndexArray]:
-        """The k nearest points of each query, nearest first.
+        """Return the k nearest points of each query, nearest first.
 
         Args:
             latlon: (N, 2) degrees.
@@ -78,14 +81,14 @@ class NearestPoints:
         return haversine_km(latlon[:, None], self.latlon[index]), index
 
     def within(self, latlon: Float64Array, radius_km: float) -> tuple[IndexArray, IndexArray]:
-        """All points within a distance of each query.
+        """Return all points within a distance of each query.
 
         Args:
             latlon: (N, 2) degrees.
-            radius_km: up to half the way around the Earth.
+            radius_km: at most half the circumference of the Earth.
 
         Returns:
-            (P,) rows of queries and (P,) indices of points, one pair each, in any order.
+            (P,) rows of `latlon` and (P,) indices of points, in any order.
         """
         chord = 2.0 * np.sin(radius_km / EARTH_RADIUS_KM / 2.0)
         return self._vectors.within(unit_vectors(latlon), chord)

@@ -1,4 +1,4 @@
-"""From a coordinate to words: country, region, town."""
+"""Reverse geocoding: country, region and town of coordinates."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from geocells.sphere import check_latlon
 from geocells.types import Float64Array, Int32Array, StrArray
 
 OPEN_SEA_KM = 50.0
-"""Farther than this from any land a coordinate belongs to no country."""
+"""A coordinate farther than this from all land belongs to no country."""
 
 _CANDIDATES = 10
 
 
 @dataclass(frozen=True, eq=False)
 class Towns:
-    """The places of GeoNames with more than 500 people, and seats of administrations."""
+    """Populated places of GeoNames: more than 500 people, or the seat of an administration."""
 
     name: pa.ChunkedArray
     country: StrArray
     """(T,) ISO alpha-2 codes."""
     population: Int32Array
-    """(T,) people; 0 where GeoNames does not know."""
+    """(T,) people; 0 where GeoNames has no number."""
     points: NearestPoints
 
 
 @cache
 def towns() -> Towns:
-    """The embedded towns (235,692), loaded once."""
+    """Return the embedded towns (235,692); they are loaded once."""
     table = read_parquet(DATA / "towns.parquet")
     latlon = np.stack([numbers(table["lat"]), numbers(table["lon"])], axis=-1)
     return Towns(
@@ -47,20 +47,20 @@ def towns() -> Towns:
 
 
 def describe(latlon: npt.ArrayLike, boundaries: Boundaries | None = None) -> pa.Table:
-    """Name the places at coordinates.
+    """Return country, region and town of coordinates.
 
-    Country and region are those of the polygon that covers the coordinate, or of the nearest one
-    within `OPEN_SEA_KM`. The town is the one of the ten nearest (of the same country if there is
-    one) with the smallest distance / (population + 100)^(1/5): a hamlet names a place only if it is
-    clearly nearer than the city next to it.
+    Country and region belong to the polygon that covers the coordinate, or to the nearest polygon
+    within `OPEN_SEA_KM`. The town is chosen from the ten nearest, those of the same country first:
+    it has the smallest distance / (population + 100)^(1/5). A hamlet is therefore chosen only if it
+    is much nearer than the next city.
 
     Args:
         latlon: (N, 2) degrees.
-        boundaries: another hierarchy than the embedded one.
+        boundaries: borders to use instead of the embedded ones.
 
     Returns:
-        N rows: country_code, country, region, town (strings, all "" on the open sea) and
-        town_distance_km (on the open sea: to the nearest town, left unnamed).
+        N rows: country_code, country, region and town (strings, all "" on the open sea), and
+        town_distance_km (on the open sea, the distance to the nearest town).
 
     Raises:
         ValueError: a coordinate is not finite or out of range.
@@ -83,17 +83,18 @@ def describe(latlon: npt.ArrayLike, boundaries: Boundaries | None = None) -> pa.
 
 
 def _town(points: Float64Array, country: StrArray) -> tuple[StrArray, Float64Array]:
-    """Names (N,) and distances (N,) of the towns that stand for coordinates."""
-    known = towns()
-    distance_km, index = known.points.query(points, _CANDIDATES)
-    farness = distance_km / (known.population[index] + 100.0) ** 0.2
-    abroad = known.country[index] != country[:, None]
+    """Return the names (N,) and distances (N,) of the towns chosen for coordinates."""
+    gazetteer = towns()
+    distance_km, index = gazetteer.points.query(points, _CANDIDATES)
+    weighted = distance_km / (gazetteer.population[index] + 100.0) ** 0.2
+    abroad = gazetteer.country[index] != country[:, None]
     at_sea = country == ""
-    cost = np.where(at_sea[:, None], distance_km, farness + 1e6 * abroad)
+    cost = np.where(at_sea[:, None], distance_km, weighted + 1e6 * abroad)
     best = np.argmin(cost, axis=1)[:, None]
     chosen = np.take_along_axis(index, best, axis=1)[:, 0]
-    once, row = np.unique(chosen, return_inverse=True)
-    # `take` would import pyarrow.compute, which costs more than one answer
-    names = np.array([*(known.name[i].as_py() for i in once.tolist()), None], dtype=object)[row]
+    distinct, row = np.unique(chosen, return_inverse=True)
+    # `take` would import pyarrow.compute, which takes longer than naming one place
+    name = [gazetteer.name[i].as_py() for i in distinct.tolist()]
+    names = np.array([*name, None], dtype=object)[row]
     names[at_sea] = ""
     return names, np.take_along_axis(distance_km, best, axis=1)[:, 0]

@@ -1,7 +1,7 @@
-"""Distances, means and boxes on a spherical Earth.
+"""Distances, means and destinations on a spherical Earth.
 
 Coordinates are (..., 2) arrays of degrees, latitude first; distances are kilometres. The Earth is a
-sphere of the mean radius, which is within 0.6 % of the ellipsoid everywhere.
+sphere of the mean radius; distances differ from those on the WGS 84 ellipsoid by 0.6 % at most.
 """
 
 from __future__ import annotations
@@ -23,17 +23,18 @@ _ROWS_PER_BLOCK = 1024
 
 
 def check_latlon(latlon: npt.ArrayLike, what: str = "coordinates") -> Float64Array:
-    """Return coordinates as a float64 array, or say which one is wrong.
+    """Return coordinates as a float64 array after checking their shape and range.
 
     Args:
         latlon: (N, 2) degrees, latitude in -90..90 and longitude in -180..180.
-        what: the name of the data in the error message, for example a file name.
+        what: name of the data in error messages, for example a file name.
 
     Returns:
         (N, 2) float64.
 
     Raises:
-        ValueError: the array has another shape, or a row is not finite or out of range.
+        ValueError: the array has another shape, or a row is not finite or out of range; the
+            message names the first such row.
     """
     array = np.asarray(latlon, dtype=np.float64)
     if array.ndim != 2 or array.shape[1] != 2:
@@ -50,7 +51,7 @@ def check_latlon(latlon: npt.ArrayLike, what: str = "coordinates") -> Float64Arr
 
 
 def wrap_lon(lon: npt.ArrayLike) -> Float64Array:
-    """Longitudes in degrees brought into -180 <= lon < 180."""
+    """Return longitudes wrapped to -180 <= lon < 180 degrees."""
     wrapped: Float64Array = np.mod(np.asarray(lon, dtype=np.float64) + 180.0, 360.0) - 180.0
     return wrapped
 
@@ -58,10 +59,10 @@ def wrap_lon(lon: npt.ArrayLike) -> Float64Array:
 def haversine_km(
     a: npt.ArrayLike, b: npt.ArrayLike, radius_km: float = EARTH_RADIUS_KM
 ) -> Float64Array:
-    """Great-circle distance between coordinates, by the haversine formula.
+    """Return great-circle distances by the haversine formula.
 
-    Exact to rounding for near points; the argument of the arcsine is clamped, so no input gives NaN
-    unless it holds NaN.
+    The result is accurate to rounding for near points. The argument of the arcsine is clamped, so
+    only NaN input gives NaN.
 
     Args:
         a: (..., 2) degrees.
@@ -82,12 +83,12 @@ def haversine_km(
 def pairwise_km(
     a: npt.ArrayLike, b: npt.ArrayLike, dtype: npt.DTypeLike = np.float64
 ) -> npt.NDArray[Any]:
-    """Great-circle distances between all coordinates of two sets.
+    """Return the great-circle distance of every pair of coordinates from two sets.
 
-    The squared chord is 2 - 2 cos, and all cosines come from one matrix product of unit vectors.
-    Rounding of the product (about 4e-16) limits the result to 0.2 m near 0 km and near the
-    antipode; everywhere else it is far more exact. The work is done in blocks of rows in float64
-    whatever `dtype` is, so a float32 result (half the memory) keeps 7 digits.
+    The squared chord is 2 - 2 cos; all cosines come from matrix products of unit vectors. Rounding
+    of a product (about 4e-16) gives errors of up to 0.2 m near 0 km and near the antipode, and much
+    smaller ones elsewhere. Blocks of rows are computed in float64 whatever `dtype` is, so a float32
+    result (half the memory) keeps 7 digits.
 
     Args:
         a: (N, 2) degrees.
@@ -109,7 +110,10 @@ def pairwise_km(
 
 
 def unit_vectors(latlon: npt.ArrayLike) -> Float64Array:
-    """Points on the unit sphere: (..., 2) degrees -> (..., 3), x to (0, 0), z to the north pole."""
+    """Return unit vectors of coordinates: (..., 2) degrees -> (..., 3).
+
+    The x axis points to (0, 0), the z axis to the north pole.
+    """
     lat, lon = np.moveaxis(np.radians(np.asarray(latlon, float)), -1, 0)
     xyz = np.empty((*lat.shape, 3))
     xyz[..., 0] = xyz[..., 1] = np.cos(lat)
@@ -120,40 +124,20 @@ def unit_vectors(latlon: npt.ArrayLike) -> Float64Array:
 
 
 def dot(a: Float64Array, b: Float64Array) -> Float64Array:
-    """Dot products of vectors (..., 3), which broadcast.
+    """Return dot products of vectors (..., 3), which broadcast.
 
-    The terms are added in one order, so that the last digit is the same in every run; that of
-    `einsum` and of matrix products may follow where the arrays lie in memory.
+    The terms are added in a fixed order, so that the result is the same to the last bit in every
+    run. Those of `einsum` and of matrix products may depend on the alignment of the arrays.
     """
     total: Float64Array = a[..., 0] * b[..., 0] + a[..., 1] * b[..., 1] + a[..., 2] * b[..., 2]
     return total
 
 
 def latlon_from_vectors(xyz: npt.ArrayLike) -> Float64Array:
-    """Directions back to degrees: (..., 3) of any length -> (..., 2), -180 <= lon < 180."""
+    """Return coordinates of vectors of any length: (..., 3) -> (..., 2), -180 <= lon < 180."""
     x, y, z = np.moveaxis(np.asarray(xyz, float), -1, 0)
     lat = np.degrees(np.arctan2(z, np.hypot(x, y)))
     return np.stack([lat, wrap_lon(np.degrees(np.arctan2(y, x)))], axis=-1)
-
-
-def spherical_mean(latlon: npt.ArrayLike, weights: npt.ArrayLike | None = None) -> Float64Array:
-    """Direction of the mean unit vector; the antimeridian and the poles need no care.
-
-    Args:
-        latlon: (N, 2) degrees, N >= 1.
-        weights: (N,) non-negative, or None for equal weights.
-
-    Returns:
-        (2,) degrees. Points that cancel (antipodes) have no mean: the first one is returned.
-
-    Raises:
-        ValueError: there are no points.
-    """
-    points = np.asarray(latlon, float)
-    if len(points) == 0:
-        raise ValueError("the mean of no coordinates is undefined")
-    mean: Float64Array = group_means(points, np.zeros(len(points), np.intp), 1, weights)[0]
-    return mean
 
 
 def group_means(
@@ -162,7 +146,7 @@ def group_means(
     n_groups: int,
     weights: npt.ArrayLike | None = None,
 ) -> Float64Array:
-    """Spherical mean of each group of coordinates.
+    """Return the spherical mean (direction of the mean unit vector) of each group of coordinates.
 
     Args:
         latlon: (N, 2) degrees.
@@ -171,8 +155,8 @@ def group_means(
         weights: (N,) non-negative, or None for equal weights.
 
     Returns:
-        (n_groups, 2) degrees; NaN for a group without points or without weight; the group's first
-        point where its vectors cancel.
+        (n_groups, 2) degrees. NaN for a group without points or with zero total weight; the first
+        point of the group if its vectors cancel, as antipodes do.
     """
     points = np.asarray(latlon, float)
     group = np.asarray(labels, np.intp)
@@ -192,12 +176,12 @@ def group_means(
 def destination(
     latlon: npt.ArrayLike, bearing_deg: npt.ArrayLike, distance_km: npt.ArrayLike
 ) -> Float64Array:
-    """Where one arrives after following a great circle.
+    """Return the end points of great-circle paths.
 
     Args:
-        latlon: (..., 2) degrees, the starts.
-        bearing_deg: (...) initial bearing, clockwise from north.
-        distance_km: (...) distance to go; broadcasts with the rest.
+        latlon: (..., 2) degrees, the starting points.
+        bearing_deg: (...) initial bearings, clockwise from north.
+        distance_km: (...) lengths of the paths; all arguments broadcast.
 
     Returns:
         (..., 2) degrees, -180 <= lon < 180.
@@ -212,20 +196,3 @@ def destination(
     )
     end_lat, end_lon = np.broadcast_arrays(np.degrees(end_lat), wrap_lon(np.degrees(end_lon)))
     return np.stack([end_lat, end_lon], axis=-1)
-
-
-def bounding_box(latlon: npt.ArrayLike) -> tuple[float, float, float, float]:
-    """The smallest box of parallels and meridians around coordinates.
-
-    Args:
-        latlon: (N, 2) degrees, N >= 1.
-
-    Returns:
-        (south, west, north, east) degrees; west > east if the box crosses the antimeridian.
-    """
-    lat, lon = np.moveaxis(np.asarray(latlon, float), -1, 0)
-    meridians = np.unique(wrap_lon(lon))
-    gaps = np.diff(meridians, append=meridians[0] + 360.0)
-    widest = int(np.argmax(gaps))  # the box is what the widest gap leaves over
-    west, east = meridians[(widest + 1) % len(meridians)], meridians[widest]
-    return float(lat.min()), float(west), float(lat.max()), float(east)

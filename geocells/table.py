@@ -1,4 +1,4 @@
-"""The geocell table: what a model's classes are, and which class a coordinate belongs to."""
+"""The geocell table: the classes of a model, with polygons and the cell of any coordinate."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 import shapely
 
 from geocells.columns import numbers, objects, read_parquet
-from geocells.polygons import PolygonIndex, dissolve
+from geocells.polygon_index import PolygonIndex
+from geocells.polygons import dissolve
 from geocells.sphere import check_latlon, group_means
 from geocells.types import (
     FixedStrArray,
@@ -40,7 +41,7 @@ class BinaryWriter(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Hierarchy:
-    """Country > region > cell, as a hierarchical head needs it."""
+    """Countries, regions and cells, as a hierarchical classification head needs them."""
 
     countries: FixedStrArray
     """(K,) ISO codes, sorted."""
@@ -59,22 +60,22 @@ class Hierarchy:
 
 @dataclass(frozen=True, eq=False)
 class CellTable:
-    """Geocells in class order: row i is class i of every model trained on the table."""
+    """Geocells in class order: row i is class i of a model that was trained on the table."""
 
     cell_id: FixedStrArray
-    """(C,) unique, the same in every run that makes the same cell."""
+    """(C,) unique ids; every run that builds the same cell gives it the same id."""
     country: FixedStrArray
-    """(C,) ISO 3166-1 alpha-2 codes; a cell never crosses a border."""
+    """(C,) ISO 3166-1 alpha-2 codes; a cell never crosses a border between countries."""
     region: FixedStrArray
-    """(C,) name of the first-level region (admin-1) that most of the cell belongs to."""
+    """(C,) names of the first-level regions (admin-1) that most of the cells belong to."""
     region_id: FixedStrArray
-    """(C,) country and code of that region, unique in the world."""
+    """(C,) country and code of these regions, unique in the world."""
     centroids: Float64Array
-    """(C, 2) degrees: spherical mean of the cell's photos, or a point inside an empty cell."""
+    """(C, 2) degrees: spherical mean of the photos, or a point inside the cell if it is empty."""
     polygon: GeometryArray
-    """(C,) valid shapely polygons in lon/lat, without overlaps, split at the antimeridian."""
+    """(C,) valid lon/lat polygons without overlaps, split at the antimeridian."""
     count: Int64Array
-    """(C,) number of photos the cell was made from."""
+    """(C,) number of photos that the cell was built from."""
 
     def __post_init__(self) -> None:
         lengths = {field.name: len(getattr(self, field.name)) for field in fields(self)}
@@ -87,14 +88,17 @@ class CellTable:
         return len(self.cell_id)
 
     def locate(self, latlon: npt.ArrayLike) -> Int32Array:
-        """Cell of each coordinate.
+        """Return the cell of each coordinate.
 
         Args:
             latlon: (N, 2) degrees.
 
         Returns:
-            (N,) int32 row numbers: the cell whose polygon covers the coordinate, else (at sea) the
-            cell whose outline is nearest on the sphere.
+            (N,) int32 row numbers: the cell whose polygon covers the coordinate; at sea, the cell
+            with the nearest outline on the sphere.
+
+        Raises:
+            ValueError: a coordinate is not finite or out of range.
         """
         return self._index.locate(latlon)
 
@@ -103,21 +107,27 @@ class CellTable:
         return PolygonIndex(self.polygon)
 
     def take(self, rows: npt.ArrayLike) -> CellTable:
-        """The table of some rows, in their order."""
-        index = np.asarray(rows) if np.size(rows) else slice(0)  # an empty list is of floats
+        """Return a table of the given rows in the given order."""
+        index = (
+            np.asarray(rows) if np.size(rows) else slice(0)
+        )  # numpy reads an empty list as floats
         return CellTable(*(getattr(self, field.name)[index] for field in fields(self)))
 
     @cached_property
     def hierarchy(self) -> Hierarchy:
-        """The countries and regions above the cells."""
+        """Countries and regions that the cells belong to."""
         countries, cell_country = np.unique(self.country, return_inverse=True)
         regions, first, cell_region = np.unique(
             self.region_id, return_index=True, return_inverse=True
         )
         return Hierarchy(countries, regions, cell_country[first], cell_region)
 
-    def counted(self, latlon: npt.ArrayLike) -> CellTable:
-        """The table with numbers and means of these photos, (N, 2) degrees, in `locate`'s cells."""
+    def recount(self, latlon: npt.ArrayLike) -> CellTable:
+        """Return the table with the counts and centroids of other photos.
+
+        Args:
+            latlon: (N, 2) degrees of the photos; `locate` gives the cell of each.
+        """
         points = check_latlon(latlon)
         cell = self.locate(points)
         count = np.bincount(cell, minlength=len(self))
@@ -126,10 +136,14 @@ class CellTable:
         centroids = np.where(count[:, None] > 0, mean, inside)
         return replace(self, centroids=centroids, count=count.astype(np.int64))
 
-    def united(self, group: npt.NDArray[np.integer]) -> CellTable:
-        """Fewer cells: those of equal `group` (C,) become one, named by the one with most photos.
+    def merge(self, group: npt.NDArray[np.integer]) -> CellTable:
+        """Return a table in which all cells of a group are one.
 
-        Counts are added; the centroid stays that of the naming cell until `counted` is called.
+        Id, country, region and centroid are those of the cell of the group with most photos; counts
+        are added. Call `recount` to compute the centroids anew.
+
+        Args:
+            group: (C,) group of each cell.
         """
         order = np.lexsort((np.arange(len(self)), -self.count, group))
         head = np.sort(order[np.unique(group[order], return_index=True)[1]])
@@ -143,7 +157,7 @@ class CellTable:
         )
 
     def to_geojson(self) -> dict[str, Any]:
-        """A GeoJSON FeatureCollection with one feature per cell (RFC 7946: lon, lat)."""
+        """Return a GeoJSON FeatureCollection with one feature per cell (RFC 7946: lon, lat)."""
         features = [
             {
                 "type": "Feature",
@@ -190,7 +204,7 @@ class CellTable:
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> CellTable:
-        """Read what `write` wrote.
+        """Read a table that `write` wrote.
 
         Raises:
             ValueError: the file is missing, damaged or not a cell table.
@@ -214,13 +228,13 @@ class CellTable:
 
 
 def geo_metadata(bounds: Sequence[float], geometry_types: Sequence[str]) -> dict[str, Any]:
-    """The GeoParquet 1.1 file metadata for a WKB column `geometry` with boxes in a column `bbox`.
+    """Return GeoParquet 1.1 metadata of a file with a WKB column `geometry` and boxes in `bbox`.
 
-    Coordinates are OGC:CRS84 by default.
+    The coordinate system is the default of the format, OGC:CRS84 (longitude, latitude).
 
     Args:
-        bounds: west, south, east, north of the whole file; left out where not finite.
-        geometry_types: "Point", "Polygon", ...
+        bounds: west, south, east and north of all geometries; left out if one is not finite.
+        geometry_types: for example ["Polygon", "MultiPolygon"].
     """
     geometry: dict[str, Any] = {
         "encoding": "WKB",

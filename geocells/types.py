@@ -1,4 +1,4 @@
-"""Names for the array types of this package; shapes stand in the docstrings that use them."""
+"""Names of the array types of this package; docstrings give the shapes."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import numpy.typing as npt
 Float64Array = npt.NDArray[np.float64]
 """Coordinates, distances and areas."""
 Int32Array = npt.NDArray[np.int32]
-"""Rows of units, cells and polygons; -1 for none."""
+"""Rows of units, cells and polygons; -1 means none."""
 Int64Array = npt.NDArray[np.int64]
 IndexArray = npt.NDArray[np.intp]
 BoolArray = npt.NDArray[np.bool_]
 StrArray = npt.NDArray[np.object_]
 """Python strings."""
 FixedStrArray = npt.NDArray[np.str_]
-"""Strings in numpy's own fixed-width type."""
+"""Strings of numpy's fixed-width type."""
 GeometryArray = npt.NDArray[np.object_]
 """Shapely geometries in (lon, lat)."""

@@ -1,1 +1,1 @@
-"""Administrative borders: the embedded hierarchy, and border files of users."""
+"""Administrative borders: the embedded hierarchy and readers of border files."""

@@ -1,8 +1,8 @@
-"""Border files of the world and of users, turned into one hierarchy.
+"""Readers of border files, which build a hierarchy of administrative levels.
 
-Known layouts: geoBoundaries CGAZ (also its simplified TopoJSON editions), GADM and Natural Earth.
-Of any other file the columns are recognised by name (`country`, `name` and the like), and a country
-that the file does not tell is looked up in the embedded borders.
+Supported layouts: geoBoundaries CGAZ (also its simplified TopoJSON editions), GADM and Natural
+Earth. In any other file, columns are recognised by names such as `country` and `name`. A country
+that the file does not give is looked up in the embedded borders.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ import shapely
 from geocells.borders.hierarchy import Boundaries, country_table, embedded_boundaries, hierarchy
 from geocells.borders.topojson import read_topojson
 from geocells.columns import objects, read_parquet
-from geocells.polygons import PolygonIndex, repair, split_antimeridian, without_overlaps
+from geocells.polygon_index import PolygonIndex
+from geocells.polygons import repair, split_antimeridian, without_overlaps
 from geocells.types import Float64Array, GeometryArray, IndexArray, StrArray
 
-# first column present wins; CartoSVG's simplified CGAZ has c, n, i
+# the first column that exists is used; c, n and i are those of CartoSVG's simplified CGAZ
 _COUNTRY = ("shapeGroup", "GID_0", "iso_a2", "ISO_A2_EH", "adm0_a3", "country_code", "iso2", "iso3",
             "cc", "country", "c")  # fmt: skip
 _NAME = ("shapeName", "NAME_3", "NAME_2", "NAME_1", "name_en", "NAME_EN", "name", "NAME", "COUNTRY",
@@ -35,13 +36,14 @@ _NAME = ("shapeName", "NAME_3", "NAME_2", "NAME_1", "name_en", "NAME_EN", "name"
 _CODE = ("shapeID", "GID_3", "GID_2", "GID_1", "GID_0", "iso_3166_2", "code", "id", "i")
 
 _WORLD_COUNTRIES = 150
+"""A file with so many countries is taken to cover the world."""
 
 _Columns = dict[str, list[Any]]
 
 
 @dataclass(frozen=True)
 class _Layer:
-    """One file: its units and what it says about them."""
+    """The units of one file and their attributes."""
 
     country: StrArray
     """(U,) ISO alpha-2."""
@@ -51,26 +53,26 @@ class _Layer:
 
     @cached_property
     def inside(self) -> Float64Array:
-        """(U, 2) a coordinate inside each unit."""
+        """(U, 2) degrees, a point inside each unit."""
         return _inside(self.polygons)
 
     def take(self, rows: npt.NDArray[Any]) -> _Layer:
-        """Some units."""
+        """Return a layer of the given units."""
         return _Layer(self.country[rows], self.name[rows], self.code[rows], self.polygons[rows])
 
 
 def load_boundaries(
     source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = "natural-earth",
 ) -> Boundaries:
-    """Load borders.
+    """Return a hierarchy of administrative borders.
 
     Args:
-        source: "natural-earth" (embedded: countries, regions, districts); or a border file, or
-            several of them, coarse to fine: geoBoundaries CGAZ, GADM, or any GeoParquet, TopoJSON,
-            GeoPackage, shapefile or GeoJSON (see `geocells.borders.files`).
+        source: "natural-earth" for the embedded countries, regions and districts; or one border
+            file or several, coarse to fine. Formats: GeoParquet, TopoJSON, GeoPackage, shapefile,
+            GeoJSON. Layouts: see `geocells.borders.files`.
 
     Returns:
-        The hierarchy, with valid polygons split at the antimeridian.
+        Levels with valid polygons that are split at the antimeridian.
 
     Raises:
         ValueError: a file is missing, unreadable or holds no polygons.
@@ -82,12 +84,12 @@ def load_boundaries(
 
 
 def read_borders(paths: list[Path]) -> Boundaries:
-    """Read files, coarse to fine, into one hierarchy under the countries.
+    """Read border files, coarse to fine, into one hierarchy with countries at the top.
 
-    The finest file gives the polygons, the others the parents: a unit belongs to the coarser unit
-    around its inner point. A file of countries adds no level of its own. Territories that a
-    worldwide file lacks are taken from the embedded borders. Of units that overlap the smaller one
-    keeps the land.
+    The last file gives the polygons, the others the parents: the parent of a unit is the coarser
+    unit that contains a point inside it. A file of countries adds no level. Territories that are
+    missing in a worldwide file are taken from the embedded borders. Where units overlap, the area
+    goes to the smaller one.
 
     Raises:
         ValueError: a file is missing, unreadable or holds no polygons.
@@ -108,11 +110,11 @@ def read_borders(paths: list[Path]) -> Boundaries:
 
 
 def _ancestors(layers: list[_Layer], finest: _Layer) -> tuple[list[StrArray], list[StrArray]]:
-    """Names and codes (U,) of the units above the finest ones, and of these, by level."""
+    """Return names and codes (U,) of the finest units and of their ancestors, one per level."""
     names: list[StrArray] = []
     codes: list[StrArray] = []
     for layer in layers:
-        if _is_of_countries(layer):
+        if _holds_countries(layer):
             continue
         if layer is layers[-1]:
             names.append(finest.name)
@@ -145,7 +147,7 @@ def _inside(polygons: GeometryArray) -> Float64Array:
 
 
 def _read_file(path: Path) -> tuple[_Columns, GeometryArray]:
-    """Attribute table and shapely geometries of a file."""
+    """Return the attribute columns and the geometries of a file."""
     if not path.is_file():
         raise ValueError(f"{path}: no such border file; check the path")
     if ".topojson" in path.name or ".topo.json" in path.name:
@@ -170,7 +172,7 @@ def _read_file(path: Path) -> tuple[_Columns, GeometryArray]:
 
 
 def _in_degrees(column: dict[str, Any]) -> bool:
-    """Whether a GeoParquet column is in lon/lat, which it is unless it says otherwise."""
+    """Return whether a GeoParquet column is in lon/lat degrees, the default of the format."""
     crs = column.get("crs") or {}
     return not crs or str(crs.get("id", {}).get("code")) in ("CRS84", "4326")
 
@@ -194,13 +196,13 @@ def _read_with_geopandas(path: Path) -> tuple[_Columns, GeometryArray]:
     return attributes.to_dict("list"), frame.geometry.to_numpy()
 
 
-def _is_of_countries(layer: _Layer) -> bool:
-    """Disputed areas make more units than countries, but not many."""
+def _holds_countries(layer: _Layer) -> bool:
+    """Return whether units are countries; disputed areas add a few units to them."""
     return len(layer.country) < 1.3 * len(set(layer.country))
 
 
 def _column(table: _Columns, candidates: tuple[str, ...], keep: IndexArray) -> StrArray:
-    """The first column present, as strings; empty strings where there is none or no value."""
+    """Return the first column that exists as strings; "" for missing values and columns."""
     for name in candidates:
         if name in table:
             values = [_text(value) for value in table[name]]
@@ -214,14 +216,15 @@ def _text(value: Any) -> str:  # noqa: ANN401
 
 
 def _iso_codes(values: StrArray, polygons: GeometryArray) -> StrArray:
-    """ISO alpha-2 from alpha-2, alpha-3 or English names; by place where that fails.
+    """Return ISO alpha-2 codes of alpha-2 codes, alpha-3 codes or English names.
 
-    It fails for the -99 of Natural Earth and for disputed areas, which CGAZ numbers 101 and up.
+    Other values are replaced by the embedded country at that place: the -99 of Natural Earth, and
+    the numbers from 101 that CGAZ gives to disputed areas.
     """
-    known = {key: code for code, (iso3, name, _) in country_table().items() for key in
+    code_of = {key: code for code, (iso3, name, _) in country_table().items() for key in
              (code, iso3, name)} | {"XKO": "XK", "KOS": "XK", "PSX": "PS", "SDS": "SS", "ZNC": "CY",
              "SAH": "EH"}  # fmt: skip
-    codes = np.array([*(known.get(value, "") for value in values), None], dtype=object)[:-1]
+    codes = np.array([*(code_of.get(value, "") for value in values), None], dtype=object)[:-1]
     unknown = np.flatnonzero(codes == "")
     if len(unknown):
         country = embedded_boundaries().country
@@ -230,13 +233,15 @@ def _iso_codes(values: StrArray, polygons: GeometryArray) -> StrArray:
 
 
 def _with_missing_territories(layer: _Layer) -> _Layer:
-    """Add countries that a worldwide file leaves out (CGAZ lacks some fifty territories)."""
+    """Add territories that are missing in a worldwide file (CGAZ lacks about fifty)."""
     present = set(layer.country)
     if len(present) < _WORLD_COUNTRIES:
         return layer
-    world = embedded_boundaries()
-    units = world.finest
-    country = world.country.codes[world.ancestors(np.arange(len(units), dtype=np.int32))[:, 0]]
+    embedded = embedded_boundaries()
+    units = embedded.finest
+    country = embedded.country.codes[
+        embedded.ancestors(np.arange(len(units), dtype=np.int32))[:, 0]
+    ]
     covered = PolygonIndex(layer.polygons).covering(_inside(units.polygons)) >= 0
     extra = np.flatnonzero(~covered & ~np.isin(country, list(present)))
     return _Layer(

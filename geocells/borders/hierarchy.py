@@ -1,9 +1,9 @@
-"""The administrative hierarchy: countries, their regions, and the districts of these.
+"""The hierarchy of administrative units: countries, regions, districts.
 
 Only the finest level holds polygons; a coarser unit is the union of its members, so that the levels
-can never disagree. Country codes follow ISO 3166-1 alpha-2, and XK for Kosovo.
+are always consistent. Country codes follow ISO 3166-1 alpha-2; XK is Kosovo.
 
-Where states disagree, the embedded borders follow the lines of control of Natural Earth with the
+In disputed territories the embedded borders follow the lines of control of Natural Earth with the
 codes of GeoNames: Taiwan is TW, Kosovo XK, Western Sahara EH, Palestine PS, Crimea UA, Northern
 Cyprus and the British bases there CY, Somaliland SO, Siachen IN, Baikonur KZ. The Spratly reefs
 have no code and no polygon.
@@ -22,7 +22,8 @@ import pyarrow.csv as csv
 import shapely
 
 from geocells.columns import objects, read_parquet
-from geocells.polygons import PolygonIndex, dissolve
+from geocells.polygon_index import PolygonIndex
+from geocells.polygons import dissolve
 from geocells.types import GeometryArray, Int32Array, StrArray
 
 DATA = Path(__file__).parents[1] / "data"
@@ -30,16 +31,16 @@ DATA = Path(__file__).parents[1] / "data"
 
 @dataclass(frozen=True, eq=False)
 class AdminLevel:
-    """The units of one level, for example all first-level regions of the world."""
+    """The units of one administrative level, for example all first-level regions of the world."""
 
     codes: StrArray
-    """(U,) unique strings; of countries the ISO 3166-1 alpha-2 code."""
+    """(U,) unique codes; for countries, ISO 3166-1 alpha-2."""
     names: StrArray
-    """(U,) English where Natural Earth or GeoNames has an English name."""
+    """(U,) names, in English where Natural Earth or GeoNames has an English name."""
     parent: Int32Array
     """(U,) row in the level above; -1 at the top."""
     source: GeometryArray | AdminLevel
-    """Own polygons (U,), or the finer level whose unions they are."""
+    """Polygons (U,) of the units, or the finer level that the units are unions of."""
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -52,14 +53,15 @@ class AdminLevel:
         return self.source
 
     def locate(self, latlon: npt.ArrayLike, max_km: float = np.inf) -> Int32Array:
-        """Unit of each coordinate.
+        """Return the unit of each coordinate.
 
         Args:
             latlon: (N, 2) degrees.
-            max_km: how far off every unit a coordinate may lie, for example on the sea.
+            max_km: largest distance to the nearest unit for coordinates outside all units.
 
         Returns:
-            (N,) int32: the covering unit, else the nearest one on the sphere, else -1.
+            (N,) int32: the unit that covers the coordinate, else the nearest one on the sphere
+            within `max_km`, else -1.
         """
         if isinstance(self.source, AdminLevel):
             return lift(self.source.locate(latlon, max_km), self.source.parent)
@@ -73,7 +75,7 @@ class AdminLevel:
 
 @dataclass(frozen=True, eq=False)
 class Boundaries:
-    """A hierarchy of levels, countries first; the finest one holds the polygons."""
+    """Administrative levels, countries first; the last level holds the polygons."""
 
     levels: tuple[AdminLevel, ...]
 
@@ -84,7 +86,7 @@ class Boundaries:
 
     @property
     def region(self) -> AdminLevel:
-        """First-level units of countries; the countries themselves where there is nothing finer."""
+        """The second level, of regions; the countries if there is no other level."""
         return self.levels[min(1, len(self.levels) - 1)]
 
     @property
@@ -93,11 +95,11 @@ class Boundaries:
         return self.levels[-1]
 
     def locate(self, latlon: npt.ArrayLike, max_km: float = np.inf) -> Int32Array:
-        """Units of each coordinate on all levels: (N, 2) degrees -> (N, L) int32, -1 beyond."""
+        """Return the units on all levels (N, L) of coordinates (N, 2); -1 beyond `max_km`."""
         return self.ancestors(self.finest.locate(latlon, max_km))
 
     def ancestors(self, finest: Int32Array) -> Int32Array:
-        """Rows of units of the finest level -> (N, L) rows on all levels."""
+        """Return rows on all levels (N, L) of rows (N,) of the finest level."""
         rows = [finest]
         for level in reversed(self.levels[1:]):
             rows.append(lift(rows[-1], level.parent))
@@ -105,7 +107,7 @@ class Boundaries:
 
 
 def lift(rows: Int32Array, parent: Int32Array) -> Int32Array:
-    """Rows of the level above; -1 stays -1."""
+    """Return the rows of the parents of rows; -1 stays -1."""
     above: Int32Array = np.append(parent, np.int32(-1))[rows]
     return above
 
@@ -116,20 +118,20 @@ def hierarchy(
     codes: Sequence[npt.ArrayLike],
     polygons: GeometryArray,
 ) -> Boundaries:
-    """Build the levels from one row per finest unit.
+    """Build a hierarchy from a table of the finest units.
 
     Args:
         country: (U,) ISO codes.
-        names: for each level below the country, coarse to fine, (U,) names.
-        codes: likewise (U,) codes; equal codes are one unit.
-        polygons: (U,) polygons of the rows; rows with the same finest code are united.
+        names: (U,) names for each level below the country, coarse to fine.
+        codes: (U,) codes for the same levels; rows with equal codes belong to one unit.
+        polygons: (U,) polygons; those of rows with the same finest code are united.
 
     Returns:
         Countries and the given levels, each sorted by code.
     """
     labels = [np.asarray(column, dtype=object) for column in (country, *codes)]
     titles = [country_names(labels[0]), *(np.asarray(column, dtype=object) for column in names)]
-    # a unit is named by its whole path, so that no unit has two parents
+    # a unit is identified by its path from the country, so that it has exactly one parent
     paths = [labels[0]]
     for label in labels[1:]:
         paths.append(paths[-1] + "\x1f" + label)
@@ -152,15 +154,15 @@ def hierarchy(
 
 @cache
 def country_table() -> dict[str, tuple[str, str, str]]:
-    """ISO alpha-2 code -> (alpha-3 code, English name, driving side "left" or "right")."""
-    options = csv.ConvertOptions(strings_can_be_null=False)  # "NA" is Namibia
+    """Return alpha-3 code, English name and driving side ("left", "right") by alpha-2 code."""
+    options = csv.ConvertOptions(strings_can_be_null=False)  # "NA" is the code of Namibia
     table = csv.read_csv(DATA / "countries.csv", convert_options=options)
     columns = [table[name].to_pylist() for name in ("iso2", "iso3", "name", "drive_side")]
     return {code: (iso3, name, side) for code, iso3, name, side in zip(*columns, strict=True)}
 
 
 def country_names(codes: npt.ArrayLike) -> StrArray:
-    """English names of ISO alpha-2 codes; a code that is none is its own name."""
+    """Return English names of ISO alpha-2 codes; an unknown code is returned unchanged."""
     table = country_table()
     array = np.asarray(codes, dtype=object)
     return np.array([table[c][1] if c in table else c for c in array] + [None], object)[:-1]
@@ -168,9 +170,9 @@ def country_names(codes: npt.ArrayLike) -> StrArray:
 
 @cache
 def country_continents() -> dict[str, str]:
-    """ISO alpha-2 code -> continent, one of seven.
+    """Return the continent, one of seven, by ISO alpha-2 code.
 
-    A country has one, that of Natural Earth: Russia is in Europe, Türkiye in Asia.
+    Each country has one continent, that of Natural Earth: Russia is in Europe, Türkiye in Asia.
     """
     options = csv.ConvertOptions(strings_can_be_null=False)
     table = csv.read_csv(DATA / "countries.csv", convert_options=options)
@@ -179,7 +181,7 @@ def country_continents() -> dict[str, str]:
 
 @cache
 def outline() -> GeometryArray:
-    """Countries simplified to 0.1 degrees, for drawing the world; (C,) lon/lat polygons."""
+    """Return (C,) lon/lat polygons of countries, simplified to 0.1 degrees for drawing."""
     shapes: GeometryArray = shapely.from_wkb(
         objects(read_parquet(DATA / "outline.parquet")["geometry"])
     )
@@ -188,7 +190,7 @@ def outline() -> GeometryArray:
 
 @cache
 def embedded_boundaries() -> Boundaries:
-    """Load the embedded Natural Earth borders: countries, regions, districts."""
+    """Return the embedded Natural Earth borders: countries, regions, districts."""
     table = read_parquet(DATA / "regions.parquet")
     column = {name: objects(table[name]) for name in table.column_names}
     return hierarchy(

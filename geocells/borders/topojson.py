@@ -1,4 +1,4 @@
-"""TopoJSON: polygons that share their borders as arcs (what simplified border files come in)."""
+"""Reader of TopoJSON, in which neighbouring polygons share arcs."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def read_topojson(path: str | os.PathLike[str]) -> tuple[list[dict[str, Any]], G
     """Read every polygon of a TopoJSON file, plain or gzipped.
 
     Returns:
-        The properties of the N polygons, and (N,) shapely geometries in lon/lat degrees as they
-        stand in the file (not repaired).
+        Properties of the N polygons, and (N,) shapely geometries in lon/lat degrees; these may be
+        invalid.
 
     Raises:
         ValueError: the file is not TopoJSON.
@@ -42,13 +42,13 @@ def read_topojson(path: str | os.PathLike[str]) -> tuple[list[dict[str, Any]], G
 
 
 def _decode_arcs(topology: dict[str, Any]) -> tuple[Float64Array, IndexArray]:
-    """All arcs in a row, (K, 2) lon/lat, and (A + 1,) rows between them."""
+    """Return the points of all arcs (K, 2), lon/lat, and the row where each arc starts (A + 1,)."""
     arcs = topology["arcs"]
     edges = np.cumsum([0, *map(len, arcs)])
     lonlat = _flat([point for arc in arcs for point in arc])
     if "transform" not in topology:
         return lonlat, edges
-    # quantised arcs hold integer steps, each arc from the origin
+    # a quantised arc holds integer steps from the origin
     scale, shift = (np.asarray(topology["transform"][key]) for key in ("scale", "translate"))
     steps = np.concatenate([np.zeros((1, 2)), np.cumsum(lonlat, axis=0)])
     before = np.repeat(steps[edges[:-1]], np.diff(edges), axis=0)
@@ -56,7 +56,7 @@ def _decode_arcs(topology: dict[str, Any]) -> tuple[Float64Array, IndexArray]:
 
 
 def _flat(points: list[list[float]]) -> Float64Array:
-    """(K, 2) of points, some of which may have a height."""
+    """Return points as (K, 2); heights are dropped."""
     numbers = np.fromiter(chain.from_iterable(points), np.float64)
     if len(numbers) != 2 * len(points):
         numbers = np.fromiter(chain.from_iterable(point[:2] for point in points), np.float64)
@@ -64,7 +64,7 @@ def _flat(points: list[list[float]]) -> Float64Array:
 
 
 def _flatten(shape: dict[str, Any]) -> list[dict[str, Any]]:
-    """The polygons of a geometry or collection of geometries."""
+    """Return the polygons of a geometry or geometry collection."""
     if shape["type"] == "GeometryCollection":
         return [inner for member in shape["geometries"] for inner in _flatten(member)]
     return [shape] if shape["type"] in ("Polygon", "MultiPolygon") else []
@@ -73,7 +73,7 @@ def _flatten(shape: dict[str, Any]) -> list[dict[str, Any]]:
 def _polygons(
     shapes: list[dict[str, Any]], lonlat: Float64Array, edges: IndexArray
 ) -> GeometryArray:
-    """(N,) multipolygons; rings of fewer than four points, left by simplification, are dropped."""
+    """Return (N,) multipolygons; rings of fewer than four points are dropped."""
     groups = [[s["arcs"]] if s["type"] == "Polygon" else s["arcs"] for s in shapes]
     shape_of_polygon = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
     polygons = [polygon for group in groups for polygon in group]
@@ -82,7 +82,7 @@ def _polygons(
     chains = [ring for polygon in polygons for ring in polygon]
     points, ring_of_point = _follow(chains, lonlat, edges)
     solid = np.bincount(ring_of_point, minlength=len(chains)) >= 4
-    solid &= solid[(np.cumsum(sizes) - sizes)[polygon_of_ring]]  # no hole without its outline
+    solid &= solid[(np.cumsum(sizes) - sizes)[polygon_of_ring]]  # a hole needs its outer ring
     kept = solid[ring_of_point]
     ring = np.unique(ring_of_point[kept], return_inverse=True)[1]
     rings = shapely.linearrings(points[kept], indices=ring)
@@ -98,9 +98,9 @@ def _polygons(
 def _follow(
     chains: list[list[int]], lonlat: Float64Array, edges: IndexArray
 ) -> tuple[Float64Array, IndexArray]:
-    """Points of rings given as chains of arcs, and (P,) which ring each belongs to.
+    """Return the points (P, 2) of rings that are chains of arcs, and the ring (P,) of each point.
 
-    Number ~n is arc n backwards, and each arc starts where the last one ended.
+    Number ~n is arc n reversed. An arc starts at the last point of the arc before it.
     """
     ring = np.repeat(np.arange(len(chains)), [len(chain) for chain in chains])
     number = np.array([arc for chain in chains for arc in chain], np.intp)

@@ -1,8 +1,8 @@
-"""Make the files of this folder from those of the public packages that README.md names.
+"""Build the data files of this folder from the public packages that README.md lists.
 
     PYTHONPATH=. python geocells/data/make.py SOURCE_FOLDER
 
-SOURCE_FOLDER holds the source files under the names in README.md. Needs the `train` extra.
+SOURCE_FOLDER contains the source files under the names in README.md. Needs the extra `train`.
 """
 
 import json
@@ -19,7 +19,8 @@ import shapely
 
 from geocells import sphere
 from geocells.borders.hierarchy import embedded_boundaries
-from geocells.polygons import PolygonIndex, dissolve, repair
+from geocells.polygon_index import PolygonIndex
+from geocells.polygons import dissolve, repair
 
 DATA = Path(__file__).parent
 
@@ -32,16 +33,16 @@ NAMES = {
     "BL": "Saint Barthélemy", "FM": "Micronesia",
 }  # fmt: skip
 
-# Natural Earth files these under the sovereign state; ISO 3166-1 and GeoNames give them a code
+# Natural Earth has these under the sovereign state; ISO 3166-1 and GeoNames have own codes
 OWN_CODE = {
     "FR-GP": "GP", "FR-GF": "GF", "FR-MQ": "MQ", "FR-RE": "RE", "FR-YT": "YT",
     "NL-BQ1": "BQ", "NL-BQ2": "BQ", "NL-BQ3": "BQ", "NO-21": "SJ", "NO-X01~": "BV",
     "UA-43": "UA", "UA-40": "UA",
 }  # fmt: skip
 OWN_CODE_BY_NAME = {"Cocos (Keeling) Islands": "CC", "Christmas Island": "CX"}
-NOBODYS = ["PGA"]  # the Spratly reefs: six claimants, no code
+WITHOUT_CODE = ["PGA"]  # the Spratly reefs: six claimants, no ISO code
 
-# Natural Earth has no continent for them: seven seas, or no entry of their own
+# Natural Earth has no continent for these: "Seven seas", or no entry of their own
 CONTINENTS = {
     "Africa": "IO MU RE SC SH YT",
     "Antarctica": "BV GS HM TF",
@@ -58,12 +59,12 @@ ISLET_RADIUS_KM = 2.0
 ROUND_DEG = 1e-4
 SLIVER_DEG = 0.005
 OUTLINE_DEG = 0.1
-QUARTERED_FROM = 300_000
-QUARTER_KM = 20.0
+MIN_CITY_POPULATION = 300_000
+CITY_RADIUS_KM = 20.0
 
 
 def countries(source: Path) -> pd.DataFrame:
-    """ISO codes with names, driving sides and continents."""
+    """Return ISO codes with names, driving sides and continents."""
     table = pd.read_csv(source / "drive_side_iso.csv", keep_default_na=False)
     table = table[~table.iso2.isin(NOT_ISO)].drop(columns="country").reset_index(drop=True)
     table["name"] = [
@@ -77,9 +78,9 @@ def countries(source: Path) -> pd.DataFrame:
 
 
 def districts(source: Path, country_names: dict[str, str]) -> pd.DataFrame:
-    """Natural Earth admin-1 units, each with its ISO country code."""
+    """Return Natural Earth admin-1 units with their ISO country codes."""
     table = pd.read_parquet(source / "ne_10m_admin1_slim.parquet")
-    table = table[~table.adm0_a3.isin(NOBODYS)].reset_index(drop=True)
+    table = table[~table.adm0_a3.isin(WITHOUT_CODE)].reset_index(drop=True)
     table["polygon"] = repair(shapely.from_wkb(table.geometry.to_numpy()))
     code = table.iso_3166_2.map(OWN_CODE).fillna(table.name.map(OWN_CODE_BY_NAME))
     table["country"] = code.fillna(table.iso_a2)
@@ -93,7 +94,7 @@ def districts(source: Path, country_names: dict[str, str]) -> pd.DataFrame:
 
 
 def cut_jan_mayen(table: pd.DataFrame) -> pd.DataFrame:
-    """Take Jan Mayen out of Nordland; it belongs to SJ."""
+    """Remove Jan Mayen from Nordland and return it as a unit of SJ."""
     row = table.index[table.iso_3166_2 == "NO-18"][0]
     parts = shapely.get_parts(table.polygon[row])
     there = shapely.get_x(shapely.centroid(parts)) < 0
@@ -106,9 +107,11 @@ def cut_jan_mayen(table: pd.DataFrame) -> pd.DataFrame:
 def group_by_geonames(
     table: pd.DataFrame, towns: pd.DataFrame, divisions: pd.DataFrame
 ) -> tuple[pd.Series, pd.Series]:
-    """Region code and name: GeoNames admin-1 by majority of people, where it is the coarser one.
+    """Return region codes and names of Natural Earth's units.
 
-    In Great Britain, France, Italy, Latvia ... Natural Earth's admin-1 are districts.
+    Where the admin-1 divisions of GeoNames are coarser (Natural Earth's units are districts in
+    Great Britain, France, Italy, Latvia and others), the region is the GeoNames division in which
+    most people of the unit live.
     """
     inside = towns[(towns.unit >= 0) & (towns.adm1 >= 0)]
     inside = inside[inside.cc.to_numpy() == table.country.to_numpy()[inside.unit]]
@@ -130,13 +133,13 @@ def group_by_geonames(
 
 
 def unique(codes: pd.Series) -> pd.Series:
-    """Number the repeats of a code."""
+    """Return unique codes: repeated codes get a number."""
     repeat = codes.groupby(codes).cumcount()
     return codes.where(repeat == 0, codes + "-" + repeat.astype(str))
 
 
 def add_islets(table: pd.DataFrame, towns: pd.DataFrame) -> None:
-    """Draw a small octagon for each town that lies off every polygon, in its country's nearest."""
+    """Add an octagon around each town outside all polygons to the nearest unit of its country."""
     latlon = towns[["lat", "lon"]].to_numpy(float)
     index = PolygonIndex(table.polygon.to_numpy())
     lost = towns.index[index.locate(latlon, max_km=ISLET_KM) < 0]
@@ -154,13 +157,13 @@ def add_islets(table: pd.DataFrame, towns: pd.DataFrame) -> None:
 
 
 def seamless(polygons: np.ndarray) -> np.ndarray:
-    """Round to 10 m, and share out overlaps and slivers of nobody's land between neighbours."""
+    """Round to 10 m, and assign overlaps and narrow gaps to neighbours."""
     clean = shapely.coverage_clean(polygons, snapping_distance=ROUND_DEG, gap_width=SLIVER_DEG)
     return repair(shapely.set_precision(clean, ROUND_DEG))
 
 
 def main(source: Path) -> None:
-    """Make all files."""
+    """Build all files."""
     nations = countries(source)
     nations.to_csv(DATA / "countries.csv", index=False)
     towns = pd.read_parquet(source / "geonames_cities500.parquet")
@@ -183,7 +186,7 @@ def main(source: Path) -> None:
 
 
 def write_outline() -> None:
-    """Countries for maps of the world: districts simplified together, so that they still touch."""
+    """Write outlines of countries for world maps: districts simplified together, without gaps."""
     borders = embedded_boundaries()
     country = borders.ancestors(np.arange(len(borders.finest), dtype=np.int32))[:, 0]
     coarse = shapely.coverage_simplify(borders.finest.polygons, OUTLINE_DEG)
@@ -194,7 +197,7 @@ def write_outline() -> None:
 
 
 def write_rasters(source: Path) -> None:
-    """Copy the small rasters, and pack the land mask: one bit for each square of 30 seconds."""
+    """Copy the small rasters, and pack the land mask to one bit per pixel of 30 seconds."""
     shutil.copyfile(source / "koppen_rubel2017_100arcsec.png", DATA / "koppen.png")
     shutil.copyfile(source / "era5_clim_2000_2025_025deg.npz", DATA / "climate.npz")
     shutil.copyfile(source / "etopo5_5min_land.npz", DATA / "elevation.npz")
@@ -204,33 +207,35 @@ def write_rasters(source: Path) -> None:
 
 
 def write_time_zones(source: Path) -> None:
-    """Take the quad-tree and the names of its zones out of the JavaScript."""
+    """Extract the quadtree and the names of its zones from the JavaScript file."""
     script = (source / "tz_lookup_cc0.js").read_text(encoding="utf-8")
     tree = re.search(r'X="([^"]*)"', script)
     zones = re.search(r"T=(\[[^\]]*\])", script)
     if tree is None or zones is None:
-        raise ValueError("tz_lookup_cc0.js: another layout than that of version 11.7")
+        raise ValueError(
+            "tz_lookup_cc0.js: unexpected layout; use version 11.7 of @photostructure/tz-lookup"
+        )
     stored = {"tree": tree[1], "zones": json.loads(zones[1])}
     (DATA / "time_zones.json").write_text(json.dumps(stored) + "\n", encoding="utf-8")
 
 
-def quarters(towns: pd.DataFrame) -> np.ndarray:
-    """Which entries are quarters that bear their city's name, such as "Paris 16 Passy"."""
-    cities = towns[towns["pop"] > QUARTERED_FROM]
+def city_districts(towns: pd.DataFrame) -> np.ndarray:
+    """Return which towns are districts named after their city, such as "Paris 16 Passy"."""
+    cities = towns[towns["pop"] > MIN_CITY_POPULATION]
     found = np.zeros(len(towns), bool)
     for city in cities.itertuples():
         named = (towns.cc == city.cc) & towns.name.str.startswith(f"{city.name} ")
         rows = np.flatnonzero(named.to_numpy())
         latlon = towns[["lat", "lon"]].to_numpy(float)[rows]
-        near = sphere.haversine_km(latlon, [city.lat, city.lon]) < QUARTER_KM
+        near = sphere.haversine_km(latlon, [city.lat, city.lon]) < CITY_RADIUS_KM
         found[rows[near & (towns["pop"].to_numpy()[rows] < city.pop)]] = True
-    print(f"{found.sum()} quarters left out")
+    print(f"{found.sum()} city districts left out")
     return found
 
 
 def write_towns(towns: pd.DataFrame) -> None:
-    """Towns by country, the largest first."""
-    keep = towns[~quarters(towns)]
+    """Write towns by country, largest first."""
+    keep = towns[~city_districts(towns)]
     keep = keep.sort_values(["cc", "pop"], ascending=[True, False], kind="stable")
     out = pa.table({
         "name": pa.array(keep.name.tolist(), pa.string()),

@@ -1,1 +1,1 @@
-"""Partition of the Earth into geocells: the semantic one, and baselines to compare it with."""
+"""Partitions of the Earth: semantic geocells, and baselines for comparison."""

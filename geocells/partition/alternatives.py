@@ -1,8 +1,8 @@
-"""Partitions that know no borders, to compare semantic geocells with.
+"""Partitions that ignore borders, as baselines for semantic geocells.
 
-Each divides the whole map, land and sea, by photos alone; a cell's country and region are those of
-its centroid. Rectangles, hexagons and quads are divided until no cell has more than
-`config.max_count` photos, and `config.min_count` plays no part.
+Each divides the whole map, land and sea, by the photos alone. Country and region of a cell are
+those of its centroid. Rectangles, H3 and S2 cells are divided until no cell has more than
+`config.max_count` photos; they do not use `config.min_count`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _KMEANS_STEP_DEG = 0.01
 
 
 def rectangles(latlon: npt.ArrayLike, config: CellConfig) -> CellTable:
-    """PIGEON's naive cells: the map, halved across the longer side in degrees again and again."""
+    """Return PIGEON's naive cells: rectangles, halved repeatedly across their longer side."""
     points = check_latlon(latlon)
     names: list[str] = []
     boxes: list[tuple[float, ...]] = []
@@ -53,7 +53,7 @@ def rectangles(latlon: npt.ArrayLike, config: CellConfig) -> CellTable:
 
 
 def hexagons(latlon: npt.ArrayLike, config: CellConfig) -> CellTable:
-    """H3 cells, each as coarse as its photos allow."""
+    """Return H3 cells, each as coarse as `config.max_count` allows."""
     import h3.api.numpy_int as h3
 
     def cells_of(points: Float64Array) -> _IdArray:
@@ -63,11 +63,11 @@ def hexagons(latlon: npt.ArrayLike, config: CellConfig) -> CellTable:
     def ring(cell: int) -> Float64Array:
         return unit_vectors(np.array(h3.cell_to_boundary(cell)))
 
-    return _as_coarse_as_possible(latlon, config, _H3, cells_of, ring)
+    return _adaptive_grid(latlon, config, _H3, cells_of, ring)
 
 
 def quads(latlon: npt.ArrayLike, config: CellConfig) -> CellTable:
-    """S2 cells, each as coarse as its photos allow."""
+    """Return S2 cells, each as coarse as `config.max_count` allows."""
     import s2geometry as s2
 
     def cells_of(points: Float64Array) -> _IdArray:
@@ -79,18 +79,21 @@ def quads(latlon: npt.ArrayLike, config: CellConfig) -> CellTable:
         points = [quad.GetVertex(i) for i in range(4)]
         return np.array([(point.x(), point.y(), point.z()) for point in points])
 
-    return _as_coarse_as_possible(latlon, config, _S2, cells_of, ring)
+    return _adaptive_grid(latlon, config, _S2, cells_of, ring)
 
 
 def kmeans(latlon: npt.ArrayLike, config: CellConfig) -> CellTable:
-    """Voronoi cells of k-means on the sphere, as many as give cells between minimum and maximum."""
+    """Return Voronoi cells of k-means on the sphere.
+
+    Their number gives a mean count halfway between `config.min_count` and `config.max_count`.
+    """
     from sklearn.cluster import KMeans
 
     points = check_latlon(latlon)
     square = np.floor(points / _KMEANS_STEP_DEG)
     _, first, weight = np.unique(square, axis=0, return_index=True, return_counts=True)
-    wanted = round(2 * len(points) / (config.min_count + config.max_count))
-    model = KMeans(min(max(4, wanted), len(first)), n_init=1, max_iter=50, random_state=0)
+    n_clusters = round(2 * len(points) / (config.min_count + config.max_count))
+    model = KMeans(min(max(4, n_clusters), len(first)), n_init=1, max_iter=50, random_state=0)
     model.fit(unit_vectors(points[first]), sample_weight=weight)
     centres = model.cluster_centers_ / np.linalg.norm(model.cluster_centers_, axis=1)[:, None]
     centres = centres[np.lexsort(centres.T)]
@@ -100,13 +103,13 @@ def kmeans(latlon: npt.ArrayLike, config: CellConfig) -> CellTable:
 
 @dataclass(frozen=True)
 class _Grid:
-    """A hierarchy of cells whose ids hold those of their ancestors."""
+    """A hierarchical grid in which an id determines the ids of all ancestors."""
 
     name: str
     finest: int
-    """Level of cells of some 100 m, which are not divided."""
+    """Level of cells of about 100 m, which are not divided."""
     ancestor: Callable[[_IdArray, int], _IdArray]
-    """(N,) ids of the finest level, and a level, to (N,) ids of that."""
+    """(N,) ids of the finest level and a level -> (N,) ids of that level."""
 
 
 def _h3_ancestor(cell: _IdArray, level: int) -> _IdArray:
@@ -116,7 +119,7 @@ def _h3_ancestor(cell: _IdArray, level: int) -> _IdArray:
 
 
 def _s2_ancestor(cell: _IdArray, level: int) -> _IdArray:
-    last = 1 << (2 * (30 - level))  # the lowest bit that is set tells the level
+    last = 1 << (2 * (30 - level))  # the lowest set bit encodes the level
     return (cell & ~np.uint64(2 * last - 1)) | np.uint64(last)
 
 
@@ -124,24 +127,24 @@ _H3 = _Grid("h3", 10, _h3_ancestor)
 _S2 = _Grid("s2", 17, _s2_ancestor)
 
 
-def _as_coarse_as_possible(
+def _adaptive_grid(
     latlon: npt.ArrayLike,
     config: CellConfig,
     grid: _Grid,
     cells_of: Callable[[Float64Array], _IdArray],
     ring: Callable[[int], Float64Array],
 ) -> CellTable:
-    """Cells of a grid, divided while they have too many photos.
+    """Return the cells of a grid, divided while they have too many photos.
 
-    The outlines of all of them cut the map, and each face goes to the cell of its inner point: so
-    grids whose children reach beyond their parents tile the map too.
+    The outlines of all cells cut the map into faces, and each face belongs to the cell of a point
+    inside it. Grids whose children extend beyond their parents therefore cover the map too.
 
     Args:
         latlon: (N, 2) degrees.
-        config: see the module.
-        grid: the hierarchy.
+        config: see the module docstring.
+        grid: the grid.
         cells_of: (N, 2) degrees -> (N,) ids of the finest level.
-        ring: id -> (K, 3) corners.
+        ring: id -> (K, 3) unit vectors of the corners.
     """
     points = check_latlon(latlon)
     fine = cells_of(points)
@@ -165,7 +168,7 @@ def _as_coarse_as_possible(
 
 
 def _leaf_of(fine: _IdArray, leaf: _IdArray, grid: _Grid) -> IndexArray:
-    """Row (N,) of the leaf above each cell of the finest level; -1 where no photo is."""
+    """Return the leaf (N,) that contains each cell of the finest level; -1 if none does."""
     owner = np.full(len(fine), -1)
     for level in range(grid.finest + 1):
         above = grid.ancestor(fine, level)
@@ -175,7 +178,7 @@ def _leaf_of(fine: _IdArray, leaf: _IdArray, grid: _Grid) -> IndexArray:
 
 
 def _densify(ring: Float64Array) -> Float64Array:
-    """A closed ring of great circles in short steps."""
+    """Return a closed ring of corners with short steps along great circles."""
     after = np.roll(ring, -1, axis=0)
     count = np.ceil(np.linalg.norm(after - ring, axis=1) / STEP_RAD).astype(int)
     edge = np.repeat(np.arange(len(ring)), count)
@@ -185,10 +188,11 @@ def _densify(ring: Float64Array) -> Float64Array:
 
 
 def _table(names: FixedStrArray, polygons: GeometryArray, points: Float64Array) -> CellTable:
+    """Return the table of cells with the counts of their photos, sorted by name."""
     blank = np.full(len(names), "")
-    empty = np.zeros(len(names), np.int64)
-    nowhere = np.zeros((len(names), 2))
-    table = CellTable(names, blank, blank, blank, nowhere, polygons, empty).counted(points)
+    count = np.zeros(len(names), np.int64)
+    centroids = np.zeros((len(names), 2))
+    table = CellTable(names, blank, blank, blank, centroids, polygons, count).recount(points)
     borders = embedded_boundaries()
     rows: IndexArray = borders.locate(table.centroids).astype(np.intp)
     region = rows[:, min(1, rows.shape[1] - 1)]

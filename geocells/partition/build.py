@@ -1,4 +1,4 @@
-"""The recipe: coordinates and borders -> semantic geocells."""
+"""Construction of semantic geocells from coordinates and borders."""
 
 from __future__ import annotations
 
@@ -26,40 +26,41 @@ def build_cells(
     boundaries: Boundaries | None = None,
     workers: Workers | None = None,
 ) -> CellTable:
-    """Divide the land into semantic geocells (Haas et al., CVPR 2024, section 3.1).
+    """Divide all land into semantic geocells (PIGEON: Haas et al., CVPR 2024, section 3.1).
 
-    Starting from the finest administrative units, those with few photos are united with neighbours
-    and those with many are split where photos cluster. No cell crosses a border between countries,
-    and countries without photos are one cell each, so that the cells tile all land. The result
-    depends neither on the order of the photos nor on the number of workers.
+    The finest administrative units are the starting point. Units with few photos are merged with
+    neighbours; units with many photos are split by density clustering. No cell crosses a border
+    between countries, and a country without photos is one cell, so that the cells cover all land.
+    The result depends neither on the order of the photos nor on the number of workers.
 
     Args:
         latlon: (N, 2) degrees of photos; may be empty.
-        config: how fine.
-        boundaries: borders; the embedded ones if left out.
-        workers: processes that split units; the caller's own if left out.
+        config: settings; PIGEON's by default.
+        boundaries: borders; the embedded ones by default.
+        workers: processes that split units; the calling process by default.
 
     Returns:
-        Cells sorted by id; each photo is counted in the cell that `locate` gives for it. Cells have
-        `config.min_count` photos or more, except those that touch no other cell of their country.
+        Cells sorted by id; each photo is counted in the cell that `locate` returns for it. Cells
+        have at least `config.min_count` photos, except those that touch no other cell of their
+        country.
 
     Raises:
         ValueError: a coordinate is out of range.
     """
     points = check_latlon(latlon)
-    points = points[np.lexsort(points.T)]  # sums do not depend on the order they came in
-    wanted = config or CellConfig()
+    points = points[np.lexsort(points.T)]  # sums must not depend on the order of the photos
+    settings = config or CellConfig()
     units = _Units.of(embedded_boundaries() if boundaries is None else boundaries)
     row, ashore = units.borders.finest.index.snap(points)
     unit = row.astype(np.intp)
-    group = _group_units(units, unit, points, wanted)
+    group = _group_units(units, unit, points, settings)
     land = dissolve(units.polygons, group, int(group.max()) + 1)
     cell_group, path, polygon = _split_groups(
-        land, group[unit], ashore, wanted, workers or Workers()
+        land, group[unit], ashore, settings, workers or Workers()
     )
-    head = _heads(units, group, unit)[cell_group]
-    table = _table(units, head, path, polygon, points)
-    return _without_small_cells(table, points, wanted)
+    name_unit = _naming_units(units, group, unit)[cell_group]
+    table = _table(units, name_unit, path, polygon, points)
+    return _without_small_cells(table, points, settings)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +69,7 @@ class _Units:
 
     borders: Boundaries
     polygons: GeometryArray
-    """(U,) unwrapped: the antimeridian parts no country."""
+    """(U,) polygons after `unwrap`, which makes countries across the antimeridian contiguous."""
     country: IndexArray
     """(U,) row of the country."""
     region: IndexArray
@@ -87,53 +88,54 @@ class _Units:
 def _group_units(
     units: _Units, unit: IndexArray, points: Float64Array, config: CellConfig
 ) -> IndexArray:
-    """Group (U,) of each unit after uniting the small ones."""
+    """Return the group (U,) of each unit after merging small units."""
     count = np.bincount(unit, minlength=len(units))
-    home, seat = np.unique(_attach_empty(units, count, unit, points), return_inverse=True)
+    host, host_row = np.unique(_attach_empty(units, count, unit, points), return_inverse=True)
     bounds = shapely.bounds(units.polygons)
-    low = np.full((len(home), 2), np.inf)
-    high = np.full((len(home), 2), -np.inf)
-    np.minimum.at(low, seat, bounds[:, :2])
-    np.maximum.at(high, seat, bounds[:, 2:])
-    pairs = touching(units.polygons, units.country, seat, config.touch_deg)
+    low = np.full((len(host), 2), np.inf)
+    high = np.full((len(host), 2), -np.inf)
+    np.minimum.at(low, host_row, bounds[:, :2])
+    np.maximum.at(high, host_row, bounds[:, 2:])
+    pairs = touching(units.polygons, units.country, host_row, config.touch_deg)
     merged = merge_small(
-        count[home],
-        units.region[home],
-        units.country[home],
+        count[host],
+        units.region[host],
+        units.country[host],
         np.concatenate([low, high], axis=1),
         pairs,
         config,
     )
-    return merged[seat]
+    return merged[host_row]
 
 
 def _attach_empty(
     units: _Units, count: Int64Array, unit: IndexArray, points: Float64Array
 ) -> IndexArray:
-    """Unit (U,) with photos that each unit without any is attached to.
+    """Return the host (U,) of each unit: itself, or the nearest unit with photos if it has none.
 
-    It is the nearest in its region, else in its country, by inner points and means of photos; in a
-    country without photos the first unit.
+    Hosts are searched in the same region, then in the same country. The distance is that between a
+    point inside the unit and the mean of the host's photos. In a country without photos, the first
+    unit is the host of all.
     """
     inner = shapely.get_coordinates(shapely.point_on_surface(units.borders.finest.polygons))
     used = count > 0
     centre = np.where(used[:, None], group_means(points, unit, len(units)), inner[:, ::-1])
-    home = np.where(used, np.arange(len(units)), -1)
+    host = np.where(used, np.arange(len(units)), -1)
     for parent in (units.region, units.country):
         order = np.argsort(parent, kind="stable")
         for members in np.split(order, np.flatnonzero(np.diff(parent[order])) + 1):
-            hosts, guests = members[used[members]], members[home[members] < 0]
-            if len(hosts) and len(guests):
-                nearest = NearestPoints(centre[hosts]).query(centre[guests])[1][:, 0]
-                home[guests] = hosts[nearest]
-    lonely = np.flatnonzero(home < 0)
+            hosts, empty = members[used[members]], members[host[members] < 0]
+            if len(hosts) and len(empty):
+                nearest = NearestPoints(centre[hosts]).query(centre[empty])[1][:, 0]
+                host[empty] = hosts[nearest]
+    remaining = np.flatnonzero(host < 0)
     first = np.unique(units.country, return_index=True)[1]
-    home[lonely] = first[units.country[lonely]]
-    return home
+    host[remaining] = first[units.country[remaining]]
+    return host
 
 
-def _heads(units: _Units, group: IndexArray, unit: IndexArray) -> IndexArray:
-    """The unit (G,) that names each group: the one with most photos, the first of equals."""
+def _naming_units(units: _Units, group: IndexArray, unit: IndexArray) -> IndexArray:
+    """Return the unit (G,) with most photos of each group, which names it; ties go to the first."""
     count = np.bincount(unit, minlength=len(units))
     order = np.lexsort((np.arange(len(units)), -count, group))
     return order[np.unique(group[order], return_index=True)[1]]
@@ -146,13 +148,15 @@ def _split_groups(
     config: CellConfig,
     workers: Workers,
 ) -> tuple[IndexArray, list[str], GeometryArray]:
-    """Group, path and polygon of every cell."""
+    """Split groups with too many photos; return group, path and polygon of every cell."""
     xyz = unit_vectors(points)
     order = np.argsort(owner, kind="stable")
     edges = np.searchsorted(owner[order], np.arange(len(land) + 1))
     count = np.diff(edges)
     dense = np.flatnonzero(count > config.max_count)
-    dense = dense[np.argsort(-count[dense], kind="stable")]  # the longest task first
+    dense = dense[
+        np.argsort(-count[dense], kind="stable")
+    ]  # longest tasks first, so that workers finish together
     tasks = [
         (Piece("", land[i], xyz[order[edges[i] : edges[i + 1]]]), config) for i in dense.tolist()
     ]
@@ -176,15 +180,15 @@ def _split_unit(task: _Task) -> _Parts:
 
 
 def _table(
-    units: _Units, head: IndexArray, path: list[str], polygon: GeometryArray, points: Float64Array
+    units: _Units, unit: IndexArray, path: list[str], polygon: GeometryArray, points: Float64Array
 ) -> CellTable:
-    """Name the cells, and count the photos in them."""
+    """Return the table of named cells with the counts of their photos."""
     borders = units.borders
-    country = borders.country.codes[units.country[head]].astype(np.str_)
-    code = borders.finest.codes[head]
+    country = borders.country.codes[units.country[unit]].astype(np.str_)
+    code = borders.finest.codes[unit]
     names = [f"{a}/{b}{c}" for a, b, c in zip(country, code, path, strict=True)]
     order = np.argsort(names)
-    region = units.region[head[order]]
+    region = units.region[unit[order]]
     owner = country[order]
     wrapped = split_antimeridian(polygon[order])
     codes = borders.region.codes[region].astype(np.str_)
@@ -197,26 +201,26 @@ def _table(
         polygon=wrapped,
         count=np.zeros(len(order), np.int64),
     )
-    return table.counted(points)
+    return table.recount(points)
 
 
 def _without_small_cells(table: CellTable, points: Float64Array, config: CellConfig) -> CellTable:
-    """Unite cells that photos at sea or on a line have left small.
+    """Merge cells that have fewer photos in the table than `split` counted.
 
-    Inside `split` a photo at sea belongs to the nearest photos on land; in the table to the nearest
-    shore. What falls below the minimum by that joins the touching cell with fewest photos.
+    `split` assigns a photo at sea to the nearest photos on land, the table to the nearest coast. A
+    cell that falls below the minimum is merged with the touching cell that has fewest photos.
     """
     while True:
         group = _small_with_neighbours(table, config)
         if (group == np.arange(len(table))).all():
             return table
-        table = table.united(group).counted(points)
+        table = table.merge(group).recount(points)
 
 
 def _small_with_neighbours(table: CellTable, config: CellConfig) -> IndexArray:
-    """Row (C,) of the cell that each cell joins: its own for nearly all."""
-    lacking = table.count < config.min_count
-    row = np.flatnonzero(np.isin(table.country, table.country[lacking]))
+    """Return the row (C,) of the cell that each cell is merged into: its own for nearly all."""
+    too_small = table.count < config.min_count
+    row = np.flatnonzero(np.isin(table.country, table.country[too_small]))
     country = np.unique(table.country[row], return_inverse=True)[1]
     pairs = touching(unwrap(table.polygon[row], country), country, row, config.touch_deg)
     near: dict[int, set[int]] = {}
@@ -229,12 +233,12 @@ def _small_with_neighbours(table: CellTable, config: CellConfig) -> IndexArray:
         small = [i for i in near if group[i] == i and count[i] < config.min_count and near[i]]
         if not small:
             break
-        guest = min(small, key=lambda i: (count[i], i))
-        host = min(near[guest], key=lambda i: (count[i], i))
-        group[group == guest] = host
-        count[host] += count[guest]
-        links = near.pop(guest)
+        smallest = min(small, key=lambda i: (count[i], i))
+        host = min(near[smallest], key=lambda i: (count[i], i))
+        group[group == smallest] = host
+        count[host] += count[smallest]
+        links = near.pop(smallest)
         for other in links - {host}:
-            near[other] = (near[other] - {guest}) | {host}
-        near[host] = (near[host] | links) - {host, guest}
+            near[other] = (near[other] - {smallest}) | {host}
+        near[host] = (near[host] | links) - {host, smallest}
     return group

@@ -1,7 +1,7 @@
-"""Density clustering on the sphere, bounded in time and memory.
+"""Density clustering on the sphere in bounded time and memory.
 
-Photos are thinned to at most a thousand weighted sites before they are clustered, so that a unit of
-a million photos costs what one of a thousand does, and the order of the photos has no influence.
+Photos are thinned to at most a thousand weighted sites before clustering. A unit of a million
+photos then costs as much as one of a thousand, and the order of the photos has no influence.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from geocells.types import Float64Array, IndexArray
 NOISE = -1
 
 _FINEST_RAD = 1e-6
-"""Sites are 6 m apart at least: closer ones are one place to any camera."""
+"""Smallest grid step, 6 m: photos this close show the same place."""
 
 
 @dataclass(frozen=True, eq=False)
 class Sites:
-    """Weighted points that stand for the photos around them."""
+    """Weighted points, each of which replaces the photos around it."""
 
     xyz: Float64Array
-    """(S, 3) unit vectors, the means of their photos."""
+    """(S, 3) unit vectors, the mean directions of the photos."""
     weight: Float64Array
     """(S,) number of photos."""
 
@@ -33,27 +33,28 @@ class Sites:
         return len(self.weight)
 
 
-def thin(xyz: Float64Array, most: int) -> Sites:
-    """Unite neighbouring photos until at most `most` sites are left.
+def thin(xyz: Float64Array, max_sites: int) -> Sites:
+    """Replace photos by at most `max_sites` weighted sites.
 
-    Photos share a site if they lie in one square of a grid of parallels and of meridians that are
-    as far apart at the photos' middle latitude; the finest grid that is coarse enough is taken.
+    Photos in one square of a grid become one site. The squares are bounded by parallels and
+    meridians, with equal sides at the mean latitude. The grid is refined as far as the number of
+    sites allows.
 
     Args:
         xyz: (N, 3) unit vectors, N >= 1.
-        most: how many sites at most.
+        max_sites: largest number of sites.
     """
     latlon = np.radians(latlon_from_vectors(xyz))
     centre = np.arctan2(xyz[:, 1].sum(), xyz[:, 0].sum())
     lon = np.mod(latlon[:, 1] - centre + np.pi, 2 * np.pi) - np.pi
     plane = np.stack([latlon[:, 0], lon * np.cos(latlon[:, 0].mean())], axis=1)
     plane -= plane.min(axis=0)
-    step = max(_FINEST_RAD, float(plane.max()) / most)  # at least this fine can be too fine only
+    step = max(_FINEST_RAD, float(plane.max()) / max_sites)  # no finer grid can be coarse enough
     while True:
         square = np.floor(plane / step).astype(np.int64)
         _, site = np.unique(square[:, 0] * (1 << 32) + square[:, 1], return_inverse=True)
         weight = np.bincount(site).astype(float)
-        if len(weight) <= most:
+        if len(weight) <= max_sites:
             break
         step *= 1.25
     sums = np.stack([np.bincount(site, xyz[:, axis]) for axis in range(3)], axis=1)
@@ -61,19 +62,19 @@ def thin(xyz: Float64Array, most: int) -> Sites:
 
 
 def optics_labels(sites: Sites, min_samples: int, xi: float) -> IndexArray:
-    """Clusters of photos by OPTICS with the xi method (Ankerst et al., 1999).
+    """Return clusters of sites by OPTICS with the xi method (Ankerst et al., 1999).
 
-    The ordering of weighted sites is computed here, a row of distances at a time: that is 30 times
-    quicker than scikit-learn's, which searches a tree again for each point, and gives the same
-    clusters where all weights are 1. The clusters are read off the ordering by scikit-learn.
+    The ordering is computed here, one row of distances at a time, because scikit-learn's OPTICS has
+    no weights and is 30 times slower: it searches a tree for each point. With weights of 1 the
+    clusters are the same. scikit-learn extracts the clusters from the ordering.
 
     Args:
         sites: S sites.
-        min_samples: photos within the core distance of a site, itself included.
-        xi: smallest relative drop of reachability at the rim of a cluster.
+        min_samples: number of photos within the core distance of a site, its own included.
+        xi: smallest relative drop of reachability at the edge of a cluster.
 
     Returns:
-        (S,) cluster numbers from 0, and NOISE.
+        (S,) cluster numbers from 0; NOISE for sites in no cluster.
     """
     from sklearn.cluster import cluster_optics_xi
 
@@ -92,15 +93,16 @@ def optics_labels(sites: Sites, min_samples: int, xi: float) -> IndexArray:
 
 
 def hdbscan_labels(sites: Sites, min_samples: int, min_count: int) -> IndexArray:
-    """Clusters of photos by HDBSCAN (Campello et al., 2013), as scikit-learn has it.
+    """Return clusters of sites by HDBSCAN of scikit-learn (Campello et al., 2013).
 
     Args:
-        sites: S sites; weights count only in how many sites make `min_samples` photos.
-        min_samples: photos within the core distance.
-        min_count: photos of the smallest cluster.
+        sites: S sites; their weights are used only to convert numbers of photos to numbers of
+            sites.
+        min_samples: number of photos within the core distance.
+        min_count: number of photos of the smallest cluster.
 
     Returns:
-        (S,) cluster numbers from 0, and NOISE.
+        (S,) cluster numbers from 0; NOISE for sites in no cluster.
     """
     from sklearn.cluster import HDBSCAN
 
@@ -115,7 +117,7 @@ def hdbscan_labels(sites: Sites, min_samples: int, min_count: int) -> IndexArray
 
 
 def _optics(sites: Sites, min_samples: int) -> tuple[IndexArray, Float64Array, IndexArray]:
-    """OPTICS ordering, reachability (chords) and predecessors, each (S,), by site."""
+    """Return the OPTICS ordering, and reachability (chords) and predecessors by site, (S,) each."""
     xyz = sites.xyz
     core = _core_distances(sites, min_samples)
     reachability = np.full(len(sites), np.inf)
@@ -125,7 +127,7 @@ def _optics(sites: Sites, min_samples: int) -> tuple[IndexArray, Float64Array, I
     done = np.zeros(len(sites), np.bool_)
     for position in range(len(sites)):
         site = int(np.argmin(waiting))
-        if waiting[site] == np.inf:  # nothing is reachable: the next site begins anew
+        if waiting[site] == np.inf:  # no site is reachable: continue with the first unprocessed one
             site = int(np.argmin(done))
         ordering[position] = site
         done[site] = True
@@ -142,7 +144,7 @@ def _optics(sites: Sites, min_samples: int) -> tuple[IndexArray, Float64Array, I
 
 
 def _core_distances(sites: Sites, min_samples: int) -> Float64Array:
-    """Chord (S,) to where `min_samples` photos are within reach; infinite if there are fewer."""
+    """Return the chord (S,) that encloses `min_samples` photos; infinite if there are fewer."""
     k = min(min_samples, len(sites))
     chord, index = KDTree(sites.xyz).query(sites.xyz, k=np.arange(1, k + 1))
     photos = np.cumsum(sites.weight[index], axis=1)

@@ -1,7 +1,7 @@
-"""Polygons cut along lines that were drawn on the sphere.
+"""Cutting of polygons along lines that are drawn on the sphere.
 
-Whoever draws a line across a polygon gets its faces, and decides whose each face is: no region has
-to be built that holds a pole or runs around the Earth.
+The caller cuts a polygon into faces and assigns each face to an owner. No function has to build a
+region that contains a pole or spans all longitudes.
 """
 
 from __future__ import annotations
@@ -13,43 +13,43 @@ from geocells.sphere import latlon_from_vectors
 from geocells.types import Float64Array, GeometryArray, IndexArray
 
 STEP_RAD = np.radians(0.2)
-"""Great circles are written as chords this long, which are off by 30 m at most at 60 degrees."""
+"""Step of great circles that are drawn as straight lines; the error at 60 degrees is up to 30 m."""
 
 
 def world() -> shapely.Geometry:
-    """The whole map."""
+    """Return the rectangle of all longitudes and latitudes."""
     return shapely.box(-180.0, -90.0, 180.0, 90.0)
 
 
 def middle_meridian(polygon: shapely.Geometry) -> float:
-    """Longitude halfway between the ends of a polygon."""
+    """Return the longitude halfway between the western and eastern ends of a polygon."""
     west, _, east, _ = shapely.bounds(polygon)
     return float(west + east) / 2.0
 
 
-def around(xyz: Float64Array, middle: float) -> tuple[Float64Array, Float64Array]:
-    """Longitudes within 180 degrees of a meridian, and latitudes; (N, 3) -> (N,) and (N,)."""
+def project_around(xyz: Float64Array, middle: float) -> tuple[Float64Array, Float64Array]:
+    """Return longitudes within 180 degrees of a meridian, and latitudes: (N, 3) -> (N,), (N,)."""
     latlon = latlon_from_vectors(xyz)
     return middle + np.mod(latlon[:, 1] - middle + 180.0, 360.0) - 180.0, latlon[:, 0]
 
 
 def lines(xyz: Float64Array, line: IndexArray, middle: float) -> GeometryArray:
-    """Lines through points, within 180 degrees of a meridian and a step beyond.
+    """Return lines through points, in longitudes within 180 degrees of a meridian.
 
     Args:
-        xyz: (N, 3) unit vectors, no two neighbours far apart.
+        xyz: (N, 3) unit vectors; consecutive points of a line are close to each other.
         line: (N,) ascending numbers of the lines.
-        middle: degrees; a line that runs over the opposite meridian goes on at the other end of the
-            map, and overlaps it by a step at both ends.
+        middle: degrees. A line that crosses the opposite meridian is continued at the other end of
+            the map, and extends one step beyond the map at both ends.
 
     Returns:
         (L,) linestrings of lon/lat.
     """
-    lon, lat = around(xyz, middle)
+    lon, lat = project_around(xyz, middle)
     jump = np.diff(lon)
     over = np.flatnonzero((line[1:] == line[:-1]) & (np.abs(jump) > 180.0))
     turn = -360.0 * np.sign(jump[over])
-    # after the last point before the seam comes the next one, unwrapped; before the next, the last
+    # each side of the seam is extended by the unwrapped point from the other side
     where = np.repeat(over + 1, 2)
     beyond = np.stack([lon[over + 1] + turn, lon[over] - turn], axis=1).ravel()
     heights = np.stack([lat[over + 1], lat[over]], axis=1).ravel()
@@ -64,7 +64,7 @@ def lines(xyz: Float64Array, line: IndexArray, middle: float) -> GeometryArray:
 
 
 def cut(polygon: shapely.Geometry, borders: GeometryArray) -> GeometryArray:
-    """Faces (F,) into which lines (L,) cut a polygon."""
+    """Return the faces (F,) into which lines (L,) cut a polygon."""
     faces: list[GeometryArray] = []
     tree = shapely.STRtree(borders)
     for part in shapely.get_parts(polygon):
@@ -76,12 +76,12 @@ def cut(polygon: shapely.Geometry, borders: GeometryArray) -> GeometryArray:
         net = shapely.union_all(np.append(crossing, shapely.boundary(part)))
         found = _in_order(shapely.get_parts(shapely.polygonize(shapely.get_parts(net))))
         inner = shapely.point_on_surface(found)
-        faces.append(found[shapely.intersects(part, inner)])  # not the lakes
+        faces.append(found[shapely.intersects(part, inner)])  # leaves out holes
     return np.concatenate(faces)
 
 
 def _in_order(polygons: GeometryArray) -> GeometryArray:
-    """The same polygons, written the same way in every run: GEOS goes by addresses in memory."""
+    """Return polygons in normal form and a fixed order; the order of GEOS varies between runs."""
     normal = shapely.normalize(polygons)
     ordered: GeometryArray = normal[np.argsort(shapely.to_wkb(normal))]
     return ordered

@@ -1,4 +1,4 @@
-"""Units with too few photos, united with a neighbour in their country."""
+"""Merging of units that have too few photos."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from geocells.types import Float64Array, GeometryArray, IndexArray, Int64Array
 def touching(
     polygons: GeometryArray, country: IndexArray, group: IndexArray, touch_deg: float
 ) -> IndexArray:
-    """Pairs of neighbouring groups within each country.
+    """Return pairs of neighbouring groups within each country.
 
     Args:
-        polygons: (U,) lon/lat degrees, unwrapped: the antimeridian parts no country.
+        polygons: (U,) lon/lat degrees after `unwrap`; no country is cut at the antimeridian.
         country: (U,) integers.
-        group: (U,) integers; a group lies in one country.
-        touch_deg: how far apart the borders of neighbours may be.
+        group: (U,) integers; all units of a group are in one country.
+        touch_deg: largest gap between the borders of neighbours.
 
     Returns:
         (P, 2) groups, each pair once, sorted.
@@ -39,7 +39,7 @@ def touching(
 
 @dataclass
 class _Cell:
-    """Units on their way to become one cell."""
+    """Merged units."""
 
     units: list[int]
     count: int
@@ -56,12 +56,13 @@ def merge_small(
     pairs: IndexArray,
     config: CellConfig,
 ) -> IndexArray:
-    """Unite small units until all have enough photos, or no neighbour is left in their country.
+    """Merge small units until all have enough photos or no neighbour is left in their country.
 
-    The smallest cell goes first. Of its neighbours the first kind there is counts: small ones of
-    its region, all of its region, small ones of its country, all of its country, and if it touches
-    none, those that its enlarged bounding box touches. Among these it takes the one with most
-    photos, and the region stays its own (PIGEON's rule).
+    The smallest cell is merged first. Its partner is chosen from the first of these sets that is
+    not empty: small neighbours in its region, all neighbours in its region, small neighbours in its
+    country, all neighbours in its country. A cell without neighbours uses the cells that its
+    enlarged bounding box touches. Of the set, the cell with most photos is chosen; the merged cell
+    keeps the region of the smallest (PIGEON's rule).
 
     Args:
         count: (U,) photos.
@@ -69,10 +70,10 @@ def merge_small(
         country: (U,) integers.
         bounds: (U, 4) west, south, east, north; see `touching`.
         pairs: (P, 2) neighbours; see `touching`.
-        config: what is small, and how far islands look.
+        config: `min_count` and `reach`.
 
     Returns:
-        (U,) group numbers 0..G-1, in the order of each group's first unit.
+        (U,) group numbers 0..G-1, ordered by the first unit of each group.
     """
     cells = {
         unit: _Cell([unit], int(count[unit]), int(region[unit]), bounds[unit])
@@ -84,15 +85,15 @@ def merge_small(
     order = np.argsort(country, kind="stable")
     for members in np.split(order, np.flatnonzero(np.diff(country[order])) + 1):
         _merge_country({int(unit): cells[int(unit)] for unit in members}, config)
-        # cells absorbed by others are left without units
     group = np.empty(len(count), np.intp)
+    # absorbed cells have no units left
     for cell in cells.values():
         group[cell.units] = min(cell.units, default=0)
     return np.unique(group, return_inverse=True)[1]
 
 
 def _merge_country(cells: dict[int, _Cell], config: CellConfig) -> None:
-    """Unite the cells of one country in place."""
+    """Merge the cells of one country in place."""
     waiting = [(c.count, key) for key, c in cells.items() if c.count < config.min_count]
     heapq.heapify(waiting)
     alive = dict(cells)
@@ -100,7 +101,7 @@ def _merge_country(cells: dict[int, _Cell], config: CellConfig) -> None:
         count, key = heapq.heappop(waiting)
         centre = alive.get(key)
         if centre is None or centre.count != count:
-            continue  # it was absorbed or has grown since
+            continue  # it was absorbed or has grown since it was queued
         chosen = _neighbour(centre, alive, config)
         if chosen is None:
             continue
@@ -111,7 +112,7 @@ def _merge_country(cells: dict[int, _Cell], config: CellConfig) -> None:
 
 
 def _neighbour(centre: _Cell, alive: dict[int, _Cell], config: CellConfig) -> int | None:
-    """The neighbour that a small cell takes."""
+    """Return the cell that a small cell is merged with."""
     near = centre.neighbours or _in_reach(centre, alive, config.reach)
 
     def rank(key: int) -> tuple[bool, bool, int, int]:
@@ -123,6 +124,7 @@ def _neighbour(centre: _Cell, alive: dict[int, _Cell], config: CellConfig) -> in
 
 
 def _in_reach(centre: _Cell, alive: dict[int, _Cell], reach: float) -> list[int]:
+    """Return the cells whose bounding boxes touch that of a cell, scaled by `reach`."""
     keys = np.array([key for key, cell in alive.items() if cell is not centre], np.intp)
     boxes = np.array([alive[int(key)].box for key in keys]).reshape(-1, 4)
     half = (centre.box[2:] - centre.box[:2]) * (reach - 1.0) / 2.0
@@ -132,6 +134,7 @@ def _in_reach(centre: _Cell, alive: dict[int, _Cell], reach: float) -> list[int]
 
 
 def _absorb(centre: _Cell, key: int, other: _Cell, chosen: int, alive: dict[int, _Cell]) -> None:
+    """Add the units of `other` to `centre`, and update the neighbours of both."""
     centre.units += other.units
     centre.count += other.count
     centre.box = np.concatenate(

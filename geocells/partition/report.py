@@ -1,48 +1,50 @@
-"""What a partition looks like: numbers, and a picture of the world and of Europe."""
+"""Statistics of a partition, maps of the world and of Europe, and an HTML page of both."""
 
 from __future__ import annotations
 
 import base64
-import html
 import io
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import shapely
 
 from geocells.borders.hierarchy import outline
-from geocells.sphere import EARTH_RADIUS_KM
+from geocells.polygons import area_km2
 from geocells.table import CellTable
 from geocells.types import Float64Array
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 _EUROPE = (-24.0, 34.0, 44.0, 66.0)
 _WORLD = (-180.0, -58.0, 180.0, 80.0)
 _FINEST_DEG = 0.02
-"""Polygons are drawn this fine; the picture has no finer pixels."""
+"""Resolution of drawn polygons; the pixels of the picture are no smaller."""
 
 _PERCENTILES = (0, 5, 50, 95, 100)
 
 
 @dataclass(frozen=True)
 class CellReport:
-    """Numbers of one partition; areas are of land."""
+    """Statistics of a partition."""
 
     cells: int
     empty: int
     countries: int
     photos: int
     count: tuple[float, ...]
-    """Photos per cell that has any, at the percentiles 0, 5, 50, 95, 100."""
+    """Percentiles 0, 5, 50, 95 and 100 of the photos per cell, without empty cells."""
     area_km2: tuple[float, ...]
-    """Likewise."""
+    """The same percentiles of the areas of these cells."""
     below: int
-    """Cells with fewer photos than `min_count`, but some."""
+    """Cells with at least one photo and fewer than `min_count`."""
     above_share: float
-    """Share of photos in cells with more than `max_count`."""
+    """Share of photos that are in cells with more than `max_count` photos."""
 
     def rows(self) -> list[tuple[str, str]]:
-        """Lines of a table."""
+        """Return the statistics as (name, value) pairs for a table."""
         ends = "smallest / 5 % / median / 95 % / largest"
         return [
             ("cells", f"{self.cells:,}, of these {self.empty:,} without photos"),
@@ -55,8 +57,8 @@ class CellReport:
         ]
 
 
-def report(cells: CellTable, min_count: int, max_count: int) -> CellReport:
-    """Measure a partition."""
+def measure(cells: CellTable, min_count: int, max_count: int) -> CellReport:
+    """Return the statistics of a partition."""
     full = cells.count > 0
     count = cells.count[full]
     area = area_km2(cells.polygon)
@@ -72,32 +74,22 @@ def report(cells: CellTable, min_count: int, max_count: int) -> CellReport:
     )
 
 
-def area_km2(polygons: Any) -> Float64Array:  # noqa: ANN401
-    """Areas (N,) on the sphere, of outlines in short steps: Lambert's projection keeps areas."""
-    short = shapely.segmentize(polygons, 1.0)
-    flat = shapely.transform(
-        short, lambda xy: np.stack([np.radians(xy[:, 0]), np.sin(np.radians(xy[:, 1]))], axis=1)
-    )
-    area: Float64Array = shapely.area(flat) * EARTH_RADIUS_KM**2
-    return area
-
-
-def draw(cells: CellTable) -> bytes:
-    """A PNG: the world, and Europe enlarged, each cell coloured by photos per km² of land."""
+def draw_maps(cells: CellTable) -> bytes:
+    """Return a PNG of the world and of Europe, each cell coloured by its photos per km²."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
     density = cells.count / np.maximum(area_km2(cells.polygon), 1e-9)
-    shown = np.where(cells.count > 0, np.log10(np.maximum(density, 1e-6)), np.nan)
-    known = shown[np.isfinite(shown)]
-    low, high = np.percentile(known, (2, 98)) if len(known) else (0.0, 1.0)
+    log_density = np.where(cells.count > 0, np.log10(np.maximum(density, 1e-6)), np.nan)
+    finite = log_density[np.isfinite(log_density)]
+    low, high = np.percentile(finite, (2, 98)) if len(finite) else (0.0, 1.0)
     figure, axes = pyplot.subplots(
         2, 1, figsize=(12, 13.5), height_ratios=(1, 1.9), layout="compressed", dpi=110
     )
     for axis, window in zip(axes, (_WORLD, _EUROPE), strict=True):
-        _draw_window(axis, cells, shown, window, (float(low), float(high)))
+        _draw_window(axis, cells, log_density, window, (float(low), float(high)))
     axes[0].set_title(f"{len(cells):,} geocells", loc="left")
     bar = figure.colorbar(
         pyplot.cm.ScalarMappable(pyplot.Normalize(low, high), "viridis"),
@@ -113,7 +105,7 @@ def draw(cells: CellTable) -> bytes:
 def _draw_window(
     axis: Any,  # noqa: ANN401
     cells: CellTable,
-    shown: Float64Array,
+    log_density: Float64Array,
     window: tuple[float, float, float, float],
     limits: tuple[float, float],
 ) -> None:
@@ -121,12 +113,14 @@ def _draw_window(
 
     west, south, east, north = window
     rows = np.flatnonzero(shapely.intersects(cells.polygon, shapely.box(*window)))
-    rows = rows[np.argsort(-shapely.area(cells.polygon[rows]), kind="stable")]  # enclaves on top
+    rows = rows[np.argsort(-shapely.area(cells.polygon[rows]), kind="stable")]  # small cells on top
     step = max(_FINEST_DEG, (east - west) / 3000)
     shapes = shapely.simplify(cells.polygon[rows], step / 2)
     parts, owner = shapely.get_parts(shapes, return_index=True)
     rings = [shapely.get_coordinates(part.exterior) for part in parts]
-    faces = PolyCollection(rings, array=np.ma.masked_invalid(shown[rows[owner]]), cmap="viridis")
+    faces = PolyCollection(
+        rings, array=np.ma.masked_invalid(log_density[rows[owner]]), cmap="viridis"
+    )
     faces.set_clim(*limits)
     faces.get_cmap().set_bad("#dddddd")
     faces.set(edgecolor="white", linewidth=0.15 if east - west > 90 else 0.35)
@@ -139,20 +133,22 @@ def _draw_window(
     axis.set_aspect(1.0 / np.cos(np.radians(0.0 if east - west > 90 else (south + north) / 2)))
 
 
-def page(cells: CellTable, title: str, numbers: CellReport) -> str:
-    """One HTML page with the numbers and the picture inside it."""
-    picture = base64.b64encode(draw(cells)).decode()
-    lines = "".join(
-        f"<tr><th>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>"
-        for name, value in numbers.rows()
+def render_page(cells: CellTable, title: str, report: CellReport) -> str:
+    """Return an HTML page with the statistics and the maps; it loads no other file."""
+    return _template("report.html").render(
+        title=title, rows=report.rows(), picture=base64.b64encode(draw_maps(cells)).decode()
     )
-    return (
-        "<!doctype html><html lang=en><meta charset=utf-8>"
-        f"<title>{html.escape(title)}</title>"
-        "<style>body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;"
-        "padding:0 1rem}th{text-align:left;font-weight:normal;padding-right:2rem}"
-        "img{width:100%}</style>"
-        f"<h1>{html.escape(title)}</h1><table>{lines}</table>"
-        '<img alt="World map and map of Europe of the geocells, coloured by photos per km²"'
-        f' src="data:image/png;base64,{picture}"></html>'
+
+
+def _template(name: str) -> Template:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    loader = PackageLoader("geocells.partition")
+    environment = Environment(
+        loader=loader,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
+    return environment.get_template(name)

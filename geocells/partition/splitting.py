@@ -1,4 +1,4 @@
-"""Units with too many photos, split where photos cluster (PIGEON's "OPTICS + Voronoi")."""
+"""Splitting of units that have too many photos, by clustering (PIGEON's "OPTICS + Voronoi")."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scipy.spatial import KDTree
 
 from geocells.partition.clustering import NOISE, Sites, hdbscan_labels, optics_labels, thin
 from geocells.partition.config import CellConfig
-from geocells.partition.cutting import around, middle_meridian
+from geocells.partition.cutting import middle_meridian, project_around
 from geocells.partition.voronoi import divide
 from geocells.sphere import dot
 from geocells.types import Float64Array, IndexArray
@@ -22,33 +22,33 @@ class Piece:
     """A part of a unit."""
 
     path: str
-    """The splits that lead to it, for example "#2.0"; "" for the whole unit."""
+    """The splits that produced it, for example "#2.0"; "" for an unsplit unit."""
     polygon: shapely.Geometry
     xyz: Float64Array
-    """(N, 3) unit vectors of its photos; those at sea are where the shore is nearest."""
+    """(N, 3) unit vectors of its photos; photos at sea are moved to the nearest coast."""
     round: int = 0
-    """The clustering round to go on with."""
+    """The next clustering round."""
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """Labelled sites: each spot goes to the label of the nearest one."""
+    """A proposed division: labelled sites; each point gets the label of the nearest site."""
 
     sites: Float64Array
     label: IndexArray
-    tidy: bool = True
-    """Whether lesser pieces of a label's land join the label around them."""
+    contiguous: bool = True
+    """Whether minor pieces of a label get the label around them."""
 
 
 def split(piece: Piece, config: CellConfig) -> list[Piece]:
-    """Split until no piece has more than `config.max_count` photos, where that is possible.
+    """Split a piece until no part has more than `config.max_count` photos, if that is possible.
 
-    Each clustering round is repeated on what it made until it finds nothing more; then comes the
-    next round. What no round can split is bisected along a great circle. Photos at one spot are
-    never parted.
+    Each clustering round is applied to its own results until it finds no more clusters; then the
+    next round starts. A piece that no round can split is bisected along a great circle. Photos at
+    the same coordinates are never separated.
 
     Returns:
-        Pieces that tile the given one, each with `config.min_count` photos at least.
+        Pieces that together cover the given one, each with at least `config.min_count` photos.
     """
     done: list[Piece] = []
     waiting = [piece]
@@ -63,45 +63,47 @@ def split(piece: Piece, config: CellConfig) -> list[Piece]:
 
 
 def _parts(piece: Piece, config: CellConfig) -> list[Piece]:
-    photos = thin(piece.xyz, config.most_sites)
+    """Return the parts by the first plan that works; none if no plan does."""
+    photos = thin(piece.xyz, config.max_sites)
     if len(photos) < 2:
         return []
     for number, plan in _plans(photos, piece.round, config):
-        parts = _carry_out(piece, photos, plan, number, config.min_count)
+        parts = _apply(piece, photos, plan, number, config.min_count)
         if parts:
             return parts
     return []
 
 
 def _plans(photos: Sites, start: int, config: CellConfig) -> Iterator[tuple[int, Plan]]:
-    """What could be done, the best first, and the round that its pieces go on with."""
+    """Yield possible plans, best first, each with the next clustering round of its parts."""
     for number in range(start, len(config.rounds)):
         samples, xi = config.rounds[number]
         if config.clustering == "optics":
             label = optics_labels(photos, samples, xi)
         else:
             label = hdbscan_labels(photos, samples, config.min_count)
-        plan = _plan(photos, label, config)
+        plan = _plan_of_clusters(photos, label, config)
         if plan:
             yield number, plan
     halves = [
         _bisect(photos, axis, max(config.min_count, side * photos.weight.sum()))
         for axis, side in ((0, 1 / 3), (0, 0.45), (1, 0.45))
     ]
-    for tidy in (True, False):  # cells in several pieces rather than cells that are too full
+    for contiguous in (True, False):  # rather several pieces than too many photos
         for plan in halves:
             if plan:
-                yield len(config.rounds), replace(plan, tidy=tidy)
+                yield len(config.rounds), replace(plan, contiguous=contiguous)
 
 
-def _plan(photos: Sites, label: IndexArray, config: CellConfig) -> Plan | None:
-    """What to do with clusters, as PIGEON does.
+def _plan_of_clusters(photos: Sites, label: IndexArray, config: CellConfig) -> Plan | None:
+    """Return a plan for clusters by PIGEON's rules, or None if there are too few.
 
-    Clusters with too few photos are noise. One cluster within much noise is carved out, unless the
-    noise alone is too much for a cell. Of two clusters one is carved out; more are cells around
-    their centres. Noise goes to the cluster with the nearest centre.
+    Clusters with too few photos count as noise. A single cluster is separated from the noise,
+    unless the noise has too many photos for one cell. Two clusters become two cells with the border
+    between their sites. More become cells around the centres of the clusters. Noise sites belong to
+    the cluster with the nearest centre.
     """
-    count = np.bincount(label - NOISE, photos.weight)  # noise first
+    count = np.bincount(label - NOISE, photos.weight)  # the first entry is noise
     large = np.flatnonzero(count >= config.min_count) + NOISE
     clusters = large[large != NOISE]
     if len(large) < 2:
@@ -123,7 +125,7 @@ def _plan(photos: Sites, label: IndexArray, config: CellConfig) -> Plan | None:
 
 
 def _centres(photos: Sites, owner: IndexArray, n_clusters: int) -> Float64Array:
-    """Spherical means (n_clusters, 3) of clusters; owner -1 is nobody's."""
+    """Return the spherical means (n_clusters, 3) of clusters; sites of owner -1 are ignored."""
     mine = owner >= 0
     weighted = photos.xyz[mine] * photos.weight[mine, None]
     sums = [np.bincount(owner[mine], weighted[:, axis], n_clusters) for axis in range(3)]
@@ -133,7 +135,7 @@ def _centres(photos: Sites, owner: IndexArray, n_clusters: int) -> Float64Array:
 
 
 def _around_centres(photos: Sites, centres: Float64Array, min_count: int) -> Plan | None:
-    """Cells around centres; the one with fewest photos is dropped until all have enough."""
+    """Return cells around centres; the smallest is dropped until all have enough photos."""
     while len(centres) >= 2:
         nearest = KDTree(centres).query(photos.xyz)[1]
         count = np.bincount(nearest, photos.weight, len(centres))
@@ -143,16 +145,19 @@ def _around_centres(photos: Sites, centres: Float64Array, min_count: int) -> Pla
     return None
 
 
-def _bisect(photos: Sites, axis: int, least: float) -> Plan | None:
-    """Two halves along a great circle, in the widest gap that leaves `least` photos on each side.
+def _bisect(photos: Sites, axis: int, min_count: float) -> Plan | None:
+    """Return two halves separated by a great circle, or None if no gap separates the photos.
 
-    It runs across the photos' longest extent (`axis` 0) or along it (1).
+    The great circle runs through the widest gap that leaves `min_count` photos on each side. It is
+    perpendicular to the principal axis of the photos (`axis` 0) or parallel to it (1).
     """
     centre = _centres(photos, np.zeros(len(photos), np.intp), 1)[0]
     offset = photos.xyz - centre
     spread = [[(offset[:, i] * offset[:, j] * photos.weight).sum() for j in range(3)]
               for i in range(3)]  # fmt: skip
-    direction = np.round(np.linalg.eigh(spread)[1][:, 2 - axis], 9)  # the same on any machine
+    direction = np.round(
+        np.linalg.eigh(spread)[1][:, 2 - axis], 9
+    )  # rounded, so that it is the same on any machine
     direction = direction * np.sign(direction[np.argmax(np.abs(direction))])
     direction = direction - dot(direction, centre) * centre
     direction /= np.linalg.norm(direction)
@@ -160,21 +165,21 @@ def _bisect(photos: Sites, axis: int, least: float) -> Plan | None:
     order = np.argsort(angle, kind="stable")
     below = np.cumsum(photos.weight[order])[:-1]
     gap = np.diff(angle[order])
-    gap[np.minimum(below, photos.weight.sum() - below) < least] = 0.0
+    gap[np.minimum(below, photos.weight.sum() - below) < min_count] = 0.0
     place = int(np.argmax(gap))
     if gap[place] <= 0.0:
         return None
     cut = angle[order[place]] + gap[place] / 2.0
-    half = np.array([cut - 0.1, cut + 0.1])[:, None]  # any two sites across the cut will do
+    half = np.array([cut - 0.1, cut + 0.1])[:, None]  # two sites at equal distances from the cut
     return Plan(np.cos(half) * centre + np.sin(half) * direction, np.arange(2))
 
 
-def _carry_out(piece: Piece, photos: Sites, plan: Plan, number: int, min_count: int) -> list[Piece]:
-    """The pieces that a plan leads to; none if one of them had too few photos or no land."""
+def _apply(piece: Piece, photos: Sites, plan: Plan, number: int, min_count: int) -> list[Piece]:
+    """Return the pieces of a plan; none if one of them has too few photos or no area."""
     owner = plan.label[KDTree(plan.sites).query(piece.xyz)[1]]
     if np.bincount(owner, minlength=2).min() < min_count:
         return []
-    land = divide(piece.polygon, plan.sites, plan.label, photos if plan.tidy else None)
+    land = divide(piece.polygon, plan.sites, plan.label, photos if plan.contiguous else None)
     owner = _on_land(piece, land, owner)
     count = np.bincount(owner, minlength=len(land))
     if count.min() < min_count or shapely.is_empty(land).any():
@@ -188,14 +193,14 @@ def _carry_out(piece: Piece, photos: Sites, plan: Plan, number: int, min_count: 
 
 
 def _on_land(piece: Piece, land: shapely.Geometry, owner: IndexArray) -> IndexArray:
-    """Labels (N,) of photos by the land they are on; those at sea keep their label."""
-    lon, lat = around(piece.xyz, middle_meridian(piece.polygon))
+    """Return labels (N,) of photos by the polygon that covers them; others keep their label."""
+    lon, lat = project_around(piece.xyz, middle_meridian(piece.polygon))
     shapely.prepare(land)
     owner = owner.copy()
-    astray = ~shapely.intersects_xy(land[owner], lon, lat)
+    outside = ~shapely.intersects_xy(land[owner], lon, lat)
     for label, shape in enumerate(land):
-        rows = np.flatnonzero(astray)
+        rows = np.flatnonzero(outside)
         inside = rows[shapely.intersects_xy(shape, lon[rows], lat[rows])]
         owner[inside] = label
-        astray[inside] = False
+        outside[inside] = False
     return owner

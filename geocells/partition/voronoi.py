@@ -1,4 +1,4 @@
-"""Polygons divided among sites: every spot goes to the label of the nearest site on the sphere."""
+"""Voronoi division on the sphere: every point goes to the label of the nearest site."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import shapely
 from scipy.spatial import ConvexHull, Delaunay, KDTree, QhullError
 
 from geocells.partition.clustering import Sites
-from geocells.partition.cutting import STEP_RAD, around, cut, lines, middle_meridian, world
+from geocells.partition.cutting import STEP_RAD, cut, lines, middle_meridian, project_around, world
 from geocells.polygons import unite
 from geocells.sphere import dot, unit_vectors
 from geocells.types import Float64Array, GeometryArray, IndexArray
 
 _GUARD_RAD = np.radians(150.0)
-"""Sites this far around the real ones close the outer regions, 75 degrees away or more."""
+"""Angle between the real sites and the guard sites, which bound the outer regions."""
 _GUARDS = 5
-_SIX_WAYS = (
+_FAR_DIRECTIONS = (
     np.array([[2, 1, 2], [-2, 2, 1], [-1, -2, 2], [-2, -1, -2], [2, -2, -1], [1, 2, -2]]) / 3.0
 )
 
@@ -25,43 +25,45 @@ def divide(
 ) -> GeometryArray:
     """Divide a polygon among labelled sites.
 
-    A label's land may fall into several pieces. The piece with most photos is kept; the others go
-    to the label that they share the longest border with, and stay if they are islands.
+    The area of a label may consist of several pieces. The piece with most photos keeps the label;
+    any other piece gets the label with which it shares the longest border. Islands are unchanged.
 
     Args:
-        polygon: valid, lon/lat degrees; longitudes may run beyond 180, but not around the Earth.
+        polygon: valid, lon/lat degrees; longitudes may exceed 180, but span less than 360.
         sites: (S, 3) unit vectors.
         label: (S,) labels 0..L-1 of the sites, L >= 2.
-        photos: where photos are, to tell which piece is the main one; without them all pieces stay
-            with the label of the nearest site.
+        photos: photos that determine the main piece of each label; without them, every piece keeps
+            the label of the nearest site.
 
     Returns:
-        (L,) valid polygons that tile the polygon; empty for a label without land.
+        (L,) valid polygons that together cover the polygon; empty for a label without area.
     """
     middle = middle_meridian(polygon)
     pieces = cut(polygon, _borders(sites, label, middle))
     inner = shapely.get_coordinates(shapely.point_on_surface(pieces))[:, ::-1]
     owner = label[_nearest(unit_vectors(inner), sites)]
     n_labels = int(label.max()) + 1
-    pieces, owner = _united(pieces, owner, n_labels)
+    pieces, owner = _connected_pieces(pieces, owner, n_labels)
     if photos and len(pieces) > len(np.unique(owner)):
-        owner = _settle(pieces, owner, _photos_of(pieces, photos, middle))
+        owner = _reassign_minor_pieces(pieces, owner, _photos_of(pieces, photos, middle))
     return _by_label(pieces, owner, n_labels)
 
 
 def tessellate(sites: Float64Array) -> GeometryArray:
-    """Voronoi polygons (S,) of sites (S, 3) all over the Earth, split at the antimeridian.
+    """Return Voronoi polygons (S,) of sites (S, 3) for the whole Earth, split at the antimeridian.
 
     Raises:
-        ValueError: the sites lie in one plane.
+        ValueError: all sites lie in one plane, for example fewer than four sites.
     """
-    # sites of no one in directions without any: no border dangles or runs around half the Earth
-    far = _SIX_WAYS[(_SIX_WAYS @ sites.T).max(axis=1) < 0.5]
+    # extra sites in directions without sites bound all regions; their faces go to real sites
+    far = _FAR_DIRECTIONS[(_FAR_DIRECTIONS @ sites.T).max(axis=1) < 0.5]
     everywhere = np.concatenate([sites, far])
     try:
         hull = ConvexHull(everywhere)
     except QhullError as error:
-        raise ValueError(f"{len(sites)} sites in one plane have no tessellation") from error
+        raise ValueError(
+            f"{len(sites)} sites lie in one plane, so that no tessellation exists; add photos"
+        ) from error
     corner = hull.equations[:, :3]
     edge, pair = _inner_edges(hull.simplices, hull.neighbors)
     faces = cut(world(), _arcs(everywhere[edge], corner[pair], 0.0))
@@ -70,7 +72,7 @@ def tessellate(sites: Float64Array) -> GeometryArray:
 
 
 def _borders(sites: Float64Array, label: IndexArray, middle: float) -> GeometryArray:
-    """Great-circle arcs (A,) between sites of unlike labels, as lines of lon/lat."""
+    """Return great-circle arcs (A,) between sites of different labels, as lines of lon/lat."""
     everywhere = _with_guards(sites)
     edge, ends = _delaunay(everywhere)
     apart = np.append(label, np.full(_GUARDS, -1))
@@ -79,9 +81,9 @@ def _borders(sites: Float64Array, label: IndexArray, middle: float) -> GeometryA
 
 
 def _arcs(pair: Float64Array, ends: Float64Array, middle: float) -> GeometryArray:
-    """Lines (E,) halfway between pairs of sites (E, 2, 3), from corner to corner (E, 2, 3)."""
+    """Return bisectors (E,) of pairs of sites (E, 2, 3) between Voronoi corners (E, 2, 3)."""
     first, second = pair[:, 0], pair[:, 1]
-    # the bisector is the great circle through the middle of both, at right angles to their chord
+    # the bisector is the great circle through the midpoint, perpendicular to the chord
     axis = (first + second) / np.linalg.norm(first + second, axis=1, keepdims=True)
     normal = (first - second) / np.linalg.norm(first - second, axis=1, keepdims=True)
     along = np.cross(normal, axis)
@@ -93,13 +95,13 @@ def _arcs(pair: Float64Array, ends: Float64Array, middle: float) -> GeometryArra
     step = np.arange(len(arc)) - np.repeat(np.cumsum(count + 1) - (count + 1), count + 1)
     theta = angle[arc, 0] + (angle[arc, 1] - angle[arc, 0]) * step / count[arc]
     xyz = np.cos(theta)[:, None] * axis[arc] + np.sin(theta)[:, None] * along[arc]
-    # borders that meet do so in the very same point: one bit aside and no face would close
+    # arcs that meet must end in exactly the same point, or no face would close
     xyz[step == 0], xyz[step == count[arc]] = ends[:, 0], ends[:, 1]
     return lines(xyz, arc, middle)
 
 
 def _with_guards(sites: Float64Array) -> Float64Array:
-    """Sites, and behind them a ring of far ones, so that every real region is closed."""
+    """Return the sites followed by a ring of far guard sites, which bound every real region."""
     centre, east, north = _frame(sites)
     turn = 2.0 * np.pi * (np.arange(_GUARDS) + 0.3) / _GUARDS
     sideways = np.cos(turn)[:, None] * east + np.sin(turn)[:, None] * north
@@ -108,7 +110,7 @@ def _with_guards(sites: Float64Array) -> Float64Array:
 
 
 def _frame(sites: Float64Array) -> tuple[Float64Array, Float64Array, Float64Array]:
-    """Middle of the sites, and two directions at right angles to it and to each other."""
+    """Return the mean direction of the sites and two directions perpendicular to it."""
     centre = sites.mean(axis=0)
     centre = centre / np.linalg.norm(centre)
     aside = np.eye(3)[np.argmin(np.abs(centre))]
@@ -118,20 +120,21 @@ def _frame(sites: Float64Array) -> tuple[Float64Array, Float64Array, Float64Arra
 
 
 def _delaunay(xyz: Float64Array) -> tuple[IndexArray, Float64Array]:
-    """Inner edges of the spherical Delaunay triangulation of sites and guards.
+    """Return the inner edges of the spherical Delaunay triangulation of sites and guards.
 
-    Stereographic projection maps circles to circles, so that the empty circles of the plane are
-    those of the sphere; and it keeps sites apart that a convex hull could not tell from one plane.
+    Stereographic projection maps circles to circles, so that a planar Delaunay triangulation is
+    also one on the sphere. For sites that are close together it is numerically more robust than a
+    convex hull, for which they lie in one plane.
 
     Returns:
-        (E, 2) sites, and (E, 2, 3) the Voronoi corners at the ends of their border.
+        (E, 2) sites, and (E, 2, 3) Voronoi corners at the ends of their common border.
     """
     centre, east, north = _frame(xyz[:-_GUARDS])
     depth = 1.0 + dot(xyz, centre)
     plane = np.stack([dot(xyz, east) / depth, dot(xyz, north) / depth], axis=1)
     mesh = Delaunay(plane)
     a, b, c = (xyz[mesh.simplices[:, i]] for i in range(3))
-    # at right angles to the triangle, so as far from a, b and c; outward, as scipy turns left
+    # the circumcentre is normal to the triangle; it points outward, as scipy orders sites leftward
     corner = np.cross(b - a, c - a)
     corner /= np.linalg.norm(corner, axis=1, keepdims=True).clip(1e-300)
     edge, pair = _inner_edges(mesh.simplices, mesh.neighbors)
@@ -139,7 +142,7 @@ def _delaunay(xyz: Float64Array) -> tuple[IndexArray, Float64Array]:
 
 
 def _inner_edges(triangles: IndexArray, neighbours: IndexArray) -> tuple[IndexArray, IndexArray]:
-    """Sites (E, 2) at the ends of each edge, and the triangles (E, 2) on its sides."""
+    """Return the sites (E, 2) at the ends of each edge and the triangles (E, 2) on its sides."""
     face, side = np.nonzero(neighbours >= 0)
     other = neighbours[face, side]
     once = face < other
@@ -149,20 +152,21 @@ def _inner_edges(triangles: IndexArray, neighbours: IndexArray) -> tuple[IndexAr
 
 
 def _nearest(xyz: Float64Array, sites: Float64Array) -> IndexArray:
-    """Site (N,) nearest to each point."""
+    """Return the site (N,) nearest to each point."""
     nearest: IndexArray = KDTree(sites).query(xyz)[1]
     return nearest
 
 
-def _united(
+def _connected_pieces(
     pieces: GeometryArray, owner: IndexArray, n_labels: int
 ) -> tuple[GeometryArray, IndexArray]:
-    """Connected pieces of each label, and their labels."""
-    united, label = shapely.get_parts(_by_label(pieces, owner, n_labels), return_index=True)
-    return united, label
+    """Return the connected pieces of each label, and their labels."""
+    connected, label = shapely.get_parts(_by_label(pieces, owner, n_labels), return_index=True)
+    return connected, label
 
 
 def _by_label(pieces: GeometryArray, owner: IndexArray, n_labels: int) -> GeometryArray:
+    """Return the union of the pieces of each label; empty for a label without pieces."""
     shapes = np.full(n_labels, shapely.MultiPolygon(), dtype=object)
     for label in np.unique(owner):
         mine = pieces[owner == label]
@@ -171,15 +175,17 @@ def _by_label(pieces: GeometryArray, owner: IndexArray, n_labels: int) -> Geomet
 
 
 def _photos_of(pieces: GeometryArray, photos: Sites, middle: float) -> Float64Array:
-    """Number of photos (P,) on each piece."""
-    lon, lat = around(photos.xyz, middle)
+    """Return the number of photos (P,) on each piece."""
+    lon, lat = project_around(photos.xyz, middle)
     point, piece = shapely.STRtree(pieces).query(shapely.points(lon, lat), predicate="intersects")
     count: Float64Array = np.bincount(piece, photos.weight[point], len(pieces)).astype(float)
     return count
 
 
-def _settle(pieces: GeometryArray, owner: IndexArray, count: Float64Array) -> IndexArray:
-    """Labels (P,) after every lesser piece has joined the label around it, smallest first."""
+def _reassign_minor_pieces(
+    pieces: GeometryArray, owner: IndexArray, count: Float64Array
+) -> IndexArray:
+    """Return labels (P,) after each minor piece got the label around it, smallest pieces first."""
     first, second = shapely.STRtree(pieces).query(pieces, predicate="intersects")
     apart = owner[first] != owner[second]
     first, second = first[apart], second[apart]
@@ -188,7 +194,9 @@ def _settle(pieces: GeometryArray, owner: IndexArray, count: Float64Array) -> In
     )
     area = shapely.area(pieces)
     order = np.lexsort((area, count))
-    main = dict(zip(owner[order].tolist(), order.tolist(), strict=True))  # the last one stays
+    main = dict(
+        zip(owner[order].tolist(), order.tolist(), strict=True)
+    )  # the last one of a label has most photos
     owner = owner.copy()
     for piece in order.tolist():
         if main[int(owner[piece])] == piece:

@@ -1,4 +1,4 @@
-"""Processes that share a list of tasks."""
+"""A pool of worker processes."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ Result = TypeVar("Result")
 
 
 class Workers:
-    """A context manager; what tasks need is imported while the caller goes on.
+    """Worker processes for splitting units; a context manager.
 
-    With more than one process the caller's main module must be importable, as always with
-    multiprocessing (`if __name__ == "__main__"`).
+    The modules that tasks need are imported in the background, while the caller continues. With
+    more than one process, the main module must be importable without side effects
+    (`if __name__ == "__main__"`), as multiprocessing requires.
     """
 
     def __init__(self, number: int = 1) -> None:
-        """Start `number` processes; with one, everything runs in the caller's."""
+        """Start `number` processes; with 1, tasks run in the calling process."""
         self._pool = None
         if number == 1:
             Thread(target=import_module, args=(_SLOW_TO_IMPORT,), daemon=True).start()
@@ -40,5 +41,5 @@ class Workers:
             self._pool.shutdown(cancel_futures=True)
 
     def map(self, function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterable[Result]:
-        """Results in the order of the tasks."""
+        """Return results in the order of the tasks."""
         return self._pool.map(function, tasks) if self._pool else map(function, tasks)

@@ -7,16 +7,15 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-import shapely
 
-from geocells.sphere import EARTH_RADIUS_KM
+from geocells.polygons import area_km2
 from geoloc.answer.ranker import Ranking
 from geoloc.belief.fusion import mass_before
 from geoloc.bundle.directory import Bundle
 from geoloc.evaluation.benchmark import Benchmark
 from geoloc.evaluation.predictions import Predictions
 from geoloc.geolocator import Geolocator, single_threaded_blas
-from geoloc.types import Float64Array, GeometryArray, IndexArray
+from geoloc.types import Float64Array, IndexArray
 
 
 def answer(
@@ -56,7 +55,7 @@ class _AnswerWriter:
     def __init__(self, bundle: Bundle) -> None:
         self._cells = bundle.cells
         self._limits = np.array(list(bundle.ranker.calibration.region.values()))
-        self._area = areas_km2(bundle.cells.polygon)
+        self._area = area_km2(bundle.cells.polygon)
 
     def write(
         self,
@@ -81,13 +80,3 @@ class _AnswerWriter:
         for column, limit in enumerate(self._limits):
             inside = (mass <= limit) & (ranked > 0.0)
             answers.region_km2[rows, column] = (area * inside).sum(axis=1)
-
-
-def areas_km2(polygons: GeometryArray) -> Float64Array:
-    """Return areas (N,) on the sphere of lon/lat polygons, by Lambert's equal-area projection."""
-
-    def flat(lonlat: Float64Array) -> Float64Array:
-        rad = np.radians(lonlat)
-        return np.column_stack([rad[:, 0], np.sin(rad[:, 1])]) * EARTH_RADIUS_KM
-
-    return np.asarray(shapely.area(shapely.transform(polygons, flat)), np.float64)

@@ -1,22 +1,22 @@
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
 
 from geocells.places import OPEN_SEA_KM, describe, towns
+from geocells.polygon_index import _MAX_WINDOWED_POINTS
 from geocells.sphere import destination
 
 
 @pytest.fixture(scope="module")
 def cities():
-    known = towns()
-    big = known.population > 15_000
-    return known.points.latlon[big], known.country[big]
+    gazetteer = towns()
+    large = gazetteer.population > 15_000
+    return gazetteer.points.latlon[large], gazetteer.country[large]
 
 
-def test_towns_get_their_own_country(cities):
+def test_towns_are_located_in_their_country(cities):
     latlon, country = cities
     assert len(latlon) > 33_900
     codes = np.array(describe(latlon)["country_code"].to_pylist())
@@ -40,7 +40,7 @@ def test_towns_get_their_own_country(cities):
         ((-82.0, 30.0), "AQ", "Antarctica", "Antarctica", None),
     ],
 )
-def test_known_places(latlon, code, country, region, town):
+def test_well_known_and_disputed_places(latlon, code, country, region, town):
     row = describe([latlon]).to_pylist()[0]
     assert (row["country_code"], row["country"]) == (code, country)
     assert row["region"] == region
@@ -49,41 +49,40 @@ def test_known_places(latlon, code, country, region, town):
         assert row["town_distance_km"] < 10
 
 
-def test_a_harbour_is_land_and_the_ocean_is_nobodys():
+def test_a_harbour_belongs_to_a_country_and_the_ocean_to_none():
     near, far = describe([(-33.84, 151.30), (0.0, -150.0)]).to_pylist()
     assert near["country_code"] == "AU"
     assert (far["country_code"], far["country"], far["region"], far["town"]) == ("", "", "", "")
     assert far["town_distance_km"] > 500
 
 
-def test_the_sea_begins_fifty_kilometres_off():
+def test_the_open_sea_begins_fifty_kilometres_off_the_coast():
     lighthouse = (-34.0, 151.2316)  # Botany Bay; the coast runs north to south here
     off = destination(lighthouse, 90.0, np.array([OPEN_SEA_KM - 5, OPEN_SEA_KM + 15]))
     assert describe(off)["country_code"].to_pylist() == ["AU", ""]
 
 
-def test_one_and_many_agree():
+def test_single_coordinates_and_many_get_the_same_names():
     rng = np.random.default_rng(1)
     points = np.stack([rng.uniform(-60, 75, 300), rng.uniform(-180, 180, 300)], -1)
     together = describe(points).to_pylist()
     assert [describe([point]).to_pylist()[0] for point in points[:20]] == together[:20]
 
 
-def test_no_coordinates_is_no_rows():
+def test_no_coordinates_give_no_rows():
     assert describe(np.empty((0, 2))).num_rows == 0
 
 
-def test_a_hundred_thousand_coordinates_in_five_seconds(cities):
+def test_more_points_than_the_search_window_limit_get_the_same_names(cities):
     rng = np.random.default_rng(2)
-    latlon = cities[0][rng.integers(0, len(cities[0]), 100_000)]
+    latlon = cities[0][rng.integers(0, len(cities[0]), _MAX_WINDOWED_POINTS + 1000)]
     latlon = np.clip(latlon + rng.normal(0, 0.1, latlon.shape), (-90, -180), (90, 180))
-    describe(latlon[:100])
-    start = time.perf_counter()
-    assert describe(latlon).num_rows == 100_000
-    assert time.perf_counter() - start < 5
+    together = describe(latlon)
+    assert together.num_rows == len(latlon)
+    assert together.slice(0, 500).equals(describe(latlon[:500]))
 
 
-def test_one_coordinate_needs_neither_pandas_nor_scipy():
+def test_naming_one_coordinate_imports_no_slow_library():
     code = (
         "import sys; from geocells.places import describe; describe([(48.85, 2.35), (36.9, 18.0)]);"
         "slow = ('pandas', 'scipy', 'torch', 'pyarrow.compute');"

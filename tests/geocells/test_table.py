@@ -27,7 +27,7 @@ def table():
     )
 
 
-def test_round_trip(table, tmp_path):
+def test_table_is_unchanged_after_writing_and_reading(table, tmp_path):
     path = tmp_path / "cells.parquet"
     table.write(path)
     back = CellTable.read(path)
@@ -37,7 +37,7 @@ def test_round_trip(table, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["cells.parquet"]
 
 
-def test_file_is_geoparquet(table, tmp_path):
+def test_written_file_is_geoparquet(table, tmp_path):
     path = tmp_path / "cells.parquet"
     table.write(path)
     geo = json.loads(pq.read_schema(path).metadata[b"geo"])
@@ -49,22 +49,22 @@ def test_file_is_geoparquet(table, tmp_path):
     assert len(geopandas.read_parquet(path, bbox=(168, -47, 172, -43))) == 1
 
 
-def test_no_rows_are_a_table_too(table):
+def test_take_accepts_an_empty_list(table):
     assert len(table.take([])) == 0
     assert table.take([1]).cell_id.tolist() == [table.cell_id[1]]
 
 
-def test_locate(table):
+def test_locate_returns_the_covering_or_nearest_cell(table):
     assert len(table) == 3
     assert table.locate([(-17, 179), (-17, 180), (-17, -179), (-47, 170)]).tolist() == [0, 1, 1, 2]
 
 
-def test_locate_rejects_nan(table):
+def test_locate_refuses_nan(table):
     with pytest.raises(ValueError, match="row 1"):
         table.locate([(0, 0), (np.nan, 0)])
 
 
-def test_geojson(table):
+def test_geojson_holds_properties_and_lon_lat_coordinates(table):
     feature = table.take([2]).to_geojson()["features"][0]
     assert feature["properties"] == {
         "country": "NZ", "region": "Otago", "region_id": "NZ/OTA", "count": 0,
@@ -73,7 +73,7 @@ def test_geojson(table):
     assert feature["geometry"]["coordinates"][0][0] == [171.0, -46.0]
 
 
-def test_damaged_files_are_named(table, tmp_path):
+def test_error_names_missing_and_damaged_files(table, tmp_path):
     path = tmp_path / "cells.parquet"
     table.write(path)
     path.write_bytes(path.read_bytes()[:200])
@@ -82,7 +82,7 @@ def test_damaged_files_are_named(table, tmp_path):
             CellTable.read(bad)
 
 
-def test_duplicate_ids_and_uneven_columns_are_refused(table):
+def test_duplicate_ids_and_columns_of_different_lengths_are_refused(table):
     with pytest.raises(ValueError, match="unique"):
         table.take([0, 0])
     with pytest.raises(ValueError, match="lengths"):
@@ -97,7 +97,7 @@ def test_duplicate_ids_and_uneven_columns_are_refused(table):
         )
 
 
-def test_hierarchy_for_a_head_of_three_levels(table):
+def test_hierarchy_links_cells_regions_and_countries(table):
     above = table.take([2, 0, 1]).hierarchy
     assert above.countries.tolist() == ["FJ", "NZ"]
     assert above.regions.tolist() == ["FJ/L", "FJ/N", "NZ/OTA"]
@@ -106,15 +106,15 @@ def test_hierarchy_for_a_head_of_three_levels(table):
     assert above.country_of_cell.tolist() == [1, 0, 0]
 
 
-def test_united_cells_keep_the_name_of_the_fullest(table):
-    united = table.united(np.array([1, 1, 2]))
-    assert united.cell_id.tolist() == ["FJ-2", "NZ-1"]
-    assert united.count.tolist() == [7, 0]
-    assert shapely.area(united.polygon).tolist() == [8, 4]
+def test_merged_cells_keep_the_id_of_the_cell_with_most_photos(table):
+    merged = table.merge(np.array([1, 1, 2]))
+    assert merged.cell_id.tolist() == ["FJ-2", "NZ-1"]
+    assert merged.count.tolist() == [7, 0]
+    assert shapely.area(merged.polygon).tolist() == [8, 4]
 
 
-def test_counted_places_cells_by_their_photos(table):
-    counted = table.counted([(-17, 179), (-16.5, 179), (-17, -179)])
-    assert counted.count.tolist() == [2, 1, 0]
-    assert counted.centroids[0] == pytest.approx([-16.75, 179])
-    assert shapely.contains_xy(counted.polygon[2], *counted.centroids[2, ::-1])
+def test_recount_gives_counts_and_centroids_of_other_photos(table):
+    recounted = table.recount([(-17, 179), (-16.5, 179), (-17, -179)])
+    assert recounted.count.tolist() == [2, 1, 0]
+    assert recounted.centroids[0] == pytest.approx([-16.75, 179])
+    assert shapely.contains_xy(recounted.polygon[2], *recounted.centroids[2, ::-1])

@@ -172,7 +172,7 @@ def _build(
 
 
 def _print_report(table: CellTable, config: CellConfig) -> None:
-    from geocells.partition.report import report as measure
+    from geocells.partition.report import measure
 
     for name, value in measure(table, config.min_count, config.max_count).rows():
         print(f"{name}: {value}")
@@ -184,7 +184,7 @@ def _write_picture(table: CellTable, title: str, config: CellConfig, file: Path)
     if file.suffix not in (".png", ".html"):
         raise ValueError(f"{file}: unknown picture format; choose a .png or .html file")
     if file.suffix == ".png":
-        atomic_write_bytes(file, report.draw(table))
+        atomic_write_bytes(file, report.draw_maps(table))
         return
-    numbers = report.report(table, config.min_count, config.max_count)
-    atomic_write_text(file, report.page(table, title, numbers))
+    numbers = report.measure(table, config.min_count, config.max_count)
+    atomic_write_text(file, report.render_page(table, title, numbers))

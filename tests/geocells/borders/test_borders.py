@@ -20,7 +20,7 @@ def world():
     return embedded_boundaries()
 
 
-def test_embedded_hierarchy(world):
+def test_embedded_levels_are_linked_and_have_unique_codes(world):
     country, region, district = world.levels
     assert (len(country), len(district)) == (250, 4596)
     assert set(country.codes) == set(country_table())
@@ -33,7 +33,7 @@ def test_embedded_hierarchy(world):
     assert not [code for code in country.codes if "9" in code or len(code) != 2]
 
 
-def test_embedded_polygons_are_areas_within_the_map(world):
+def test_embedded_polygons_are_valid_and_do_not_overlap(world):
     polygons = world.finest.polygons
     assert shapely.is_valid(polygons).all()
     assert not shapely.is_empty(polygons).any()
@@ -43,7 +43,7 @@ def test_embedded_polygons_are_areas_within_the_map(world):
     assert shapely.coverage_is_valid(polygons)  # neighbours meet, and nothing overlaps
 
 
-def test_levels_agree(world):
+def test_all_levels_locate_the_same_units(world):
     points = [(48.85, 2.35), (-33.85, 151.25), (51.5, -0.1), (-17.7, 178.0), (66.0, -172.0)]
     rows = world.locate(points)
     assert world.country.codes[rows[:, 0]].tolist() == ["FR", "AU", "GB", "FJ", "RU"]
@@ -53,7 +53,7 @@ def test_levels_agree(world):
     assert shapely.covers(world.region.polygons[rows[0, 1]], shapely.Point(2.35, 48.85))
 
 
-def test_beyond_max_km_there_is_nothing(world):
+def test_locate_returns_minus_one_beyond_max_km(world):
     assert world.locate([(0, -150)], max_km=50).tolist() == [[-1, -1, -1]]
     assert world.country.locate([(0, -150)]).min() >= 0
 
@@ -62,7 +62,7 @@ def square(west, south, size=1.0):
     return shapely.box(west, south, west + size, south + size)
 
 
-def test_a_users_own_files(tmp_path):
+def test_geoparquet_geopackage_and_geojson_files_are_read(tmp_path):
     gpd = pytest.importorskip("geopandas")
     frame = gpd.GeoDataFrame(
         {"country": ["FRA", "Kosovo", "-99"], "name": ["A", "B", "C"]},
@@ -74,13 +74,13 @@ def test_a_users_own_files(tmp_path):
     frame.to_file(tmp_path / "own.geojson")
     for name in ("own.parquet", "own.gpkg", "own.geojson"):
         borders = load_boundaries(tmp_path / name)
-        # the last one has no code: it lies in Afghanistan; and each country has one unit only
+        # the third unit has no code and is in Afghanistan; a file of countries is one level
         assert borders.country.codes.tolist() == ["AF", "FR", "XK"]
         assert len(borders.levels) == 1
         assert borders.finest.locate([(48.5, 2.5)]).tolist() == [1]
 
 
-def test_gadm_names_and_two_levels(tmp_path):
+def test_two_gadm_files_give_three_levels(tmp_path):
     gpd = pytest.importorskip("geopandas")
     shapes = [square(2, 48), square(3, 48), square(5, 48)]
     names = {"GID_0": "FRA", "COUNTRY": "France", "NAME_1": ["X", "Y", "Z"]}
@@ -99,14 +99,14 @@ def test_gadm_names_and_two_levels(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["none.parquet", "text.geojson", "text.parquet", "text.topojson"])
-def test_bad_files_are_named(tmp_path, name):
+def test_error_names_missing_and_unreadable_files(tmp_path, name):
     if name.startswith("text"):
         (tmp_path / name).write_text("not a map")
     with pytest.raises(ValueError, match=name):
         load_boundaries(tmp_path / name)
 
 
-def test_topojson_arcs(tmp_path):
+def test_topojson_arcs_are_shared_and_reversed(tmp_path):
     # two unit squares that share the border x = 1, quantised by 0.5
     topology = {
         "type": "Topology",
@@ -126,7 +126,7 @@ def test_topojson_arcs(tmp_path):
     assert shapely.equals(polygons[1], square(1, 0))
 
 
-def test_topojson_holes_and_degenerate_rings(tmp_path):
+def test_topojson_keeps_holes_and_drops_degenerate_rings(tmp_path):
     ring = [[0, 0], [9, 0], [9, 9], [0, 9], [0, 0]]
     hole = [[3, 3], [4, 3], [4, 4], [3, 3]]
     speck = [[0, 0], [1, 1], [0, 0]]
@@ -143,10 +143,10 @@ def test_topojson_holes_and_degenerate_rings(tmp_path):
     assert shapely.is_empty(polygons).tolist() == [False, True]
 
 
-def test_overlapping_units_are_told_apart(tmp_path):
+def test_overlapping_units_are_separated(tmp_path):
     gpd = pytest.importorskip("geopandas")
-    around, enclave = shapely.box(22, -34, 33, -22), shapely.box(27, -30.6, 29.4, -28.6)
-    frame = gpd.GeoDataFrame({"country": ["ZA", "LS", "LS"]}, geometry=[around, enclave, enclave])
+    country, enclave = shapely.box(22, -34, 33, -22), shapely.box(27, -30.6, 29.4, -28.6)
+    frame = gpd.GeoDataFrame({"country": ["ZA", "LS", "LS"]}, geometry=[country, enclave, enclave])
     frame.to_parquet(tmp_path / "overlap.parquet")
     borders = load_boundaries(tmp_path / "overlap.parquet")
     assert borders.country.codes.tolist() == ["LS", "ZA"]
@@ -156,7 +156,7 @@ def test_overlapping_units_are_told_apart(tmp_path):
 
 
 @needs_cgaz
-def test_cgaz(world):
+def test_cgaz_files_are_read(world):
     borders = load_boundaries([CGAZ / f"gb_cgaz_adm{level}.topojson.gz" for level in (0, 1)])
     assert len(borders.levels) == 2
     assert shapely.is_valid(borders.finest.polygons).all()
@@ -167,7 +167,7 @@ def test_cgaz(world):
     assert codes[4] in ("CN", "IN")
 
 
-def test_split_antimeridian():
+def test_polygons_are_split_at_the_antimeridian():
     beyond = shapely.box(178, -18, 182, -16)
     jumping = shapely.Polygon([(178, -18), (-178, -18), (-178, -16), (178, -16)])
     plain = shapely.box(-179, 0, 179, 1)

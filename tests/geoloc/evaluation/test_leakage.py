@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 
 from geocells.borders.hierarchy import country_continents, embedded_boundaries
-from geocells.sphere import EARTH_RADIUS_KM
 from geoloc.errors import TableError
-from geoloc.evaluation import answering
 from geoloc.evaluation.breakdown import breakdown
 from geoloc.evaluation.leakage import TrainingPhotos, find_leakage, read
 from geoloc.evaluation.scores import score_photos, true_areas
@@ -79,13 +77,3 @@ def test_every_country_has_one_continent():
     assert [continents[code] for code in ("NA", "RU", "TR", "MU", "GF", "FJ")] == [
         "Africa", "Europe", "Asia", "Africa", "South America", "Oceania",
     ]  # fmt: skip
-
-
-def test_areas_on_the_sphere():
-    import shapely
-
-    whole = answering.areas_km2(np.array([shapely.box(-180, -90, 180, 90)]))
-    assert whole[0] == pytest.approx(4 * np.pi * EARTH_RADIUS_KM**2)
-    north = answering.areas_km2(np.array([shapely.box(0, 60, 10, 70)]))
-    expected = EARTH_RADIUS_KM**2 * np.radians(10) * np.diff(np.sin(np.radians([60, 70])))[0]
-    assert north[0] == pytest.approx(expected)
