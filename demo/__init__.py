@@ -1,1 +1,1 @@
-"""Showing answers: a web page around `geoloc`."""
+"""The demo: a web page and a REST API around `geoloc`."""

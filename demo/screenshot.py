@@ -1,8 +1,8 @@
-"""Make the picture that opens the README: a real answer of the starter bundle, on the real page.
+"""Make the picture in the README: an answer of the starter bundle on the real page.
 
     python -m demo.screenshot demo/answer.png
 
-It needs Debian's chromium, and playwright from the `dev` extra.
+Needs Chromium, and playwright from the extra `dev`.
 """
 
 import shutil
@@ -17,25 +17,35 @@ from demo.page.game import photos
 from demo.page.theme import appearance
 
 EXAMPLE = 3
-"""Machu Picchu, which the starter bundle recognises once it is told the country."""
+"""Row of the example: Machu Picchu, which the starter recognises when limited to Peru."""
 
 COLOURS = 256
-"""Enough for a map and a page; keeps the picture small."""
+"""Size of the palette: enough for the map and the page, and small."""
+
+SIZE = {"width": 1180, "height": 1010}
+
+MAP_IS_IDLE = """() => {
+  const plot = document.querySelector("#world .js-plotly-plot");
+  const map = plot?._fullLayout?.map?._subplot?.map;
+  return map && map.loaded() && !map.isMoving();
+}"""
 
 
 def main(target: Path) -> None:
-    """Serve the page, answer an example as a visitor would, and photograph the page."""
+    """Serve the page, locate an example as a visitor would, and save a screenshot."""
     from playwright.sync_api import sync_playwright
 
     from geoloc.geolocator import Geolocator
 
     page = app.build({"starter": Geolocator.from_bundle("starter")})
     page.launch(**appearance(), prevent_thread_lock=True, quiet=True)
-    with sync_playwright() as browsers, tempfile.TemporaryDirectory() as folder:
+    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
         shot = Path(folder) / "page.png"
         arguments = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader"]
-        browser = browsers.chromium.launch(executable_path=shutil.which("chromium"), args=arguments)
-        visit = browser.new_page(viewport={"width": 1180, "height": 1010})
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=arguments
+        )
+        visit = browser.new_page(viewport=SIZE)
         visit.set_default_timeout(120_000)
         visit.goto(page.local_url)
         with visit.expect_file_chooser() as chooser:
@@ -43,13 +53,14 @@ def main(target: Path) -> None:
         chooser.value.set_files(photos.read(photos.EXAMPLES)[EXAMPLE].file)
         visit.locator("table.places").wait_for()
         visit.get_by_role("radio", name="Country or region").check()
-        country = visit.get_by_label("Which country or region")
+        country = visit.get_by_label("Name of the country or region")
         country.fill("Peru")
         country.press("Enter")
-        visit.get_by_text("Known beforehand: Peru").wait_for()
-        visit.locator("#world .maplibregl-canvas").wait_for()
-        visit.wait_for_timeout(8000)  # the map draws itself in frames
+        visit.get_by_text("Search limited to: Peru").wait_for()
+        visit.get_by_text("Properties estimated from the photo").wait_for()
+        visit.wait_for_function(MAP_IS_IDLE)
         visit.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
+        visit.wait_for_timeout(2000)  # the last frame of the map is drawn without an event
         visit.screenshot(path=shot)
         browser.close()
         Image.open(shot).convert("RGB").quantize(COLOURS).save(target, optimize=True)

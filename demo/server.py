@@ -1,4 +1,4 @@
-"""The command `geoloc-demo`: page and API on one port."""
+"""The command `geoloc-demo`: web page and API on one port."""
 
 import importlib.util
 import logging
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 KEY_VARIABLE = "GEOLOC_API_KEY"
 
-CLOSING_S = 5
-"""Pages that are open keep a connection; it is cut after this."""
+CLOSE_S = 5
+"""Seconds after which the connections of open pages are cut when the server stops."""
 
 app = App(name="geoloc-demo", help_format="markdown")
 
@@ -45,71 +45,73 @@ def serve(
     upload_mb: Annotated[int, Parameter(validator=validators.Number(gte=1))] = Limits.upload_mb,
     game_photos: Path | None = None,
 ) -> int:
-    """Serve a web page at / and an HTTP API under /v1 that say where photos were taken.
+    """Serve the web page at / and the HTTP API under /v1.
 
-    If the environment variable GEOLOC_API_KEY is set, requests to the API have to bring it along in
-    the header X-API-Key. Stopping (Ctrl-C, SIGTERM) finishes what was accepted.
+    If the environment variable GEOLOC_API_KEY is set, API requests must send the same value in the
+    header X-API-Key. On Ctrl-C or SIGTERM, the server finishes accepted work before it stops.
 
     Args:
-        bundle: a name that `geoloc bundle list` knows, or a path; several to choose. By default
-            the world model where it is installed, else the starter.
-        host: address to listen on; 0.0.0.0 lets others in.
-        port: port to listen on; 0 takes a free one.
-        page: serve the page as well as the API.
-        rate_limit: requests that one client may post per minute, page and API together; 0: any.
-        max_precision_km: tell no place more precisely than this; for servers that strangers use.
-        upload_mb: megabytes that one request may hold.
-        game_photos: a table `file,lat,lon` of photos for the game.
+        bundle: name from `geoloc bundle list`, or a path; repeat it to offer several bundles.
+            Default: the world model if it is installed, else the starter.
+        host: address to listen on; 0.0.0.0 accepts connections from other machines.
+        port: port to listen on; 0 chooses a free one.
+        page: serve the web page beside the API.
+        rate_limit: POST requests per minute and client, page and API together; 0: no limit.
+        max_precision_km: give no place more precisely than this; for public servers. 0: no limit.
+        upload_mb: largest request, in megabytes.
+        game_photos: CSV table `file,lat,lon` of photos for the game.
     """
     logging.basicConfig(format="%(asctime)s %(message)s")
     logging.getLogger("geoloc.service").setLevel(logging.INFO)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # cleans up
+    # as an exception, so that temporary files are removed
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     limits = Limits(upload_mb=upload_mb, posts_per_minute=rate_limit)
     try:
         _require_extra()
-        with _listener(host, port) as listener, sandbox.private_folder(limits.keep_s):
+        with _listen(host, port) as listener, sandbox.private_temp_folder(limits.keep_s):
             geolocators = _load(bundle, limits)
             service = _application(geolocators, limits, page, max_precision_km, game_photos)
-            sandbox.refuse_connections()
-            _answer(service, listener)
+            sandbox.block_connections()
+            _run_server(service, listener)
     except GeolocError as error:
         return fail("geoloc-demo", error)
     return 0
 
 
 def _require_extra() -> None:
+    """Check that the packages of the extra `demo` are installed."""
     for name in ("fastapi", "gradio", "plotly"):
         if importlib.util.find_spec(name) is None:
             raise MissingExtraError(name, "demo")
 
 
-def _listener(host: str, port: int) -> socket.socket:
-    """A socket that listens already, before the models are loaded."""
+def _listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket. It is opened before the slow loading of the models."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=1024)
     except OSError as error:
         reason = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror
         raise GeolocError(
-            f"{host}, port {port}: cannot listen there ({reason}); choose another with --port"
+            f"cannot listen on {host}, port {port} ({reason}); choose another port with --port"
         ) from error
 
 
 def _load(names: Sequence[str], limits: Limits) -> "dict[str, Geolocator]":
-    """Every bundle, by its name, and quick from the first answer on."""
+    """Load the bundles and answer one photo with each, because the first answer is slow."""
     from PIL import Image
 
-    from demo.api.inference import ServedGeolocator
+    from demo.api.inference import ConcurrentGeolocator
     from geoloc.bundle import directory as bundles
     from geoloc.bundle import installed
 
     geolocators: dict[str, Geolocator] = {}
     for name in names or (installed.best(),):
-        loaded = bundles.load(name)
-        if loaded.name in geolocators:
-            raise GeolocError(f"{name}: a second bundle {loaded.name!r}; rename one of them")
-        geolocators[loaded.name] = ServedGeolocator(loaded, max_megapixels=limits.megapixels)
-        geolocators[loaded.name].locate(Image.new("RGB", (64, 64)))
+        bundle = bundles.load(name)
+        if bundle.name in geolocators:
+            raise GeolocError(f"{name}: a second bundle {bundle.name!r}; rename one of them")
+        geolocators[bundle.name] = ConcurrentGeolocator(bundle, max_megapixels=limits.megapixels)
+        geolocators[bundle.name].locate(Image.new("RGB", (64, 64)))
     return geolocators
 
 
@@ -123,41 +125,40 @@ def _application(
     from demo.api import routes
     from demo.page.app import build
     from demo.page.theme import appearance
-    from demo.security.precision import coarse
+    from demo.security.precision import blur_location
 
-    coarsely = partial(coarse, km=max_precision_km)
-    shown = build(geolocators, coarse=coarsely, game_photos=game_photos) if page else None
-    key = os.environ.get(KEY_VARIABLE)
+    blur = partial(blur_location, km=max_precision_km)
+    blocks = build(geolocators, blur_location=blur, game_photos=game_photos) if page else None
     return routes.create(
         geolocators,
         limits=limits,
-        coarse=coarsely,
-        api_key=key,
-        page=shown,
+        blur_location=blur,
+        api_key=os.environ.get(KEY_VARIABLE),
+        page=blocks,
         appearance=appearance() if page else None,
     )
 
 
-def _answer(service: "FastAPI", listener: socket.socket) -> None:
+def _run_server(service: "FastAPI", listener: socket.socket) -> None:
     import uvicorn
 
-    from demo.api.draining import DrainingServer
+    from demo.api.service import DrainingServer
 
     config = uvicorn.Config(
         service,
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=CLOSING_S,
+        timeout_graceful_shutdown=CLOSE_S,
     )
     host, port = listener.getsockname()[:2]
-    shown = f"[{host}]" if ":" in host else host
-    print(f"Open http://{shown}:{port} in a browser; stop with Ctrl-C.", flush=True)
+    url_host = f"[{host}]" if ":" in host else host
+    print(f"Open http://{url_host}:{port} in a browser; stop with Ctrl-C.", flush=True)
     DrainingServer(config, service.state.service).run(sockets=[listener])
 
 
 def main() -> None:
-    """Entry point of the `geoloc-demo` command."""
+    """Run the `geoloc-demo` command."""
     run(app)
 
 

@@ -1,4 +1,4 @@
-"""Work that many threads ask for, done together: one call for everything that waits."""
+"""Micro-batching: concurrent calls of a function are computed together in one call."""
 
 from __future__ import annotations
 
@@ -13,99 +13,104 @@ import numpy as np
 from geoloc.encoders.base import ImageEncoder
 from geoloc.types import Float32Array
 
-Asked = TypeVar("Asked")
-Answered = TypeVar("Answered")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
-MOST_TOGETHER = 32
-"""Photos in one call of the encoder; more make it no faster, and everybody wait."""
+MAX_BATCH_PHOTOS = 32
+"""Photos in one call of the encoder. Larger batches raise latency without raising throughput."""
 
 
 @dataclass(eq=False)
-class _Waiting(Generic[Asked, Answered]):
-    item: Asked
+class _Pending(Generic[Item, Result]):
+    """One queued call."""
+
+    item: Item
     size: int
     done: bool = False
-    answer: Answered | None = None
+    result: Result | None = None
     error: BaseException | None = None
 
 
-class Together(Generic[Asked, Answered]):
-    """A function of one item that many threads may call, computed for several items at once.
+class MicroBatcher(Generic[Item, Result]):
+    """A thread-safe function of one item that is computed for several queued items at once.
 
-    Whoever comes while nothing is computed does it for everybody who waits; there is no thread to
-    start or to stop, and nobody waits for company.
+    The first idle caller runs one batch for all queued callers. No worker thread is needed, and no
+    call is delayed to wait for others.
     """
 
     def __init__(
         self,
-        compute: Callable[[Sequence[Asked]], Sequence[Answered]],
-        size: Callable[[Asked], int] = lambda item: 1,
-        most: int = MOST_TOGETHER,
+        compute: Callable[[Sequence[Item]], Sequence[Result]],
+        size: Callable[[Item], int] = lambda item: 1,
+        max_size: int = MAX_BATCH_PHOTOS,
     ) -> None:
-        """Take what computes.
+        """Wrap a batch function.
 
         Args:
-            compute: items to their answers, in order; an error is everybody's.
-            size: how much an item counts.
-            most: how much is computed at once; a single item may be larger.
+            compute: returns one result per item, in order. If it raises, every caller of the batch
+                gets the error.
+            size: the size of an item, in the unit of `max_size`.
+            max_size: the largest batch. A single item may be larger.
         """
-        self._compute, self._size, self._most = compute, size, most
-        self._waiting: deque[_Waiting[Asked, Answered]] = deque()
+        self._compute, self._size, self._max_size = compute, size, max_size
+        self._queue: deque[_Pending[Item, Result]] = deque()
         self._changed = threading.Condition()
         self._computing = False
 
-    def __call__(self, item: Asked) -> Answered:
-        """The answer to one item; blocks until it is there."""
-        mine: _Waiting[Asked, Answered] = _Waiting(item, self._size(item))
+    def __call__(self, item: Item) -> Result:
+        """Return the result for one item; blocks until it is computed."""
+        pending: _Pending[Item, Result] = _Pending(item, self._size(item))
         with self._changed:
-            self._waiting.append(mine)
-        while group := self._my_turn(mine):
-            self._answer(group)
-        if mine.error is not None:
-            raise mine.error
-        return mine.answer  # type: ignore[return-value]
+            self._queue.append(pending)
+        while batch := self._next_batch(pending):
+            self._run(batch)
+        if pending.error is not None:
+            raise pending.error
+        return pending.result  # type: ignore[return-value]
 
-    def _my_turn(self, mine: _Waiting[Asked, Answered]) -> list[_Waiting[Asked, Answered]]:
-        """Wait until the answer is there (nothing to do) or until a group has to be computed."""
+    def _next_batch(self, pending: _Pending[Item, Result]) -> list[_Pending[Item, Result]]:
+        """Wait for the result (return []) or for the turn to compute (return the next batch)."""
         with self._changed:
-            self._changed.wait_for(lambda: mine.done or not self._computing)
-            if mine.done:
+            self._changed.wait_for(lambda: pending.done or not self._computing)
+            if pending.done:
                 return []
             self._computing = True
-            group = [self._waiting.popleft()]
-            room = self._most - group[0].size
-            while self._waiting and self._waiting[0].size <= room:
-                group.append(self._waiting.popleft())
-                room -= group[-1].size
-            return group
+            batch = [self._queue.popleft()]
+            free = self._max_size - batch[0].size
+            while self._queue and self._queue[0].size <= free:
+                batch.append(self._queue.popleft())
+                free -= batch[-1].size
+            return batch
 
-    def _answer(self, group: list[_Waiting[Asked, Answered]]) -> None:
+    def _run(self, batch: list[_Pending[Item, Result]]) -> None:
         try:
-            answers = self._compute([waiting.item for waiting in group])
-            for waiting, answer in zip(group, answers, strict=True):
-                waiting.answer = answer
+            results = self._compute([pending.item for pending in batch])
+            for pending, result in zip(batch, results, strict=True):
+                pending.result = result
         except BaseException as error:
-            for waiting in group:
-                waiting.error = error
+            for pending in batch:
+                pending.error = error
         with self._changed:
-            for waiting in group:
-                waiting.done = True
+            for pending in batch:
+                pending.done = True
             self._computing = False
             self._changed.notify_all()
 
 
 class BatchingEncoder:
-    """An `ImageEncoder` for many threads: what they ask for meanwhile is encoded in one call."""
+    """An `ImageEncoder` for many threads: concurrent calls are encoded in one batch."""
 
-    def __init__(self, inner: ImageEncoder, most: int = MOST_TOGETHER) -> None:
-        """Wrap an encoder; `most` photos go into one of its calls."""
+    def __init__(self, inner: ImageEncoder, max_photos: int = MAX_BATCH_PHOTOS) -> None:
+        """Wrap an encoder; its batches hold at most `max_photos`, unless one call brings more."""
         self.spec = inner.spec
         self._inner = inner
-        self._together: Together[Float32Array, Float32Array] = Together(self._embed_all, len, most)
+        self._batcher: MicroBatcher[Float32Array, Float32Array] = MicroBatcher(
+            self._embed_all, len, max_photos
+        )
 
     def embed(self, pixels: Float32Array) -> Float32Array:
-        """See `ImageEncoder.embed`."""
-        return self._together(pixels)
+        """Return embeddings (N, D) of preprocessed photos; see `ImageEncoder.embed`."""
+        return self._batcher(pixels)
 
     def _embed_all(self, inputs: Sequence[Float32Array]) -> Sequence[Float32Array]:
         embeddings = self._inner.embed(inputs[0] if len(inputs) == 1 else np.concatenate(inputs))

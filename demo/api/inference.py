@@ -1,4 +1,4 @@
-"""A geolocator for many people at once, whose photos and words are not to be trusted."""
+"""A geolocator for concurrent, untrusted requests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from demo.api.batching import BatchingEncoder, Together
+from demo.api.batching import BatchingEncoder, MicroBatcher
 from geoloc.belief.constraints import ConstraintError
 from geoloc.belief.fusion import ConstraintMask
 from geoloc.bundle.directory import Bundle
@@ -21,21 +21,25 @@ from geoloc.photos.decode import Photo, load
 from geoloc.types import Float32Array
 
 MAX_MEGAPIXELS = 64
-"""Larger than what cameras of people make, and small enough for several at once in memory."""
+"""More than consumer cameras produce, and small enough to decode several photos at once."""
 
 FILE_ENDINGS = (".geojson", ".json")
 
 
 @dataclass(frozen=True, eq=False)
-class _Question:
+class _RankingRequest:
     embeddings: Float32Array
     photos: Sequence[Photo]
     top: int
     constraint: ConstraintMask | None
 
 
-class ServedGeolocator(Geolocator):
-    """Encodes and ranks together what comes at the same time, and decodes a few photos at once."""
+class ConcurrentGeolocator(Geolocator):
+    """A `Geolocator` that encodes and ranks concurrent requests in batches.
+
+    The number of photos decoded at the same time is limited to the number of CPU cores, because a
+    decoded photo takes up to a hundred times the memory of its file.
+    """
 
     def __init__(
         self,
@@ -43,14 +47,20 @@ class ServedGeolocator(Geolocator):
         encoder: ImageEncoder | None = None,
         max_megapixels: int = MAX_MEGAPIXELS,
     ) -> None:
-        """Load the encoder, unless one is given."""
+        """Load the bundle's encoder, unless another one is given.
+
+        Args:
+            bundle: the model.
+            encoder: replaces the bundle's own encoder.
+            max_megapixels: larger photos are refused by their header.
+        """
         super().__init__(
-            bundle, BatchingEncoder(encoder or bundle.build_encoder()), self._load_in_turn
+            bundle, BatchingEncoder(encoder or bundle.build_encoder()), self._load_limited
         )
         self._max_megapixels = max_megapixels
         self._decoding = threading.Semaphore(os.cpu_count() or 1)
-        self._together: Together[_Question, list[Guess]] = Together(
-            self._guess_all, lambda question: len(question.photos)
+        self._ranking: MicroBatcher[_RankingRequest, list[Guess]] = MicroBatcher(
+            self._guess_all, lambda request: len(request.photos)
         )
 
     def guess(
@@ -60,17 +70,23 @@ class ServedGeolocator(Geolocator):
         top: int = DEFAULT_TOP,
         constraint: ConstraintMask | None = None,
     ) -> list[Guess]:
-        """See `Geolocator.guess`."""
+        """Return guesses for embeddings (N, D); see `Geolocator.guess`."""
         photos = unnamed_photos(len(embeddings)) if photos is None else photos
-        return self._together(_Question(embeddings, photos, top, constraint))
+        return self._ranking(_RankingRequest(embeddings, photos, top, constraint))
 
     def restrict(self, within: str | None) -> ConstraintMask | None:
-        """See `Geolocator.restrict`; never reads a file, whose name would come from outside."""
+        """Parse a constraint; see `Geolocator.restrict`. Refuses file names from clients.
+
+        Raises:
+            ConstraintError: `within` names a file, is not understood, or matches no geocell.
+        """
         if within and within.strip().lower().endswith(FILE_ENDINGS):
-            raise ConstraintError("a file's name says nothing here; give the GeoJSON text itself")
+            raise ConstraintError(
+                "a file name is not accepted here; give the GeoJSON text itself as the constraint"
+            )
         return super().restrict(within)
 
-    def _load_in_turn(
+    def _load_limited(
         self,
         source: Any,  # noqa: ANN401
         *,
@@ -78,7 +94,7 @@ class ServedGeolocator(Geolocator):
         min_side: int | None = None,
         skip_pixels: Container[str] = (),
     ) -> Photo:
-        with self._decoding:  # a decoded photo is up to a hundred times as large as its file
+        with self._decoding:
             return load(
                 source,
                 name=name,
@@ -87,22 +103,25 @@ class ServedGeolocator(Geolocator):
                 max_megapixels=self._max_megapixels,
             )
 
-    def _guess_all(self, questions: Sequence[_Question]) -> list[list[Guess]]:
-        """Answer questions that share what is known in one go; ranking one photo costs three."""
-        answers: list[list[Guess]] = [[] for _ in questions]
-        alike: dict[tuple[int, int], list[int]] = {}
-        for row, question in enumerate(questions):
-            alike.setdefault((question.top, id(question.constraint)), []).append(row)
-        for rows in alike.values():
-            asked = [questions[row] for row in rows]
-            guesses = iter(
+    def _guess_all(self, requests: Sequence[_RankingRequest]) -> list[list[Guess]]:
+        """Rank requests that share `top` and constraint in one call.
+
+        Ranking one photo alone costs about as much as ranking three in one call.
+        """
+        guesses: list[list[Guess]] = [[] for _ in requests]
+        groups: dict[tuple[int, int], list[int]] = {}
+        for row, request in enumerate(requests):
+            groups.setdefault((request.top, id(request.constraint)), []).append(row)
+        for rows in groups.values():
+            group = [requests[row] for row in rows]
+            ranked = iter(
                 super().guess(
-                    np.concatenate([question.embeddings for question in asked]),
-                    [photo for question in asked for photo in question.photos],
-                    asked[0].top,
-                    asked[0].constraint,
+                    np.concatenate([request.embeddings for request in group]),
+                    [photo for request in group for photo in request.photos],
+                    group[0].top,
+                    group[0].constraint,
                 )
             )
-            for row, question in zip(rows, asked, strict=True):
-                answers[row] = [next(guesses) for _ in question.photos]
-        return answers
+            for row, request in zip(rows, group, strict=True):
+                guesses[row] = [next(ranked) for _ in request.photos]
+        return guesses

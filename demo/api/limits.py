@@ -1,4 +1,4 @@
-"""What one client may ask of the service, and how often."""
+"""Limits on the size, number and rate of requests."""
 
 from __future__ import annotations
 
@@ -10,42 +10,43 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of requests; whoever needs more has to ask again."""
+    """Limits of one server."""
 
     upload_mb: int = 64
-    """Of one request, all its photos together."""
+    """Megabytes in the body of one request, all photos together."""
     photos: int = 16
-    """Of one question."""
+    """Photos in one `locate` request."""
     batch_photos: int = 256
+    """Photos in one batch."""
     megapixels: int = 64
-    """Of one photo."""
+    """Size of one photo."""
     requests: int = 96
-    """Questions that are being answered at once."""
+    """Requests answered at the same time."""
     batches: int = 16
-    """Batches that wait, run or are kept."""
+    """Batches that are waiting, running or kept."""
     receive_s: float = 60.0
-    """For an upload to arrive."""
+    """Seconds for an upload to arrive."""
     answer_s: float = 60.0
-    """For an answer."""
+    """Seconds for an answer."""
     keep_s: float = 300.0
-    """For the answers of a batch to be fetched."""
+    """Seconds that the results of a batch, and temporary files, are kept."""
     drain_s: float = 120.0
-    """For accepted work to be finished, and its answers to be fetched, when the service stops."""
+    """Seconds for accepted work to finish, and its results to be fetched, when the server stops."""
     posts_per_minute: int = 0
-    """Of one client, page and API together; 0 is no limit."""
+    """POST requests of one client, page and API together; 0 means no limit."""
 
 
 class RateLimit:
-    """A bucket of tokens for each client: a minute's worth at once, refilled evenly."""
+    """A token bucket for each client, with one minute's allowance, refilled evenly."""
 
-    MOST_CLIENTS = 10_000
+    MAX_CLIENTS = 10_000
 
     def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._per_minute, self._clock = per_minute, clock
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def wait_s(self, client: str) -> float:
-        """Take a token; 0 if there was one, else the seconds until there is one."""
+        """Take one token; return 0 on success, else the seconds until the next token."""
         if self._per_minute <= 0:
             return 0.0
         now = self._clock()
@@ -53,6 +54,6 @@ class RateLimit:
         tokens = min(tokens + (now - since) * self._per_minute / 60.0, float(self._per_minute))
         allowed = tokens >= 1.0
         self._buckets[client] = (tokens - allowed, now)
-        if len(self._buckets) > self.MOST_CLIENTS:
-            self._buckets.popitem(last=False)  # who has not asked for the longest time
+        if len(self._buckets) > self.MAX_CLIENTS:
+            self._buckets.popitem(last=False)  # the least recent client
         return 0.0 if allowed else (1.0 - tokens) * 60.0 / self._per_minute

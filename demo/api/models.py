@@ -1,4 +1,4 @@
-"""What goes over the wire; a guess itself is `geoloc.guess.Guess`, as JSON."""
+"""Request and response bodies of the API; a guess is `geoloc.guess.Guess` as JSON."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from geoloc.guess import (
 from geoloc.output.formats import to_json
 
 API_VERSION = 1
-"""Of everything around the guesses; these carry a schema version of their own."""
+"""Schema version of the responses; guesses carry their own."""
 
 PARIS = Place("FR", "France", "Île-de-France", "Paris", 1.9)
 _GUESS = Guess(
@@ -50,22 +50,22 @@ EXAMPLE = json.loads(to_json(_GUESS))
 
 
 def example(**values: Any) -> ConfigDict:  # noqa: ANN401
-    """A model's settings with an example in the OpenAPI document."""
+    """Return model settings with an example for the OpenAPI document."""
     return ConfigDict(json_schema_extra={"examples": [values]})
 
 
 class Answer(BaseModel):
-    """One photo, or several of one place, with its guess or the reason why there is none."""
+    """The guess for one photo, or for several photos of one place; or the error."""
 
     model_config = example(photo="tower.jpg", guess=EXAMPLE, error=None)
 
-    photo: Annotated[str, Field(description="Its name, as it was uploaded.")]
+    photo: Annotated[str, Field(description="File name of the upload.")]
     guess: Guess | None = None
     error: str | None = None
 
 
 class Located(BaseModel):
-    """Answers in the order of the photos; one for all of them if they show one place."""
+    """Answers in the order of the photos; a single one with `together`."""
 
     model_config = example(
         schema_version=API_VERSION,
@@ -81,7 +81,7 @@ class Located(BaseModel):
 
 
 class Progress(BaseModel):
-    """How far a batch is; the answers so far, in the order of the photos."""
+    """State of a batch, with the answers so far in the order of the photos."""
 
     model_config = example(
         schema_version=API_VERSION,
@@ -96,52 +96,53 @@ class Progress(BaseModel):
     )
 
     schema_version: Literal[1] = API_VERSION
-    id: Annotated[str, Field(description="Who knows it can read the answers: keep it.")]
+    id: Annotated[str, Field(description="Gives access to the answers: keep it secret.")]
     state: Literal["waiting", "running", "finished", "failed"]
     bundle: str
     done: int
     total: int
     error: str | None = None
     deleted_in_s: Annotated[
-        float | None, Field(description="How long a finished batch is still kept.")
+        float | None, Field(description="Seconds until a finished batch is deleted.")
     ] = None
     answers: list[Answer] = []
 
 
 class Health(BaseModel):
-    """Whether the service answers."""
+    """State of the service."""
 
     model_config = example(status="ok", version="0.1.0", schema_version=API_VERSION, batches=0)
 
     status: Annotated[
-        Literal["ok", "stopping"], Field(description="Stopping: it finishes what it accepted.")
+        Literal["ok", "stopping"],
+        Field(description="stopping: accepted work is being finished."),
     ]
     version: str
     schema_version: Literal[1] = API_VERSION
-    batches: Annotated[int, Field(description="Batches that are not finished.")]
+    batches: Annotated[int, Field(description="Number of unfinished batches.")]
 
 
 class BundleInfo(BaseModel):
-    """A model that can be asked."""
+    """A bundle that this service offers."""
 
     model_config = example(name="starter", default=True, cells=1490, photos=7128, encoder="onnx")
 
     name: str
     default: bool
-    cells: Annotated[int, Field(description="Geocells.")]
-    photos: Annotated[int, Field(description="Known photos.")]
+    cells: Annotated[int, Field(description="Number of geocells.")]
+    photos: Annotated[int, Field(description="Number of photos in the gallery.")]
     encoder: str
 
 
 class Bundles(BaseModel):
-    """All models of this service."""
+    """All bundles of this service."""
 
     schema_version: Literal[1] = API_VERSION
     bundles: list[BundleInfo]
 
 
 class Problem(BaseModel):
-    """Why a request got no answer, in one line, with what helps."""
+    """Why a request failed, in one line, and what to do."""
 
     model_config = example(
         error="holiday.txt: not a picture this program can read; give a JPEG, PNG, WebP, HEIC or"

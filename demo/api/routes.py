@@ -1,4 +1,4 @@
-"""The HTTP interface: photos in, guesses as JSON out; the page is mounted beside it."""
+"""The HTTP API under /v1, as a FastAPI application with the web page mounted at /."""
 
 import asyncio
 import secrets
@@ -15,9 +15,15 @@ from starlette.exceptions import HTTPException
 from demo.api.jobs import Job
 from demo.api.limits import Limits
 from demo.api.models import Answer, BundleInfo, Bundles, Health, Located, Problem, Progress
-from demo.api.service import SOON, Question, Service, Upload
-from demo.page.mount import mount
-from demo.security.middleware import BodyLimit, Refusals, RequestIds, problem, request_id
+from demo.api.service import RETRY_SOON, LocateOptions, Service, Upload
+from demo.page.app import mount
+from demo.security.middleware import (
+    BodyLimit,
+    RequestFilter,
+    RequestIds,
+    error_response,
+    request_id,
+)
 from geoloc import __version__
 from geoloc.errors import GeolocError
 from geoloc.geolocator import Geolocator
@@ -26,71 +32,71 @@ from geoloc.guess import Guess
 if TYPE_CHECKING:
     import gradio as gr
 
-ABOUT = """Where was this photo taken? Photos in, places out, with a radius that says how far to
-trust them. Photos are held in memory or in files without a name, and gone when they are answered;
-batches are kept for minutes. Nothing that is sent is fetched from an address."""
+ABOUT = """Estimates where photos were taken, with a calibrated error radius. Photos are held in
+memory or in unnamed temporary files and deleted once they are answered. Results of batches are kept
+for minutes. The service never downloads anything: send the photos themselves, not addresses."""
 
-LONGEST_WITHIN = 4000
-LONGEST_FIELD = 64 * 1024
+MAX_CONSTRAINT_CHARACTERS = 4000
+MAX_FIELD_BYTES = 64 * 1024
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "description": about}
     for status, about in {
-        400: "The form cannot be read, or holds too many parts.",
-        401: "The key is missing or wrong.",
+        400: "The form cannot be parsed, or has too many parts.",
+        401: "The API key is missing or wrong.",
         408: "The upload took too long.",
         413: "The upload is too large.",
-        422: "No photo can be answered, or an option is wrong.",
-        429: "Too many requests of one client.",
-        503: "Too much to do, or stopping: ask again later.",
+        422: "No photo can be read, or an option is invalid.",
+        429: "Too many requests from one client.",
+        503: "Busy or stopping: try again later.",
     }.items()
 }
 GET_PROBLEMS = {401: PROBLEMS[401]}
-GONE = {"model": Problem, "description": "Unknown, or deleted."}
+NOT_FOUND = {"model": Problem, "description": "Unknown or expired."}
 
 
 def create(
     geolocators: Mapping[str, Geolocator],
     *,
     limits: Limits,
-    coarse: Callable[[Guess], Guess] = lambda guess: guess,
+    blur_location: Callable[[Guess], Guess] = lambda guess: guess,
     api_key: str | None = None,
     page: "gr.Blocks | None" = None,
     appearance: Mapping[str, Any] | None = None,
 ) -> FastAPI:
-    """The whole service as an ASGI application, with the running work in `state.service`.
+    """Return the whole service as an ASGI application, with its `Service` in `state.service`.
 
     Args:
-        geolocators: by name, the default one first.
-        limits: what a client may ask.
-        coarse: what goes over every guess before it leaves; see `demo.security.precision`.
-        api_key: what requests to the API (not the page) have to bring along; None lets all in.
-        page: what is served at "/".
-        appearance: theme and style of the page, as gradio takes them.
+        geolocators: by bundle name, the default one first.
+        limits: limits of requests.
+        blur_location: applied to every guess; see `demo.security.precision`.
+        api_key: required in the header X-API-Key of API requests, not of the page; None: no key.
+        page: served at "/".
+        appearance: theme and style sheet of the page, as gradio's arguments.
     """
-    service = Service(geolocators, limits, coarse)
+    service = Service(geolocators, limits, blur_location)
 
     @asynccontextmanager
-    async def working(app: FastAPI) -> AsyncIterator[None]:
-        expiry = asyncio.create_task(service.forget_old_batches())
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        expiry = asyncio.create_task(service.expire_batches())
         yield
         expiry.cancel()
         await asyncio.to_thread(service.close)
 
-    app = FastAPI(openapi_url=None, redirect_slashes=False, lifespan=working)
+    app = FastAPI(openapi_url=None, redirect_slashes=False, lifespan=lifespan)
     app.state.service = service
     app.add_exception_handler(HTTPException, _http_problem)
     app.mount("/v1", _api(service, api_key))
     if page is not None:
         mount(page, app, limits, appearance or {})
-    app.add_middleware(Refusals, posts_per_minute=limits.posts_per_minute)
-    app.add_middleware(BodyLimit, most_bytes=limits.upload_mb * 10**6, within_s=limits.receive_s)
+    app.add_middleware(RequestFilter, posts_per_minute=limits.posts_per_minute)
+    app.add_middleware(BodyLimit, max_bytes=limits.upload_mb * 10**6, timeout_s=limits.receive_s)
     app.add_middleware(RequestIds)
     return app
 
 
 def _api(service: Service, api_key: str | None) -> FastAPI:
-    # no docs pages: they load their scripts from elsewhere
+    # no docs pages: they load scripts from another host
     api = FastAPI(
         title="planet-geoloc",
         version=__version__,
@@ -98,67 +104,67 @@ def _api(service: Service, api_key: str | None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        form_limits={"max_fields": 8, "max_part_size": LONGEST_FIELD},
+        form_limits={"max_fields": 8, "max_part_size": MAX_FIELD_BYTES},
     )
     api.state.service = service
     api.add_exception_handler(HTTPException, _http_problem)
-    api.add_exception_handler(RequestValidationError, _invalid)
-    api.add_exception_handler(GeolocError, _unanswerable)
-    api.add_exception_handler(Exception, _broken)
-    api.include_router(_public())
+    api.add_exception_handler(RequestValidationError, _validation_problem)
+    api.add_exception_handler(GeolocError, _geoloc_problem)
+    api.add_exception_handler(Exception, _internal_problem)
+    api.include_router(_health_routes())
     guards = [Depends(_key_check(api_key))] if api_key else []
-    api.include_router(_questions(service.limits), dependencies=guards)
-    api.include_router(_batches(service.limits), dependencies=guards)
+    api.include_router(_locate_routes(service.limits), dependencies=guards)
+    api.include_router(_batch_routes(service.limits), dependencies=guards)
     return api
 
 
 def _key_check(api_key: str) -> Callable[..., None]:
     header = APIKeyHeader(name="X-API-Key", auto_error=False)
 
-    def check(given: Annotated[str | None, Depends(header)]) -> None:
-        if not secrets.compare_digest((given or "").encode(), api_key.encode()):
+    def check(key: Annotated[str | None, Depends(header)]) -> None:
+        if not secrets.compare_digest((key or "").encode(), api_key.encode()):
             raise HTTPException(401, "the header X-API-Key is missing or wrong")
 
     return check
 
 
-def _served(request: Request) -> Service:
+def _service(request: Request) -> Service:
     service: Service = request.app.state.service
     return service
 
 
-def _accepting(service: Annotated[Service, Depends(_served)]) -> Service:
+def _accepting_service(service: Annotated[Service, Depends(_service)]) -> Service:
     if service.stopping:
-        raise HTTPException(503, "the service is stopping; ask again later", SOON)
+        raise HTTPException(503, "the service is stopping; try again later", RETRY_SOON)
     return service
 
 
-def _question(
-    service: Annotated[Service, Depends(_accepting)],
-    top: Annotated[int, Form(ge=1, le=40, description="How many places to name.")] = 5,
+def _options(
+    service: Annotated[Service, Depends(_accepting_service)],
+    top: Annotated[int, Form(ge=1, le=40, description="Number of candidate places.")] = 5,
     within: Annotated[
         str | None,
         Form(
-            max_length=LONGEST_WITHIN,
-            description="What is known: a country, a region, a circle, a box, or a polygon.",
+            max_length=MAX_CONSTRAINT_CHARACTERS,
+            description="Constraint: a country, a region, a circle, a box or a polygon.",
             examples=["Portugal", "Bavaria, Germany", "48.86,2.35,50km", "36.9,-9.6,42.2,-6.1"],
         ),
     ] = None,
-    together: Annotated[bool, Form(description="All photos show one place.")] = False,
-    bundle: Annotated[str | None, Form(description="Which model answers; see bundles.")] = None,
-) -> Question:
-    return service.question(bundle, top=top, within=within or None, together=together)
+    together: Annotated[bool, Form(description="All photos show the same place.")] = False,
+    bundle: Annotated[str | None, Form(description="Name of the bundle; see /bundles.")] = None,
+) -> LocateOptions:
+    return service.options(bundle, top=top, within=within or None, together=together)
 
 
-Asked = Annotated[Question, Depends(_question)]
+Options = Annotated[LocateOptions, Depends(_options)]
 
 
-def _public() -> APIRouter:
+def _health_routes() -> APIRouter:
     router = APIRouter()
 
     @router.get("/health", responses={503: {"model": Health, "description": "Stopping."}})
-    async def health(response: Response, service: Annotated[Service, Depends(_served)]) -> Health:
-        """Whether the service answers."""
+    async def health(response: Response, service: Annotated[Service, Depends(_service)]) -> Health:
+        """State of the service; needs no API key."""
         if service.stopping:
             response.status_code = 503
         status = "stopping" if service.stopping else "ok"
@@ -167,23 +173,23 @@ def _public() -> APIRouter:
     return router
 
 
-def _questions(limits: Limits) -> APIRouter:
+def _locate_routes(limits: Limits) -> APIRouter:
     router = APIRouter()
 
     @router.get("/bundles", responses=GET_PROBLEMS)
-    async def bundles(service: Annotated[Service, Depends(_served)]) -> Bundles:
-        """The models that can be asked."""
+    async def bundles(service: Annotated[Service, Depends(_service)]) -> Bundles:
+        """List the bundles of this service."""
         default = next(iter(service.geolocators))
         return Bundles(
             bundles=[
                 BundleInfo(
                     name=name,
                     default=name == default,
-                    cells=len(locator.cells),
-                    photos=len(locator.bundle.ranker.gallery.members),
-                    encoder=locator.bundle.encoder_spec.model,
+                    cells=len(geolocator.cells),
+                    photos=len(geolocator.bundle.ranker.gallery.members),
+                    encoder=geolocator.bundle.encoder_spec.model,
                 )
-                for name, locator in service.geolocators.items()
+                for name, geolocator in service.geolocators.items()
             ]
         )
 
@@ -191,20 +197,20 @@ def _questions(limits: Limits) -> APIRouter:
     async def locate(
         request: Request,
         photos: Annotated[list[UploadFile], File(description="JPEG, PNG, WebP, HEIC or TIFF.")],
-        question: Asked,
-        service: Annotated[Service, Depends(_accepting)],
+        options: Options,
+        service: Annotated[Service, Depends(_accepting_service)],
     ) -> Located:
-        """Say where photos were taken; the unreadable ones among them get a reason instead."""
-        answers = await service.locate([Upload(part) for part in photos], question)
+        """Estimate where photos were taken. Unreadable photos get an error instead of a guess."""
+        answers = await service.locate([Upload(part) for part in photos], options)
         if all(answer.guess is None for answer in answers):
             raise HTTPException(422, str(answers[0].error))
-        name = question.geolocator.bundle.name
+        name = options.geolocator.bundle.name
         return Located(request_id=request_id(request.scope), bundle=name, answers=answers)
 
     return router
 
 
-def _batches(limits: Limits) -> APIRouter:
+def _batch_routes(limits: Limits) -> APIRouter:
     router = APIRouter()
 
     @router.post(
@@ -217,26 +223,26 @@ def _batches(limits: Limits) -> APIRouter:
         request: Request,
         response: Response,
         photos: Annotated[list[UploadFile], File(description="JPEG, PNG, WebP, HEIC or TIFF.")],
-        question: Asked,
-        service: Annotated[Service, Depends(_accepting)],
+        options: Options,
+        service: Annotated[Service, Depends(_accepting_service)],
     ) -> Progress:
-        """Accept many photos; ask for their answers with the id that comes back."""
-        job = await service.batch([Upload(part) for part in photos], question)
+        """Queue many photos. Fetch the results with the id of the response."""
+        job = await service.batch([Upload(part) for part in photos], options)
         response.headers["Location"] = f"{request.scope.get('root_path', '')}/batch/{job.id}"
         return _progress(service, job)
 
     @router.get(
         "/batch/{id}",
-        responses={**GET_PROBLEMS, 404: GONE, 422: PROBLEMS[422]},
+        responses={**GET_PROBLEMS, 404: NOT_FOUND, 422: PROBLEMS[422]},
     )
     async def batch(
-        id: Annotated[str, Path()], service: Annotated[Service, Depends(_served)]
+        id: Annotated[str, Path()], service: Annotated[Service, Depends(_service)]
     ) -> Progress:
-        """How far a batch is, and its answers so far."""
+        """State of a batch, with its answers so far."""
         job = service.jobs.get(id)
         if job is None:
-            raise HTTPException(404, "no such batch; it may have been deleted after its time")
-        job.fetched = job.over
+            raise HTTPException(404, "no such batch; it may have expired: send the photos again")
+        job.fetched = job.done
         return _progress(service, job)
 
     return router
@@ -246,32 +252,32 @@ def _progress(service: Service, job: Job[Answer]) -> Progress:
     return Progress(
         id=job.id,
         state=job.state,
-        bundle=job.about,
+        bundle=job.bundle,
         done=len(job.results),
         total=job.total,
         error=job.error,
-        deleted_in_s=service.jobs.left_s(job),
+        deleted_in_s=service.jobs.remaining_s(job),
         answers=list(job.results),
     )
 
 
 async def _http_problem(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    return problem(
+    return error_response(
         request.scope, error.status_code, error.detail, dict(error.headers or {}) or None
     )
 
 
-async def _invalid(request: Request, error: Exception) -> JSONResponse:
+async def _validation_problem(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"][1:])
-    return problem(request.scope, 422, f"{where}: {first['msg']}")
+    field = ".".join(str(part) for part in first["loc"][1:])
+    return error_response(request.scope, 422, f"{field}: {first['msg']}")
 
 
-async def _unanswerable(request: Request, error: Exception) -> JSONResponse:
-    return problem(request.scope, 422, str(error))
+async def _geoloc_problem(request: Request, error: Exception) -> JSONResponse:
+    return error_response(request.scope, 422, str(error))
 
 
-async def _broken(request: Request, error: Exception) -> JSONResponse:
-    return problem(request.scope, 500, "internal error; the log has it under this request id")
+async def _internal_problem(request: Request, error: Exception) -> JSONResponse:
+    return error_response(request.scope, 500, "internal error; look up the request id in the log")

@@ -1,15 +1,18 @@
-"""Answering what is uploaded: in threads, within limits, now or as a batch."""
+"""Request handling behind the routes: worker threads, batches and graceful shutdown."""
 
 from __future__ import annotations
 
 import asyncio
 import io
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from types import FrameType
 from typing import Any, TypeVar
 
+import uvicorn
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
@@ -22,32 +25,32 @@ from geoloc.guess import Guess
 
 Result = TypeVar("Result")
 
-SOON = {"Retry-After": "5"}
+RETRY_SOON = {"Retry-After": "5"}
 EXPIRY_CHECK_S = 10.0
 
 
 class Upload:
-    """A photo that came over the wire: read when it is decoded, and never a file with a name."""
+    """An uploaded photo, read only when it is decoded; never a named file on disk."""
 
     def __init__(self, part: UploadFile) -> None:
-        """Take the content over from the form, which closes what is left in it."""
-        given = PurePosixPath((part.filename or "").replace("\\", "/")).name
-        self.name = given[-100:] or "photo"
+        """Take the content from the form part, because the form closes its files early."""
+        name = PurePosixPath((part.filename or "").replace("\\", "/")).name
+        self.name = name[-100:] or "photo"
         self._file, part.file = part.file, io.BytesIO()
 
     def read(self) -> bytes:
-        """All of it."""
+        """Return the whole content."""
         self._file.seek(0)
         return self._file.read()
 
     def close(self) -> None:
-        """Let go of it."""
+        """Delete the content."""
         self._file.close()
 
 
 @dataclass(frozen=True)
-class Question:
-    """What is asked about photos."""
+class LocateOptions:
+    """The options of a `locate` or `batch` request."""
 
     geolocator: Geolocator
     top: int
@@ -56,88 +59,142 @@ class Question:
 
 
 class Service:
-    """The geolocators of a server, and the work it has accepted."""
+    """The geolocators of a server and the work it has accepted."""
 
     def __init__(
         self,
         geolocators: Mapping[str, Geolocator],
         limits: Limits,
-        coarse: Callable[[Guess], Guess],
+        blur_location: Callable[[Guess], Guess],
     ) -> None:
-        """Serve geolocators by name, the first one by default; `coarse` goes over every answer."""
-        self.geolocators, self.limits, self.coarse = dict(geolocators), limits, coarse
+        """Start a service.
+
+        Args:
+            geolocators: by bundle name; the first one is the default.
+            limits: limits of requests.
+            blur_location: applied to every guess; see `demo.security.precision`.
+        """
+        self.geolocators, self.limits = dict(geolocators), limits
+        self._blur_location = blur_location
         self.jobs: Jobs[Answer] = Jobs(limits.batches, limits.keep_s)
         self.stopping = False
-        self._answering = 0
+        self._active = 0
         self._threads = ThreadPoolExecutor(limits.requests, thread_name_prefix="answer")
 
     @property
     def idle(self) -> bool:
-        """Whether nothing accepted is unanswered, or answered and not fetched."""
-        return not self._answering and not self.jobs.awaited
+        """Whether all accepted requests are answered and all batch results fetched."""
+        return not self._active and not self.jobs.unfetched
 
-    def question(self, bundle: str | None, **asked: Any) -> Question:  # noqa: ANN401
-        """A question to the bundle of this name, or to the default one."""
+    def options(self, bundle: str | None, **values: Any) -> LocateOptions:  # noqa: ANN401
+        """Return the options for the bundle of this name, or for the default bundle.
+
+        Raises:
+            HTTPException: 422, there is no such bundle.
+        """
         name = bundle or next(iter(self.geolocators))
         if name not in self.geolocators:
-            known = ", ".join(self.geolocators)
-            raise HTTPException(422, f"bundle: {name!r} is not served here; there is {known}")
-        return Question(self.geolocators[name], **asked)
+            available = ", ".join(self.geolocators)
+            raise HTTPException(422, f"bundle: {name!r} is not served here; choose {available}")
+        return LocateOptions(self.geolocators[name], **values)
 
-    async def locate(self, uploads: Sequence[Upload], question: Question) -> list[Answer]:
-        """Answers to photos, as soon as possible."""
-        return await self._in_thread(lambda: list(self._answers(uploads, question)))
+    async def locate(self, uploads: Sequence[Upload], options: LocateOptions) -> list[Answer]:
+        """Answer photos at once.
 
-    async def batch(self, uploads: Sequence[Upload], question: Question) -> Job[Answer]:
-        """Accept photos to be answered after those of other batches."""
-        await self._in_thread(lambda: question.geolocator.restrict(question.within))
-        name = question.geolocator.bundle.name
-        total = 1 if question.together else len(uploads)
-        job = self.jobs.add(lambda: self._answers(uploads, question), total, name)
+        Raises:
+            HTTPException: 503, the service is busy or the answer takes too long.
+        """
+        return await self._in_thread(lambda: list(self._answers(uploads, options)))
+
+    async def batch(self, uploads: Sequence[Upload], options: LocateOptions) -> Job[Answer]:
+        """Queue photos behind the accepted batches.
+
+        Raises:
+            ConstraintError: the constraint is invalid.
+            HTTPException: 503, too many batches.
+        """
+        await self._in_thread(lambda: options.geolocator.restrict(options.within))
+        name = options.geolocator.bundle.name
+        total = 1 if options.together else len(uploads)
+        job = self.jobs.add(lambda: self._answers(uploads, options), total, name)
         if job is None:
-            raise HTTPException(503, "too many batches are waiting; ask again later", SOON)
+            raise HTTPException(503, "too many batches are waiting; try again later", RETRY_SOON)
         return job
 
-    async def forget_old_batches(self) -> None:
-        """Delete what nobody fetched in time, for as long as the service runs."""
+    async def expire_batches(self) -> None:
+        """Delete expired batches periodically, until cancelled."""
         while True:
             await asyncio.sleep(EXPIRY_CHECK_S)
             self.jobs.expire()
 
     def close(self) -> None:
-        """Finish what was accepted, then stop."""
+        """Finish accepted work, then stop the threads."""
         self.jobs.close()
         self._threads.shutdown()
 
-    def _answers(self, uploads: Sequence[Upload], question: Question) -> Iterator[Answer]:
-        locator, asked = question.geolocator, (question.top, question.within)
+    def _answers(self, uploads: Sequence[Upload], options: LocateOptions) -> Iterator[Answer]:
+        geolocator, arguments = options.geolocator, (options.top, options.within)
         try:
-            if question.together:
-                guess = locator.locate_together(uploads, *asked)  # type: ignore[arg-type]
-                yield Answer(photo=guess.photo, guess=self.coarse(guess))
+            if options.together:
+                guess = geolocator.locate_together(uploads, *arguments)  # type: ignore[arg-type]
+                yield Answer(photo=guess.photo, guess=self._blur_location(guess))
                 return
-            for upload, found in zip(uploads, locator.locate_many(uploads, *asked), strict=True):  # type: ignore[arg-type]
-                if isinstance(found, PhotoError):
-                    yield Answer(photo=upload.name, error=str(found))
+            guesses = geolocator.locate_many(uploads, *arguments)  # type: ignore[arg-type]
+            for upload, guess_or_error in zip(uploads, guesses, strict=True):
+                if isinstance(guess_or_error, PhotoError):
+                    yield Answer(photo=upload.name, error=str(guess_or_error))
                 else:
-                    yield Answer(photo=upload.name, guess=self.coarse(found))
+                    yield Answer(photo=upload.name, guess=self._blur_location(guess_or_error))
         finally:
             for upload in uploads:
                 upload.close()
 
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
-        if self._answering >= self.limits.requests:
-            raise HTTPException(503, "too many requests at once; ask again in some seconds", SOON)
-        self._answering += 1
-        answer = asyncio.get_running_loop().run_in_executor(self._threads, work)
-        answer.add_done_callback(self._answered)
+        if self._active >= self.limits.requests:
+            raise HTTPException(503, "too many requests; try again in a few seconds", RETRY_SOON)
+        self._active += 1
+        future = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        future.add_done_callback(self._finished)
         try:
-            return await asyncio.wait_for(asyncio.shield(answer), self.limits.answer_s)
+            return await asyncio.wait_for(asyncio.shield(future), self.limits.answer_s)
         except TimeoutError:
-            within = f"no answer within {self.limits.answer_s:g} s"
-            raise HTTPException(503, f"{within}; send fewer photos or a batch", SOON) from None
+            late = f"no answer within {self.limits.answer_s:g} s"
+            message = f"{late}; send fewer photos, or use /v1/batch"
+            raise HTTPException(503, message, RETRY_SOON) from None
 
-    def _answered(self, answer: asyncio.Future[Any]) -> None:
-        self._answering -= 1
-        if not answer.cancelled():
-            answer.exception()  # seen, though nobody may wait for it any more
+    def _finished(self, future: asyncio.Future[Any]) -> None:
+        self._active -= 1
+        if not future.cancelled():
+            future.exception()  # mark it as retrieved: after a timeout nothing awaits it
+
+
+class DrainingServer(uvicorn.Server):
+    """A server that finishes accepted work after a signal before it stops.
+
+    Until then it refuses new work but still listens, so that batch results can be fetched. A second
+    signal stops it after the photos that are being encoded.
+    """
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
+        self._deadline = float("inf")
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Start draining; on the second signal, cancel the batches.
+
+        The base class is not called: it would raise the signal again at the end, which skips the
+        removal of temporary files.
+        """
+        if self._service.stopping:
+            self._service.jobs.cancel()
+            self.should_exit = True
+        self._service.stopping = True
+        self._deadline = time.monotonic() + self._service.limits.drain_s
+
+    async def on_tick(self, counter: int) -> bool:
+        """Exit when the work is done or the deadline has passed; called ten times a second."""
+        late = time.monotonic() > self._deadline
+        if self._service.stopping and (self._service.idle or late):
+            self.should_exit = True
+        return await super().on_tick(counter)

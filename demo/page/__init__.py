@@ -1,1 +1,1 @@
-"""The web page: photos in, answers on a map."""
+"""The web page: locating photos on a map, and a game."""

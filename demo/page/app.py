@@ -1,43 +1,38 @@
-"""The web page: photos in, answers on a map, and a game. Wiring only; `view` says what is shown."""
+"""The web page: its two tabs, and mounting it beside the API."""
+
+from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from demo.api.limits import Limits
 from geoloc.guess import Guess
 
 if TYPE_CHECKING:
     import gradio as gr
+    from fastapi import FastAPI
 
     from geoloc.geolocator import Geolocator
 
-HEADER = """<header class="top"><h1>planet-geoloc</h1>
-<p>Where was this photo taken, and how sure can we be?</p></header>"""
+UPLOADS_KEPT_S = 300
 
-FOOTER = """<footer class="foot">
-<p><strong>Privacy.</strong> Photos go to the machine that serves this page and nowhere else. They
-are not logged, and are deleted within minutes.</p>
-<p><strong>Fair use.</strong> An answer is an estimate, not evidence. Do not use it to find, follow
-or expose people; ask before you place a photo that shows somebody, or somebody's home.</p>
-<p>Made with Natural Earth; places by GeoNames (CC BY 4.0). Links to other maps open only when you
-follow them.</p></footer>"""
-
-DELETED_AFTER_S = 300
+CONCURRENT_EVENTS, QUEUED_EVENTS = 16, 256
+"""Events handled at the same time, so that their photos are encoded together, and events queued."""
 
 
 def build(
-    geolocators: Mapping[str, "Geolocator"],
+    geolocators: Mapping[str, Geolocator],
     *,
-    coarse: Callable[[Guess], Guess] = lambda guess: guess,
+    blur_location: Callable[[Guess], Guess] = lambda guess: guess,
     game_photos: Path | None = None,
-) -> "gr.Blocks":
-    """The page. Serve it with the arguments of `demo.page.theme.appearance`.
+) -> gr.Blocks:
+    """Return the page. Serve it with the arguments of `demo.page.theme.appearance`.
 
     Args:
-        geolocators: by the name of their bundle; the first one answers unless another is chosen.
-            Their encoders may be called from many threads.
-        coarse: takes from every guess what may not be shown.
-        game_photos: a table `file,lat,lon` of photos for the game; the examples if left out.
+        geolocators: by bundle name; the first one is selected. Their encoders must be thread-safe.
+        blur_location: applied to every guess; see `demo.security.precision`.
+        game_photos: table `file,lat,lon` of photos for the game; default: the examples.
 
     Raises:
         GeolocError: the photos of the game cannot be read.
@@ -46,21 +41,49 @@ def build(
 
     from demo.page.game.tab import game_tab
     from demo.page.locate import locate_tab
+    from demo.page.rendering import render
 
     names = list(geolocators)
     with gr.Blocks(
         title="Where was this photo taken?",
         analytics_enabled=False,
-        delete_cache=(60, DELETED_AFTER_S),
+        delete_cache=(60, UPLOADS_KEPT_S),
     ) as page:
         with gr.Row(elem_classes="masthead"):
-            gr.HTML(HEADER)
-            bundle = gr.Dropdown(
-                names, value=names[0], label="Answers come from", visible=len(names) > 1
-            )
+            gr.HTML(render("header.html"))
+            bundle = gr.Dropdown(names, value=names[0], label="Model", visible=len(names) > 1)
         with gr.Tab("Locate"):
-            locate_tab(geolocators, bundle, coarse)
+            locate_tab(geolocators, bundle, blur_location)
         with gr.Tab("Play"):
-            game_tab(geolocators, bundle, coarse, game_photos)
-        gr.HTML(FOOTER)
+            game_tab(geolocators, bundle, blur_location, game_photos)
+        gr.HTML(render("footer.html"))
     return page
+
+
+def mount(page: gr.Blocks, app: FastAPI, limits: Limits, appearance: Mapping[str, Any]) -> None:
+    """Serve a page at "/" of an application, without gradio's outgoing features.
+
+    Args:
+        page: from `build`.
+        app: the application.
+        limits: limits of requests.
+        appearance: theme and style sheet, as gradio's arguments.
+    """
+    import gradio as gr
+
+    page.queue(default_concurrency_limit=CONCURRENT_EVENTS, max_size=QUEUED_EVENTS)
+    gr.mount_gradio_app(
+        app,
+        page,
+        "/",
+        footer_links=[],
+        run_history=False,
+        show_error=False,
+        ssr_mode=False,
+        mcp_server=False,
+        enable_monitoring=False,
+        max_file_size=limits.upload_mb * 10**6,
+        **appearance,
+    )
+    # without this, gradio accepts any file of the server as an upload
+    page.has_launched = True

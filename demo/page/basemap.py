@@ -1,4 +1,4 @@
-"""An offline world map: a MapLibre style drawn from the embedded Natural Earth borders alone."""
+"""Offline base map: a MapLibre style made from the embedded Natural Earth borders."""
 
 from __future__ import annotations
 
@@ -13,29 +13,30 @@ import shapely
 from geocells.borders.hierarchy import embedded_boundaries, outline
 
 Window = tuple[float, float, float, float]
-"""South, west, north, east in degrees; beyond -180..180 where it crosses the antimeridian."""
+"""South, west, north, east in degrees. Longitudes exceed ±180 across the antimeridian."""
 
 SEA, LAND, BORDER = "#d3e4ec", "#f6f3ea", "#b9b4a8"
-WIDEST_DETAIL_DEG = 20.0
-DETAIL_STEPS = 800
-"""A detail is as fine as this part of the window, about one pixel."""
+MAX_DETAIL_DEG = 20.0
+"""Wider windows show only the coarse world map."""
+DETAIL_PX = 800
+"""Borders in the window are simplified to the window size divided by this, about one pixel."""
 
 
 def style(window: Window) -> dict[str, Any]:
-    """A style that needs no network: the world coarsely, and finely where the map is opened.
+    """Return a map style without network sources: a coarse world, and detail around the window.
 
     Args:
-        window: what the map shows first.
+        window: the initial view.
     """
     south, west, north, east = window
     side = max(north - south, east - west)
-    # one window of room on each side to look around
+    # detail for one window more on each side, for panning
     south, west, north, east = south - side, west - side, north + side, east + side
     sources = {"world": _world()}
     layers = [_layer("world", "fill", LAND), _layer("world", "line", BORDER)]
-    if side < WIDEST_DETAIL_DEG and -180.0 <= west < east <= 180.0:
+    if side < MAX_DETAIL_DEG and -180.0 <= west < east <= 180.0:
         box = shapely.box(west, south, east, north)
-        land, borders = _detail(box, side / DETAIL_STEPS)
+        land, borders = _detail(box, side / DETAIL_PX)
         sources |= {"sea": _geojson([box]), "land": land, "borders": borders}
         layers += [_layer("sea", "fill", SEA), _layer("land", "fill", LAND)]
         layers += [_layer("borders", "line", BORDER)]
@@ -58,13 +59,13 @@ def _world() -> dict[str, Any]:
 
 
 def _detail(box: shapely.Polygon, tolerance_deg: float) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The parts of districts inside the box, and their borders without the box's own."""
-    units = embedded_boundaries().finest.polygons
-    near = units[shapely.intersects(units, box)]
-    drawn = shapely.simplify(near, tolerance_deg)
+    """Return districts clipped to a box, and their borders without the edges of the box."""
+    districts = embedded_boundaries().finest.polygons
+    near = districts[shapely.intersects(districts, box)]
+    simplified = shapely.simplify(near, tolerance_deg)
     land, borders = (
         _geojson(shapely.clip_by_rect(shapes, *box.bounds))
-        for shapes in (drawn, shapely.boundary(drawn))
+        for shapes in (simplified, shapely.boundary(simplified))
     )
     return land, borders
 

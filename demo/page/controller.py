@@ -1,4 +1,4 @@
-"""What happens when a visitor does something: from an event to what the page then shows."""
+"""Actions of a visitor: from an event to new values for the page. Independent of gradio."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from demo.page import explanation, pictures, view
+from demo.page import explanation, rendering, view
 from demo.page import map as worldmap
-from demo.page.session import Coarse, Session, ask, look
+from demo.page.session import BlurLocation, Session, encode_uploads, rank
 from geoloc.belief.constraints import ConstraintError
 from geoloc.errors import PhotoError
 from geoloc.geolocator import Geolocator
@@ -20,13 +20,13 @@ from geoloc.guess import Guess
 from geoloc.output import formats
 from geoloc.photos import decode
 
-MOST_PHOTOS = 50
+MAX_PHOTOS = 50
 
 Form = Callable[[], str | None]
-"""Reads what the visitor knows; raises ConstraintError."""
+"""Reads the constraint from the form; raises ConstraintError if it is incomplete or invalid."""
 
-Shown = dict[str, Any]
-"""New values by the name of what shows them; see `locate_tab`."""
+Updates = dict[str, Any]
+"""New values by component name; see `locate_tab`."""
 
 EXPORTS: dict[str, tuple[str, Callable[[Sequence[Guess]], str]]] = {
     "JSON": ("json", lambda guesses: f"[{','.join(map(formats.to_json, guesses))}]\n"),
@@ -37,94 +37,100 @@ EXPORTS: dict[str, tuple[str, Callable[[Sequence[Guess]], str]]] = {
     ),
     "KML": ("kml", formats.to_kml),
 }
-"""Ending and text of each kind of file an answer can be taken home as."""
+"""File ending and writer of each export format."""
 
 
-class Desk:
-    """Answers the visitors of one page."""
+class Controller:
+    """Handles the actions of all visitors of one page."""
 
-    def __init__(self, geolocators: Mapping[str, Geolocator], coarse: Coarse) -> None:
-        """Take what `demo.page.app.build` is given."""
-        self._geolocators, self._coarse = geolocators, coarse
-        self._maps: dict[str, bool] = {}  # whether a bundle's encoder has attribution maps
+    def __init__(self, geolocators: Mapping[str, Geolocator], blur_location: BlurLocation) -> None:
+        """Take the arguments of `demo.page.app.build`."""
+        self._geolocators, self._blur_location = geolocators, blur_location
+        self._has_attribution: dict[str, bool] = {}  # by bundle, once it is known
 
-    def look(self, paths: Sequence[Path], bundle: str, together: bool, form: Form) -> Shown:
-        """Look at photos and answer them; what is wrong with the form is told, and left out."""
-        session = look(self._geolocators[bundle], bundle, paths[:MOST_PHOTOS])
+    def locate(self, paths: Sequence[Path], bundle: str, together: bool, form: Form) -> Updates:
+        """Encode and locate photos. If the form is invalid, say so and ignore it."""
+        session = encode_uploads(self._geolocators[bundle], bundle, paths[:MAX_PHOTOS])
         notice = ""
-        if len(paths) > MOST_PHOTOS:
-            notice = f"Only the first {MOST_PHOTOS} of {len(paths)} photos were looked at."
+        if len(paths) > MAX_PHOTOS:
+            notice = f"Only the first {MAX_PHOTOS} of {len(paths)} photos were analysed."
         try:
-            return self._asked(session, together, form()) | {"notice": notice}
+            return self._ranked(session, together, form()) | {"notice": notice}
         except ConstraintError as error:
-            return self._asked(session, together, None) | {"notice": str(error)}
+            return self._ranked(session, together, None) | {"notice": str(error)}
 
-    def again(self, session: Session, together: bool, form: Form) -> Shown:
-        """Answer the same photos with what the visitor knows, without looking at them again."""
+    def rerank(self, session: Session, together: bool, form: Form) -> Updates:
+        """Rank the same photos with the constraint of the form, without encoding them again."""
         try:
-            return self._asked(session, together, form()) | {"notice": ""}
+            return self._ranked(session, together, form()) | {"notice": ""}
         except ConstraintError as error:
             return {"notice": str(error)}
 
-    def differs(self, session: Session, form: Form) -> bool:
-        """Whether the form says something else than when the session was asked."""
+    def constraint_changed(self, session: Session, form: Form) -> bool:
+        """Return whether the form has another valid constraint than the session."""
         try:
             return form() != session.within
         except ConstraintError:
             return False
 
-    def choose(self, session: Session, index: int) -> Shown:
+    def select(self, session: Session, index: int) -> Updates:
         """Show another of the photos."""
-        return self._shown(replace(session, shown=index % len(session.seen)))
+        return self._updates(replace(session, selected=index % len(session.uploads)))
 
-    def explain(self, session: Session) -> Shown:
-        """What takes longer than the answer: maps of the Earth, and the attribution map."""
-        answer = session.answer(session.shown)
+    def explain(self, session: Session) -> Updates:
+        """Return the slow parts of an answer: facts about the place and the attribution."""
+        answer = session.answer(session.selected)
         if isinstance(answer, PhotoError):
-            return {"attributes": "", "heat": ""}
-        return {"attributes": explanation.attributes(answer), "heat": self._heat(session)}
+            return {"attributes": "", "attribution": ""}
+        return {
+            "attributes": explanation.attributes(answer),
+            "attribution": self._attribution(session),
+        }
 
-    def save(self, session: Session, kind: str) -> Shown:
-        """All answers as one file."""
+    def export(self, session: Session, kind: str) -> Updates:
+        """Return all answers as a file in one of the EXPORTS formats."""
         ending, write = EXPORTS[kind]
-        return _file(f"places.{ending}", write(session.guesses).encode())
+        return _download(f"places.{ending}", write(session.guesses).encode())
 
-    def clean(self, session: Session) -> Shown:
-        """The photo shown, without what its file says.
+    def strip_metadata(self, session: Session) -> Updates:
+        """Return the selected photo as a file without metadata.
 
         Raises:
-            PhotoError: it has been deleted, or cannot be read.
+            PhotoError: the photo cannot be read.
+            OSError: the upload has been deleted.
         """
-        path = session.seen[session.shown].path
+        path = session.uploads[session.selected].path
         with path.open("rb") as file:
-            return _file(f"{path.stem}-clean{path.suffix}", decode.strip(file))
+            return _download(f"{path.stem}-clean{path.suffix}", decode.strip(file))
 
-    def _heat(self, session: Session) -> str:
-        """The attribution map of the photo shown; "" where the encoder has none."""
-        if session.together or not self._maps.get(session.bundle, True):
+    def _attribution(self, session: Session) -> str:
+        """Return the attribution card of the selected photo; "" if the encoder supports none."""
+        if session.together or not self._has_attribution.get(session.bundle, True):
             return ""
-        geolocator, path = self._geolocators[session.bundle], session.seen[session.shown].path
-        pixels = geolocator.encoder.spec.preprocessing
+        geolocator = self._geolocators[session.bundle]
+        path = session.uploads[session.selected].path
+        preprocessing = geolocator.encoder.spec.preprocessing
         try:
             patches = geolocator.attribution(path)
-            image = decode.load(path, min_side=pixels.min_side).image
-        except PhotoError:  # its file has been deleted meanwhile
+            image = decode.load(path, min_side=preprocessing.min_side).image
+        except PhotoError:  # the upload has been deleted in the meantime
             return ""
-        self._maps[session.bundle] = patches is not None
+        self._has_attribution[session.bundle] = patches is not None
         if patches is None:
             return ""
-        return explanation.heat(pictures.data_uri(pictures.heat(image, pixels, patches)))
+        overlay = rendering.attribution_overlay(image, preprocessing, patches)
+        return explanation.attribution(rendering.image_uri(overlay))
 
-    def _asked(self, session: Session, together: bool, within: str | None) -> Shown:
+    def _ranked(self, session: Session, together: bool, within: str | None) -> Updates:
         geolocator = self._geolocators[session.bundle]
-        return self._shown(ask(geolocator, session, together, within, self._coarse))
+        return self._updates(rank(geolocator, session, together, within, self._blur_location))
 
-    def _shown(self, session: Session) -> Shown:
-        answer = session.answer(session.shown)
+    def _updates(self, session: Session) -> Updates:
+        answer = session.answer(session.selected)
         common = {
             "session": session,
-            "strip": view.strip(session),
-            "picture": view.picture(session),
+            "strip": {"html": view.strip(session), "index": session.selected},
+            "photo": view.photo(session),
             "several": len(session.photos) > 1,
         }
         if isinstance(answer, PhotoError):
@@ -140,7 +146,7 @@ class Desk:
         }
 
 
-def _file(name: str, content: bytes) -> Shown:
-    """What save.js makes a download of; the mark makes the same file twice two events."""
+def _download(name: str, content: bytes) -> Updates:
+    """Return a file for save.js. The random mark makes repeated downloads different values."""
     text = base64.b64encode(content).decode("ascii")
     return {"name": name, "base64": text, "mark": secrets.token_hex(4)}

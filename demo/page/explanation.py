@@ -1,56 +1,48 @@
-"""Why the answer is what it is: what else the photo tells, and which known photos it resembles."""
+"""HTML of the evidence behind an answer: attributes, similar gallery photos, attribution."""
 
 from __future__ import annotations
 
-from html import escape
 from urllib.parse import unquote, urlparse
 
+from demo.page.rendering import render
 from geocells.attributes import describe_earth
 from geoloc.guess import Attribute, Guess, Neighbour
 from geoloc.output import text
 
 
 def attributes(guess: Guess) -> str:
-    """Bars for what the photo tells of its place, and what is true at the answer."""
-    told = guess.evidence.attributes
-    read = "".join(map(_attribute, told))
-    parts = [
-        '<section class="card"><h3>What else the photo tells</h3>',
-        f'<ul class="bars">{read}</ul>' if read else "<p>Nothing else.</p>",
-    ]
-    if not any(item.name == "climate" for item in told):  # the bundle has no attribute heads
-        facts = "".join(
-            f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>"
-            for name, value in _true_at(guess).items()
-        )
-        parts.append(
-            "<h4>True at the first place</h4><p>From maps, not read from the photo.</p>"
-            f'<dl class="facts">{facts}</dl>'
-        )
-    return "".join(parts) + "</section>"
+    """Return a card with the attributes estimated from the photo.
 
-
-def _attribute(item: Attribute) -> str:
-    bar = ""
-    if item.probability is not None:
-        width = f"{100 * item.probability:.0f}%"
-        bar = f'<span class="bar"><i style="width:{width}"></i></span>'
-    chance = text.percent(item.probability) if item.probability is not None else ""
-    return (
-        f"<li><span>{escape(item.name)}</span><b>{escape(item.value)}</b>{bar}"
-        f"<span>{chance}</span></li>"
+    If the bundle has no attribute heads, facts about the first place are shown too.
+    """
+    estimated = guess.evidence.attributes
+    has_heads = any(item.name == "climate" for item in estimated)
+    return render(
+        "attributes.html",
+        attributes=[_attribute(item) for item in estimated],
+        facts={} if has_heads else _facts(guess.lat, guess.lon),
     )
 
 
-def _true_at(guess: Guess) -> dict[str, str]:
-    """Facts from the embedded maps, by name; those that are unknown there are left out."""
-    (row,) = describe_earth([(guess.lat, guess.lon)]).to_pylist()
+def _attribute(item: Attribute) -> dict[str, object]:
+    share = item.probability
+    return {
+        "name": item.name,
+        "value": item.value,
+        "share": share,
+        "probability": "" if share is None else text.percent(share),
+    }
+
+
+def _facts(lat: float, lon: float) -> dict[str, str]:
+    """Return facts about a place from the embedded map data, without the unknown ones."""
+    (row,) = describe_earth([(lat, lon)]).to_pylist()
     facts = {
         "Climate (Köppen)": row["koppen"],
         "Mean temperature": f"{row['temperature_c']:.0f} °C",
         "Rain": f"{row['rain_mm']:.0f} mm a year",
         "Elevation": f"{row['elevation_m']:.0f} m" if row["land"] else "at sea",
-        "People nearby": f"{row['population_per_km2']:.0f} per km²",
+        "Population density": f"{row['population_per_km2']:.0f} per km²",
         "Driving side": row["driving_side"],
         "Time zone": row["time_zone"],
     }
@@ -58,44 +50,36 @@ def _true_at(guess: Guess) -> dict[str, str]:
 
 
 def neighbours(guess: Guess) -> str:
-    """The most similar known photos, with what their licences ask to show."""
+    """Return a card with the most similar gallery photos and their credits; "" for none."""
     if not guess.neighbours:
         return ""
-    rows = "".join(map(_neighbour, guess.neighbours))
-    return (
-        '<section class="card"><h3>Most similar known photos</h3>'
-        "<p>The bundle holds no pictures, only what the encoder saw in them.</p>"
-        f'<ol class="known">{rows}</ol></section>'
-    )
+    return render("neighbours.html", photos=[_neighbour(item) for item in guess.neighbours])
 
 
-def _neighbour(known: Neighbour) -> str:
-    place = f"{known.lat:.4f}, {known.lon:.4f}"
-    host = "" if "://" in known.source else known.source.split("@")[0]
-    credit = ", ".join(filter(None, (known.author, known.licence, host))) or "author unknown"
-    return (
-        f"<li>{_source(known.source)}<small>{escape(credit)}</small>"
-        f"<small>{place}, similarity {known.similarity:.2f}</small></li>"
-    )
+def _neighbour(neighbour: Neighbour) -> dict[str, object]:
+    source = neighbour.source
+    repository = "" if "://" in source else source.split("@")[0]
+    credit = ", ".join(filter(None, (neighbour.author, neighbour.licence, repository)))
+    return {
+        "name": _file_name(source),
+        "source": source,
+        "is_link": urlparse(source).scheme in ("http", "https"),  # never javascript: and the like
+        "credit": credit or "author unknown",
+        "coordinates": f"{neighbour.lat:.4f}, {neighbour.lon:.4f}",
+        "similarity": f"{neighbour.similarity:.2f}",
+    }
 
 
-def _source(source: str) -> str:
-    """Its file's name, which says more than its host, as a link where it is a web address."""
+def _file_name(source: str) -> str:
+    """Return the file name of a source, which is more informative than its host."""
     name = source.rsplit("/", 1)[-1].rsplit(":", 1)[-1].replace("_", " ")
-    shown = escape(unquote(name) or source or "source unknown")
-    if urlparse(source).scheme in ("http", "https"):
-        address = escape(source)
-        return f'<a href="{address}" target="_blank" rel="noopener noreferrer">{shown}</a>'
-    return f'<span title="{escape(source)}">{shown}</span>'
+    return unquote(name) or source or "source unknown"
 
 
-def heat(address: str) -> str:
-    """The attribution map; "" where the encoder has none."""
-    if not address:
-        return ""
-    return (
-        '<section class="card"><h3>Which parts speak for the answer</h3>'
-        f'<img src="{address}" alt="The photo in grey; parts that speak for the answer are'
-        ' orange, parts against it blue"><p>Orange speaks for the first place, blue against it.'
-        "</p></section>"
-    )
+def attribution(uri: str) -> str:
+    """Return a card with the attribution overlay.
+
+    Args:
+        uri: data URI of the overlay.
+    """
+    return render("attribution.html", uri=uri)

@@ -1,4 +1,4 @@
-"""What the first tab does when a visitor does something. Wiring only; `desk` answers."""
+"""Events of the tab "Locate": connects its components to the controller."""
 
 from __future__ import annotations
 
@@ -11,194 +11,236 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 
 from demo.page import constraint_form, view
-from demo.page.controller import EXPORTS, Desk, Shown
-from demo.page.game import photos
+from demo.page.controller import EXPORTS, Controller, Updates
+from demo.page.game import photos as photo_table
 from demo.page.session import Session
 from geoloc.errors import GeolocError
 
-Parts = dict[str, Any]
+Components = dict[str, Any]
 """Components by name."""
 
-SHOWN = (
-    "session", "strip", "picture", "answer", "world", "window", "places", "neighbours", "exif",
-    "attributes", "heat",
+DIFFERENT_PLACES, SAME_PLACE = "Different places", "The same place"
+"""Choices for what several photos show."""
+
+ANSWER_PARTS = (
+    "session", "strip", "photo", "answer", "world", "window", "places", "neighbours", "exif",
 )  # fmt: skip
-"""Parts that take a value of the same name from the desk."""
+"""Components whose values the controller gives at once, under the same names."""
 
-FORM = ("kind", "place", "lat", "lon", "radius_km", "south", "west", "north", "east")
+EXPLANATION_PARTS = ("attributes", "attribution")
+"""Components whose values follow later."""
 
-CORNERS = FORM[5:]
+FORM_FIELDS = ("kind", "place", "lat", "lon", "radius_km", "south", "west", "north", "east")
 
-QUIET: dict[str, Any] = {
+BOX_FIELDS = FORM_FIELDS[5:]
+
+EVENT_OPTIONS: dict[str, Any] = {
     "api_visibility": "private",
     "show_progress": "hidden",
     "trigger_mode": "always_last",
 }
-"""No API, no spinners; of what happens while the page is busy, the last counts."""
+"""No API and no spinners. An event during a running one is handled after it, with the input values
+of then; several such events are handled once.
+
+Event data must not be used with "always_last": gradio repeats the data of the first event. So the
+scripts write what was chosen into the value of their component.
+"""
 
 
-def wire(parts: Parts, desk: Desk) -> None:
-    """Connect the components of `locate_tab` to the desk."""
-    _wire_photos(parts, desk)
-    _wire_form(parts, desk)
-    _wire_saving(parts, desk)
+def connect(components: Components, controller: Controller) -> None:
+    """Connect the components of `locate_tab` to the controller."""
+    _connect_photos(components, controller)
+    _connect_form(components, controller)
+    _connect_downloads(components, controller)
 
 
-def _wire_photos(parts: Parts, desk: Desk) -> None:
-    """Photos that come, and which of them is shown."""
+def _connect_photos(components: Components, controller: Controller) -> None:
+    """Handle new photos, another bundle and the selection of a photo."""
 
-    def look(paths: list[Path], bundle: str, together: str, *form: Any) -> Iterator[Parts]:  # noqa: ANN401
+    def locate(paths: list[Path], bundle: str, together: str, *form: Any) -> Iterator[Updates]:  # noqa: ANN401
         yield {
-            parts["wait"]: gr.HTML(view.looking(len(paths)), visible=True),
-            parts["empty"]: gr.Column(visible=False),
-            parts["results"]: gr.Column(visible=False),
+            components["progress"]: gr.HTML(view.progress(len(paths)), visible=True),
+            components["welcome"]: gr.Column(visible=False),
+            components["results"]: gr.Column(visible=False),
         }
-        shown = desk.look(paths, bundle, _is_one(together), partial(_within, *form))
-        yield _updates(parts, shown) | {parts["wait"]: gr.HTML(visible=False)}
+        together_ = together == SAME_PLACE
+        updates = controller.locate(paths, bundle, together_, partial(_constraint, *form))
+        yield _outputs(components, updates) | {components["progress"]: gr.HTML(visible=False)}
 
-    def uploaded(event: gr.EventData, *asked: Any) -> Iterator[Parts]:  # noqa: ANN401
-        yield from look(own_uploads(event.paths), *asked)
+    def upload(drop: Any, *inputs: Any) -> Iterator[Updates]:  # noqa: ANN401
+        yield from locate(own_uploads(drop["paths"]), *inputs)
 
-    def example(event: gr.EventData, *asked: Any) -> Iterator[Parts]:  # noqa: ANN401
-        files = [item.file for item in photos.read(photos.EXAMPLES)]
-        yield from look([files[event.index % len(files)]], *asked)
+    def example(choice: Any, *inputs: Any) -> Iterator[Updates]:  # noqa: ANN401
+        files = [item.file for item in photo_table.read(photo_table.EXAMPLES)]
+        yield from locate([files[choice["index"] % len(files)]], *inputs)
 
-    def other_bundle(session: Session | None, *asked: Any) -> Iterator[Parts]:  # noqa: ANN401
+    def change_bundle(session: Session | None, *inputs: Any) -> Iterator[Updates]:  # noqa: ANN401
         if session is None:
-            yield _unchanged(parts)
+            yield _unchanged(components)
         else:
-            yield from look([item.path for item in session.seen], *asked)
+            yield from locate([upload.path for upload in session.uploads], *inputs)
 
-    def catch_up(session: Session | None, together: str, *form: Any) -> Parts:  # noqa: ANN401
-        """The form may have been filled in while the photos were looked at."""
-        filled = partial(_within, *form)
-        if session is None or not desk.differs(session, filled):
-            return _unchanged(parts)
-        return _updates(parts, desk.again(session, _is_one(together), filled))
+    def apply_late_form(session: Session | None, together: str, *form: Any) -> Updates:  # noqa: ANN401
+        """Apply what was entered in the form while the photos were encoded."""
+        read_form = partial(_constraint, *form)
+        if session is None or not controller.constraint_changed(session, read_form):
+            return _unchanged(components)
+        updates = controller.rerank(session, together == SAME_PLACE, read_form)
+        return _outputs(components, updates)
 
-    def choose(session: Session | None, event: gr.EventData) -> Parts:
-        return _updates(parts, desk.choose(session, event.index)) if session else _gone(parts)
-
-    where = [parts[name] for name in ("bundle", "together", *FORM)]
-    page = _page(parts)
-    for looked in (
-        parts["drop"].upload(uploaded, where, page, **QUIET),
-        parts["examples"].select(example, where, page, **QUIET),
-        parts["bundle"].change(other_bundle, [parts["session"], *where], page, **QUIET),
-    ):
-        caught_up = looked.then(catch_up, [parts["session"], *where[1:]], page, **QUIET)
-        _explain(parts, desk, caught_up)
-    _explain(parts, desk, parts["strip"].select(choose, parts["session"], page, **QUIET))
-
-
-def _wire_form(parts: Parts, desk: Desk) -> None:
-    """What is known of the place: asked again as soon as it changes."""
-
-    def again(session: Session | None, together: str, *form: Any) -> Parts:  # noqa: ANN401
+    def select(session: Session | None, choice: Any) -> Updates:  # noqa: ANN401
         if session is None:
-            return _gone(parts) if form[0] != constraint_form.ANYWHERE else _unchanged(parts)
-        return _updates(parts, desk.again(session, _is_one(together), partial(_within, *form)))
+            return _no_photo(components)
+        return _outputs(components, controller.select(session, choice["index"]))
 
-    def forget(session: Session | None, together: str, *form: Any) -> Parts:  # noqa: ANN401
-        """Choosing "nothing" asks at once; another kind waits for its fields."""
+    inputs = [components[name] for name in ("bundle", "together", *FORM_FIELDS)]
+    outputs = _all_outputs(components)
+    located_by = []
+    for event, handler, name in (
+        (components["drop"].upload, upload, "drop"),
+        (components["examples"].select, example, "examples"),
+        (components["bundle"].change, change_bundle, "session"),
+    ):
+        located_by.append(event(handler, [components[name], *inputs], outputs, **EVENT_OPTIONS))
+    for located in located_by:
+        form = [components["session"], *inputs[1:]]
+        applied = located.then(apply_late_form, form, outputs, **EVENT_OPTIONS)
+        _explain_after(applied, components, controller)
+    choice = [components["session"], components["strip"]]
+    selected = components["strip"].select(select, choice, outputs, **EVENT_OPTIONS)
+    _explain_after(selected, components, controller)
+
+
+def _connect_form(components: Components, controller: Controller) -> None:
+    """Rank again when the constraint changes."""
+
+    def rerank(session: Session | None, together: str, *form: Any) -> Updates:  # noqa: ANN401
+        if session is None:
+            limited = form[0] != constraint_form.ANYWHERE
+            return _no_photo(components) if limited else _unchanged(components)
+        read_form = partial(_constraint, *form)
+        return _outputs(components, controller.rerank(session, together == SAME_PLACE, read_form))
+
+    def remove_constraint(session: Session | None, together: str, *form: Any) -> Updates:  # noqa: ANN401
+        """Rank again at once for "Anywhere"; the other kinds have fields to be filled in first."""
         if form[0] != constraint_form.ANYWHERE:
-            return _unchanged(parts)
-        return again(session, together, *form)
+            return _unchanged(components)
+        return rerank(session, together, *form)
 
-    def choose_kind(kind: str) -> Parts:
+    def show_fields(kind: str) -> Updates:
+        has_button = kind in (constraint_form.CIRCLE, constraint_form.BOX)
         return {
-            parts["place"]: gr.Dropdown(visible=kind == constraint_form.NAMED),
-            parts["circle"]: gr.Row(visible=kind == constraint_form.CIRCLE),
-            parts["box"]: gr.Row(visible=kind == constraint_form.BOX),
-            parts["again"]: gr.Button(
-                visible=kind in (constraint_form.CIRCLE, constraint_form.BOX)
-            ),
-            parts["notice"]: "",
+            components["place"]: gr.Dropdown(visible=kind == constraint_form.NAMED),
+            components["circle"]: gr.Row(visible=kind == constraint_form.CIRCLE),
+            components["box"]: gr.Row(visible=kind == constraint_form.BOX),
+            components["apply"]: gr.Button(visible=has_button),
+            components["notice"]: "",
         }
 
-    def drawn(event: gr.EventData) -> list[Any]:
-        return [constraint_form.BOX, *(f"{getattr(event, corner):.4f}" for corner in CORNERS)]
+    def fill_in_box(event: gr.EventData) -> list[Any]:
+        return [constraint_form.BOX, *(f"{getattr(event, name):.4f}" for name in BOX_FIELDS)]
 
-    fields = {parts[name] for name in ("place", "circle", "box", "again", "notice")}
-    asked, page = [parts[name] for name in ("session", "together", *FORM)], _page(parts)
-    parts["kind"].change(choose_kind, parts["kind"], fields, **QUIET)
-    box = [parts[name] for name in ("kind", *CORNERS)]
-    numbers = [parts[name].submit for name in FORM[2:]]
-    changes = [parts["together"].input, parts["place"].change, parts["again"].click, *numbers]
-    for answered in (
-        parts["kind"].input(forget, asked, page, **QUIET),
-        parts["window"].apply(drawn, None, box, **QUIET).then(again, asked, page, **QUIET),
-        gr.on(changes, again, asked, page, **QUIET),
+    inputs = [components[name] for name in ("session", "together", *FORM_FIELDS)]
+    outputs = _all_outputs(components)
+    fields = {components[name] for name in ("place", "circle", "box", "apply", "notice")}
+    components["kind"].change(show_fields, components["kind"], fields, **EVENT_OPTIONS)
+    box = [components[name] for name in ("kind", *BOX_FIELDS)]
+    every = {**EVENT_OPTIONS, "trigger_mode": "multiple"}
+    drawn = components["window"].apply(fill_in_box, None, box, **every)
+    numbers = [components[name].submit for name in FORM_FIELDS[2:]]
+    changes = [
+        components["together"].input,
+        components["place"].change,
+        components["apply"].click,
+        *numbers,
+    ]
+    for ranked in (
+        components["kind"].input(remove_constraint, inputs, outputs, **EVENT_OPTIONS),
+        drawn.then(rerank, inputs, outputs, **EVENT_OPTIONS),
+        gr.on(changes, rerank, inputs, outputs, **EVENT_OPTIONS),
     ):
-        _explain(parts, desk, answered)
+        _explain_after(ranked, components, controller)
 
 
-def _wire_saving(parts: Parts, desk: Desk) -> None:
-    """Downloads."""
+def _connect_downloads(components: Components, controller: Controller) -> None:
+    """Handle the download buttons."""
 
-    def save(kind: str, session: Session | None) -> Any:  # noqa: ANN401
-        return desk.save(session, kind) if session and session.guesses else gr.skip()
+    def export(kind: str, session: Session | None) -> Any:  # noqa: ANN401
+        has_answers = session is not None and session.guesses
+        return controller.export(session, kind) if has_answers else gr.skip()
 
-    def clean(session: Session | None) -> Any:  # noqa: ANN401
+    def strip_metadata(session: Session | None) -> Any:  # noqa: ANN401
         try:
-            return desk.clean(session) if session else gr.skip()
+            return controller.strip_metadata(session) if session else gr.skip()
         except (GeolocError, OSError):
-            gr.Warning("The photo has been deleted here already; give it again.")
+            gr.Warning("The photo has already been deleted from the server; upload it again.")
             return gr.skip()
 
+    session, download = components["session"], components["download"]
     for kind in EXPORTS:
-        parts[kind].click(partial(save, kind), parts["session"], parts["saver"], **QUIET)
-    parts["clean"].click(clean, parts["session"], parts["saver"], **QUIET)
+        components[kind].click(partial(export, kind), session, download, **EVENT_OPTIONS)
+    components["clean"].click(strip_metadata, session, download, **EVENT_OPTIONS)
 
 
-def _explain(parts: Parts, desk: Desk, answered: Any) -> None:  # noqa: ANN401
-    """After an answer, why; it takes longer, and nobody shall wait for it."""
+def _explain_after(answered: Any, components: Components, controller: Controller) -> None:  # noqa: ANN401
+    """Add the explanation after an answer, because it takes longer.
 
-    def explain(session: Session | None) -> Parts:
-        return _updates(parts, desk.explain(session)) if session else _unchanged(parts)
+    Only its own components are outputs: others would be rendered again, and the map would move back
+    or a button lose the keyboard focus while it is used.
+    """
+    parts = {name: components[name] for name in EXPLANATION_PARTS}
 
-    answered.then(explain, parts["session"], _page(parts), **QUIET)
+    def explain(session: Session | None) -> Any:  # noqa: ANN401
+        if session is None:
+            return [gr.skip()] * len(parts)
+        explained = controller.explain(session)
+        return [explained[name] for name in parts]
 
-
-def _page(parts: Parts) -> set[Any]:
-    """All that an answer may change."""
-    around = ("notice", "together", "details", "empty", "results", "wait")
-    return {parts[name] for name in (*SHOWN, *around)}
-
-
-def _updates(parts: Parts, shown: Shown) -> Parts:
-    new = {parts[name]: shown[name] for name in SHOWN if name in shown}
-    if "notice" in shown:
-        new[parts["notice"]] = view.notice(shown["notice"])
-    if "session" in shown:
-        new[parts["together"]] = gr.Radio(visible=shown["several"])
-        new[parts["details"]] = gr.Column(visible="places" in shown)
-        new[parts["empty"]] = gr.Column(visible=False)
-        new[parts["results"]] = gr.Column(visible=True)
-    return new
+    answered.then(explain, components["session"], list(parts.values()), **EVENT_OPTIONS)
 
 
-def _unchanged(parts: Parts) -> Parts:
-    """Gradio wants at least one component named."""
-    return {parts["notice"]: gr.skip()}
+def _all_outputs(components: Components) -> set[Any]:
+    """Return all components that an answer may change."""
+    others = ("notice", "together", "details", "welcome", "results", "progress")
+    return {components[name] for name in (*ANSWER_PARTS, *others)}
 
 
-def _gone(parts: Parts) -> Parts:
-    """What is said where there is no photo, or its answer has been forgotten."""
-    return {parts["notice"]: view.notice("There is no photo here: give one, and this counts.")}
+def _outputs(components: Components, updates: Updates) -> dict[Any, Any]:
+    """Return gradio's updates for the values of the controller."""
+    outputs = {components[name]: updates[name] for name in ANSWER_PARTS if name in updates}
+    if "notice" in updates:
+        outputs[components["notice"]] = view.notice(updates["notice"])
+    if "session" in updates:
+        outputs[components["together"]] = gr.Radio(visible=updates["several"])
+        outputs[components["details"]] = gr.Column(visible="places" in updates)
+        outputs[components["welcome"]] = gr.Column(visible=False)
+        outputs[components["results"]] = gr.Column(visible=True)
+    return outputs
 
 
-def _is_one(together: str) -> bool:
-    return together == view.ONE_PLACE
+def _unchanged(components: Components) -> Updates:
+    """Return an update without effect; gradio requires at least one component."""
+    return {components["notice"]: gr.skip()}
 
 
-def _within(kind: str, place: str | None, *numbers: str) -> str | None:
+def _no_photo(components: Components) -> Updates:
+    """Return the notice for a missing or expired session."""
+    message = "Choose a photo first. The limit of the search will apply to it."
+    return {components["notice"]: view.notice(message)}
+
+
+def _constraint(kind: str, place: str | None, *numbers: str) -> str | None:
     return constraint_form.within(kind, place, numbers[:3], numbers[3:])
 
 
 def own_uploads(paths: list[str]) -> list[Path]:
-    """Uploads by the paths that the browser names; GeolocError if one is anything else."""
-    folder, found = Path(get_upload_folder()).resolve(), [Path(path).resolve() for path in paths]
-    if not found or not all(path.is_relative_to(folder) for path in found):
-        raise GeolocError("these are no uploads of this page; drop the photos again")
-    return found
+    """Return the paths of uploads as the browser names them.
+
+    Raises:
+        GeolocError: a path is outside gradio's upload folder, so the request was forged.
+    """
+    folder = Path(get_upload_folder()).resolve()
+    resolved = [Path(path).resolve() for path in paths]
+    if not resolved or not all(path.is_relative_to(folder) for path in resolved):
+        raise GeolocError("these files were not uploaded to this page; drop the photos again")
+    return resolved

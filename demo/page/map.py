@@ -1,4 +1,4 @@
-"""A guess on an offline map: pins, credible region, radius. Pure functions."""
+"""Plotly map of a guess: candidates, credible region and radius on the offline base map."""
 
 from __future__ import annotations
 
@@ -20,76 +20,76 @@ if TYPE_CHECKING:
 
 ANSWER, OTHER, FILE, CELL = "#b4400f", "#44525c", "#0f766e", "#e07b39"
 OPACITY = {0.5: 0.5, 0.8: 0.3, 0.95: 0.16}
-"""Of cells, by the smallest credible level that holds them."""
-AIR = 1.1
-"""The map opens on so many radii around the answer."""
-NORTHERNMOST_DEG = 78.0
-"""The map opens no farther north, or south, where Web Mercator shows little but ice."""
-NARROWEST_KM = 400.0
-"""The map never opens on less than this around the answer: coasts and borders tell where it is."""
+"""Opacity of cells, by the smallest credible level that contains them."""
+WINDOW_RADII = 1.1
+"""Half the height of the initial view, in radii of the answer."""
+MAX_LAT_DEG = 78.0
+"""The initial view ends here: beyond, Web Mercator is stretched and shows little but ice."""
+MIN_REACH_KM = 400.0
+"""Smallest half height of the initial view, so that coasts and borders are recognisable."""
 MAP_PX = 480
-"""The smaller side of the map as most screens show it."""
+"""The smaller side of the map on most screens."""
 TILE_PX = 512
-"""Width of the whole world at zoom 0, in MapLibre."""
+"""Width of the world at zoom 0 in MapLibre."""
 
 
 def map_figure(guess: Guess, cells: CellTable) -> go.Figure:
-    """The credible cells, the radius and the pins on an offline map.
+    """Return an offline map with credible cells, radius and candidates.
 
     Args:
         guess: the answer.
-        cells: the geocells that its region names.
+        cells: the geocells of the bundle.
 
     Returns:
-        A plotly figure that loads nothing from the network. `layout.meta` is the window that it
-        opens on, for buttons that lead back to it.
+        A plotly figure that loads nothing from the network. `layout.meta` is its initial window,
+        for buttons that return to it.
     """
     import plotly.graph_objects as go
 
-    shown = window(guess)
-    figure = go.Figure([_region(guess, cells, shown), _circle(guess), _pins(guess)])
+    view = window(guess)
+    figure = go.Figure([_region(guess, cells, view), _circle(guess), _pins(guess)])
     position = gps_position(guess.exif)
     if position is not None:
         figure.add_trace(_file_pin(position))
-    south, west, north, east = shown
+    south, west, north, east = view
     figure.update_layout(
         map={
-            "style": basemap.style(shown),
+            "style": basemap.style(view),
             "center": {"lat": (south + north) / 2, "lon": (west + east) / 2},
             "zoom": math.log2(MAP_PX / TILE_PX * 360.0 / (east - west)),
         },
         margin={"l": 0, "r": 0, "t": 0, "b": 0},
-        meta=shown,
+        meta=view,
         showlegend=False,
     )
     return figure
 
 
 def window(guess: Guess) -> basemap.Window:
-    """What the map shows first: the circle around the answer with some air."""
-    reach_deg = AIR * max(guess.radius_km, NARROWEST_KM) / KM_PER_DEG
-    top = max(NORTHERNMOST_DEG, abs(guess.lat) + 1.0)
+    """Return the initial window: the circle around the answer with a margin."""
+    reach_deg = WINDOW_RADII * max(guess.radius_km, MIN_REACH_KM) / KM_PER_DEG
+    max_lat = max(MAX_LAT_DEG, abs(guess.lat) + 1.0)
     reach_lon_deg = 180.0
-    if reach_deg + abs(guess.lat) < 90.0:  # no pole inside: the circle has a western end
-        widest = math.sin(math.radians(reach_deg)) / math.cos(math.radians(guess.lat))
-        reach_lon_deg = math.degrees(math.asin(widest))
+    if reach_deg + abs(guess.lat) < 90.0:  # the circle contains no pole
+        sin_reach = math.sin(math.radians(reach_deg)) / math.cos(math.radians(guess.lat))
+        reach_lon_deg = math.degrees(math.asin(sin_reach))
     return (
-        max(guess.lat - reach_deg, -top),
+        max(guess.lat - reach_deg, -max_lat),
         guess.lon - reach_lon_deg,
-        min(guess.lat + reach_deg, top),
+        min(guess.lat + reach_deg, max_lat),
         guess.lon + reach_lon_deg,
     )
 
 
-def _region(guess: Guess, cells: CellTable, shown: basemap.Window) -> go.Choroplethmap:
-    """The cells that together hold the truth with 95 %, as fine as the window needs."""
+def _region(guess: Guess, cells: CellTable, view: basemap.Window) -> go.Choroplethmap:
+    """Return the cells of the 95 % credible region, simplified to the resolution of the window."""
     import plotly.graph_objects as go
 
     row_of = {cell_id: row for row, cell_id in enumerate(cells.cell_id.tolist())}
     region = cells.take([row_of[cell.cell_id] for cell in guess.region])
-    fine_deg = (shown[3] - shown[1]) / MAP_PX
+    tolerance_deg = (view[3] - view[1]) / MAP_PX
     outlines = CellTable(
-        **{**vars(region), "polygon": shapely.simplify(region.polygon, fine_deg)},
+        **{**vars(region), "polygon": shapely.simplify(region.polygon, tolerance_deg)},
     )
     names = [
         ", ".join(filter(None, names)) for names in zip(region.region, region.country, strict=True)
@@ -113,6 +113,7 @@ def _region(guess: Guess, cells: CellTable, shown: basemap.Window) -> go.Choropl
 
 
 def _circle(guess: Guess) -> go.Scattermap:
+    """Return the outline of the 80 % radius."""
     import plotly.graph_objects as go
 
     ring = destination([guess.lat, guess.lon], np.linspace(0.0, 360.0, 181), guess.radius_km)
@@ -123,35 +124,36 @@ def _circle(guess: Guess) -> go.Scattermap:
         lon=lon,
         mode="lines",
         line={"color": ANSWER, "width": 2},
-        hovertemplate=f"8 of 10 within {text.km(guess.radius_km)}<extra></extra>",
+        hovertemplate=f"radius for 8 of 10 photos: {text.km(guess.radius_km)}<extra></extra>",
     )
 
 
 def _pins(guess: Guess) -> go.Scattermap:
-    """All candidates; the larger the likelier, and the answer on top."""
+    """Return pins of all candidates, sized by probability, with the answer on top."""
     import plotly.graph_objects as go
 
-    drawn = list(enumerate(guess.candidates, start=1))[::-1]
+    ranked = list(enumerate(guess.candidates, start=1))[::-1]
     return go.Scattermap(
-        lat=[candidate.lat for _, candidate in drawn],
-        lon=[candidate.lon for _, candidate in drawn],
+        lat=[candidate.lat for _, candidate in ranked],
+        lon=[candidate.lon for _, candidate in ranked],
         mode="markers",
-        text=[f"{rank}. {c.place}: {text.percent(c.probability)}" for rank, c in drawn],
+        text=[f"{rank}. {c.place}: {text.percent(c.probability)}" for rank, c in ranked],
         hovertemplate="%{text}<extra></extra>",
         marker={
-            "size": [9.0 + 16.0 * math.sqrt(candidate.probability) for _, candidate in drawn],
-            "color": [*[OTHER] * (len(drawn) - 1), ANSWER],
+            "size": [9.0 + 16.0 * math.sqrt(candidate.probability) for _, candidate in ranked],
+            "color": [*[OTHER] * (len(ranked) - 1), ANSWER],
         },
     )
 
 
 def _file_pin(position: tuple[float, float]) -> go.Scattermap:
+    """Return a pin at the GPS position of the file."""
     import plotly.graph_objects as go
 
     return go.Scattermap(
         lat=[position[0]],
         lon=[position[1]],
         mode="markers",
-        hovertemplate="where the file says<extra></extra>",
+        hovertemplate="GPS position in the file<extra></extra>",
         marker={"size": 12, "color": FILE},
     )

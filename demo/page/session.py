@@ -1,4 +1,4 @@
-"""Photos looked at once, and asked about as often as the visitor likes."""
+"""State of one visitor: photos are encoded once and ranked again when the form changes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from demo.page.pictures import data_uri
+from demo.page.rendering import image_uri
 from geoloc.encoders.pipeline import encode_all
 from geoloc.errors import PhotoError
 from geoloc.geolocator import Geolocator
@@ -14,90 +14,101 @@ from geoloc.guess import Guess
 from geoloc.photos.decode import Photo
 from geoloc.types import Float32Array
 
-Coarse = Callable[[Guess], Guess]
+BlurLocation = Callable[[Guess], Guess]
+"""Reduces the precision of a guess before it is shown; see `demo.security.precision`."""
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
-    """One upload, read or not."""
+class UploadedPhoto:
+    """One upload, decoded or with the error that prevented it."""
 
     path: Path
     photo: Photo | PhotoError
     thumbnail: str
-    """Address of a small picture; "" if it could not be read."""
+    """Data URI of a small image; "" if the photo could not be read."""
 
 
 @dataclass(frozen=True, eq=False)
 class Session:
-    """What one visitor has asked. Pixels are not in it; the files are deleted within minutes."""
+    """Uploads of one visitor, their embeddings and guesses.
+
+    The session holds no pixels except thumbnails. The uploaded files are deleted within minutes.
+    """
 
     bundle: str
-    seen: tuple[Seen, ...]
-    """All uploads, in their order."""
+    """Name of the bundle that answers."""
+    uploads: tuple[UploadedPhoto, ...]
     embeddings: Float32Array
     """(number of readable photos, D)."""
     guesses: tuple[Guess, ...] = ()
-    """One for each readable photo, or a single one for all of them."""
+    """One for each readable photo; a single one if `together`."""
     together: bool = False
+    """Whether all photos show the same place."""
     within: str | None = None
-    """What was known when it was asked."""
-    shown: int = 0
-    """Which upload the page shows."""
+    """The constraint of the guesses."""
+    selected: int = 0
+    """Index of the upload that the page shows."""
 
     @property
     def photos(self) -> list[Photo]:
-        """The readable ones."""
-        return [item.photo for item in self.seen if isinstance(item.photo, Photo)]
+        """The readable photos, in the order of the embeddings."""
+        return [item.photo for item in self.uploads if isinstance(item.photo, Photo)]
 
     def answer(self, index: int) -> Guess | PhotoError:
-        """What is known of one upload."""
-        item = self.seen[index].photo
-        if isinstance(item, PhotoError):
-            return item
+        """Return the guess for one upload, or the reason why it cannot be read."""
+        photo = self.uploads[index].photo
+        if isinstance(photo, PhotoError):
+            return photo
         if self.together:
             return self.guesses[0]
-        return self.guesses[sum(isinstance(s.photo, Photo) for s in self.seen[:index])]
+        return self.guesses[sum(isinstance(u.photo, Photo) for u in self.uploads[:index])]
 
 
-def look(geolocator: Geolocator, bundle: str, paths: Sequence[Path]) -> Session:
-    """Read and encode photos: the expensive part, which is done once.
+def encode_uploads(geolocator: Geolocator, bundle: str, paths: Sequence[Path]) -> Session:
+    """Decode and encode photos, the expensive step, and return a session without guesses.
 
     Args:
-        geolocator: whose encoder looks.
-        bundle: what the page calls it.
-        paths: the uploads, at least one.
+        geolocator: its encoder is used.
+        bundle: name of its bundle on the page.
+        paths: the uploaded files, at least one.
     """
     thumbnails: dict[Path, str] = {}
 
-    def load(path: Path, /, *, min_side: int | None = None, known: Container[str] = ()) -> Photo:
-        # messages name the file as its owner knows it, not where it lies
-        loaded = geolocator.load(path, name=path.name, min_side=min_side, known=known)
-        thumbnails[path] = data_uri(loaded.image)
-        return loaded
+    def load(
+        path: Path, /, *, min_side: int | None = None, skip_pixels: Container[str] = ()
+    ) -> Photo:
+        # error messages give the visitor's file name, not the path on the server
+        photo = geolocator.load(path, name=path.name, min_side=min_side, skip_pixels=skip_pixels)
+        thumbnails[path] = image_uri(photo.image)
+        return photo
 
     encoded = encode_all(geolocator.encoder, paths, load=load)
-    seen = [
-        Seen(path, item, thumbnails.get(path, ""))
-        for path, item in zip(paths, encoded.results, strict=True)
+    uploads = [
+        UploadedPhoto(path, photo, thumbnails.get(path, ""))
+        for path, photo in zip(paths, encoded.results, strict=True)
     ]
-    first = next((i for i, item in enumerate(seen) if item.thumbnail), 0)
-    return Session(bundle, tuple(seen), encoded.embeddings, shown=first)
+    first_readable = next((i for i, upload in enumerate(uploads) if upload.thumbnail), 0)
+    return Session(bundle, tuple(uploads), encoded.embeddings, selected=first_readable)
 
 
-def ask(
-    geolocator: Geolocator, session: Session, together: bool, within: str | None, coarse: Coarse
+def rank(
+    geolocator: Geolocator,
+    session: Session,
+    together: bool,
+    within: str | None,
+    blur_location: BlurLocation,
 ) -> Session:
-    """Answer from the embeddings; photos are not looked at again.
+    """Return the session with guesses made from its embeddings.
 
     Args:
-        geolocator: that looked at the photos.
-        session: what it saw.
-        together: whether the photos show one place.
-        within: what is known beforehand, see `geoloc.belief.constraints.parse`.
-        coarse: takes from every guess what may not be shown.
+        geolocator: the one that encoded the photos.
+        session: a session with embeddings.
+        together: whether all photos show the same place.
+        within: constraint; see `geoloc.belief.constraints.parse`.
+        blur_location: applied to every guess.
 
     Raises:
-        ConstraintError: `within` is not understood, or no geocell lies there.
+        ConstraintError: `within` is not understood, or contains no geocell of the bundle.
     """
     constraint, readable = geolocator.restrict(within), session.photos
     together = together and len(readable) > 1
@@ -105,5 +116,5 @@ def ask(
         guesses = geolocator.guess_together(session.embeddings, [readable], constraint=constraint)
     else:
         guesses = geolocator.guess(session.embeddings, readable, constraint=constraint)
-    shown = tuple(map(coarse, guesses))
-    return replace(session, together=together, within=within, guesses=shown)
+    blurred = tuple(map(blur_location, guesses))
+    return replace(session, together=together, within=within, guesses=blurred)

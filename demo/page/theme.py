@@ -1,11 +1,10 @@
-"""How the page looks: a calm atlas with one accent colour, by day and by night."""
+"""Theme of the page: colours for light and dark mode, shapes and fonts."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-STATIC = Path(__file__).parents[1] / "static"
+from demo.page.rendering import static_file
 
 PAPER, PANEL, INK, SOFT, LINE = "#f7f4ee", "#fffdf9", "#1d262b", "#566169", "#ddd6c8"
 PAPER_DARK, PANEL_DARK, INK_DARK, SOFT_DARK, LINE_DARK = (
@@ -15,13 +14,8 @@ ACCENT, ACCENT_DARK = "#b4400f", "#ff9a5a"
 
 
 def appearance() -> dict[str, Any]:
-    """Arguments for `Blocks.launch` and `gradio.mount_gradio_app`: theme and style sheet."""
-    return {"theme": _theme(), "css": script("page.css")}
-
-
-def script(name: str) -> str:
-    """A file of the page's own, as text."""
-    return (STATIC / name).read_text(encoding="utf-8")
+    """Return theme and style sheet, as arguments of `Blocks.launch` and `mount_gradio_app`."""
+    return {"theme": _theme(), "css": static_file("page.css")}
 
 
 def _theme() -> Any:  # noqa: ANN401
@@ -34,7 +28,7 @@ def _theme() -> Any:  # noqa: ANN401
         neutral_hue=colors.stone,
         radius_size="lg",
         text_size="md",
-        # of these gradio ships all letters; of other weights and families only a part
+        # gradio ships the full character sets of these fonts and weights only
         font=[LocalFont("Source Sans Pro", (400, 700)), "system-ui", "sans-serif"],
         font_mono=[LocalFont("IBM Plex Mono"), "monospace"],
     )

@@ -1,4 +1,7 @@
-"""What every request passes first, page and API alike: plain ASGI, so that streams stay streams."""
+"""ASGI middleware of page and API: request ids, rate limit, blocked paths and size limits.
+
+Plain ASGI classes are used because starlette's `BaseHTTPMiddleware` buffers streamed responses.
+"""
 
 from __future__ import annotations
 
@@ -16,66 +19,73 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from demo.api.limits import RateLimit
+from demo.security.sandbox import NO_DOWNLOADS
 
 REQUEST_ID = "X-Request-ID"
 
 log = logging.getLogger("geoloc.service")
 
 
-def problem(
+def error_response(
     scope: Scope, status: int, message: str, headers: dict[str, str] | None = None
 ) -> JSONResponse:
-    """A refusal in one line."""
+    """Return an error as JSON: one line of text and the request id."""
     return JSONResponse(
         {"error": " ".join(message.split()), "request_id": request_id(scope)}, status, headers
     )
 
 
 def request_id(scope: Scope) -> str:
-    """The id of the request, given by the client or by `RequestIds`."""
+    """Return the id of a request, given by the client or made by `RequestIds`."""
     return str(scope.get("state", {}).get("request_id", ""))
 
 
 class RequestIds:
-    """Gives every request an id, says it in the answer, and logs it.
+    """Gives every request an id, in the log and in the response header X-Request-ID.
 
-    What is logged of the API are id, method, path, status and time. Names of photos, addresses of
-    clients and ids of batches are not, and of the page nothing, whose paths hold names of files.
+    A valid id of the client is kept. The log line of an API request holds id, method, path, status
+    and duration, but no file names, client addresses or batch ids. Requests of the page are not
+    logged, because their paths contain file names.
     """
 
-    GIVEN = re.compile(r"[\w.:-]{1,64}", re.ASCII)
+    VALID_ID = re.compile(r"[\w.:-]{1,64}", re.ASCII)
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """See ASGI."""
+        """Handle one ASGI connection."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        given = Headers(scope=scope).get(REQUEST_ID, "")
-        name = given if self.GIVEN.fullmatch(given) else uuid.uuid4().hex
-        scope.setdefault("state", {})["request_id"] = name
+        client_id = Headers(scope=scope).get(REQUEST_ID, "")
+        id_ = client_id if self.VALID_ID.fullmatch(client_id) else uuid.uuid4().hex
+        scope.setdefault("state", {})["request_id"] = id_
         path, started = scope["path"], time.perf_counter()
 
-        async def answer(message: Message) -> None:
+        async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)[REQUEST_ID] = name
+                MutableHeaders(scope=message)[REQUEST_ID] = id_
                 if path.startswith("/v1"):
-                    shown = "/".join(path.split("/")[:3])[:40]
+                    endpoint = "/".join(path.split("/")[:3])[:40]
                     ms = 1000.0 * (time.perf_counter() - started)
                     log.info(
-                        "%s %s %r %d %.0f ms", name, scope["method"], shown, message["status"], ms
+                        "%s %s %r %d %.0f ms",
+                        id_,
+                        scope["method"],
+                        endpoint,
+                        message["status"],
+                        ms,
                     )
             await send(message)
 
-        await self.app(scope, receive, answer)
+        await self.app(scope, receive, send_with_id)
 
 
-class Refusals:
-    """Turns away what is never answered: too many posts, and gradio's ways of fetching pages."""
+class RequestFilter:
+    """Refuses requests above the rate limit, and gradio paths that download or run something."""
 
-    FETCHING = re.compile(
+    BLOCKED = re.compile(
         r"/gradio_api/(proxy=|file=[\s/]*[a-z+.-]+:|run-history|vibe|undo-vibe)", re.I
     )
 
@@ -83,46 +93,50 @@ class Refusals:
         self.app, self._rate = app, RateLimit(posts_per_minute)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """See ASGI."""
+        """Handle one ASGI connection."""
         refusal = self._refusal(scope) if scope["type"] == "http" else None
         await (refusal or self.app)(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> JSONResponse | None:
-        if self.FETCHING.match(scope["path"]):
-            return problem(scope, 403, "this service fetches nothing; upload the file itself")
+        if self.BLOCKED.match(scope["path"]):
+            return error_response(scope, 403, NO_DOWNLOADS)
         if scope["method"] != "POST":
             return None
         wait_s = self._rate.wait_s((scope.get("client") or ("",))[0])
         if wait_s <= 0.0:
             return None
-        after = {"Retry-After": str(math.ceil(wait_s))}
-        return problem(
-            scope, 429, f"too many requests; ask again in {math.ceil(wait_s)} seconds", after
+        seconds = math.ceil(wait_s)
+        return error_response(
+            scope,
+            429,
+            f"too many requests; try again in {seconds} seconds",
+            {"Retry-After": str(seconds)},
         )
 
 
 class BodyLimit:
-    """Refuses bodies that are too large, before they are read if they say so, or too slow.
+    """Refuses request bodies that are too large or arrive too slowly.
 
-    A refusal reaches a client only if the connection is not closed while it still sends: for a
-    moment what comes is thrown away.
+    If the header declares a length above the limit, the body is not read. A client that is still
+    sending would not receive the response if the connection were closed at once, so the rest of the
+    body is read and discarded for up to `LINGER_S`.
     """
 
     LINGER_S = 2.0
 
-    def __init__(self, app: ASGIApp, most_bytes: int, within_s: float) -> None:
-        self.app, self._most, self._within_s = app, most_bytes, within_s
+    def __init__(self, app: ASGIApp, max_bytes: int, timeout_s: float) -> None:
+        self.app, self._max_bytes, self._timeout_s = app, max_bytes, timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """See ASGI."""
+        """Handle one ASGI connection."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        body = _Body(receive, self._most, self._within_s)
+        body = _LimitedBody(receive, self._max_bytes, self._timeout_s)
         body.complete = "content-length" not in headers and "transfer-encoding" not in headers
 
-        async def answer(message: Message) -> None:
+        async def send_after_body(message: Message) -> None:
             last = message["type"] == "http.response.body" and not message.get("more_body")
             if last and not body.complete:
                 await send({**message, "more_body": True})
@@ -131,42 +145,46 @@ class BodyLimit:
             await send(message)
 
         declared = headers.get("content-length", "0")
-        too_large = declared.isdigit() and int(declared) > self._most
-        refusal = problem(scope, 413, body.too_large) if too_large else None
-        await (refusal or self.app)(scope, body.receive, answer)
+        too_large = declared.isdigit() and int(declared) > self._max_bytes
+        refusal = error_response(scope, 413, body.too_large) if too_large else None
+        await (refusal or self.app)(scope, body.receive, send_after_body)
 
 
-class _Body:
-    """What is received of a request, within limits."""
+class _LimitedBody:
+    """The body of one request, with limits of size and time."""
 
-    def __init__(self, receive: Receive, most_bytes: int, within_s: float) -> None:
-        self._receive, self._most, self._within_s = receive, most_bytes, within_s
+    def __init__(self, receive: Receive, max_bytes: int, timeout_s: float) -> None:
+        self._receive, self._max_bytes, self._timeout_s = receive, max_bytes, timeout_s
         self._clock = asyncio.get_running_loop().time
-        self._deadline, self._seen = self._clock() + within_s, 0
+        self._deadline, self._received = self._clock() + timeout_s, 0
         self.complete = False
         self.too_large = (
-            f"more than {most_bytes // 10**6} MB in one request; send fewer or smaller photos"
+            f"more than {max_bytes // 10**6} MB in one request; send fewer or smaller photos"
         )
 
     async def receive(self) -> Message:
-        """See ASGI; HTTPException where a limit is passed."""
-        if self.complete:  # what is waited for now is the end of the connection
+        """Return the next ASGI message.
+
+        Raises:
+            HTTPException: 408 or 413, a limit is exceeded.
+        """
+        if self.complete:  # the next message is the disconnection, which has no deadline
             return await self._receive()
         try:
             message = await asyncio.wait_for(self._receive(), self._deadline - self._clock())
         except TimeoutError:
             raise HTTPException(
-                408, f"the upload took longer than {self._within_s:g} s; send less at once"
+                408, f"the upload took longer than {self._timeout_s:g} s; send fewer photos at once"
             ) from None
-        self._seen += len(message.get("body", b""))
-        if self._seen > self._most:
+        self._received += len(message.get("body", b""))
+        if self._received > self._max_bytes:
             raise HTTPException(413, self.too_large)
         self.complete = not message.get("more_body", False)
         return message
 
-    async def discard(self, within_s: float) -> None:
-        """Throw the rest away, for some time at most."""
+    async def discard(self, timeout_s: float) -> None:
+        """Read and drop the rest of the body, for at most `timeout_s`."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(within_s):
+            async with asyncio.timeout(timeout_s):
                 while not self.complete:
                     self.complete = not (await self._receive()).get("more_body", False)

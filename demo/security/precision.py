@@ -1,7 +1,7 @@
-"""How precisely a public server answers: everything in an answer as coarse as a given distance.
+"""Location blurring for public servers: no part of an answer is more precise than a distance.
 
-Made to find landscapes, a system like this also finds people. A server that strangers use should
-say no more than its purpose needs.
+A system that recognises landscapes can also be misused to find people. A public server should
+therefore answer no more precisely than its purpose needs.
 """
 
 from __future__ import annotations
@@ -20,91 +20,95 @@ from geoloc.photos.exif import gps_position
 from geoloc.types import Float64Array
 
 TOWN_KM = 5.0
-"""About as precisely as the name of a town tells where."""
+"""The approximate precision of a town name."""
 
 CLAIMS: tuple[Confidence, ...] = ("city", "region", "country", "not sure")
 
 
-def coarse(guess: Guess, km: float) -> Guess:
-    """The same answer, telling the place no more precisely than `km`.
+def blur_location(guess: Guess, km: float) -> Guess:
+    """Return a guess that gives the place no more precisely than `km`.
 
-    Coordinates become the middles of the fields of a fixed grid, so that many questions about one
-    place teach no more than one; radii grow by what that moves a point, and still hold the truth.
-    Names of what is smaller than the distance are left out, and so are geocells and known photos,
-    which say exactly where they are. The distance to the file's own position is that of the middle:
-    measured from the answer it would give the answer away.
+    - Coordinates are moved to the centres of a fixed grid, so that repeated requests about one
+      place reveal no more than a single one.
+    - Radii grow by the largest possible shift, so that their coverage still holds.
+    - Names of places smaller than `km` are removed. Geocells and similar gallery photos are removed
+      too, because they have exact positions.
+    - The distance to the GPS position in the file is measured from the grid centre: the exact
+      distance would reveal the exact answer.
 
     Args:
-        guess: an answer.
-        km: the finest precision to give; 0 for all there is.
+        guess: the exact guess.
+        km: the finest precision to give; 0 changes nothing.
     """
     if km <= 0.0:
         return guess
-    middles, _ = snap([(place.lat, place.lon) for place in guess.candidates], km)
-    (middle,), (reach_km,) = snap([(guess.lat, guess.lon)], km)
-    place = _named(guess.place, km)
+    centres, _ = snap([(place.lat, place.lon) for place in guess.candidates], km)
+    (centre,), (reach_km,) = snap([(guess.lat, guess.lon)], km)
+    place = _without_small_places(guess.place, km)
     radii = {name: max(km, radius + reach_km) for name, radius in guess.radii_km.items()}
     position = gps_position(guess.exif)
     return replace(
         guess,
-        lat=float(middle[0]),
-        lon=float(middle[1]),
+        lat=float(centre[0]),
+        lon=float(centre[1]),
         radius_km=max(km, guess.radius_km + reach_km),
         radii_km=radii,
         confidence=CLAIMS[max(CLAIMS.index(guess.confidence), _finest_claim(place))],
         place=place,
-        candidates=_merged(guess.candidates, middles, km),
+        candidates=_merged(guess.candidates, centres, km),
         region=(),
         neighbours=(),
         evidence=replace(
             guess.evidence, cell_path=tuple(filter(None, (place.country_code, place.region)))
         ),
-        exif_distance_km=(None if position is None else float(haversine_km(middle, position))),
+        exif_distance_km=None if position is None else float(haversine_km(centre, position)),
     )
 
 
 def snap(latlon: npt.ArrayLike, km: float) -> tuple[Float64Array, Float64Array]:
-    """Move coordinates to the middles of a grid whose fields are at least `km` high and wide.
+    """Move coordinates to the centres of grid cells that are at least `km` high and wide.
 
     Args:
         latlon: (N, 2) degrees.
-        km: side of a field.
+        km: smallest side of a grid cell.
 
     Returns:
-        The middles (N, 2), and how far (N,) the corners of their fields are from them at most.
+        The centres (N, 2) in degrees, and the largest distance (N,) in km from each centre to a
+        corner of its cell.
     """
     lat, lon = np.asarray(latlon, np.float64).T
     rows = max(int(180.0 * KM_PER_DEG / km), 1)
     height = 180.0 / rows
     row = np.clip(np.floor((lat + 90.0) / height), 0, rows - 1)
-    middle = (row + 0.5) * height - 90.0
-    edges = np.radians(np.abs(middle) + np.array([[-0.5], [0.5]]) * height)
+    centre_lat = (row + 0.5) * height - 90.0
+    edges = np.radians(np.abs(centre_lat) + np.array([[-0.5], [0.5]]) * height)
     widest, narrowest = np.cos(np.maximum(edges[0], 0.0)), np.cos(np.minimum(edges[1], np.pi / 2))
     columns = np.maximum(np.floor(360.0 * narrowest * KM_PER_DEG / km), 1.0)
     width = 360.0 / columns
     column = np.floor((wrap_lon(lon) + 180.0) / width)
-    middles = np.stack([middle, wrap_lon((column + 0.5) * width - 180.0)], axis=-1)
+    centres = np.stack([centre_lat, wrap_lon((column + 0.5) * width - 180.0)], axis=-1)
     reach_km = KM_PER_DEG * np.hypot(height, width * widest) / 2.0
-    return middles, np.minimum(reach_km, 180.0 * KM_PER_DEG)
+    return centres, np.minimum(reach_km, 180.0 * KM_PER_DEG)
 
 
 def _merged(
-    candidates: tuple[Candidate, ...], middles: Float64Array, km: float
+    candidates: tuple[Candidate, ...], centres: Float64Array, km: float
 ) -> tuple[Candidate, ...]:
-    """Candidates at the middles; those that now are one place count together."""
-    found: dict[tuple[float, ...], Candidate] = {}
-    for candidate, middle in zip(candidates, middles.tolist(), strict=True):
-        at = tuple(middle)
-        if at in found:
-            both = found[at].probability + candidate.probability
-            found[at] = replace(found[at], probability=min(both, 1.0))
+    """Return the candidates at the grid centres; probabilities of one centre are added."""
+    merged: dict[tuple[float, ...], Candidate] = {}
+    for candidate, centre in zip(candidates, centres.tolist(), strict=True):
+        at = tuple(centre)
+        if at in merged:
+            total = merged[at].probability + candidate.probability
+            merged[at] = replace(merged[at], probability=min(total, 1.0))
         else:
-            found[at] = Candidate(*at, candidate.probability, "", _named(candidate.place, km))
-    return tuple(found.values())
+            place = _without_small_places(candidate.place, km)
+            merged[at] = Candidate(*at, candidate.probability, "", place)
+    return tuple(merged.values())
 
 
-def _named(place: Place, km: float) -> Place:
-    """The names of what is at least as large as `km`."""
+def _without_small_places(place: Place, km: float) -> Place:
+    """Remove the names of places smaller than `km`."""
     countries, regions = _sizes_km()
     if not place.country_code:
         return replace(place, town_distance_km=0.0)
@@ -118,17 +122,20 @@ def _named(place: Place, km: float) -> Place:
 
 
 def _finest_claim(place: Place) -> int:
-    """The row of `CLAIMS` up to which the names that are left reach."""
+    """Return the index in `CLAIMS` of the finest claim that the remaining names allow."""
     return [bool(place.town), bool(place.region), bool(place.country_code), True].index(True)
 
 
 @cache
 def _sizes_km() -> tuple[dict[str, float], dict[tuple[str, str], float]]:
-    """About how large countries (by code) and regions (by code and name) are: roots of areas."""
+    """Return the approximate size of countries and regions: the square root of the area, in km.
+
+    Countries are keyed by code, regions by country code and name.
+    """
     borders = embedded_boundaries()
     country, region, finest = borders.country, borders.region, borders.finest
-    middle_lat = np.radians(shapely.get_y(shapely.centroid(finest.polygons)))
-    area_km2 = shapely.area(finest.polygons) * np.cos(middle_lat) * KM_PER_DEG**2
+    centroid_lat = np.radians(shapely.get_y(shapely.centroid(finest.polygons)))
+    area_km2 = shapely.area(finest.polygons) * np.cos(centroid_lat) * KM_PER_DEG**2
     home = borders.ancestors(np.arange(len(finest), dtype=np.int32))
     country_km = np.sqrt(np.bincount(home[:, 0], area_km2, len(country)))
     region_km = np.sqrt(np.bincount(home[:, 1], area_km2, len(region)))

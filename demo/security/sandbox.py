@@ -1,4 +1,4 @@
-"""A process that answers and never asks: no connections, and files for minutes only."""
+"""Process isolation: no outgoing connections, and a private folder for temporary files."""
 
 from __future__ import annotations
 
@@ -13,47 +13,47 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+NO_DOWNLOADS = "this service downloads nothing; upload the file itself"
+
 
 @contextmanager
-def private_folder(keep_s: float) -> Iterator[Path]:
-    """A folder for temporary files that this user alone can read, and that is gone afterwards.
+def private_temp_folder(keep_s: float) -> Iterator[Path]:
+    """Use a private folder for all temporary files of this process; delete it at the end.
 
-    Everything in this process makes its temporary files there, gradio too. Gradio deletes the
-    uploads it knows; what is left of those that broke off lies beside them, and is deleted here.
-
-    Args:
-        keep_s: for how long.
+    Only this user can read the folder. Gradio writes there too and deletes complete uploads itself;
+    files of interrupted uploads are deleted here after `keep_s`.
     """
-    before, over = tempfile.tempdir, threading.Event()
+    previous, stop = tempfile.tempdir, threading.Event()
     with tempfile.TemporaryDirectory(prefix="geoloc-demo-") as name:
         os.environ["GRADIO_TEMP_DIR"] = tempfile.tempdir = name
-        sweeping = threading.Thread(target=_sweep, args=(Path(name), keep_s, over), daemon=True)
-        sweeping.start()
+        sweeper = threading.Thread(target=_sweep, args=(Path(name), keep_s, stop), daemon=True)
+        sweeper.start()
         try:
             yield Path(name)
         finally:
-            over.set()
-            sweeping.join()
-            tempfile.tempdir = before
+            stop.set()
+            sweeper.join()
+            tempfile.tempdir = previous
 
 
-def _sweep(folder: Path, keep_s: float, over: threading.Event) -> None:
-    while not over.wait(keep_s / 5.0):
+def _sweep(folder: Path, keep_s: float, stop: threading.Event) -> None:
+    """Delete files older than `keep_s` periodically."""
+    while not stop.wait(keep_s / 5.0):
         for path in folder.iterdir():
-            with suppress(OSError):  # it may be gone already
+            with suppress(OSError):  # another thread may have deleted it
                 if path.is_file() and time.time() - path.stat().st_ctime > keep_s:
                     path.unlink()
 
 
-def refuse_connections() -> None:
-    """From now on nothing in this process can connect to anything; it cannot be undone.
+def block_connections() -> None:
+    """Block outgoing network connections of this process for the rest of its life.
 
-    Uploads may hold addresses, and gradio fetches what it is given an address of.
+    A request may contain an address where gradio expects an upload, and gradio would download it.
     """
-    sys.addaudithook(_refuse)
+    sys.addaudithook(_block_outgoing)
 
 
-def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
+def _block_outgoing(event: str, arguments: tuple[Any, ...]) -> None:
     outgoing = event == "socket.connect" and arguments[0].family != socket.AF_UNIX
     if outgoing or event in ("socket.getaddrinfo", "socket.gethostbyname", "socket.sendto"):
-        raise PermissionError("this service fetches nothing; upload the file itself")
+        raise PermissionError(NO_DOWNLOADS)

@@ -1,10 +1,10 @@
-// Buttons that copy what they carry.
+// Buttons that copy their data-copy text to the clipboard.
 element.addEventListener("click", async event => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
   const text = button.dataset.copy;
   if (navigator.clipboard) await navigator.clipboard.writeText(text);
-  else {                                     // browsers have no clipboard on plain http
+  else {                                     // browsers offer no clipboard API over plain HTTP
     const field = document.createElement("textarea");
     field.value = text;
     document.body.append(field);

@@ -1,16 +1,17 @@
-// The drop zone: photos arrive by choosing, dropping anywhere on the page, or pasting.
+// The drop zone: uploads photos that are chosen, dropped anywhere on the page, or pasted.
 const input = element.querySelector("input"), state = element.querySelector(".state");
 
-async function send(list) {
+async function send(list) {                    // see choose.js for why the paths are the value
   const files = [...list];
   if (!files.length) return;
-  state.textContent = files.length === 1 ? "Sending the photo …" : `Sending ${files.length} photos …`;
+  state.textContent = files.length === 1 ? "Uploading the photo …" : `Uploading ${files.length} photos …`;
   try {
     const sent = await Promise.all(files.map(file => upload(file)));
     state.textContent = "";
-    trigger("upload", {paths: sent.map(file => file.path)});
+    props.value = {paths: sent.map(file => file.path)};
+    trigger("upload");
   } catch (error) {
-    state.textContent = `Not sent: ${error.message || error}`;
+    state.textContent = `Upload failed: ${error.message || error}`;
   }
 }
 
@@ -18,7 +19,7 @@ element.querySelector("button").addEventListener("click", () => input.click());
 input.addEventListener("change", () => { send(input.files); input.value = ""; });
 
 const holdsFiles = event => [...event.dataTransfer.types].includes("Files");
-let inside = 0;                              // enter and leave also fire for every element passed
+let inside = 0;                              // dragenter and dragleave also fire for every child element
 const mark = () => element.querySelector(".drop").classList.toggle("over", inside > 0);
 document.addEventListener("dragenter", event => { if (holdsFiles(event)) { inside++; mark(); } });
 document.addEventListener("dragleave", event => { if (holdsFiles(event)) { inside--; mark(); } });

@@ -1,13 +1,13 @@
-// A world map that takes a guess by click, or by keyboard: arrows, plus, minus, Enter.
+// World map of the game: a guess by click, or by keyboard with arrows, plus, minus and Enter.
 const svg = element.querySelector("svg"), marks = svg.querySelector(".marks"), SIZE = 1000;
-let view = {x: 500, y: 420, width: 1000};     // middle and width in units of the drawing
+let view = {x: 500, y: 420, width: 1000};     // centre and width in SVG units
 
 const x = lon => (lon + 180) / 360 * SIZE;
 const y = lat => (.5 - Math.asinh(Math.tan(Math.min(85, Math.max(-85, lat)) * Math.PI / 180)) / (2 * Math.PI)) * SIZE;
 const latlon = (px, py) => ({
   lat: Math.atan(Math.sinh((.5 - py / SIZE) * 2 * Math.PI)) * 180 / Math.PI,
   lon: ((px / SIZE * 360) % 360 + 360) % 360 - 180});
-const near = (from, to) => to - SIZE * Math.round((to - from) / SIZE);   // the short way round
+const near = (from, to) => to - SIZE * Math.round((to - from) / SIZE);   // across the antimeridian if shorter
 
 function make(tag, attributes, text) {
   const node = document.createElementNS(svg.namespaceURI, tag);
@@ -49,8 +49,10 @@ function move(dx, dy) {
 
 function place(px, py) {
   if (!props.value?.open) return;
-  const {lat, lon} = latlon(px, py);
-  trigger("select", {lat, lon});
+  const pin = {...latlon(px, py), kind: "yours", label: "you"};
+  props.value = {...props.value, pins: [pin]};  // see choose.js
+  draw();
+  trigger("select");
 }
 
 function under(event) {
@@ -59,29 +61,29 @@ function under(event) {
           view.y + (event.clientY - box.top - box.height / 2) * unit];
 }
 
-const fingers = new Map();                    // pointers that are down, and where
+const pointers = new Map();                   // pressed pointers by id, with their last event
 let dragged = false;
 svg.addEventListener("pointerdown", event => {
   svg.setPointerCapture(event.pointerId);
-  if (!fingers.size) dragged = false;
-  fingers.set(event.pointerId, event);
+  if (!pointers.size) dragged = false;
+  pointers.set(event.pointerId, event);
 });
 svg.addEventListener("pointermove", event => {
-  const before = fingers.get(event.pointerId);
+  const before = pointers.get(event.pointerId);
   if (!before) return;
   const unit = view.width / svg.getBoundingClientRect().width;
   const dx = event.clientX - before.clientX, dy = event.clientY - before.clientY;
   if (!dragged && Math.hypot(dx, dy) < 4) return;
   dragged = true;
-  if (fingers.size === 2) {
-    const [other] = [...fingers.values()].filter(f => f.pointerId !== event.pointerId);
-    const apart = f => Math.hypot(f.clientX - other.clientX, f.clientY - other.clientY);
-    zoom(apart(before) / apart(event));
+  if (pointers.size === 2) {
+    const [other] = [...pointers.values()].filter(other => other.pointerId !== event.pointerId);
+    const distance = pointer => Math.hypot(pointer.clientX - other.clientX, pointer.clientY - other.clientY);
+    zoom(distance(before) / distance(event));
   } else move(-dx * unit, -dy * unit);
-  fingers.set(event.pointerId, event);
+  pointers.set(event.pointerId, event);
 });
 for (const end of ["pointerup", "pointercancel"]) svg.addEventListener(end, event => {
-  fingers.delete(event.pointerId);
+  pointers.delete(event.pointerId);
   if (end === "pointerup" && !dragged) place(...under(event));
 });
 svg.addEventListener("wheel", event => {
@@ -101,7 +103,7 @@ element.querySelector("[data-zoom=in]").addEventListener("click", () => zoom(.6)
 element.querySelector("[data-zoom=out]").addEventListener("click", () => zoom(1.6));
 new ResizeObserver(draw).observe(svg);
 
-function show() {                             // after a round all pins are shown, else the world
+function resetView() {                        // after a round: all pins; before: the world
   const {pins = [], lines = []} = props.value || {};
   if (!pins.length) view = {x: 500, y: 420, width: 1000};
   if (lines.length) {
@@ -115,7 +117,7 @@ function show() {                             // after a round all pins are show
 async function changed() {
   const land = svg.querySelector(".land");
   if (!land.hasAttribute("d")) land.setAttribute("d", await server.world());
-  show();
+  resetView();
 }
 watch("value", changed);
-if (props.value) changed();                   // the first round is dealt before this is loaded
+if (props.value) changed();                   // the first round arrives before this script runs

@@ -1,14 +1,14 @@
-// Buttons of the map: back to the answer, the whole world, draw a box.
+// Buttons of the map: zoom to the answer, show the whole world, draw a box.
 const plot = () => document.querySelector("#world .js-plotly-plot");
 const WORLD = [-58, -179, 78, 179], TILE = 512;
 const northing = lat => Math.asinh(Math.tan(lat * Math.PI / 180)) / (2 * Math.PI);
 
-let shown = null;                             // where the map was sent; null after a hand moved it
-for (const hand of ["pointerdown", "wheel"])
-  document.querySelector("#world").addEventListener(hand, () => { shown = null; }, {passive: true});
+let fitted = null;                            // window set by `fit`; null once the visitor moved the map
+for (const type of ["pointerdown", "wheel"])
+  document.querySelector("#world").addEventListener(type, () => { fitted = null; }, {passive: true});
 
 function fit(window) {                        // south, west, north, east
-  shown = window;
+  fitted = window;
   const [south, west, north, east] = window, box = plot().getBoundingClientRect();
   const across = box.width / ((east - west) / 360), up = box.height / (northing(north) - northing(south));
   const middle = (northing(north) + northing(south)) / 2;
@@ -18,33 +18,33 @@ function fit(window) {                        // south, west, north, east
 }
 
 function drawn() {                            // resolves when the plot shows the current answer
-  const wanted = JSON.stringify(props.value);
+  const current = JSON.stringify(props.value);
   return new Promise(resolve => {
     const timer = setInterval(() => {
-      if (JSON.stringify(plot()?.layout?.meta) !== wanted || !plot()._fullLayout?.map?._subplot) return;
+      if (JSON.stringify(plot()?.layout?.meta) !== current || !plot()._fullLayout?.map?._subplot) return;
       clearInterval(timer);
       resolve();
     }, 50);
-    setTimeout(() => clearInterval(timer), 60000);   // a browser without WebGL draws no map
+    setTimeout(() => clearInterval(timer), 60000);   // without WebGL there is no map
   });
 }
 
-// The page may give the plot its figure once more at any time, which opens on its own window.
-function stay() {
+// Gradio may render the figure again at any time, which resets the view to the answer.
+function keepView() {
   plot().removeAllListeners("plotly_react");
-  plot().on("plotly_react", () => { if (shown) fit(shown); });
+  plot().on("plotly_react", () => { if (fitted) fit(fitted); });
 }
 
 function show() {
-  shown = null;
-  if (props.value) drawn().then(() => { stay(); if (!shown) fit(props.value); });
+  fitted = null;
+  if (props.value) drawn().then(() => { keepView(); if (!fitted) fit(props.value); });
 }
 watch("value", show);
-show();                                       // the first answer comes before this is loaded
+show();                                       // the first answer arrives before this script runs
 
 if (!document.createElement("canvas").getContext("webgl")) {
   document.querySelector("#world").hidden = true;
-  element.querySelector(".tools").innerHTML = "<p>This browser draws no map: WebGL is switched off.</p>";
+  element.querySelector(".tools").innerHTML = "<p>The map cannot be shown, because WebGL is disabled in this browser.</p>";
 }
 
 const button = name => element.querySelector(`[data-tool=${name}]`);
@@ -53,7 +53,7 @@ button("world")?.addEventListener("click", () => fit(WORLD));
 button("box")?.addEventListener("click", () => {
   const gd = plot(), draw = button("box").getAttribute("aria-pressed") !== "true";
   Plotly.relayout(gd, {dragmode: draw ? "select" : "pan", selections: []})
-    .then(() => button("box").setAttribute("aria-pressed", draw));   // from here on the map draws
+    .then(() => button("box").setAttribute("aria-pressed", draw));   // plotly is ready for the drag
   gd.removeAllListeners("plotly_selected");
   gd.on("plotly_selected", event => {
     if (!event?.range?.map) return;

@@ -1,4 +1,4 @@
-// A file made by the server becomes a download; nothing of it is kept on the server's disk.
+// Downloads a file that the server sent as the value; the server keeps no copy on disk.
 watch("value", () => {
   const file = props.value;
   if (!file) return;

@@ -1,4 +1,4 @@
-"""A real server whose answers tell which photo they are about, so that a mix-up is seen.
+"""A real server whose answers identify the photo, so that tests notice answers mixed up.
 
 Run as a process: its only argument is JSON with `limits`, `api_key`, `page` and `slow_s`.
 """
@@ -16,19 +16,19 @@ from PIL import Image
 
 from demo import server
 from demo.api import routes
-from demo.api.inference import ServedGeolocator
+from demo.api.inference import ConcurrentGeolocator
 from demo.api.limits import Limits
 from demo.page.app import build
 from demo.security import sandbox
 from geocells.table import CellTable
 from geoloc.encoders.base import EncoderSpec, Preprocessing
-from tests.demo.answers import make_guess
+from tests.demo.guesses import make_guess
 
 SIDE = 32
 
 
 class ColourEncoder:
-    """The mean colour of a photo, 0..1, not quickly."""
+    """Returns the mean colour of a photo, in 0..1, after `slow_s` seconds."""
 
     spec = EncoderSpec("fake", "colour", "", 3, Preprocessing(SIDE, (0, 0, 0), (1, 1, 1)))
 
@@ -41,8 +41,8 @@ class ColourEncoder:
         return pixels.mean(axis=(2, 3))
 
 
-class ColourGeolocator(ServedGeolocator):
-    """Says where a photo was taken by its colour: red is the latitude, green the longitude."""
+class ColourGeolocator(ConcurrentGeolocator):
+    """Derives the place from the colour of a photo: red is the latitude, green the longitude."""
 
     def __init__(self, slow_s: float = 0.0, megapixels: int = 64) -> None:
         cells = CellTable(
@@ -68,22 +68,22 @@ class ColourGeolocator(ServedGeolocator):
 
     def guess(self, embeddings, photos, top=5, constraint=None):
         return [
-            make_guess(*where_of(colour), photo=photo.name, exif=photo.exif)
+            make_guess(*place_of_colour(colour), photo=photo.name, exif=photo.exif)
             for colour, photo in zip(embeddings, photos, strict=True)
         ]
 
 
-def where_of(colour) -> tuple[float, float]:
+def place_of_colour(colour) -> tuple[float, float]:
     return float(colour[0]) * 80.0, float(colour[1]) * 170.0
 
 
 def photo_of(number: int) -> Image.Image:
-    """One colour for each number below 256, all of them different."""
+    """Return a photo of one colour, different for each number below 256."""
     return Image.new("RGB", (48, 40), (number, 255 - number, (number * 37) % 256))
 
 
 def place_of(number: int) -> tuple[float, float]:
-    return where_of((number / 255.0, (255 - number) / 255.0))
+    return place_of_colour((number / 255.0, (255 - number) / 255.0))
 
 
 def main() -> None:
@@ -92,14 +92,14 @@ def main() -> None:
     logging.getLogger("geoloc.service").setLevel(logging.INFO)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     limits = Limits(**options.get("limits", {}))
-    with server._listener("127.0.0.1", 0) as listener, sandbox.private_folder(limits.keep_s):
+    with server._listen("127.0.0.1", 0) as listener, sandbox.private_temp_folder(limits.keep_s):
         fake = ColourGeolocator(options.get("slow_s", 0.0), limits.megapixels)
         page = build({"fake": fake}) if options.get("page") else None
         service = routes.create(
             {"fake": fake}, limits=limits, api_key=options.get("api_key"), page=page
         )
-        sandbox.refuse_connections()
-        server._answer(service, listener)
+        sandbox.block_connections()
+        server._run_server(service, listener)
         print("calls of the encoder:", len(fake.colours.batches), flush=True)
 
 

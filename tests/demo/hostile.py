@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - one line for each trick
-"""What people and programs send that are up to no good, as whole HTTP requests."""
+"""Hostile uploads as complete HTTP requests."""
 
 import io
 import json
@@ -48,7 +48,7 @@ def truncated():
 
 
 def damaged():
-    """Real beginnings, nonsense behind them."""
+    """Valid file headers followed by noise."""
     starts = {
         "JPEG": b"\xff\xd8\xff\xe0\x00\x10JFIF\x00", "PNG": b"\x89PNG\r\n\x1a\n",
         "GIF": b"GIF89a", "WEBP": b"RIFF\xff\xff\x00\x00WEBPVP8 ", "BMP": b"BM",

@@ -1,4 +1,4 @@
-"""Servers as processes of their own, and how to talk to them."""
+"""Demo servers for tests: as processes, or in a thread of the test."""
 
 import io
 import json
@@ -21,12 +21,11 @@ from demo.api.limits import Limits
 from demo.page.app import build
 from demo.page.theme import appearance
 
-HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 class Running:
-    """A server: where it listens, what it wrote, and where its temporary files are."""
+    """A running server process: its address, log and temporary folder."""
 
     def __init__(self, process, log: Path, temporary: Path) -> None:
         self.process, self.log, self.temporary = process, log, temporary
@@ -43,12 +42,11 @@ class Running:
 
 @contextmanager
 def running(*command, **environment):
-    """A program that prints its address on its first line, until the end of the block."""
+    """Run a server that prints its address on the first line; kill it at the end of the block."""
     with tempfile.TemporaryDirectory() as scratch:
         temporary, log = Path(scratch) / "tmp", Path(scratch) / "log"
         temporary.mkdir()
-        paths = os.pathsep.join([str(ROOT), str(HERE)])
-        env = {**os.environ, "PYTHONPATH": paths, "TMPDIR": str(temporary), **environment}
+        env = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(temporary), **environment}
         with log.open("w") as err:
             process = subprocess.Popen(
                 [sys.executable, *map(str, command)],
@@ -66,13 +64,13 @@ def running(*command, **environment):
 
 
 def fake(**options):
-    """The service with the geolocator that reads colours."""
-    return running(HERE / "fake_service.py", json.dumps(options))
+    """Run the service of `fake_service`."""
+    return running("-m", "tests.demo.fake_service", json.dumps(options))
 
 
 @contextmanager
 def mounted(geolocators, **options):
-    """Page and API around geolocators of this process: their address."""
+    """Serve page and API around geolocators of this process; yield the address."""
     import uvicorn
 
     page = build(geolocators, **options)
@@ -96,6 +94,6 @@ def jpeg(image: Image.Image, kind: str = "JPEG", **options) -> bytes:
 
 
 def photos(*contents, names=None):
-    """The multipart form of photos."""
+    """Return the multipart form fields of photos."""
     names = names or [f"{number}.jpg" for number in range(len(contents))]
     return [("photos", (name, content)) for name, content in zip(names, contents, strict=True)]

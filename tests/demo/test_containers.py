@@ -1,4 +1,4 @@
-"""Nothing here can build a container; that its parts exist and its command works can be tested."""
+"""Container file and Space: referenced files exist and the commands run. Nothing is built."""
 
 import json
 import re
@@ -31,7 +31,7 @@ def test_the_container_file_has_no_lint():
     assert shown.returncode == 0, shown.stdout + shown.stderr
 
 
-def test_everything_that_is_copied_exists_and_is_sent_to_the_builder():
+def test_copied_paths_exist_and_are_in_the_build_context():
     copied = [
         name
         for kind, rest in instructions()
@@ -47,10 +47,10 @@ def test_everything_that_is_copied_exists_and_is_sent_to_the_builder():
     assert set(packages["targets"]["wheel"]["packages"]) <= set(copied)
 
 
-def test_both_variants_are_built_on_stages_that_exist_and_packages_that_are_pinned():
+def test_both_variants_use_existing_stages_and_pinned_packages():
     stages = [rest.split(" AS ") for kind, rest in instructions() if kind == "FROM"]
     names = [name for _, name in stages]
-    assert names[-2:] == ["gpu", "cpu"]  # the last one is what is built without --target
+    assert names[-2:] == ["gpu", "cpu"]  # the last one is the default target
     for position, (base, _) in enumerate(stages):
         assert base in ("python:3.11-slim", *names[:position])
     for source in re.findall(r"--from=(\S+)", FILE.read_text()):
@@ -62,7 +62,7 @@ def test_both_variants_are_built_on_stages_that_exist_and_packages_that_are_pinn
         assert re.search(rf"^{package}==", CONSTRAINTS, flags=re.M)
 
 
-def test_the_command_of_the_container_starts_and_answers_in_a_fresh_process():
+def test_the_entry_point_starts_and_passes_the_health_check():
     (entry,) = [json.loads(rest) for kind, rest in instructions() if kind == "ENTRYPOINT"]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     module, function = project["scripts"][entry[0]].split(":")
@@ -81,7 +81,7 @@ def front_matter() -> dict[str, str]:
     return {key: value.strip('"') for key, value in re.findall(r"^(\w+): (.+)$", head, flags=re.M)}
 
 
-def test_the_space_says_what_a_space_needs():
+def test_the_space_has_the_required_settings():
     settings = front_matter()
     assert settings["sdk"] == "gradio"
     assert (SPACE / settings["app_file"]).is_file()
@@ -92,7 +92,7 @@ def test_the_space_says_what_a_space_needs():
     assert (SPACE / "requirements.txt").read_text().strip() == "planet-geoloc[demo]"
 
 
-def test_the_space_runs_and_tells_no_place_precisely():
+def test_the_space_runs_and_blurs_locations():
     from PIL import Image
 
     with running(SPACE / "app.py", PORT="0") as server:

@@ -1,1 +1,1 @@
-"""The page's game: five rounds against the bundle."""
+"""The game on the page: five rounds against the model."""

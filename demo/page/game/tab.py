@@ -1,4 +1,4 @@
-"""The game's tab: five rounds on an offline map, you against the bundle. Wiring only."""
+"""The tab "Play": its components and events."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from demo.page import constraint_form
 from demo.page.game import photos as photo_table
 from demo.page.game import rounds, view
 from demo.page.game.rounds import Game, LatLon
-from demo.page.locate_events import QUIET
-from demo.page.pictures import data_uri
-from demo.page.session import Coarse
-from demo.page.theme import script
+from demo.page.locate_events import EVENT_OPTIONS
+from demo.page.rendering import image_uri, render, static_file
+from demo.page.session import BlurLocation
 from geoloc.geolocator import Geolocator
 from geoloc.output.svg_map import world as world_outline
-from geoloc.photos import decode as photos
+from geoloc.photos import decode
 
 OUTLINE_TOLERANCE = 0.3
 """Tolerance of the simplified outline in 1/1000 of the width of the world, 12 km."""
@@ -27,69 +26,73 @@ PHOTO_PX = 800
 
 
 def world(_: object) -> str:
-    """The outline of the land, fetched by the map when the first game starts; gradio asks so."""
+    """Return the SVG path of the land; game.js requests it once. Gradio passes one argument."""
     return world_outline(OUTLINE_TOLERANCE)
 
 
-class Table:
-    """Deals photos, and lets a bundle guess them."""
+class GameController:
+    """Starts games and compares guesses, for all visitors of one page."""
 
     def __init__(
-        self, geolocators: Mapping[str, Geolocator], coarse: Coarse, game_photos: Path | None
+        self,
+        geolocators: Mapping[str, Geolocator],
+        blur_location: BlurLocation,
+        game_photos: Path | None,
     ) -> None:
-        """Take what `demo.page.app.build` is given."""
-        self._geolocators, self._coarse = geolocators, coarse
+        """Take the arguments of `demo.page.app.build`.
+
+        Raises:
+            GeolocError: the photos of the game cannot be read.
+        """
+        self._geolocators, self._blur_location = geolocators, blur_location
         self._photos = photo_table.read(game_photos or photo_table.EXAMPLES)
 
-    def deal(self, seed: float | None) -> list[Any]:
-        """A new game."""
-        return self._next(rounds.start(self._photos, int(seed or 0)))
+    def start(self, seed: float | None) -> list[Any]:
+        """Start a game and return the first round."""
+        return self.show_round(rounds.new_game(self._photos, int(seed or 0)))
 
-    def next(self, played: Game) -> list[Any]:
-        """The next round."""
-        return self._next(played)
-
-    def place(self, lat: str, lon: str) -> dict[str, Any]:
-        """Show the guess on the map; nothing while a coordinate is missing."""
-        return view.open_map(_latlon(lat, lon))
-
-    def settle(self, played: Game, bundle: str, lat: str, lon: str) -> list[Any]:
-        """Compare the visitor's guess with the bundle's."""
-        yours = _latlon(lat, lon)
-        if played.photo is None or yours is None:
-            gr.Warning("Click the map first, or type latitude and longitude.")
+    def show_round(self, game: Game) -> list[Any]:
+        """Return new values of the components for the current round."""
+        if game.photo is None:
             return [gr.skip()] * 8
-        its = self._coarse(self._geolocators[bundle].locate(played.photo.file))
-        over = played.guessed(yours, (its.lat, its.lon))
+        image = decode.load(game.photo.file, min_side=PHOTO_PX // 2).image
         return [
-            over,
-            gr.skip(),
-            view.result(over),
-            view.closed_map(over.rounds[-1]),
-            view.scores(over),
-            gr.Button(visible=False),
-            gr.Button(visible=over.photo is not None),
-            gr.Row(visible=False),
-        ]
-
-    def _next(self, played: Game) -> list[Any]:
-        if played.photo is None:
-            return [gr.skip()] * 8
-        shown = photos.load(played.photo.file, min_side=PHOTO_PX // 2).image
-        return [
-            played,
-            view.picture(data_uri(shown, PHOTO_PX)),
-            view.task(played),
+            game,
+            view.photo(image_uri(image, PHOTO_PX)),
+            view.task(game),
             view.open_map(None),
-            view.scores(played),
+            view.scores(game),
             gr.Button(visible=True),
             gr.Button(visible=False),
             gr.Row(visible=True),
         ]
 
+    def show_pin(self, lat: str, lon: str) -> dict[str, Any]:
+        """Return the map with the player's guess, if both coordinates are valid."""
+        return view.open_map(_latlon(lat, lon))
+
+    def submit(self, game: Game, bundle: str, lat: str, lon: str) -> list[Any]:
+        """Compare the player's guess with the bundle's, and return the result."""
+        guess = _latlon(lat, lon)
+        if game.photo is None or guess is None:
+            gr.Warning("Click the map first, or enter latitude and longitude.")
+            return [gr.skip()] * 8
+        answer = self._blur_location(self._geolocators[bundle].locate(game.photo.file))
+        after = game.with_guesses(guess, (answer.lat, answer.lon))
+        return [
+            after,
+            gr.skip(),
+            view.result(after),
+            view.closed_map(after.rounds[-1]),
+            view.scores(after),
+            gr.Button(visible=False),
+            gr.Button(visible=after.photo is not None),
+            gr.Row(visible=False),
+        ]
+
 
 def _latlon(lat: str, lon: str) -> LatLon | None:
-    """What the fields say; None while they say no place on Earth."""
+    """Return the coordinates in the fields; None unless both are valid."""
     north, east = constraint_form.number(lat), constraint_form.number(lon)
     if north is None or east is None or abs(north) > 90.0 or abs(east) > 180.0:
         return None
@@ -99,51 +102,53 @@ def _latlon(lat: str, lon: str) -> LatLon | None:
 def game_tab(
     geolocators: Mapping[str, Geolocator],
     bundle: gr.Dropdown,
-    coarse: Coarse,
+    blur_location: BlurLocation,
     game_photos: Path | None,
 ) -> None:
-    """Put the game where the caller's context is.
+    """Add the components of the tab to the current gradio context.
 
     Args:
-        geolocators: by the name of their bundle.
-        bundle: the chooser of the page.
-        coarse: takes from every guess what may not be shown.
-        game_photos: a table `file,lat,lon`; the shipped examples if left out.
+        geolocators: by bundle name.
+        bundle: the bundle selector of the page.
+        blur_location: applied to every guess.
+        game_photos: table `file,lat,lon`; default: the examples.
     """
-    table = Table(geolocators, coarse, game_photos)
-    played = gr.State(rounds.Game(()))
-    gr.HTML(view.INTRO)
+    controller = GameController(geolocators, blur_location, game_photos)
+    game = gr.State(Game(()))
+    gr.HTML(render("game/intro.html"))
     with gr.Row(elem_classes="start"):
         seed = gr.Number(1, label="Game number", precision=0, minimum=0, min_width=120)
         start = gr.Button("Start the game", variant="primary", min_width=160)
     with gr.Row(visible=False) as board:
         with gr.Column(scale=2, min_width=300):
             task = gr.HTML(elem_classes="live")
-            picture = gr.HTML()
+            photo = gr.HTML()
         with gr.Column(scale=3, min_width=300):
             world_map = gr.HTML(
-                html_template=view.MAP,
-                js_on_load=script("game.js"),
+                html_template=render("game/map.html"),
+                js_on_load=static_file("game.js"),
                 server_functions=[world],
                 elem_id="game-map",
             )
-            with gr.Row() as typed:
+            with gr.Row() as fields:
                 lat = gr.Textbox(label="Latitude", placeholder="48.86", max_lines=1, min_width=100)
                 lon = gr.Textbox(label="Longitude", placeholder="2.35", max_lines=1, min_width=100)
-            settle = gr.Button("This is my guess", variant="primary")
-            following = gr.Button("Next round", variant="primary", visible=False)
+            submit = gr.Button("This is my guess", variant="primary")
+            next_round = gr.Button("Next round", variant="primary", visible=False)
             scores = gr.HTML()
-    shown = [played, picture, task, world_map, scores, settle, following, typed]
+    outputs = [game, photo, task, world_map, scores, submit, next_round, fields]
 
-    def clicked(event: gr.EventData) -> tuple[str, str]:
-        return f"{event.lat:.4f}", f"{event.lon:.4f}"
+    def fill_in_fields(map_value: dict[str, Any]) -> tuple[str, str]:
+        (pin,) = map_value["pins"]
+        return f"{pin['lat']:.4f}", f"{pin['lon']:.4f}"
 
-    empty = (lambda: ("", ""), None, [lat, lon])
-    start.click(*empty, **QUIET).then(table.deal, seed, shown, **QUIET).then(
-        lambda: gr.Row(visible=True), None, board, **QUIET
-    )
-    following.click(*empty, **QUIET).then(table.next, played, shown, **QUIET)
-    world_map.select(clicked, None, [lat, lon], **QUIET)
-    for field in (lat, lon):
-        field.change(table.place, [lat, lon], world_map, **QUIET)
-    settle.click(table.settle, [played, bundle, lat, lon], shown, **QUIET)
+    clear_fields = (lambda: ("", ""), None, [lat, lon])
+    started = start.click(*clear_fields, **EVENT_OPTIONS)
+    started = started.then(controller.start, seed, outputs, **EVENT_OPTIONS)
+    started.then(lambda: gr.Row(visible=True), None, board, **EVENT_OPTIONS)
+    cleared = next_round.click(*clear_fields, **EVENT_OPTIONS)
+    cleared.then(controller.show_round, game, outputs, **EVENT_OPTIONS)
+    world_map.select(fill_in_fields, world_map, [lat, lon], **EVENT_OPTIONS)
+    typed = [lat.input, lon.input]
+    gr.on(typed, controller.show_pin, [lat, lon], world_map, **EVENT_OPTIONS)
+    submit.click(controller.submit, [game, bundle, lat, lon], outputs, **EVENT_OPTIONS)

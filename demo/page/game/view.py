@@ -1,44 +1,26 @@
-"""A game as the page shows it: score table, result, pins for the map. Pure functions."""
+"""HTML and map pins of the game. Pure functions."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from demo.page.game.rounds import MOST_POINTS, Game, LatLon, Round
+from demo.page.game.rounds import MAX_POINTS, Game, LatLon, Round
+from demo.page.rendering import render
 from geoloc.output import text
 
-INTRO = """<div class="answer"><h2>Can you do better?</h2><p>Five photos. Say where each was taken;
-the bundle guesses too. The same game number deals the same photos.</p></div>"""
 
-MAP = """
-<div class="game-map">
-  <svg tabindex="0" role="application" aria-label="World map. Click to place your guess.
-    Arrow keys move the map, plus and minus zoom, Enter places the guess in its middle.">
-    <use href="#turn" x="-1000"/><use href="#turn" x="1000"/>
-    <g id="turn"><path class="land"/></g>
-    <g class="marks"></g>
-  </svg>
-  <span class="cross" aria-hidden="true"></span>
-  <div class="zoom">
-    <button type="button" data-zoom="in" aria-label="Zoom in">+</button>
-    <button type="button" data-zoom="out" aria-label="Zoom out">−</button>
-  </div>
-</div>
-"""
-
-
-def open_map(yours: LatLon | None) -> dict[str, Any]:
-    """The map while a round is played, with the guess so far."""
-    pins = [] if yours is None else [_pin(yours, "yours", "you")]
+def open_map(guess: LatLon | None) -> dict[str, Any]:
+    """Return the map of a running round, with the player's guess so far."""
+    pins = [] if guess is None else [_pin(guess, "yours", "you")]
     return {"open": True, "pins": pins, "lines": []}
 
 
-def closed_map(over: Round) -> dict[str, Any]:
-    """The map after a round: both guesses, the truth, and lines between them."""
+def closed_map(finished: Round) -> dict[str, Any]:
+    """Return the map after a round: both guesses, the true place, and lines between them."""
     pins = [
-        _pin(over.yours, "yours", "you"),
-        _pin(over.bundle, "bundle", "bundle"),
-        _pin((over.photo.lat, over.photo.lon), "truth", "taken here"),
+        _pin(finished.player, "yours", "you"),
+        _pin(finished.bundle, "bundle", "model"),
+        _pin((finished.photo.lat, finished.photo.lon), "truth", "taken here"),
     ]
     return {"open": False, "pins": pins, "lines": [[0, 2], [1, 2]]}
 
@@ -47,52 +29,47 @@ def _pin(at: LatLon, kind: str, label: str) -> dict[str, Any]:
     return {"lat": at[0], "lon": at[1], "kind": kind, "label": label}
 
 
-def picture(address: str) -> str:
-    """The photo that is to be placed."""
-    return f'<img class="photo" src="{address}" alt="Where was this photo taken?">'
+def photo(uri: str) -> str:
+    """Return the photo of the round.
+
+    Args:
+        uri: its data URI.
+    """
+    return render("photo.html", uri=uri, alt="Where was this photo taken?")
 
 
 def task(game: Game) -> str:
-    """What to do now, or how the last round went."""
-    return (
-        f'<div class="answer"><h2>Round {len(game.rounds) + 1} of {len(game.photos)}</h2>'
-        "<p>Where was this photo taken? Click the map.</p></div>"
-    )
+    """Return the instruction for the current round."""
+    return render("game/task.html", number=len(game.rounds) + 1, rounds=len(game.photos))
 
 
 def result(game: Game) -> str:
-    """How the round that is just over went."""
-    over = game.rounds[-1]
-    (yours_km, bundle_km), (yours, bundle) = over.distances_km, over.points
+    """Return the result of the last round, and of the game after the last one."""
+    finished = game.rounds[-1]
+    (player_km, bundle_km), (player, bundle) = finished.distances_km, finished.points
+    title = f"{player:,} points for you, {bundle:,} for the model"
     if game.photo is None:
-        mine, its = game.total
-        won = "You win" if mine > its else "The bundle wins" if its > mine else "A draw"
-        title = f"{won}: {mine:,} to {its:,}"
-    else:
-        title = f"{yours:,} points for you, {bundle:,} for the bundle"
-    return (
-        f'<div class="answer"><h2>{title}</h2><p>You were {text.km(yours_km)} off, '
-        f"the bundle {text.km(bundle_km)}.</p></div>"
+        player, bundle = game.totals
+        winner = "A draw"
+        if player != bundle:
+            winner = "You win" if player > bundle else "The model wins"
+        title = f"{winner}: {player:,} to {bundle:,}"
+    return render(
+        "game/result.html",
+        title=title,
+        player_distance=text.km(player_km),
+        bundle_distance=text.km(bundle_km),
     )
 
 
 def scores(game: Game) -> str:
-    """All rounds so far, as a table."""
-    rows = "".join(
-        f'<tr><th scope="row">{number}</th>' + "".join(_cells(over)) + "</tr>"
-        for number, over in enumerate(game.rounds, start=1)
-    )
-    yours, bundle = game.total
-    return (
-        f'<table class="scores"><caption>Up to {MOST_POINTS:,} points a round</caption><thead><tr>'
-        '<th scope="col">Round</th><th scope="col">You</th><th scope="col">Bundle</th></tr></thead>'
-        f'<tbody>{rows}</tbody><tfoot><tr><th scope="row">Total</th><td>{yours:,}</td>'
-        f"<td>{bundle:,}</td></tr></tfoot></table>"
-    )
-
-
-def _cells(over: Round) -> list[str]:
-    return [
-        f"<td>{points:,} <small>{text.km(km)}</small></td>"
-        for points, km in zip(over.points, over.distances_km, strict=True)
+    """Return the table of all finished rounds."""
+    rounds = [
+        [
+            {"points": f"{points:,}", "distance": text.km(km)}
+            for points, km in zip(finished.points, finished.distances_km, strict=True)
+        ]
+        for finished in game.rounds
     ]
+    totals = [f"{total:,}" for total in game.totals]
+    return render("game/scores.html", max_points=f"{MAX_POINTS:,}", rounds=rounds, totals=totals)

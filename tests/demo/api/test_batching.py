@@ -4,11 +4,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from demo.api.batching import BatchingEncoder, Together
+from demo.api.batching import BatchingEncoder, MicroBatcher
 
 
 class Gate:
-    """Squares numbers; its first call waits until it is opened, so that others gather."""
+    """Squares numbers; blocks until it is opened, so that other calls queue up."""
 
     def __init__(self):
         self.calls, self.entered, self.open = [], threading.Event(), threading.Event()
@@ -22,47 +22,47 @@ class Gate:
         return [item * item for item in items]
 
 
-def gathered(together, gate, first, others):
-    """Ask for one item, and for the others while it is computed."""
+def queue_behind(batcher, gate, first, others):
+    """Compute one item, and queue the others while it is computed."""
     with ThreadPoolExecutor(len(others) + 1) as threads:
-        leader = threads.submit(together, first)
+        leader = threads.submit(batcher, first)
         assert gate.entered.wait(20)
-        futures = [threads.submit(together, other) for other in others]
-        while len(together._waiting) < len(others):
+        futures = [threads.submit(batcher, other) for other in others]
+        while len(batcher._queue) < len(others):
             pass
         gate.open.set()
         return leader, futures
 
 
-def test_what_waits_is_computed_in_one_call_and_answers_go_to_who_asked():
+def test_queued_items_are_computed_in_one_batch_and_each_caller_gets_its_result():
     gate = Gate()
-    leader, futures = gathered(Together(gate), gate, 0, list(range(1, 9)))
+    leader, futures = queue_behind(MicroBatcher(gate), gate, 0, list(range(1, 9)))
     assert leader.result() == 0
     assert [future.result() for future in futures] == [n * n for n in range(1, 9)]
     assert sorted(map(len, gate.calls)) == [1, 8]
 
 
-def test_a_call_is_no_larger_than_allowed_but_a_large_item_is_not_refused():
+def test_batches_respect_the_maximum_but_a_larger_item_is_still_computed():
     gate = Gate()
-    together = Together(gate, size=lambda item: item, most=10)
-    _, futures = gathered(together, gate, 1, [4, 4, 4, 25, 4])
+    batcher = MicroBatcher(gate, size=lambda item: item, max_size=10)
+    _, futures = queue_behind(batcher, gate, 1, [4, 4, 4, 25, 4])
     assert sorted(future.result() for future in futures) == [16, 16, 16, 16, 625]
     assert all(sum(call) <= 10 or len(call) == 1 for call in gate.calls)
     assert len(gate.calls) < 6
 
 
-def test_an_error_is_everybodys_and_the_next_call_works():
+def test_an_error_reaches_every_caller_of_the_batch_and_the_next_call_works():
     gate = Gate()
-    together = Together(gate)
-    leader, futures = gathered(together, gate, 3, [5, -1])
+    batcher = MicroBatcher(gate)
+    leader, futures = queue_behind(batcher, gate, 3, [5, -1])
     assert leader.result() == 9
     for future in futures:
         with pytest.raises(ValueError, match="minus one"):
             future.result()
-    assert together(7) == 49
+    assert batcher(7) == 49
 
 
-def test_embeddings_of_many_threads_are_those_of_one():
+def test_embeddings_of_many_threads_equal_those_of_one():
     class Encoder:
         spec = "spec"
         calls = 0
@@ -72,7 +72,7 @@ def test_embeddings_of_many_threads_are_those_of_one():
             return pixels.reshape(len(pixels), -1)[:, :2] * 2
 
     inner = Encoder()
-    encoder = BatchingEncoder(inner, most=16)
+    encoder = BatchingEncoder(inner, max_photos=16)
     inputs = [np.full((1 + n % 3, 3, 4, 4), n, np.float32) for n in range(200)]
     with ThreadPoolExecutor(16) as threads:
         for pixels, embedded in zip(inputs, threads.map(encoder.embed, inputs), strict=True):

@@ -17,7 +17,7 @@ class Clock:
 
 
 @given(st.integers(1, 60), st.lists(st.floats(0, 90), max_size=200))
-def test_nobody_gets_more_than_two_minutes_worth_in_any_minute(per_minute, waits):
+def test_no_minute_grants_more_than_twice_the_rate(per_minute, waits):
     clock = Clock()
     limit = RateLimit(per_minute, clock)
     granted = []
@@ -32,7 +32,7 @@ def test_nobody_gets_more_than_two_minutes_worth_in_any_minute(per_minute, waits
         assert sum(begin <= at < begin + 60 for at in granted) <= 2 * per_minute
 
 
-def test_clients_do_not_pay_for_each_other_and_waiting_as_told_helps():
+def test_clients_are_limited_separately_and_the_announced_wait_suffices():
     clock = Clock()
     limit = RateLimit(2, clock)
     assert [limit.wait_s("a") > 0 for _ in range(3)] == [False, False, True]
@@ -42,11 +42,11 @@ def test_clients_do_not_pay_for_each_other_and_waiting_as_told_helps():
     assert RateLimit(0).wait_s("a") == 0
 
 
-def test_clients_are_forgotten_before_they_fill_the_memory():
+def test_the_number_of_remembered_clients_is_bounded():
     limit = RateLimit(5)
-    for number in range(limit.MOST_CLIENTS + 500):
+    for number in range(limit.MAX_CLIENTS + 500):
         limit.wait_s(str(number))
-    assert len(limit._buckets) == limit.MOST_CLIENTS
+    assert len(limit._buckets) == limit.MAX_CLIENTS
 
 
 def wait_for(jobs):
@@ -54,28 +54,28 @@ def wait_for(jobs):
         threading.Event().wait(0.005)
 
 
-def test_results_are_kept_for_their_time_and_the_room_is_for_who_waits():
+def test_results_expire_and_only_fetched_results_make_room_earlier():
     clock = Clock()
     jobs = Jobs(2, 60.0, clock)
     first = jobs.add(lambda: iter([1, 2]), 2, "b")
     second = jobs.add(lambda: iter([3]), 1, "b")
     wait_for(jobs)
     assert first.results == [1, 2]
-    assert first.work is None  # the photos are gone
-    assert jobs.add(lambda: iter([4]), 1, "b") is None  # nobody has fetched anything yet
+    assert first.work is None  # releases the photos
+    assert jobs.add(lambda: iter([4]), 1, "b") is None  # no result has been fetched yet
     first.fetched = True
     third = jobs.add(lambda: iter([4]), 1, "b")
     assert jobs.get(first.id) is None
     wait_for(jobs)
     assert (jobs.get(second.id), jobs.get(third.id)) == (second, third)
-    assert jobs.awaited == 2
+    assert jobs.unfetched == 2
     clock.now += 60.0
     assert jobs.get(second.id) is None
-    assert jobs.awaited == 0
+    assert jobs.unfetched == 0
     jobs.close()
 
 
-def test_what_fails_says_why_unless_it_is_our_fault():
+def test_failed_jobs_report_user_errors_but_not_internal_ones():
     def refuse():
         yield 1
         raise GeolocError("photo.jpg: damaged")

@@ -1,4 +1,4 @@
-"""Schemathesis asks what the document allows, and what it does not, and checks the answers."""
+"""Schemathesis sends valid and invalid requests and checks responses against the document."""
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,17 +19,17 @@ def document():
 
 
 @pytest.mark.parametrize("mode", [MODES.POSITIVE, MODES.NEGATIVE])
-def test_answers_are_those_of_the_document(document, mode):
+def test_responses_conform_to_the_document(document, mode):
     operations = [found.ok() for found in document.get_all_operations()]
     assert len(operations) == 5
     for operation in operations:
         if mode is MODES.NEGATIVE and operation.method == "get":
-            continue  # nothing is wrong where nothing is asked
+            continue  # GET requests have no invalid input
 
         @given(case=operation.as_strategy(generation_mode=mode))
         @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
-        def ask(case):
-            # no document can say which bytes are a picture
+        def call(case):
+            # the schema cannot express which bytes are an image
             case.call_and_validate(excluded_checks=[schemathesis.checks.positive_data_acceptance])
 
-        ask()
+        call()

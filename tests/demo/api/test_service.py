@@ -4,7 +4,6 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
 import pytest
 
 from tests.demo.fake_service import photo_of, place_of
@@ -27,7 +26,7 @@ def locate(server, *contents, names=None, headers=None, **options):
     )
 
 
-def test_a_photo_is_answered_as_the_library_answers_it(server):
+def test_locate_returns_the_guess_of_the_library(server):
     reply = locate(server, jpeg(photo_of(100)), names=["holiday.jpg"])
     assert reply.status_code == 200
     body = reply.json()
@@ -40,7 +39,7 @@ def test_a_photo_is_answered_as_the_library_answers_it(server):
     assert answer["guess"]["radii_km"].keys() == {"50", "80", "95"}
 
 
-def test_several_photos_are_answered_in_order_and_the_unreadable_one_is_named(server):
+def test_several_photos_are_answered_in_order_and_an_unreadable_one_is_reported(server):
     reply = locate(server, jpeg(photo_of(3)), b"text", jpeg(photo_of(200)), names=["a", "b", "a"])
     first, broken, last = reply.json()["answers"]
     assert reply.status_code == 200
@@ -51,32 +50,32 @@ def test_several_photos_are_answered_in_order_and_the_unreadable_one_is_named(se
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"top": 0}, "top: "),
         ({"top": "many"}, "top: "),
-        ({"bundle": "other"}, "bundle: 'other' is not served here; there is fake"),
+        ({"bundle": "other"}, "bundle: 'other' is not served here; choose fake"),
         ({"within": "Atlantis"}, '"Atlantis" is no country or region'),
         ({"within": "Portugal"}, "Portugal: no geocell of this bundle lies there"),
-        ({"within": "/etc/places.geojson"}, "a file's name says nothing here"),
-        ({"within": " ../secret.JSON\n"}, "a file's name says nothing here"),
+        ({"within": "/etc/places.geojson"}, "a file name is not accepted here"),
+        ({"within": " ../secret.JSON\n"}, "a file name is not accepted here"),
         ({"within": "x" * 5000}, "within: "),
         ({"together": "perhaps"}, "together: "),
     ],
 )  # fmt: skip
-def test_wrong_options_get_one_line(server, options, said):
+def test_invalid_options_get_a_one_line_error(server, options, message):
     reply = locate(server, jpeg(photo_of(1)), **options)
     assert reply.status_code == 422
-    assert reply.json()["error"].startswith(said)
+    assert reply.json()["error"].startswith(message)
     assert "\n" not in reply.json()["error"]
 
 
-def test_what_is_known_is_used(server):
+def test_a_constraint_is_accepted(server):
     reply = locate(server, jpeg(photo_of(1)), within="Tasmania, Australia")
     assert reply.status_code == 200
 
 
-def test_every_request_has_an_id_in_header_body_and_log_and_no_name_is_logged(server):
+def test_requests_have_an_id_and_the_log_has_no_names_or_addresses(server):
     given = locate(server, jpeg(photo_of(1)), names=["secret name.jpg"],
                    headers={"X-Request-ID": "mine-42"})  # fmt: skip
     assert given.headers["X-Request-ID"] == given.json()["request_id"] == "mine-42"
@@ -97,7 +96,7 @@ def test_health_and_bundles(server):
     assert bundle == {"name": "fake", "default": True, "cells": 2, "photos": 2, "encoder": "colour"}
 
 
-def test_unknown_paths_and_methods_get_one_line(server):
+def test_unknown_paths_and_methods_get_a_one_line_error(server):
     for method, path, status in [
         ("GET", "/v1/nothing", 404), ("GET", "/v1/docs", 404), ("GET", "/v1/locate", 405),
         ("DELETE", "/v1/health", 405), ("GET", "/", 404), ("GET", "/v1/batch/none", 404),
@@ -107,26 +106,22 @@ def test_unknown_paths_and_methods_get_one_line(server):
         assert reply.json()["error"]
 
 
-def test_sixty_four_clients_get_their_own_answers(server):
+def test_concurrent_clients_get_their_own_answers(server):
     contents = {number: jpeg(photo_of(number), "PNG") for number in range(0, 256, 2)}
 
-    def client(first: int) -> list[float]:
-        times = []
-        for number in [*contents][first::16][:4]:
-            began = time.perf_counter()
+    def client(first: int) -> int:
+        numbers = [*contents][first::16][:4]
+        for number in numbers:
             reply = locate(server, contents[number], names=[f"{number}.jpg"])
-            times.append(time.perf_counter() - began)
             assert reply.status_code == 200, reply.text
             (answer,) = reply.json()["answers"]
             assert answer["photo"] == f"{number}.jpg"
             at = answer["guess"]["lat"], answer["guess"]["lon"]
             assert at == pytest.approx(place_of(number), abs=0.01)  # neighbours are 0.6 apart
-        return times
+        return len(numbers)
 
     with ThreadPoolExecutor(64) as clients:
-        times = np.concatenate(list(clients.map(client, [n % 16 for n in range(64)])))
-    print(f"\n64 clients: p95 {1000 * np.percentile(times, 95):.0f} ms")
-    assert len(times) == 256
+        assert sum(clients.map(client, [n % 16 for n in range(64)])) == 256
 
 
 def finished(server, address):
@@ -135,7 +130,7 @@ def finished(server, address):
     return progress
 
 
-def test_a_batch_is_accepted_followed_and_fetched(server):
+def test_a_batch_is_accepted_polled_and_fetched(server):
     numbers = list(range(0, 250, 5))
     accepted = server.client.post(
         "/v1/batch", files=photos(*(jpeg(photo_of(n), "PNG") for n in numbers), b"broken")
@@ -153,7 +148,7 @@ def test_a_batch_is_accepted_followed_and_fetched(server):
 
 def test_limits_of_photos_pixels_batches_and_time():
     limits = {"photos": 2, "batch_photos": 3, "megapixels": 1, "batches": 1, "answer_s": 0.5,
-              "keep_s": 0.3}  # fmt: skip
+              "keep_s": 2.0}  # fmt: skip
     small = jpeg(photo_of(1))
     with fake(limits=limits, slow_s=1.0) as server:
         too_many = locate(server, small, small, small)
@@ -170,8 +165,8 @@ def test_limits_of_photos_pixels_batches_and_time():
         full = server.client.post("/v1/batch", files=photos(small))
         assert (full.status_code, "Retry-After" in full.headers) == (503, True)
         assert finished(server, batch)["state"] == "finished"
-        time.sleep(0.4)
-        assert server.client.get(batch).status_code == 404  # forgotten in time
+        while server.client.get(batch).status_code != 404:  # until it has expired
+            time.sleep(0.05)
 
 
 def test_rate_limit_and_key():
@@ -191,36 +186,36 @@ def test_rate_limit_and_key():
         assert server.client.get("/v1/health").status_code == 200
 
 
-def test_stopping_finishes_what_was_accepted_and_lets_it_be_fetched():
+def test_stopping_finishes_accepted_work_and_lets_it_be_fetched():
     with fake(slow_s=0.4) as server:
-        numbers = range(0, 80)  # three batches of the encoder
-        contents = [jpeg(photo_of(number)) for number in numbers]
-        batch = server.client.post("/v1/batch", files=photos(*contents)).headers["Location"]
+        contents = [jpeg(photo_of(number)) for number in range(80)]  # three batches of the encoder
         replies = []
-        question = threading.Thread(target=lambda: replies.append(locate(server, contents[9])))
-        question.start()
-        time.sleep(0.1)
+        request = threading.Thread(target=lambda: replies.append(locate(server, contents[9])))
+        request.start()
+        batch = server.client.post("/v1/batch", files=photos(*contents)).headers["Location"]
+        while not server.client.get(batch).json()["done"]:
+            time.sleep(0.02)
         server.process.terminate()
-        time.sleep(0.3)
-        health = server.client.get("/v1/health")
-        assert (health.status_code, health.json()["status"]) == (503, "stopping")
+        while (health := server.client.get("/v1/health")).status_code != 503:
+            time.sleep(0.02)
+        assert health.json()["status"] == "stopping"
         assert locate(server, contents[0]).status_code == 503
         progress = finished(server, batch)
         assert (progress["state"], len(progress["answers"])) == ("finished", 80)
-        question.join()
+        request.join()
         assert replies[0].status_code == 200
         server.client.close()
         assert server.process.wait(20) == 0
         assert server.files() == []
 
 
-def test_a_second_signal_finishes_nothing_more():
+def test_a_second_signal_cancels_batches():
     with fake(slow_s=0.5, limits={"batch_photos": 400}) as server:
         contents = [jpeg(photo_of(1))] * 400  # 13 batches of the encoder
         batch = server.client.post("/v1/batch", files=photos(*contents)).headers["Location"]
         server.process.terminate()
         while server.client.get("/v1/health").status_code != 503:
-            pass
+            time.sleep(0.02)
         assert server.client.get(batch).json()["state"] in ("waiting", "running")
         server.client.close()
         assert server.stop() == 0

@@ -6,7 +6,7 @@ from geoloc.belief.constraints import ConstraintError, parse
 NOTHING = ["", "", "", ""]
 
 
-def test_fields_become_what_the_geolocator_is_asked():
+def test_fields_become_a_constraint():
     assert (
         constraint_form.within(constraint_form.ANYWHERE, "Peru", ["1", "2", "3"], NOTHING) is None
     )
@@ -22,7 +22,7 @@ def test_fields_become_what_the_geolocator_is_asked():
 
 
 @pytest.mark.parametrize("text", ["", "north", "nan", "inf", "1e999", "0x10", None])
-def test_what_is_no_number_is_asked_for(text):
+def test_invalid_numbers_are_reported(text):
     assert constraint_form.number(text) is None
     with pytest.raises(ConstraintError, match="Fill in latitude"):
         constraint_form.within(constraint_form.CIRCLE, None, ["1", "2", text], NOTHING)
@@ -32,12 +32,12 @@ def test_what_is_no_number_is_asked_for(text):
     "text",
     ["/etc/passwd.json", "x.GeoJSON", '{"type": "Polygon"}', " POLYGON((0 0, 1 1, 1 0, 0 0))"],
 )
-def test_visitors_name_no_files_and_no_polygons(text):
+def test_file_names_and_polygons_are_refused(text):
     with pytest.raises(ConstraintError, match="not the name of a country"):
         constraint_form.within(constraint_form.NAMED, text, NOTHING[:3], NOTHING)
 
 
-def test_every_country_that_is_offered_is_understood():
+def test_every_offered_country_is_understood():
     offered = constraint_form.countries()
     assert len(offered) > 200
     for name in offered:

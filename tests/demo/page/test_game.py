@@ -10,47 +10,49 @@ from geoloc.metrics import score
 EXAMPLES = photos.read(photos.EXAMPLES)
 
 
-def test_the_examples_are_five_small_photographs_with_their_places():
+def test_there_are_five_small_example_photos():
     assert len(EXAMPLES) == 5
     assert all(item.file.stat().st_size < 150_000 for item in EXAMPLES)
 
 
-def test_points_are_those_of_the_metrics():
+def test_points_equal_the_geoscore_metric():
     rng = np.random.default_rng(0)
     guesses, truths = (rng.uniform((-89, -179), (89, 179), (200, 2)) for _ in range(2))
     rounds = [
         game.Round(LocatedPhoto(photos.EXAMPLES, *truth), tuple(guess), (0.0, 0.0))
         for guess, truth in zip(guesses.tolist(), truths.tolist(), strict=True)
     ]
-    mean = np.mean([over.points[0] for over in rounds])
+    mean = np.mean([finished.points[0] for finished in rounds])
     assert mean == pytest.approx(score(guesses, truths).geoscore)
 
 
-def test_the_same_number_deals_the_same_photos_once_each():
+def test_a_game_number_always_gives_the_same_photos_once_each():
     many = EXAMPLES * 3
-    dealt = game.start(many, 7)
-    assert dealt == game.start(many, 7)
-    assert len(dealt.photos) == game.ROUNDS
-    assert {game.start(EXAMPLES, seed).photos for seed in range(20)} != {dealt.photos}
-    assert sorted(p.lat for p in game.start(EXAMPLES, 3).photos) == sorted(p.lat for p in EXAMPLES)
-    assert len(game.start(EXAMPLES[:2], 0).photos) == 2
+    first = game.new_game(many, 7)
+    assert first == game.new_game(many, 7)
+    assert len(first.photos) == game.ROUNDS
+    assert {game.new_game(EXAMPLES, seed).photos for seed in range(20)} != {first.photos}
+    assert sorted(p.lat for p in game.new_game(EXAMPLES, 3).photos) == sorted(
+        p.lat for p in EXAMPLES
+    )
+    assert len(game.new_game(EXAMPLES[:2], 0).photos) == 2
 
 
-def test_a_game_is_won_by_points():
-    played = game.start(EXAMPLES, 1)
+def test_the_higher_total_wins():
+    played = game.new_game(EXAMPLES, 1)
     while played.photo:
-        played = played.guessed((played.photo.lat, played.photo.lon), (0.0, 0.0))
+        played = played.with_guesses((played.photo.lat, played.photo.lon), (0.0, 0.0))
     assert len(played.rounds) == 5
-    assert played.total[0] == 5 * game.MOST_POINTS > played.total[1]
+    assert played.totals[0] == 5 * game.MAX_POINTS > played.totals[1]
     assert "You win: 25,000 to" in view.result(played)
-    assert played.guessed((0.0, 0.0), (0.0, 0.0)) == played  # it is over
+    assert played.with_guesses((0.0, 0.0), (0.0, 0.0)) == played  # it is over
     assert view.scores(played).count("<td>5,000 <small>0 m") == 5
 
 
-def test_the_map_tells_the_truth_only_after_the_guess():
+def test_the_map_shows_the_true_place_only_after_the_guess():
     before = view.open_map((1.0, 2.0))
     assert [pin["kind"] for pin in before["pins"]] == ["yours"]
-    played = game.start(EXAMPLES, 1).guessed((1.0, 2.0), (3.0, 4.0))
+    played = game.new_game(EXAMPLES, 1).with_guesses((1.0, 2.0), (3.0, 4.0))
     after = view.closed_map(played.rounds[0])
     assert [pin["kind"] for pin in after["pins"]] == ["yours", "bundle", "truth"]
     assert after["lines"] == [[0, 2], [1, 2]]
@@ -67,7 +69,7 @@ def test_the_map_tells_the_truth_only_after_the_guess():
         ("file,lat,lon\nnowhere.jpg,1,2\n", "nowhere.jpg: no such file"),
     ],
 )
-def test_a_table_that_makes_no_sense_is_explained(table, problem, tmp_path):
+def test_an_invalid_table_is_an_error(table, problem, tmp_path):
     manifest = tmp_path / "game.csv"
     manifest.write_text(table)
     with pytest.raises(GeolocError, match=r"game\.csv") as refused:

@@ -7,10 +7,10 @@ import shapely
 from demo.page import basemap, map
 from geocells.sphere import haversine_km
 from geoloc.guess import Exif
-from tests.demo.answers import make_guess
+from tests.demo.guesses import make_guess
 
 
-def test_the_map_shows_region_circle_pins_and_the_files_own_position(cells):
+def test_the_map_shows_region_circle_pins_and_exif_position(cells):
     guess = make_guess(exif=Exif(-42.88, 147.33))
     region, circle, pins, file = map.map_figure(guess, cells).data
     assert list(region.locations) == ["AU-1", "AU-2"]
@@ -25,7 +25,7 @@ def test_the_map_shows_region_circle_pins_and_the_files_own_position(cells):
 
 @pytest.mark.parametrize("radius_km", [0.3, 12.0, 800.0, 9000.0])
 @pytest.mark.parametrize(("lat", "lon"), [(-33.87, 151.21), (-16.8, 179.97), (78.2, -179.9)])
-def test_the_map_opens_on_the_answer_anywhere_on_earth(cells, lat, lon, radius_km):
+def test_the_initial_window_contains_the_answer_anywhere_on_earth(cells, lat, lon, radius_km):
     guess = make_guess(lat=lat, lon=lon, radius_km=radius_km)
     south, west, north, east = map.window(guess)
     assert -85 <= south < lat < north <= 85
@@ -48,7 +48,7 @@ def shape_of(style: dict, source: str) -> shapely.Geometry:
     return shapely.union_all(shapely.make_valid(parts))
 
 
-def test_the_basemap_is_finer_where_the_map_opens():
+def test_the_basemap_has_more_detail_in_the_initial_window():
     style = basemap.style((-34.2, 150.7, -33.5, 151.6))
     assert {layer["source"] for layer in style["layers"][1:]} == set(style["sources"])
     inland, ocean = shapely.Point(151.0, -33.8), shapely.Point(151.35, -33.9)
@@ -60,6 +60,6 @@ def test_the_basemap_is_finer_where_the_map_opens():
     assert shape_of(style, "borders").intersection(edge.buffer(1e-3)).length < 0.1
 
 
-def test_wide_maps_draw_the_world_once():
+def test_wide_windows_and_the_antimeridian_use_the_coarse_world_only():
     assert list(basemap.style((-80, -180, 80, 180))["sources"]) == ["world"]
     assert list(basemap.style((-17, 179.5, -16, 180.5))["sources"]) == ["world"]

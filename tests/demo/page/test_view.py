@@ -5,42 +5,42 @@ import numpy as np
 import pytest
 
 from demo.page import explanation, view
-from demo.page.session import Seen, Session
+from demo.page.session import Session, UploadedPhoto
 from geoloc.errors import PhotoError
 from geoloc.guess import Attribute, Exif, Neighbour
-from tests.demo.answers import make_guess
+from tests.demo.guesses import make_guess
 
 
 @pytest.mark.parametrize(
-    ("confidence", "title", "said", "steps"),
+    ("confidence", "title", "sentence", "steps"),
     [
         ("city", "Sydney, New South Wales, Australia", "Sure of the city", 4),
         ("region", "New South Wales, Australia", "Sure of the region", 3),
         ("country", "Australia", "Sure of the country", 2),
-        ("not sure", "Not sure where this is", "The best of its guesses: Sydney", 1),
+        ("not sure", "Not sure where this is", "Best guess: Sydney", 1),
     ],
 )
-def test_the_headline_claims_no_more_than_the_calibration(confidence, title, said, steps):
+def test_the_headline_claims_no_more_than_the_calibration(confidence, title, sentence, steps):
     shown = view.headline(make_guess(confidence=confidence, radius_km=1234.4))
     assert f"<h2>{title}</h2>" in shown
-    assert said in shown
+    assert sentence in shown
     assert "within 1,200 km" in shown
-    assert shown.count('class="on"') == steps
+    assert shown.count('<li class="on"') == steps
 
 
-def test_what_was_known_and_how_many_photos_are_told():
+def test_the_headline_names_constraint_and_number_of_photos():
     guess = replace(make_guess(), photos=3, agreement=0.01, within="Australia")
     shown = view.headline(guess)
     assert "These 3 photos contradict each other" in shown
     assert "One answer for 3 photos." in shown
-    assert "Known beforehand: Australia." in shown
+    assert "Search limited to: Australia." in shown
     assert "contradict" not in view.headline(replace(guess, agreement=0.4))
 
 
-def test_the_file_is_compared_and_not_believed():
+def test_the_exif_position_is_compared_but_not_used():
     hobart = make_guess(exif=Exif(-42.88, 147.33, "2024-07-14T09:30:00"))
     panel = view.exif_panel(hobart.exif, hobart.exif_distance_km)
-    assert "This file holds a GPS position." in panel
+    assert "This file contains a GPS position." in panel
     assert "-42.88000, 147.33000" in panel
     assert "1,057 km" in panel
     assert "not used" in panel
@@ -48,7 +48,7 @@ def test_the_file_is_compared_and_not_believed():
     assert "No GPS position in this file." in view.exif_panel(Exif(), None)
 
 
-def test_places_are_ranked_and_lead_to_other_maps():
+def test_candidates_are_ranked_and_link_to_other_maps():
     table = view.places(make_guess())
     first, second = table.partition("<tbody>")[2].split("<tr>")[1:]
     assert "Sydney, New South Wales, Australia" in first
@@ -62,31 +62,31 @@ def test_places_are_ranked_and_lead_to_other_maps():
 NASTY = "<img src=x onerror=alert(1)>\"'"
 
 
-def test_nothing_from_files_or_bundles_becomes_markup():
+def test_text_from_files_and_bundles_is_escaped():
     place = replace(make_guess().place, town=NASTY)
     guess = make_guess()
     candidates = tuple(replace(candidate, place=place) for candidate in guess.candidates)
-    known = Neighbour(0.0, 0.0, 0.5, f"https://example.org/{NASTY}", NASTY, NASTY)
+    neighbour = Neighbour(0.0, 0.0, 0.5, f"https://example.org/{NASTY}", NASTY, NASTY)
     evidence = replace(guess.evidence, attributes=(Attribute(NASTY, NASTY, 0.5),))
     guess = replace(
-        guess, place=place, candidates=candidates, neighbours=(known,), evidence=evidence,
+        guess, place=place, candidates=candidates, neighbours=(neighbour,), evidence=evidence,
         within=NASTY,
     )  # fmt: skip
-    seen = (
-        Seen(Path(NASTY), PhotoError(NASTY), ""),
-        Seen(Path(NASTY), PhotoError(NASTY), "data:image/jpeg;base64,"),
+    uploads = (
+        UploadedPhoto(Path(NASTY), PhotoError(NASTY), ""),
+        UploadedPhoto(Path(NASTY), PhotoError(NASTY), "data:image/jpeg;base64,"),
     )
-    session = Session("fake", seen, np.empty((0, 4)), (guess,), True)
+    session = Session("fake", uploads, np.empty((0, 4)), (guess,), True)
     for shown in (
         view.headline(guess), view.places(guess), view.strip(session), view.notice(NASTY),
-        view.picture(replace(session, shown=1)), view.unreadable(PhotoError(NASTY)),
+        view.photo(replace(session, selected=1)), view.unreadable(PhotoError(NASTY)),
         explanation.attributes(guess), explanation.neighbours(guess),
     ):  # fmt: skip
         assert "<img src=x" not in shown
         assert NASTY not in shown
 
 
-def test_known_photos_are_credited():
+def test_gallery_photos_are_credited():
     guess = make_guess()
     shown = explanation.neighbours(guess)
     assert 'href="https://photos.example/A_quay.jpg"' in shown
@@ -100,16 +100,16 @@ def test_known_photos_are_credited():
     assert explanation.neighbours(replace(guess, neighbours=())) == ""
 
 
-def test_what_maps_say_is_not_taken_for_what_the_photo_tells():
+def test_facts_from_maps_are_separate_from_estimates_of_the_photo():
     guess = make_guess()
     shown = explanation.attributes(guess)
     assert "93.0 %" in shown
-    assert "From maps, not read from the photo." in shown
+    assert "From map data, not from the photo." in shown
     assert "Australia/Sydney" in shown
     climate = (*guess.evidence.attributes, Attribute("climate", "Cfa", 0.6))
     climate += (Attribute("elevation", "120 m"),)
     shown = explanation.attributes(
         replace(guess, evidence=replace(guess.evidence, attributes=climate))
     )
-    assert "From maps" not in shown
+    assert "From map data" not in shown
     assert "120 m" in shown

@@ -1,4 +1,4 @@
-"""An answer for pages and maps to show."""
+"""A complete guess, for tests of pages, maps and blurring."""
 
 from geocells.sphere import haversine_km
 from geoloc.guess import (
@@ -20,7 +20,7 @@ def make_guess(
     lat=-33.87, lon=151.21, radius_km=12.0, confidence="city", exif=None, photo="photo.jpg"
 ):
     exif = exif or Exif()
-    known = exif.lat is not None
+    has_position = exif.lat is not None
     return Guess(
         photo=photo,
         lat=lat,
@@ -53,6 +53,8 @@ def make_guess(
             0.4,
         ),
         exif=exif,
-        exif_distance_km=float(haversine_km([lat, lon], [exif.lat, exif.lon])) if known else None,
+        exif_distance_km=float(haversine_km([lat, lon], [exif.lat, exif.lon]))
+        if has_position
+        else None,
         bundle="fake",
     )

@@ -1,0 +1,79 @@
+"""Templates, static files and inline images of the page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from geoloc.encoders.base import Preprocessing
+from geoloc.output import html
+from geoloc.types import Float32Array
+
+STATIC = Path(__file__).parents[1] / "static"
+
+THUMBNAIL_PX = 480
+SUPPORTING_COLOUR, OPPOSING_COLOUR = (194, 65, 12), (30, 64, 110)
+MAX_OPACITY = 200
+"""Opacity (0-255) of the strongest patch in an attribution overlay."""
+
+
+def render(template: str, **values: Any) -> str:  # noqa: ANN401
+    """Return a fragment from the folder `templates`; text in it is escaped.
+
+    Args:
+        template: file name below `templates`.
+        values: names that the template uses.
+    """
+    return html.render(template, "demo.page", **values).strip()
+
+
+def static_file(name: str) -> str:
+    """Return the text of a script or style sheet from `demo/static`."""
+    return (STATIC / name).read_text(encoding="utf-8")
+
+
+def image_uri(image: Image.Image, max_px: int = THUMBNAIL_PX) -> str:
+    """Return an RGB image as a JPEG data URI without metadata.
+
+    Args:
+        image: an upright RGB image.
+        max_px: the longer side after reduction.
+    """
+    small = image.copy()
+    small.thumbnail((max_px, max_px))
+    out = io.BytesIO()
+    small.save(out, "JPEG", quality=80)
+    return f"data:image/jpeg;base64,{base64.b64encode(out.getvalue()).decode('ascii')}"
+
+
+def attribution_overlay(
+    image: Image.Image, preprocessing: Preprocessing, patches: Float32Array
+) -> Image.Image:
+    """Return a grey photo with an overlay of the regions that support or oppose the answer.
+
+    Args:
+        image: an upright RGB image.
+        preprocessing: of the encoder; defines which part of the photo it sees.
+        patches: (rows, columns) signed attribution from `Geolocator.attribution`.
+    """
+    if preprocessing.resize == "crop":
+        side = min(image.size)
+        left, top = (image.width - side) // 2, (image.height - side) // 2
+        image = image.crop((left, top, left + side, top + side))
+    visible = image.copy()
+    visible.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
+    strength = np.abs(patches) / max(float(np.abs(patches).max()), 1e-12)
+    mask = Image.fromarray((MAX_OPACITY * strength).astype(np.uint8)).resize(visible.size)
+    signs = Image.fromarray(((patches > 0) * 255).astype(np.uint8)).resize(visible.size)
+    colours = Image.composite(
+        Image.new("RGB", visible.size, SUPPORTING_COLOUR),
+        Image.new("RGB", visible.size, OPPOSING_COLOUR),
+        signs,
+    )
+    grey = visible.convert("L").convert("RGB")
+    return Image.composite(colours, grey, mask)

@@ -1,0 +1,82 @@
+"""A fake geolocator: decodes real photos and parses real constraints, with fixed answers."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import shapely
+
+from geocells.table import CellTable
+from geoloc.belief.constraints import parse, require
+from geoloc.encoders.base import Preprocessing
+from geoloc.photos.decode import load
+from tests.demo.guesses import HOBART, make_guess
+
+
+def make_cells():
+    return CellTable(
+        cell_id=np.array(["AU-1", "AU-2"]),
+        country=np.array(["AU", "AU"]),
+        region=np.array(["New South Wales", "Tasmania"]),
+        region_id=np.array(["AU/NSW", "AU/TAS"]),
+        centroids=np.array([[-33.9, 151.2], [-42.9, 147.3]]),
+        polygon=np.array([shapely.box(150, -35, 152, -33), shapely.box(145, -44, 149, -41)]),
+        count=np.array([5000, 40]),
+    )
+
+
+class FakeEncoder:
+    """Returns constant embeddings and counts the encoded photos."""
+
+    def __init__(self):
+        pixels = Preprocessing(32, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+        self.spec = SimpleNamespace(preprocessing=pixels, dim=4)
+        self.encoded = 0
+
+    def embed(self, pixels):
+        self.encoded += len(pixels)
+        return np.ones((len(pixels), 4), np.float32)
+
+
+class FakeGeolocator:
+    """Answers Sydney, or Hobart if the constraint excludes Sydney."""
+
+    def __init__(self, name="fake", patches=None):
+        self.cells, self.encoder = make_cells(), FakeEncoder()
+        self.bundle = SimpleNamespace(name=name)
+        self.patches = patches
+        self.load = load
+
+    def locate(self, source):
+        loaded = load(source)
+        return make_guess(exif=loaded.exif, photo=loaded.name)
+
+    def restrict(self, within):
+        if within is None:
+            return None
+        constraint = parse(within)
+        require(constraint, self.cells)
+        sydney, hobart = constraint.cells(self.cells)
+        return SimpleNamespace(name=constraint.name, hobart=hobart > sydney)
+
+    def guess(self, embeddings, photos, top=5, constraint=None):
+        assert len(embeddings) == len(photos)
+        return [self._guess(photo, constraint) for photo in photos]
+
+    def guess_together(self, embeddings, groups, top=5, constraint=None):
+        assert len(embeddings) == sum(map(len, groups))
+        return [
+            replace(self._guess(photos[0], constraint), photos=len(photos)) for photos in groups
+        ]
+
+    def attribution(self, source):
+        load(source)
+        return self.patches
+
+    def _guess(self, photo, constraint):
+        hobart = {"lat": -42.88, "lon": 147.33} if constraint and constraint.hobart else {}
+        guess = make_guess(exif=photo.exif, photo=photo.name, **hobart)
+        if hobart:
+            guess = replace(guess, place=HOBART)
+            guess = replace(guess, candidates=(replace(guess.candidates[0], place=HOBART),))
+        return replace(guess, within=constraint.name if constraint else "", bundle=self.bundle.name)
