@@ -129,7 +129,7 @@ class Controller:
         answer = session.answer(session.selected)
         common = {
             "session": session,
-            "strip": {"html": view.strip(session), "index": session.selected},
+            "strip": view.strip(session),
             "photo": view.photo(session),
             "several": len(session.photos) > 1,
         }

@@ -29,9 +29,6 @@ EXAMPLE_PX = 320
 
 LIVE = {"elem_classes": "live"}
 
-CHOICE = '${value ? value.html : ""}'
-"""Template of components with buttons; choose.js adds the chosen index to the value."""
-
 
 def locate_tab(
     geolocators: Mapping[str, Geolocator], bundle: gr.Dropdown, blur_location: BlurLocation
@@ -53,11 +50,8 @@ def locate_tab(
         with gr.Column(scale=3, min_width=300):
             with gr.Column() as welcome:
                 gr.HTML(render("welcome.html"))
-                components["examples"] = gr.HTML(
-                    {"html": view.examples(_example_thumbnails())},
-                    html_template=CHOICE,
-                    js_on_load=static_file("choose.js"),
-                )
+                with _chooser() as components["example"]:
+                    gr.HTML(view.examples(_example_thumbnails()))
             components["progress"] = gr.HTML(**LIVE, visible=False)
             with gr.Column(visible=False) as results:
                 components |= _results()
@@ -69,6 +63,11 @@ def locate_tab(
 def _example_thumbnails() -> tuple[str, ...]:
     files = [example.file for example in photo_table.read(photo_table.EXAMPLES)]
     return tuple(image_uri(decode.load(file).image, EXAMPLE_PX) for file in files)
+
+
+def _chooser() -> gr.HTML:
+    """Return a container of buttons whose value is the index of the last one clicked."""
+    return gr.HTML(html_template="@children", js_on_load=static_file("choose.js"))
 
 
 def _inputs() -> Components:
@@ -107,10 +106,10 @@ def _inputs() -> Components:
 
 def _results() -> Components:
     """Add the answer, the map, the table and the cards."""
-    components: Components = {
-        "strip": gr.HTML(html_template=CHOICE, js_on_load=static_file("choose.js")),
-        "answer": gr.HTML(**LIVE),
-    }
+    components: Components = {}
+    with _chooser() as components["selected"]:
+        components["strip"] = gr.HTML()
+    components["answer"] = gr.HTML(**LIVE)
     with gr.Column() as details:
         components["world"] = gr.Plot(show_label=False, elem_id="world")
         components["window"] = gr.HTML(

@@ -70,9 +70,9 @@ def _connect_photos(components: Components, controller: Controller) -> None:
     def upload(drop: Any, *inputs: Any) -> Iterator[Updates]:  # noqa: ANN401
         yield from locate(own_uploads(drop["paths"]), *inputs)
 
-    def example(choice: Any, *inputs: Any) -> Iterator[Updates]:  # noqa: ANN401
+    def example(index: int, *inputs: Any) -> Iterator[Updates]:  # noqa: ANN401
         files = [item.file for item in photo_table.read(photo_table.EXAMPLES)]
-        yield from locate([files[choice["index"] % len(files)]], *inputs)
+        yield from locate([files[index % len(files)]], *inputs)
 
     def change_bundle(session: Session | None, *inputs: Any) -> Iterator[Updates]:  # noqa: ANN401
         if session is None:
@@ -88,17 +88,17 @@ def _connect_photos(components: Components, controller: Controller) -> None:
         updates = controller.rerank(session, together == SAME_PLACE, read_form)
         return _outputs(components, updates)
 
-    def select(session: Session | None, choice: Any) -> Updates:  # noqa: ANN401
+    def select(session: Session | None, index: int) -> Updates:
         if session is None:
             return _no_photo(components)
-        return _outputs(components, controller.select(session, choice["index"]))
+        return _outputs(components, controller.select(session, index))
 
     inputs = [components[name] for name in ("bundle", "together", *FORM_FIELDS)]
     outputs = _all_outputs(components)
     located_by = []
     for event, handler, name in (
         (components["drop"].upload, upload, "drop"),
-        (components["examples"].select, example, "examples"),
+        (components["example"].select, example, "example"),
         (components["bundle"].change, change_bundle, "session"),
     ):
         located_by.append(event(handler, [components[name], *inputs], outputs, **EVENT_OPTIONS))
@@ -106,8 +106,8 @@ def _connect_photos(components: Components, controller: Controller) -> None:
         form = [components["session"], *inputs[1:]]
         applied = located.then(apply_late_form, form, outputs, **EVENT_OPTIONS)
         _explain_after(applied, components, controller)
-    choice = [components["session"], components["strip"]]
-    selected = components["strip"].select(select, choice, outputs, **EVENT_OPTIONS)
+    choice = [components["session"], components["selected"]]
+    selected = components["selected"].select(select, choice, outputs, **EVENT_OPTIONS)
     _explain_after(selected, components, controller)
 
 

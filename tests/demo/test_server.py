@@ -1,6 +1,9 @@
+"""The command `geoloc-demo`: options, answers, uploads and isolation."""
+
 import json
 import os
 import re
+import secrets
 import socket
 import subprocess
 import sys
@@ -13,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demo.api.inference import ServedGeolocator
+from demo.api.inference import ConcurrentGeolocator
 from demo.client import Client
 from demo.security.precision import snap
 from geoloc.bundle import directory as bundles
@@ -34,7 +37,7 @@ def starter():
 
 @pytest.fixture(scope="module")
 def command():
-    """The real command with its page, at a free port."""
+    """The real command with its page, on a free port."""
     options = ["--port", "0", "--max-precision-km", PRECISION_KM]
     with running("-m", "demo.server", *options, GEOLOC_API_KEY="key") as server:
         server.client.headers["X-API-Key"] = "key"
@@ -49,7 +52,7 @@ def noise(seed: int) -> bytes:
     return jpeg(small.resize((180, 120)), "PNG")
 
 
-def test_page_and_interface_are_on_one_port_and_answers_as_coarse_as_asked(command, starter):
+def test_page_and_api_share_a_port_and_answers_are_blurred(command, starter):
     assert "gradio" in command.client.get("/").text
     reply = command.client.post("/v1/locate", files=photos(noise(0)), data={"top": 3}).json()
     guess, exact = reply["answers"][0]["guess"], starter.locate(noise(0))
@@ -59,30 +62,30 @@ def test_page_and_interface_are_on_one_port_and_answers_as_coarse_as_asked(comma
     assert guess["radius_km"] > exact.radius_km
 
 
-def test_the_example_client_asks_both_ways(command, tmp_path):
+def test_the_example_client_locates_and_batches(command, tmp_path):
     paths = [tmp_path / f"{number}.png" for number in range(3)]
     for number, path in enumerate(paths):
         path.write_bytes(noise(number))
     client = Client(command.address, "key")
-    at_once = client.locate(paths, within="Australia")
-    assert {answer["guess"]["place"]["country"] for answer in at_once} <= {"Australia"}
-    assert client.batch(paths, within="Australia") == at_once
+    answers = client.locate(paths, within="Australia")
+    assert {answer["guess"]["place"]["country"] for answer in answers} <= {"Australia"}
+    assert client.batch(paths, within="Australia") == answers
     with pytest.raises(RuntimeError, match=r'"Atlantis" is no country or region.* \(request '):
         client.locate(paths, within="Atlantis")
-    shown = subprocess.run(
+    printed = subprocess.run(
         [sys.executable, "-m", "demo.client", paths[0]], capture_output=True, text=True, check=True,
         cwd=ROOT, env={**os.environ, "GEOLOC_ADDRESS": command.address, "GEOLOC_API_KEY": "key"},
     )  # fmt: skip
-    assert re.fullmatch(r"0\.png: .*, within \d+ km \(80 %\)\n", shown.stdout)
+    assert re.fullmatch(r"0\.png: .*, within \d+ km \(80 %\)\n", printed.stdout)
 
 
-def test_questions_answered_together_are_answered_as_alone(starter):
-    served = ServedGeolocator(bundles.load("starter"))
-    asked = [(noise(n), 1 + n % 5, (None, "Australia", "France")[n % 3]) for n in range(24)]
+def test_concurrent_requests_get_the_same_answers_as_single_ones(starter):
+    concurrent = ConcurrentGeolocator(bundles.load("starter"))
+    requests = [(noise(n), 1 + n % 5, (None, "Australia", "France")[n % 3]) for n in range(24)]
     with ThreadPoolExecutor(24) as threads:
-        together = list(threads.map(lambda question: served.locate(*question), asked))
-    for question, guess in zip(asked, together, strict=True):
-        alone = starter.locate(*question)
+        guesses = list(threads.map(lambda request: concurrent.locate(*request), requests))
+    for arguments, guess in zip(requests, guesses, strict=True):
+        alone = starter.locate(*arguments)
         assert (guess.place, guess.within) == (alone.place, alone.within)
         assert len(guess.candidates) == len(alone.candidates)
         assert guess.localisability == pytest.approx(alone.localisability, rel=1e-3)
@@ -96,8 +99,8 @@ def page():
 
 
 @contextmanager
-def watched():
-    """A server that nobody should call, and who called it."""
+def forbidden_server():
+    """Run a server that must not be called; yield its address and the list of callers."""
     callers = []
 
     def accept():
@@ -114,49 +117,54 @@ def watched():
         yield f"http://127.0.0.1:{listener.getsockname()[1]}", callers
 
 
-def told(server, path: str) -> str:
-    """What the page says when a file of this path is handed in, everywhere and every way it can."""
+def send_path_everywhere(server, path: str) -> str:
+    """Send a path as an upload to every event of the page; return all responses as text."""
     config = server.client.get("/config").json()
     parts = {component["id"]: component for component in config["components"]}
     file = {"path": path, "orig_name": "x.jpg", "meta": {"_type": "gradio.FileData"}}
-    given = {"gallery": [{"image": file, "caption": None}], "image": file, "file": [file]}
-    replies = ""
-    for event in config["dependencies"]:
-        sources = [parts[source] for source in event["inputs"]]
-        session = {"session_hash": f"s{event['id']}"}
-        asked = {
-            "data": [given.get(part["type"], part["props"].get("value")) for part in sources],
+    values = {"html": {"paths": [path]}, "image": file, "file": [file]}
+
+    def send(event) -> str:
+        inputs = [parts[component] for component in event["inputs"]]
+        session = {"session_hash": secrets.token_hex(8)}
+        body = {
+            "data": [values.get(part["type"], part["props"].get("value")) for part in inputs],
             "event_data": {"paths": [path]},
             "fn_index": event["id"],
             **session,
         }
-        if server.client.post("/gradio_api/queue/join", json=asked).status_code == 200:
-            replies += server.client.get("/gradio_api/queue/data", params=session).text
-    assert "process_completed" in replies
-    return replies
+        if server.client.post("/gradio_api/queue/join", json=body).status_code != 200:
+            return ""
+        return server.client.get("/gradio_api/queue/data", params=session).text
+
+    events = [event for event in config["dependencies"] if event["backend_fn"]]
+    with ThreadPoolExecutor(8) as threads:
+        responses = "".join(threads.map(send, events))
+    assert "process_completed" in responses
+    return responses
 
 
-def test_the_page_fetches_nothing_and_reads_no_file_that_was_not_uploaded(page, tmp_path):
+def test_the_page_downloads_nothing_and_reads_only_uploaded_files(page, tmp_path):
     secret = tmp_path / "secret.png"
     secret.write_bytes(jpeg(photo_of(100), "PNG"))
-    its_longitude = f"{place_of(100)[1]:.3f}"
+    longitude = f"{place_of(100)[1]:.3f}"
     mine = {"files": ("mine.png", secret.read_bytes())}
     uploaded = page.client.post("/gradio_api/upload", files=mine).json()
-    assert its_longitude in told(page, uploaded[0])
-    with watched() as (address, callers):
+    assert longitude in send_path_everywhere(page, uploaded[0])
+    with forbidden_server() as (address, callers):
         for path in (str(secret), f"{address}/x.jpg", "https://example.org/x.jpg", "/etc/passwd"):
-            assert its_longitude not in told(page, path)
+            assert longitude not in send_path_everywhere(page, path)
         for path in (f"file={address}/x", f"file=%20{address}/x", f"file={secret}",
                      "file=/etc/passwd", f"proxy={address}", "proxy=https://x.hf.space/y",
                      "run-history/buckets", "vibe-code"):  # fmt: skip
             refused = page.client.get(f"/gradio_api/{path}")
             assert refused.status_code in (403, 404), path
-        inside = {"within": f"{address}/x.geojson"}
-        page.client.post("/v1/locate", files=photos(jpeg(photo_of(1))), data=inside)
+        constraint = {"within": f"{address}/x.geojson"}
+        page.client.post("/v1/locate", files=photos(jpeg(photo_of(1))), data=constraint)
         assert callers == []
 
 
-def test_uploads_of_the_page_are_limited_named_safely_and_deleted_in_minutes(page):
+def test_uploads_are_limited_named_safely_and_deleted_in_time(page):
     host, port = page.address.removeprefix("http://").split(":")
     whole = request(
         form(part(bytes(500_000), 'name="files"; filename="../../../x.jpg"')),
@@ -169,7 +177,7 @@ def test_uploads_of_the_page_are_limited_named_safely_and_deleted_in_minutes(pag
     broken_off = [socket.create_connection((host, int(port))) for _ in range(2)]
     for line in broken_off:
         line.sendall(whole[:-100])
-    broken_off[0].close()  # one hangs up, the other says no more
+    broken_off[0].close()  # one disconnects, the other stays silent
     assert b" 408 " in broken_off[1].recv(65536)
     broken_off[1].close()
     while [path for path in page.files() if path.name.startswith("tmp")]:
@@ -180,7 +188,7 @@ def test_uploads_of_the_page_are_limited_named_safely_and_deleted_in_minutes(pag
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (
             ["--port", "0", "--bundle", "no such bundle"],
@@ -191,30 +199,30 @@ def test_uploads_of_the_page_are_limited_named_safely_and_deleted_in_minutes(pag
             "a second bundle 'starter'; rename",
         ),
         (["--port", "http"], "--port"),
-        (["--host", "300.1.1.1"], "300.1.1.1, port 7860: cannot listen there"),
+        (["--host", "300.1.1.1"], "cannot listen on 300.1.1.1, port 7860"),
         (["--prot"], "--prot"),
     ],
 )
-def test_wrong_options_are_explained(options, said):
+def test_invalid_options_are_explained(options, message):
     refused = start(*options)
     assert refused.returncode == 2
-    assert said in refused.stderr + refused.stdout
+    assert message in refused.stderr + refused.stdout
     assert "Traceback" not in refused.stderr
 
 
-def test_a_taken_port_is_named():
+def test_a_port_in_use_is_reported():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         refused = start("--port", port)
     assert refused.returncode == 2
     assert refused.stderr == (
-        f"geoloc-demo: 127.0.0.1, port {port}: cannot listen there (Address already in use);"
-        " choose another with --port\n"
+        f"geoloc-demo: cannot listen on 127.0.0.1, port {port} (Address already in use);"
+        " choose another port with --port\n"
     )
 
 
 @pytest.mark.parametrize("missing", ["gradio", "fastapi", "plotly"])
-def test_without_the_extra_it_says_so_in_one_line(missing):
+def test_a_missing_extra_is_reported_in_one_line(missing):
     code = f"import sys; sys.modules[{missing!r}] = None; from demo.server import main; main()"
     refused = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
@@ -232,5 +240,5 @@ def start(*options) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-def test_the_document_can_be_read_by_anybody(command):
+def test_the_openapi_document_needs_no_key(command):
     assert json.loads(command.client.get("/v1/openapi.json").text)["openapi"].startswith("3.")

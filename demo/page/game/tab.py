@@ -60,16 +60,12 @@ class GameController:
             game,
             view.photo(image_uri(image, PHOTO_PX)),
             view.task(game),
-            view.open_map(None),
+            view.open_map(),
             view.scores(game),
             gr.Button(visible=True),
             gr.Button(visible=False),
             gr.Row(visible=True),
         ]
-
-    def show_pin(self, lat: str, lon: str) -> dict[str, Any]:
-        """Return the map with the player's guess, if both coordinates are valid."""
-        return view.open_map(_latlon(lat, lon))
 
     def submit(self, game: Game, bundle: str, lat: str, lon: str) -> list[Any]:
         """Compare the player's guess with the bundle's, and return the result."""
@@ -149,6 +145,7 @@ def game_tab(
     cleared = next_round.click(*clear_fields, **EVENT_OPTIONS)
     cleared.then(controller.show_round, game, outputs, **EVENT_OPTIONS)
     world_map.select(fill_in_fields, world_map, [lat, lon], **EVENT_OPTIONS)
-    typed = [lat.input, lon.input]
-    gr.on(typed, controller.show_pin, [lat, lon], world_map, **EVENT_OPTIONS)
+    pin = [lat, lon, world_map]
+    for field in (lat, lon):  # without the server, whose late answer would reopen a closed map
+        field.change(None, pin, world_map, js=static_file("typed_pin.js"), **EVENT_OPTIONS)
     submit.click(controller.submit, [game, bundle, lat, lon], outputs, **EVENT_OPTIONS)

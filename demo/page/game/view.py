@@ -9,10 +9,9 @@ from demo.page.rendering import render
 from geoloc.output import text
 
 
-def open_map(guess: LatLon | None) -> dict[str, Any]:
-    """Return the map of a running round, with the player's guess so far."""
-    pins = [] if guess is None else [_pin(guess, "yours", "you")]
-    return {"open": True, "pins": pins, "lines": []}
+def open_map() -> dict[str, Any]:
+    """Return the map of a new round; the scripts add the player's pin."""
+    return {"open": True, "pins": [], "lines": []}
 
 
 def closed_map(finished: Round) -> dict[str, Any]:
