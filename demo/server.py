@@ -106,7 +106,7 @@ def _load(names: Sequence[str], limits: Limits) -> "dict[str, Geolocator]":
     from geoloc.bundle import installed
 
     geolocators: dict[str, Geolocator] = {}
-    for name in names or (installed.best(),):
+    for name in names or (installed.default_name(),):
         bundle = bundles.load(name)
         if bundle.name in geolocators:
             raise GeolocError(f"{name}: a second bundle {bundle.name!r}; rename one of them")

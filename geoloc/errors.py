@@ -1,10 +1,10 @@
-"""Errors a user can act on: each message names the file, the reason and the remedy."""
+"""Errors that a user can act on: each message names the file, the reason and the remedy."""
 
 from __future__ import annotations
 
 
 class GeolocError(Exception):
-    """Base of every error caused by input rather than by a bug; printed as one line."""
+    """Base class of errors caused by input rather than by a bug; commands print one line."""
 
 
 class PhotoError(GeolocError):
@@ -12,7 +12,11 @@ class PhotoError(GeolocError):
 
 
 class FileError(PhotoError):
-    """The file of a photo cannot be opened; what is in it is not known, and it may work later."""
+    """The file of a photo cannot be opened; the photo itself may be good, so a retry can work."""
+
+
+class ConstraintError(GeolocError):
+    """A constraint on the location is not valid, or excludes every geocell of the bundle."""
 
 
 class TableError(GeolocError):
@@ -27,4 +31,5 @@ class MissingExtraError(GeolocError):
     """An optional dependency is not installed."""
 
     def __init__(self, package: str, extra: str) -> None:
+        """Name the missing package and the extra of planet-geoloc that installs it."""
         super().__init__(f"{package} is not installed: run  pip install 'planet-geoloc[{extra}]'")

@@ -12,29 +12,21 @@ from typing import Any, Literal
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from geocells import places
-from geocells.columns import objects
-from geocells.sphere import haversine_km
 from geocells.table import CellTable
-from geoloc.answer.calibration import LEVELS
 from geoloc.answer.explain import Explainer
 from geoloc.answer.ranker import Ranking
-from geoloc.belief.fusion import ConstraintMask, credible_region
+from geoloc.belief.fusion import ConstraintMask
 from geoloc.bundle import directory as bundles
 from geoloc.bundle import installed
 from geoloc.encoders.base import ImageEncoder
 from geoloc.encoders.pipeline import Encoded, Load, encode, encode_all, prefetch
 from geoloc.errors import PhotoError
-from geoloc.guess import Candidate, Exif, Guess, Place, RegionCell
+from geoloc.guess import Exif, Guess
 from geoloc.photos.decode import NO_PIXELS, Photo, PhotoSource, load
-from geoloc.photos.exif import gps_position
 from geoloc.types import Float32Array, IndexArray
 
 DEFAULT_TOP = 5
 """Candidates in a `Guess` unless the caller says otherwise."""
-
-MAX_REGION_CELLS = 100
-"""Cells of the credible region in a `Guess`."""
 
 
 class Geolocator:
@@ -73,7 +65,7 @@ class Geolocator:
             BundleError: the bundle is missing or damaged.
             MissingExtraError: a library it needs is not installed.
         """
-        return cls(bundles.load(installed.best() if name_or_path is None else name_or_path))
+        return cls(bundles.load(installed.default_name() if name_or_path is None else name_or_path))
 
     @property
     def cells(self) -> CellTable:
@@ -91,7 +83,8 @@ class Geolocator:
         """Locate one photo.
 
         Args:
-            source: a path, the bytes of a file, an open binary file, or a PIL image.
+            source: a path, the bytes of a file, an open binary file, a PIL image, or an RGB array
+                (H, W, 3) uint8.
             top: number of candidates in the guess.
             within: constraint on the location, for example "Portugal" or "48.86,2.35,50km"; see
                 `geoloc.belief.constraints.parse`.
@@ -191,7 +184,8 @@ class Geolocator:
         photos = unnamed_photos(len(embeddings)) if photos is None else photos
         if not photos:
             return []
-        return self._guesses(self.rank(embeddings, constraint), photos, top, constraint)
+        ranking = self.rank(embeddings, constraint)
+        return self._explainer.guesses(ranking, photos, top, constraint)
 
     def guess_together(
         self,
@@ -216,7 +210,7 @@ class Geolocator:
         sizes = [len(photos) for photos in groups]
         ranking = self.rank(embeddings, constraint, np.repeat(np.arange(len(groups)), sizes))
         named = [replace(p[0], name=", ".join(each.name for each in p)) for p in groups]
-        guesses = self._guesses(ranking, named, top, constraint)
+        guesses = self._explainer.guesses(ranking, named, top, constraint)
         return [replace(guess, photos=size) for guess, size in zip(guesses, sizes, strict=True)]
 
     def rank(
@@ -252,16 +246,9 @@ class Geolocator:
         """
         if within is None:
             return None
-        from geoloc.belief.constraints import parse, require
+        from geoloc.belief.constraints import parse
 
-        constraint = parse(within)
-        require(constraint, self.cells)
-        share = constraint.cells(self.cells)
-        touched = np.flatnonzero(share > 0.0)
-        centroids = self.cells.centroids.copy()
-        centroids[touched] = constraint.point_in(self.cells, touched.astype(np.int64))
-        clusters = constraint.contains(self.bundle.ranker.gallery.clusters.latlon)
-        return ConstraintMask(constraint.name, share, centroids, clusters)
+        return parse(within).mask(self.cells, self.bundle.ranker.gallery.clusters.latlon)
 
     def attribution(self, source: PhotoSource) -> Float32Array | None:
         """Return how much each patch of a photo speaks for (+) or against (-) its answer.
@@ -282,64 +269,9 @@ class Geolocator:
         direction = answer_direction(self.bundle.ranker.heads, embedding[0], cell)
         return attribution_map(self.encoder, pixels, direction)
 
-    def _guesses(
-        self,
-        ranking: Ranking,
-        photos: Sequence[Photo],
-        top: int,
-        constraint: ConstraintMask | None,
-    ) -> list[Guess]:
-        latlon = ranking.latlon[:, :top]
-        named = _describe(latlon.reshape(-1, 2))
-        per_photo = latlon.shape[1]
-        guesses = [
-            self._guess(ranking, i, photo, named[i * per_photo :][:per_photo])
-            for i, photo in enumerate(photos)
-        ]
-        name = constraint.name if constraint else ""
-        return [replace(guess, within=name) for guess in guesses]
-
-    def _guess(self, ranking: Ranking, i: int, photo: Photo, named: list[Place]) -> Guess:
-        lat, lon = map(float, ranking.latlon[i, 0])
-        radii = {name: float(km) for name, km in zip(LEVELS, ranking.radii_km[i], strict=True)}
-        return Guess(
-            photo=photo.name,
-            lat=lat,
-            lon=lon,
-            radius_km=radii["80"],
-            radii_km=radii,
-            confidence=ranking.confidence[i],
-            localisability=float(ranking.localisability[i]),
-            place=named[0],
-            candidates=tuple(
-                Candidate(
-                    lat=float(ranking.latlon[i, rank, 0]),
-                    lon=float(ranking.latlon[i, rank, 1]),
-                    probability=float(ranking.belief[i, cell]),
-                    cell_id=str(self.cells.cell_id[cell]),
-                    place=named[rank],
-                )
-                for rank, cell in enumerate(ranking.cell[i, : len(named)])
-                if cell >= 0
-            ),
-            region=self._region(ranking.belief[i]),
-            neighbours=self._explainer.neighbours(ranking, i),
-            evidence=self._explainer.evidence(ranking, i),
-            exif=photo.exif,
-            exif_distance_km=_exif_distance_km(photo.exif, lat, lon),
-            bundle=self.bundle.name,
-            agreement=float(ranking.agreement[i]),
-        )
-
-    def _region(self, belief: Float32Array) -> tuple[RegionCell, ...]:
-        limits = list(self.bundle.ranker.calibration.region.values())
-        cell, level = credible_region(belief, limits, MAX_REGION_CELLS)
-        columns = (self.cells.cell_id[cell], belief[cell], level)
-        return tuple(map(RegionCell, *(column.tolist() for column in columns)))
-
     @cached_property
     def _explainer(self) -> Explainer:
-        return Explainer(self.bundle.ranker, self.bundle.attributes)
+        return Explainer(self.bundle.name, self.bundle.ranker, self.bundle.attributes)
 
 
 def unnamed_photos(count: int) -> list[Photo]:
@@ -363,22 +295,7 @@ def _thread_pools() -> ThreadpoolController:
 
 def _several(sources: Iterable[PhotoSource]) -> Iterable[PhotoSource]:
     """Return the sources; raise TypeError for a single one, which would be read item by item."""
-    if isinstance(sources, str | bytes | os.PathLike):
+    one = isinstance(sources, str | bytes | bytearray | os.PathLike)
+    if one or getattr(sources, "ndim", 0) == 3:
         raise TypeError("give a list of photos; Geolocator.locate takes a single one")
     return sources
-
-
-def _describe(latlon: np.ndarray[Any, Any]) -> list[Place]:
-    """Name coordinates (N, 2), each distinct one once."""
-    distinct, back = np.unique(latlon, axis=0, return_inverse=True)
-    table = places.describe(distinct)
-    columns = [objects(table[name]) for name in table.column_names]
-    named = [Place(*row) for row in zip(*columns, strict=True)]
-    return [named[row] for row in back.ravel()]
-
-
-def _exif_distance_km(exif: Exif, lat: float, lon: float) -> float | None:
-    position = gps_position(exif)
-    if position is None:
-        return None
-    return float(haversine_km([lat, lon], position))

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from demo.api.batching import BatchingEncoder, MicroBatcher
-from geoloc.belief.constraints import ConstraintError
 from geoloc.belief.fusion import ConstraintMask
 from geoloc.bundle.directory import Bundle
 from geoloc.encoders.base import ImageEncoder
+from geoloc.errors import ConstraintError
 from geoloc.geolocator import DEFAULT_TOP, Geolocator, unnamed_photos
 from geoloc.guess import Guess
 from geoloc.photos.decode import Photo, load

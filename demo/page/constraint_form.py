@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import cache
 
 from geocells.borders.hierarchy import embedded_boundaries
-from geoloc.belief.constraints import ConstraintError
+from geoloc.errors import ConstraintError
 
 ANYWHERE, NAMED, CIRCLE, BOX = "Anywhere", "Country or region", "Circle", "Box"
 KINDS = (ANYWHERE, NAMED, CIRCLE, BOX)

@@ -13,8 +13,7 @@ from typing import Any
 from demo.page import explanation, rendering, view
 from demo.page import map as worldmap
 from demo.page.session import BlurLocation, Session, encode_uploads, rank
-from geoloc.belief.constraints import ConstraintError
-from geoloc.errors import PhotoError
+from geoloc.errors import ConstraintError, PhotoError
 from geoloc.geolocator import Geolocator
 from geoloc.guess import Guess
 from geoloc.output import formats

@@ -1,18 +1,38 @@
-"""Why an answer is what it is: the photos that decided, the cell, what else the photo tells."""
+"""`Explainer`: turn rankings into guesses with place names, regions, neighbours and evidence."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
 
+from geocells import places
 from geocells.attributes import KOPPEN_CLASSES, country_driving_side
+from geocells.columns import objects
+from geocells.sphere import haversine_km
+from geoloc.answer.calibration import LEVELS
 from geoloc.answer.ranker import Ranker, Ranking
 from geoloc.belief.attribute_heads import AttributeHeads
-from geoloc.guess import Attribute, Evidence, Neighbour
-from geoloc.types import Float32Array
+from geoloc.belief.fusion import ConstraintMask, credible_region
+from geoloc.guess import (
+    Attribute,
+    Candidate,
+    Evidence,
+    Exif,
+    Guess,
+    Neighbour,
+    Place,
+    RegionCell,
+)
+from geoloc.photos.decode import Photo
+from geoloc.types import Float32Array, Float64Array
 
-SHOWN_NEIGHBOURS = 5
+MAX_NEIGHBOURS = 5
+"""Neighbours in a `Guess`."""
+
+MAX_REGION_CELLS = 100
+"""Cells of the credible region in a `Guess`."""
 
 MONTHS = (
     "January February March April May June July August September October November December"
@@ -20,23 +40,90 @@ MONTHS = (
 
 
 class Explainer:
-    """Collects the evidence for the answers of one bundle."""
+    """Builds the guesses of one bundle, with the evidence for each."""
 
-    def __init__(self, ranker: Ranker, heads: AttributeHeads | None) -> None:
-        """Take the bundle's models; small bundles have no attribute heads."""
-        self._ranker, self._heads = ranker, heads
+    def __init__(self, bundle: str, ranker: Ranker, heads: AttributeHeads | None) -> None:
+        """Take the models of a bundle.
 
-    def evidence(self, ranking: Ranking, i: int) -> Evidence:
-        """What speaks for answer i."""
-        cells, cell = self._ranker.cells, ranking.cell[i, 0]
-        path = (cells.country[cell], cells.region[cell], cells.cell_id[cell])
-        attributes = [self._side(ranking.belief[i]), *self._learned(ranking.features[i : i + 1])]
-        return Evidence(tuple(map(str, path)), tuple(attributes), *map(float, ranking.trust[i]))
+        Args:
+            bundle: its name, which every guess carries.
+            ranker: whose rankings are explained.
+            heads: attribute heads; None for bundles without them.
+        """
+        self._bundle, self._ranker, self._heads = bundle, ranker, heads
 
-    def neighbours(self, ranking: Ranking, i: int) -> tuple[Neighbour, ...]:
-        """The known photos that look most like photo i, with what their licences ask to show."""
+    def guesses(
+        self,
+        ranking: Ranking,
+        photos: Sequence[Photo],
+        top: int,
+        constraint: ConstraintMask | None = None,
+    ) -> list[Guess]:
+        """Return the guess of each photo.
+
+        Args:
+            ranking: of N photos.
+            photos: (N,) their names and metadata.
+            top: number of candidates in each guess.
+            constraint: under which the photos were ranked.
+        """
+        latlon = ranking.latlon[:, :top]
+        named = _describe(latlon.reshape(-1, 2))
+        per_photo = latlon.shape[1]
+        within = constraint.name if constraint else ""
+        return [
+            self._guess(ranking, i, photo, named[i * per_photo :][:per_photo], within)
+            for i, photo in enumerate(photos)
+        ]
+
+    def _guess(
+        self, ranking: Ranking, i: int, photo: Photo, named: list[Place], within: str
+    ) -> Guess:
+        lat, lon = map(float, ranking.latlon[i, 0])
+        radii = {name: float(km) for name, km in zip(LEVELS, ranking.radii_km[i], strict=True)}
+        return Guess(
+            photo=photo.name,
+            lat=lat,
+            lon=lon,
+            radius_km=radii["80"],
+            radii_km=radii,
+            confidence=ranking.confidence[i],
+            localisability=float(ranking.localisability[i]),
+            place=named[0],
+            candidates=self._candidates(ranking, i, named),
+            region=self._region(ranking.belief[i]),
+            neighbours=self._neighbours(ranking, i),
+            evidence=self._evidence(ranking, i),
+            exif=photo.exif,
+            exif_distance_km=_exif_distance_km(photo.exif, lat, lon),
+            bundle=self._bundle,
+            agreement=float(ranking.agreement[i]),
+            within=within,
+        )
+
+    def _candidates(self, ranking: Ranking, i: int, named: list[Place]) -> tuple[Candidate, ...]:
+        return tuple(
+            Candidate(
+                lat=float(ranking.latlon[i, rank, 0]),
+                lon=float(ranking.latlon[i, rank, 1]),
+                probability=float(ranking.belief[i, cell]),
+                cell_id=str(self._ranker.cells.cell_id[cell]),
+                place=named[rank],
+            )
+            for rank, cell in enumerate(ranking.cell[i, : len(named)])
+            if cell >= 0
+        )
+
+    def _region(self, belief: Float32Array) -> tuple[RegionCell, ...]:
+        limits = list(self._ranker.calibration.region.values())
+        cell, level = credible_region(belief, limits, MAX_REGION_CELLS)
+        columns = (self._ranker.cells.cell_id[cell], belief[cell], level)
+        return tuple(map(RegionCell, *(column.tolist() for column in columns)))
+
+    def _neighbours(self, ranking: Ranking, i: int) -> tuple[Neighbour, ...]:
+        """Return the gallery photos most similar to photo i, with their attribution."""
         members = self._ranker.gallery.members
-        rows = ranking.neighbour[i, :SHOWN_NEIGHBOURS]
+        rows = ranking.neighbour[i, :MAX_NEIGHBOURS]
         return tuple(
             Neighbour(
                 lat=float(members.latlon[row, 0]),
@@ -50,14 +137,24 @@ class Explainer:
             if row >= 0
         )
 
-    def _side(self, belief: Float32Array) -> Attribute:
-        """The side of the road on which the believed countries drive."""
+    def _evidence(self, ranking: Ranking, i: int) -> Evidence:
+        cells, cell = self._ranker.cells, ranking.cell[i, 0]
+        path = (cells.country[cell], cells.region[cell], cells.cell_id[cell])
+        attributes = [
+            self._driving_side(ranking.belief[i]),
+            *self._attributes(ranking.features[i : i + 1]),
+        ]
+        weights = map(float, ranking.source_weights[i])
+        return Evidence(tuple(map(str, path)), tuple(attributes), *weights)
+
+    def _driving_side(self, belief: Float32Array) -> Attribute:
+        """Return the more probable side of the road, from the belief (C,) in each country."""
         left = float((belief * self._drives_left).sum())
         side, chance = ("left", left) if left > 0.5 else ("right", 1.0 - left)
         return Attribute("driving side", side, chance)
 
-    def _learned(self, features: Float32Array) -> list[Attribute]:
-        """What the attribute heads see in one photo, features (1, K)."""
+    def _attributes(self, features: Float32Array) -> list[Attribute]:
+        """Return the predictions of the attribute heads from features (1, K)."""
         if self._heads is None:
             return []
         climate, month = self._heads.climate(features)[0], self._heads.month(features)[0]
@@ -76,3 +173,18 @@ class Explainer:
         """(C,) 1 where the country of a cell drives on the left."""
         side = country_driving_side(self._ranker.cells.country.astype(object))
         return np.asarray(side == "left", np.float32)
+
+
+def _describe(latlon: Float64Array) -> list[Place]:
+    """Return the places of coordinates (N, 2); each distinct coordinate is looked up once."""
+    distinct, back = np.unique(latlon, axis=0, return_inverse=True)
+    table = places.describe(distinct)
+    columns = [objects(table[name]) for name in table.column_names]
+    named = [Place(*row) for row in zip(*columns, strict=True)]
+    return [named[row] for row in back.ravel()]
+
+
+def _exif_distance_km(exif: Exif, lat: float, lon: float) -> float | None:
+    if exif.lat is None or exif.lon is None:
+        return None
+    return float(haversine_km([lat, lon], [exif.lat, exif.lon]))

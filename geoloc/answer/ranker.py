@@ -71,7 +71,7 @@ class Ranking:
     """(N, EVIDENCE) what radius and confidence are judged by."""
     features: Float32Array
     """(N, K) of the photos."""
-    trust: Float32Array
+    source_weights: Float32Array
     """(N, 3) weights of prior, classifier and votes; rows sum to 1."""
     agreement: Float32Array
     """(N,) belief that photos of one place have in common, 0..1; 1 for single photos."""
@@ -207,7 +207,7 @@ class Ranker:
             localisability=self.calibration.localisability(judged),
             evidence=judged,
             features=sources.features,
-            trust=self.calibration.source_weights(sources.signal),
+            source_weights=self.calibration.source_weights(sources.signal),
             agreement=np.ones(len(belief), np.float32),
             neighbour=scored.neighbour,
             similarity=scored.similarity,

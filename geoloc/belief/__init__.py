@@ -1,1 +1,1 @@
-"""Belief over geocells: heads, fusion of evidence, and constraints."""
+"""Belief over geocells: heads, fusion of evidence, and constraints on the location."""

@@ -1,11 +1,13 @@
-"""What a person knows about where a photo was taken, as a mask over geocells.
+"""Constraints on the location of photos (`--within`): from text to areas.
 
-`parse` understands a country ("Portugal", "pt", "UK"; it comes before a region of its name); a
-region ("Bavaria, Germany", or "Bavaria" where only one country has it); a box
-"south,west,north,east" in degrees, across the antimeridian if west > east; a circle
-"lat,lon,50km" or "lat,lon,800m"; and polygons as the path of a .geojson or .json file, as GeoJSON
-text or as "POLYGON((lon lat, ...))". An edge of a polygon of more than 180 degrees of longitude
-goes the short way, across the antimeridian.
+`parse` accepts
+
+- a country: "Portugal", "pt", "UK"; it takes precedence over a region of the same name;
+- a region: "Bavaria, Germany", or "Bavaria" where only one country has it;
+- a box "south,west,north,east" in degrees, across the antimeridian if west > east;
+- a circle "lat,lon,50km" or "lat,lon,800m";
+- polygons: the path of a .geojson or .json file, GeoJSON text, or "POLYGON((lon lat, ...))". An
+  edge that spans more than 180 degrees of longitude crosses the antimeridian.
 """
 
 from __future__ import annotations
@@ -14,37 +16,25 @@ import difflib
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cache, cached_property
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import shapely
 
 from geocells.borders.hierarchy import embedded_boundaries
 from geocells.polygons import repair, split_antimeridian
-from geocells.sphere import KM_PER_DEG, check_latlon, destination, haversine_km
-from geocells.table import CellTable
-from geoloc.errors import GeolocError
+from geocells.sphere import KM_PER_DEG, destination, haversine_km
+from geoloc.belief.areas import Area, Constraint
+from geoloc.errors import ConstraintError as ConstraintError
 from geoloc.types import (
     BoolArray,
-    Float32Array,
     Float64Array,
-    GeometryArray,
-    IndexArray,
-    Int64Array,
 )
 
 COAST_KM = 5.0
-"""What lies no farther than this off a country or region, on a pier or a boat, belongs to it."""
-
-MIN_SHARE = 1e-4
-"""The least that a cell which is touched counts."""
-
-_SLIVER = 1e-6
-"""A smaller share of a polygon of both cell and area is rounding along an outline they share."""
+"""Points no farther than this off a country or region, such as piers and boats, belong to it."""
 
 _FORMS = 'give "Portugal", "Bavaria, Germany", "48.86,2.35,50km", "south,west,north,east" or a file'
 _RANGES = "latitudes in -90..90 and longitudes in -180..180 degrees"
@@ -64,118 +54,24 @@ _ALIASES = {
 _LETTERS = {**str.maketrans("øłđðıə", "olddie", ".'’‘ʻʼ`´"), ord("æ"): "ae", ord("&"): " and "}
 
 
-class ConstraintError(GeolocError):
-    """What is known about a place cannot be used."""
-
-
-@dataclass(frozen=True, eq=False)
-class Part:
-    """One of the areas that a constraint is the union of."""
-
-    name: str
-    inside: Callable[[Float64Array], BoolArray]
-    """Whether coordinates (N, 2) degrees lie in it, (N,)."""
-    polygons: GeometryArray
-    """Without overlaps, in lon/lat, split at the antimeridian; none for a country."""
-    country: str = ""
-    """ISO code of the country whose cells are meant."""
-
-
-@dataclass(frozen=True, eq=False)
-class Constraint:
-    """A part of the Earth a photo is known to lie in."""
-
-    name: str
-    """For people: "Portugal", "within 50 km of 48.8600, 2.3500"."""
-    shape: tuple[Part, ...]
-
-    def contains(self, latlon: npt.ArrayLike) -> BoolArray:
-        """Whether coordinates (N, 2) degrees lie inside, (N,); ValueError if any is none."""
-        points = check_latlon(latlon)
-        inside: BoolArray = np.any([part.inside(points) for part in self.shape], axis=0)
-        return inside
-
-    def cells(self, table: CellTable) -> Float32Array:
-        """Share (C,) of each cell's square degrees that lies inside: MIN_SHARE..1, else 0."""
-        row, piece = self._overlaps(table.polygon)
-        inside = np.bincount(row, shapely.area(piece), minlength=len(table))
-        seen = np.flatnonzero(inside)
-        share = np.zeros(len(table), np.float32)
-        share[seen] = np.clip(inside[seen] / shapely.area(table.polygon[seen]), MIN_SHARE, 1.0)
-        share[self._whole(table)] = 1.0
-        return share
-
-    def log_evidence(self, table: CellTable) -> Float32Array:
-        """Log share (C,), -inf outside: an item for `posterior.add_evidence`."""
-        share = self.cells(table)
-        return np.where(share > 0, np.log(np.maximum(share, MIN_SHARE)), -np.inf).astype(np.float32)
-
-    def point_in(self, table: CellTable, cell: Int64Array) -> Float64Array:
-        """A point inside, (R, 2) degrees, for each of the touched cells (R,).
-
-        It is the cell's centroid if that lies inside, else in the largest piece of the cell inside.
-
-        Raises:
-            ValueError: a cell is not touched.
-        """
-        points: Float64Array = table.centroids[cell]
-        astray = np.flatnonzero(~self.contains(points))
-        best, whole = table.polygon[cell[astray]], self._whole(table)[cell[astray]]
-        row, piece = self._overlaps(best)
-        if not np.isin(np.flatnonzero(~whole), row).all():
-            raise ValueError(f"{self.name}: asked for a point in a cell that lies outside")
-        row, piece = row[~whole[row]], piece[~whole[row]]
-        order = np.argsort(shapely.area(piece), kind="stable")
-        best[row[order]] = piece[order]  # the largest piece of a cell is the last one written
-        points[astray] = shapely.get_coordinates(shapely.point_on_surface(best))[:, ::-1]
-        return points
-
-    def _whole(self, table: CellTable) -> BoolArray:
-        return np.isin(table.country, [part.country for part in self.shape if part.country])
-
-    @cached_property
-    def _outline(self) -> GeometryArray:
-        given = np.concatenate([part.polygons for part in self.shape])
-        united = given if len(self.shape) == 1 else shapely.union_all(given)
-        parts: GeometryArray = shapely.get_parts(united)
-        shapely.prepare(parts)
-        return parts
-
-    def _overlaps(self, polygons: GeometryArray) -> tuple[IndexArray, GeometryArray]:
-        """The pieces (P,) of polygons that are inside, and whose (P,) they are; rows may repeat."""
-        parts, owner = shapely.get_parts(polygons, return_index=True)
-        mine, theirs = shapely.STRtree(parts).query(self._outline, predicate="intersects")
-        outline, piece = self._outline[mine], parts[theirs]
-        cut = np.flatnonzero(~shapely.covers(outline, piece))
-        piece[cut] = shapely.intersection(outline[cut], piece[cut])
-        kept = shapely.area(piece) > _SLIVER * shapely.area([outline, parts[theirs]]).min(axis=0)
-        return owner[theirs[kept]], piece[kept]
-
-
-def require(constraint: Constraint, table: CellTable) -> Float32Array:
-    """The constraint's log evidence (C,); ConstraintError if it touches no cell of the table."""
-    evidence = constraint.log_evidence(table)
-    if np.isneginf(evidence).all():
-        raise ConstraintError(
-            f"{constraint.name}: no geocell of this bundle lies there; give a larger area"
-        )
-    return evidence
-
-
 def parse(text: str | Sequence[str]) -> Constraint:
-    """What a text of the forms above, or the union of several, says; ConstraintError if nothing."""
-    parts = tuple(_part(one.strip()) for one in ([text] if isinstance(text, str) else text))
-    if not parts:
+    """Parse a constraint in one of the forms above, or the union of several.
+
+    Raises:
+        ConstraintError: a text is in none of the forms, names no known place, or holds no area.
+    """
+    areas = tuple(_parse_one(one.strip()) for one in ([text] if isinstance(text, str) else text))
+    if not areas:
         raise ConstraintError(f"no place given; {_FORMS}")
-    return Constraint(" or ".join(part.name for part in parts), parts)
+    return Constraint(" or ".join(area.name for area in areas), areas)
 
 
-def _part(text: str) -> Part:
+def _parse_one(text: str) -> Area:
     if re.match(r"\{|(multi)?polygon\b", text, re.IGNORECASE):
-        return _drawn("the area drawn", text)
+        return _polygons("the area drawn", text)
     if text.lower().endswith((".geojson", ".json")):
         try:
-            return _drawn(text, Path(text).read_text("utf-8-sig"))
+            return _polygons(text, Path(text).read_text("utf-8-sig"))
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise ConstraintError(f"{text}: {reason}; give a GeoJSON file of polygons") from error
@@ -190,25 +86,28 @@ def _part(text: str) -> Part:
     return _named(text)
 
 
-def _drawn(name: str, text: str) -> Part:
+def _polygons(name: str, text: str) -> Area:
+    """Parse GeoJSON or well-known text."""
     try:
         if text.lstrip().startswith("{"):
-            json.loads(text)  # raises where nesting without end would crash GEOS
-            drawn = shapely.from_geojson(text)
+            json.loads(text)  # raises RecursionError where deep nesting would crash GEOS
+            geometry = shapely.from_geojson(text)
         else:
-            drawn = shapely.from_wkt(text)
+            geometry = shapely.from_wkt(text)
     except (shapely.errors.ShapelyError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise ConstraintError(f"{name}: not readable ({reason}); give closed polygons") from error
-    if not (np.abs(shapely.get_coordinates(drawn)) <= (360.0, 90.0)).all():
+    if not (np.abs(shapely.get_coordinates(geometry)) <= (360.0, 90.0)).all():
         raise ConstraintError(f"{name}: a corner is out of range; give lon, lat in degrees")
-    polygon = shapely.union_all(split_antimeridian(repair(shapely.get_parts(drawn))))
+    polygon = shapely.union_all(split_antimeridian(repair(shapely.get_parts(geometry))))
     if polygon.is_empty:
         raise ConstraintError(f"{name}: holds no area; give a Polygon or a MultiPolygon")
     return _area(name, polygon)
 
 
-def _area(name: str, polygon: shapely.Geometry) -> Part:
+def _area(name: str, polygon: shapely.Geometry) -> Area:
+    """Return the area of a polygon in lon/lat."""
+
     def inside(latlon: Float64Array) -> BoolArray:
         lat, lon = latlon.T
         turned = np.where(np.abs(lon) == 180.0, -lon, lon)  # both sides end at the antimeridian
@@ -216,10 +115,10 @@ def _area(name: str, polygon: shapely.Geometry) -> Part:
         return found
 
     shapely.prepare(polygon)
-    return Part(name, inside, np.array([polygon]))
+    return Area(name, inside, np.array([polygon]))
 
 
-def _box(text: str, south: float, west: float, north: float, east: float) -> Part:
+def _box(text: str, south: float, west: float, north: float, east: float) -> Area:
     spans = [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]
     polygon = shapely.union_all([shapely.box(w, south, e, north) for w, e in spans if w < e])
     good = -90.0 <= south < north <= 90.0 and abs(west) <= 180.0 >= abs(east)
@@ -230,13 +129,13 @@ def _box(text: str, south: float, west: float, north: float, east: float) -> Par
     return _area(f"the box {south:g}, {west:g} to {north:g}, {east:g}", polygon)
 
 
-def _circle(text: str, lat: float, lon: float, radius_km: float) -> Part:
+def _circle(text: str, lat: float, lon: float, radius_km: float) -> Area:
     reach = radius_km / KM_PER_DEG
     if abs(lat) > 90.0 or abs(lon) > 180.0 or not 0.0 < reach < 180.0:
         raise ConstraintError(
             f'{text}: not a circle; write "lat,lon,50km", {_RANGES}, a radius in 0..20015 km'
         )
-    # the eastern half of the rim from north to south, the poles inside, and the mirror image
+    # the eastern half of the rim from north to south, any pole inside, and the mirror image
     off_pole = np.clip(lat, -89.999999, 89.999999)  # by 0.1 m: at a pole no bearing is defined
     rim = destination((off_pole, 0.0), np.linspace(0.0, 180.0, 721), radius_km)
     rim[:, 1] = np.abs(rim[:, 1])
@@ -247,16 +146,17 @@ def _circle(text: str, lat: float, lon: float, radius_km: float) -> Part:
     ring = np.concatenate([rim, (rim * (1.0, -1.0))[::-1]])[:, ::-1] + (lon, 0.0)
     outline = split_antimeridian(repair(np.array([shapely.Polygon(ring)])))
     name = f"within {radius_km:g} km of {lat:.4f}, {lon:.4f}"
-    return Part(name, lambda at: haversine_km(at, (lat, lon)) <= radius_km, outline)
+    return Area(name, lambda at: haversine_km(at, (lat, lon)) <= radius_km, outline)
 
 
-def _named(text: str) -> Part:
+def _named(text: str) -> Area:
+    """Look up a country or region by name."""
     country, region = embedded_boundaries().country, embedded_boundaries().region
     countries, regions = _rows_by_name()
     row = countries.get(_fold(text))
     if row is not None:
         name, code = country.names[row], country.codes[row]
-        return Part(name, lambda at: country.locate(at, COAST_KM) == row, np.array([]), code)
+        return Area(name, lambda at: country.locate(at, COAST_KM) == row, np.array([]), code)
     homes = regions.get(_fold(text), {})
     if len(homes) > 1:
         options = " or ".join(f'"{text}, {country.names[home]}"' for home in homes)
@@ -272,11 +172,11 @@ def _named(text: str) -> Part:
         raise _unknown(problem, first, list(region.names[region.parent == home]))
     name = f"{region.names[rows[0]]}, {country.names[home]}"
     outline = region.polygons[rows]
-    return Part(name, lambda at: np.isin(region.locate(at, COAST_KM), rows), outline)
+    return Area(name, lambda at: np.isin(region.locate(at, COAST_KM), rows), outline)
 
 
 def _unknown(problem: str, word: str, names: list[str]) -> ConstraintError:
-    """Says which of the names hold the word, or are spelt alike."""
+    """Return an error that suggests the names that contain the word or are spelt alike."""
     by_fold, key = {_fold(name): name for name in names}, _fold(word)
     close = difflib.get_close_matches(key, by_fold, 4, 0.7)
     close += [name for name in by_fold if len(key) > 3 and key in name and name not in close][:4]
@@ -286,7 +186,7 @@ def _unknown(problem: str, word: str, names: list[str]) -> ConstraintError:
 
 @cache
 def _rows_by_name() -> tuple[dict[str, int], dict[str, dict[int, list[int]]]]:
-    """Countries by folded name, code or alias; regions by name, and rows by country of these."""
+    """Return country rows by folded name, code or alias, and region rows by name and country."""
     country, region = embedded_boundaries().country, embedded_boundaries().region
     code = {_fold(code): row for row, code in enumerate(country.codes)}
     name = {_fold(name): row for row, name in enumerate(country.names)}
@@ -297,7 +197,7 @@ def _rows_by_name() -> tuple[dict[str, int], dict[str, dict[int, list[int]]]]:
 
 
 def _fold(name: str) -> str:
-    """Lower case, without accents, punctuation and a leading article."""
+    """Return a name in lower case, without accents, punctuation and a leading article."""
     plain = unicodedata.normalize("NFKD", name.casefold().translate(_LETTERS))
     kept = "".join(c if c.isalnum() else " " for c in plain if not unicodedata.combining(c))
     return re.sub(r"\bst (?=\w)", "saint ", " ".join(kept.split())).removeprefix("the ")

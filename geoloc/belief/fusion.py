@@ -1,6 +1,7 @@
-"""Belief over geocells: how evidence is pooled, added up and read.
+"""Beliefs over geocells: pooled, updated with evidence, constrained, and summarised.
 
-A belief is a row of C probabilities, one for each row of the bundle's cell table.
+A belief is a row of C probabilities that sum to 1, one for each row of the bundle's cell table.
+Evidence is a row of C log-likelihoods; independent pieces of evidence are added.
 """
 
 from __future__ import annotations
@@ -18,20 +19,20 @@ from geoloc.encoders.base import normalise
 from geoloc.types import BoolArray, Float32Array, Float64Array, IndexArray, Int64Array
 
 UTILITY_SCALES_KM = (5.0, 25.0, 200.0, 750.0, 2500.0)
-"""Being within street, city, region, country or continent is worth the same each."""
+"""Street, city, region, country and continent; each contributes equally to the utility."""
 
 CREDIBLE_LEVELS = (0.5, 0.8, 0.95)
 
 CONTRADICTION = 0.05
-"""Photos of one place with less belief than this in common contradict each other."""
+"""Photos of one place whose agreement is below this contradict each other."""
 
 _FLOOR = 1e-12
 
 
 def pool(sources: Sequence[Float32Array], weights: Float32Array) -> Float32Array:
-    """Linear opinion pool: a mixture of beliefs, weighted photo by photo.
+    """Mix beliefs with a weight for each photo (linear opinion pool).
 
-    A product of experts would let one confident mistake veto the truth; the mixture keeps it
+    In a product of experts, one confident mistake vetoes the truth. The mixture keeps the truth
     possible, which the calibrated radius depends on.
 
     Args:
@@ -47,49 +48,47 @@ def pool(sources: Sequence[Float32Array], weights: Float32Array) -> Float32Array
     return np.asarray(pooled, np.float32)
 
 
-def log_evidence(belief: Float32Array, prior: Float32Array) -> Float32Array:
-    """What a photo adds to the prior: log-likelihoods (..., C) of the cells, up to a constant."""
-    return np.asarray(np.log(belief + _FLOOR) - np.log(prior + _FLOOR), np.float32)
+def update(belief: Float32Array, log_likelihood: npt.NDArray[np.floating]) -> Float32Array:
+    """Multiply a belief by likelihoods of independent evidence (Bayes' rule), and renormalise.
 
+    Args:
+        belief: (..., C) before the evidence.
+        log_likelihood: (..., C) of the evidence in each cell, up to a constant; -inf excludes a
+            cell. Several pieces of evidence are summed.
 
-def add_evidence(evidence: Sequence[Float32Array], prior: Float32Array) -> Float32Array:
-    """Belief (..., C) from independent log-likelihoods over cells and the prior (C,).
-
-    Several photos of one place, views of a panorama, or "it is in Portugal" (0 inside, -inf
-    outside) each are one item of `evidence`.
+    Returns:
+        (..., C) belief; cells without belief keep none.
     """
-    total = np.log(prior + _FLOOR)
-    for item in evidence:
-        total = total + item
-    return softmax(total)
+    posterior = softmax(np.log(belief + _FLOOR) + log_likelihood)
+    return np.where(belief > 0.0, posterior, np.float32(0.0))
 
 
 def _by_group(group: IndexArray) -> tuple[Int64Array, Int64Array]:
-    """Rows (N,) sorted by group, and where (G,) each group begins among them."""
+    """Return rows (N,) sorted by group, and the start (G,) of each group among them."""
     order = np.argsort(group, kind="stable")
     return order, np.searchsorted(group[order], np.arange(int(group.max()) + 1))
 
 
 def fuse(belief: Float32Array, prior: Float32Array, group: IndexArray) -> Float32Array:
-    """Belief (G, C) in the place of each group of photos, from that of each photo (N, C).
+    """Return the belief (G, C) for each group of photos taken at one place.
 
-    The photos' log-likelihoods add up, in any order; a group of one keeps its belief.
+    The log-likelihoods log(belief / prior) of the photos are added to the log prior, in any order;
+    a group of one photo keeps its belief.
 
     Args:
-        belief: (N, C).
+        belief: (N, C) of each photo.
         prior: (C,).
         group: (N,) 0..G-1, every group with a photo.
     """
     order, starts = _by_group(group)
     evidence = np.log(belief[order].astype(np.float64) + _FLOOR) - np.log(prior + _FLOOR)
-    total = np.log(prior + _FLOOR) + np.add.reduceat(evidence, starts, axis=0)
-    return np.where(prior > 0.0, softmax(total), np.float32(0.0))
+    return update(prior, np.add.reduceat(evidence, starts, axis=0))
 
 
 def agreement(belief: Float32Array, group: IndexArray) -> Float32Array:
-    """Belief (G,) that the photos of each group have in common, 0..1.
+    """Return the belief (G,) that the photos of each group have in common, 0..1.
 
-    The sum over cells of the least belief that any photo has in it: 1 if all say the same, near 0
+    It is the sum over cells of the smallest belief of any photo: 1 if all beliefs are equal, near 0
     if two of them exclude each other.
 
     Args:
@@ -102,70 +101,69 @@ def agreement(belief: Float32Array, group: IndexArray) -> Float32Array:
 
 
 def group_mean(vectors: Float32Array, group: IndexArray) -> Float32Array:
-    """Mean (G, D) of the vectors (N, D) of each group, of length 1."""
+    """Return the mean direction (G, D), unit vectors, of the vectors (N, D) of each group."""
     order, starts = _by_group(group)
     return normalise(np.add.reduceat(vectors[order].astype(np.float64), starts, axis=0))
 
 
 @dataclass(frozen=True, eq=False)
 class ConstraintMask:
-    """The part of the Earth that photos are known to lie in, for one bundle."""
+    """A constraint on the location, evaluated on the cells and clusters of one bundle."""
 
     name: str
-    """In words."""
+    """For display, such as "Portugal"."""
     share: Float32Array
-    """(C,) how much of each cell lies inside, 0..1."""
+    """(C,) share of each cell that lies inside, 0..1."""
     centroids: Float64Array
-    """(C, 2) degrees: a point of the cell that lies inside, where any does."""
+    """(C, 2) degrees: a point inside for each cell with a share, else the cell's centroid."""
     clusters: BoolArray
-    """(L,) whether a location cluster lies inside."""
+    """(L,) whether each location cluster lies inside."""
 
     def mask(self, belief: Float32Array, prior: Float32Array) -> Float32Array:
-        """Belief (N, C) in the cells inside, renormalised; the prior's where none is left."""
+        """Return beliefs (N, C) inside, renormalised; the prior's (N, C) where none are left."""
         inside = belief * self.share
         total = inside.sum(axis=1, keepdims=True)
-        instead = prior * self.share
-        inside = np.where(total > _FLOOR, inside, instead)
+        inside = np.where(total > _FLOOR, inside, prior * self.share)
         return np.asarray(inside / inside.sum(axis=1, keepdims=True), np.float32)
 
 
 class CellSpace:
-    """Distances between cells, and what they make of a belief."""
+    """Distances between the centroids of cells, and the expected utility of answering each."""
 
     def __init__(self, centroids: Float64Array) -> None:
-        """Index cells by their centroids, (C, 2) degrees."""
+        """Take the centroids (C, 2) of the cells in degrees."""
         self._centroids = centroids
 
     def distances_km(self, latlon: npt.ArrayLike) -> Float32Array:
-        """Distance (N, C) of coordinates (N, 2) to every centroid."""
+        """Return the distances (N, C) in km from coordinates (N, 2) to every centroid."""
         return pairwise_km(latlon, self._centroids, np.float32)
 
     @cached_property
-    def _worth(self) -> Float32Array:
-        """(C, C) worth of answering one cell when the other is true."""
+    def _utility(self) -> Float32Array:
+        """(C, C) utility, 0..1, of answering one cell when another is true."""
         distance = self.distances_km(self._centroids)
-        worth = np.zeros_like(distance)
+        utility = np.zeros_like(distance)
         for scale in UTILITY_SCALES_KM:
-            worth += np.exp(distance / np.float32(-scale))
-        return worth / np.float32(len(UTILITY_SCALES_KM))
+            utility += np.exp(distance / np.float32(-scale))
+        return utility / np.float32(len(UTILITY_SCALES_KM))
 
     def expected_utility(self, belief: Float32Array) -> Float32Array:
-        """How good an answer each cell is on average over the belief, (N, C) -> (N, C) in 0..1.
+        """Return the expected utility of answering each cell, (N, C) beliefs -> (N, C) in 0..1.
 
-        The most probable cell is a poor answer when many neighbours of another one are nearly as
+        The most probable cell is a poor answer if many neighbours of another cell are nearly as
         probable; the cell of the highest expected utility hedges between them.
         """
-        return np.asarray(belief @ self._worth, np.float32)
+        return np.asarray(belief @ self._utility, np.float32)
 
 
 def spread_km(
     belief: Float32Array, distances_km: Float32Array, levels: Sequence[float]
 ) -> Float32Array:
-    """Radius around a point that holds given shares of the belief.
+    """Return the radii around a point that hold given shares of the belief.
 
     Args:
         belief: (N, C).
-        distances_km: (N, C) from each answer to the cells.
+        distances_km: (N, C) from each point to the cells.
         levels: shares in 0..1.
 
     Returns:
@@ -182,28 +180,29 @@ def spread_km(
 
 
 def mass_before(belief: Float32Array, cell: Int64Array) -> Float32Array:
-    """Belief (N,) held by the cells that are more probable than one cell (N,) each."""
+    """Return the belief (N,) in all cells more probable than the given cell (N,) of each photo."""
     own = np.take_along_axis(belief, cell[:, None], axis=1)
     return np.asarray(np.where(belief > own, belief, 0.0).sum(axis=1), np.float32)
 
 
 def credible_region(
-    belief: Float32Array, limits: Sequence[float], most: int
+    belief: Float32Array, limits: Sequence[float], max_cells: int
 ) -> tuple[Int64Array, Float64Array]:
-    """The most probable cells of the largest credible region of one belief (C,).
+    """Return the most probable cells of the largest credible region of one belief (C,).
 
     Args:
         belief: (C,).
-        limits: of each of CREDIBLE_LEVELS: a cell belongs to its region if the cells before it
-            hold at most this belief; ascending, so that the regions are nested.
-        most: how many cells at most; the region of a photo that says nothing is the whole world.
+        limits: one for each of CREDIBLE_LEVELS, ascending, so that the regions are nested: a cell
+            belongs to a region if the more probable cells hold at most this belief.
+        max_cells: upper limit; the region of an uninformative photo is the whole world.
 
     Returns:
-        (R,) cells, most probable first, and (R,) the smallest of CREDIBLE_LEVELS that needs each.
+        (R,) cells, most probable first, and (R,) the smallest of CREDIBLE_LEVELS whose region
+        contains each.
     """
-    top = np.sort(np.argpartition(-belief, min(most, len(belief)) - 1)[:most])
+    top = np.sort(np.argpartition(-belief, min(max_cells, len(belief)) - 1)[:max_cells])
     order = top[np.argsort(-belief[top], kind="stable")]
-    first = np.searchsorted(-belief[order], -belief[order])  # equal cells come together
+    first = np.searchsorted(-belief[order], -belief[order])  # cells of equal belief belong together
     before = (np.cumsum(belief[order]) - belief[order])[first]
     level = np.searchsorted(limits, before, side="left")
     inside = np.flatnonzero((level < len(CREDIBLE_LEVELS)) & (belief[order] > 0.0))

@@ -1,15 +1,17 @@
-"""A published bundle onto this machine: with progress, resumed, and checked file by file."""
+"""Download of published bundles: with progress, resumed, and every file verified."""
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
 import shutil
+import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
@@ -20,135 +22,213 @@ from geoloc.errors import BundleError
 TIMEOUT_S = 30.0
 BLOCK = 2**16
 MARGIN_BYTES = 2**26
-"""Kept free on the disk."""
+"""Disk space that stays free."""
 
 HUB = "hf:"
-"""Before OWNER/NAME: a model repository of the Hugging Face Hub."""
+"""Prefix of OWNER/NAME, a model repository of the Hugging Face Hub."""
+
+_DISK_ERRORS = (errno.EACCES, errno.EDQUOT, errno.EIO, errno.ENOSPC, errno.EPERM, errno.EROFS)
+
+_REPOSITORY = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", re.ASCII)
 
 FILE_NAME = re.compile(r"\w[\w.-]{0,99}", re.ASCII)
-"""What a file of a bundle may be called: never a path, never hidden."""
+"""Allowed names of files in a bundle: no paths and no hidden files."""
 
-Tell = Callable[[int, int | None], None]
-"""Told how many bytes came, and how many are expected of this file."""
+Progress = Callable[[int, int | None], None]
+"""Called with the number of new bytes and the expected size of the current file, if known."""
 
 
-def fetch(address: str, target: Path, tell: Tell = lambda came, expected: None) -> Path:
-    """Fetch a bundle and install it; what came before an interruption is not fetched again.
+def fetch(address: str, target: Path, progress: Progress = lambda received, expected: None) -> Path:
+    """Download a bundle and install it; an interrupted download is resumed.
 
     Args:
         address: "https://…/NAME/" with the files of a bundle below it, or "hf:OWNER/NAME".
-        target: the folder it becomes, whole or not at all.
-        tell: told of progress.
+        target: the folder it becomes; it appears only when the bundle is complete and verified.
+        progress: called during an https download; huggingface_hub shows its own progress bar.
 
     Raises:
-        BundleError: it cannot be reached, is no bundle, or differs from its checksums; or the disk
-            is full.
+        BundleError: the address cannot be reached or holds no bundle, a checksum differs, or the
+            disk is full.
     """
     bundles.check_target(target)
     base = _base(address)
     partial = target.with_name(f".{target.name}.download")
     try:
         partial.mkdir(parents=True, exist_ok=True)
-        manifest = partial / "bundle.json"
-        manifest.unlink(missing_ok=True)  # another version may have been published meanwhile
-        _download(urljoin(base, "bundle.json"), manifest, tell)
-        files = _files(manifest, base)
-        for name, digest in files.items():
-            _one(urljoin(base, name), partial / name, digest, tell)
+        if base is None:
+            files = _from_hub(address.removeprefix(HUB), partial)
+        else:
+            files = _from_address(base, partial, progress)
         bundles.verify(partial)
         with bundles.writing(target) as folder:
-            for name in (manifest.name, *files):  # and nothing left of an earlier version
+            for name in ("bundle.json", *files):  # not the files of an earlier version
                 (partial / name).rename(folder / name)
     except OSError as error:
         raise BundleError(
             f"{target}: cannot be written ({error.strerror or error}); free some space, then run"
-            " the same command again: it goes on where it stopped"
+            " the same command again to resume"
         ) from error
     finally:
-        with suppress(OSError):  # stays where something of it came
+        with suppress(OSError):  # not empty: kept to be resumed
             partial.rmdir()
     shutil.rmtree(partial, ignore_errors=True)
     return target
 
 
-def _base(address: str) -> str:
-    """The URL that the files of a bundle lie below."""
-    base = address
-    if address.startswith(HUB):
-        try:
-            from huggingface_hub import constants
-        except ImportError as error:
-            from geoloc.errors import MissingExtraError
+def _from_address(base: str, partial: Path, progress: Progress) -> list[str]:
+    """Download a bundle below a URL into a folder, file by file; return the names of its files.
 
-            raise MissingExtraError("huggingface_hub", "train") from error
-        base = f"{constants.ENDPOINT}/{address.removeprefix(HUB)}/resolve/main"
+    Own code and not a library: it resumes each file with a Range request, and checks it against the
+    sha256 in bundle.json, which needs no server but a static one.
+    """
+    manifest = partial / "bundle.json"
+    manifest.unlink(missing_ok=True)  # another version may have been published since
+    _download(urljoin(base, "bundle.json"), manifest, progress)
+    files = _files(manifest, base)
+    for name, digest in files.items():
+        _fetch_file(urljoin(base, name), partial / name, digest, progress)
+    return list(files)
+
+
+def _from_hub(repository: str, partial: Path) -> list[str]:
+    """Download a bundle from the Hugging Face Hub into a folder; return the names of its files."""
+    from huggingface_hub import HfApi, snapshot_download
+
+    with _hub_errors(repository):
+        info = HfApi().model_info(repository, files_metadata=True, timeout=TIMEOUT_S)
+    sizes = {each.rfilename: each.size or 0 for each in info.siblings or ()}
+
+    def download(names: Sequence[str]) -> None:
+        with _hub_errors(repository), _no_bars_in_logs():
+            snapshot_download(
+                repository, revision=info.sha, allow_patterns=list(names), local_dir=partial
+            )
+
+    download(["bundle.json"])
+    files = _files(partial / "bundle.json", HUB + repository)
+    missing = [name for name in files if not (partial / name).is_file()]
+    _check_space(partial / "bundle.json", sum(sizes.get(name, 0) for name in missing))
+    download(list(files))
+    for name, digest in files.items():
+        path = partial / name
+        if path.is_file() and bundles.sha256(path) != digest:
+            path.unlink()
+            raise _wrong_checksum(f"{HUB}{repository}/{name}")
+    return list(files)
+
+
+@contextmanager
+def _hub_errors(repository: str) -> Iterator[None]:
+    """Raise errors of the Hub, which have no common base, as BundleError; let disk errors pass."""
     try:
-        parts = urlsplit(base)
-    except ValueError:  # brackets that do not match
+        yield
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
+            raise
+        raise _unreachable(HUB + repository, error) from error
+
+
+@contextmanager
+def _no_bars_in_logs() -> Iterator[None]:
+    """Disable huggingface_hub's progress bars where standard error is not a terminal."""
+    from huggingface_hub.utils.tqdm import (
+        are_progress_bars_disabled,
+        disable_progress_bars,
+        enable_progress_bars,
+    )
+
+    if are_progress_bars_disabled() or (sys.stderr is not None and sys.stderr.isatty()):
+        yield
+        return
+    disable_progress_bars()
+    try:
+        yield
+    finally:
+        enable_progress_bars()
+
+
+def _base(address: str) -> str | None:
+    """Return the URL of a bundle with a final slash; None for a repository of the Hub.
+
+    Raises:
+        BundleError: the address is neither.
+    """
+    if address.startswith(HUB) and _REPOSITORY.fullmatch(address, len(HUB)):
+        return None
+    try:
+        parts = urlsplit(address)
+    except ValueError:  # unbalanced brackets
         parts = urlsplit("")
-    if parts.scheme not in ("http", "https") or not parts.hostname or not base.isascii():
+    if parts.scheme not in ("http", "https") or not parts.hostname or not address.isascii():
         raise BundleError(f"{address}: not an address; give https://…/NAME/ or hf:OWNER/NAME")
-    return base.rstrip("/") + "/"
+    return address.rstrip("/") + "/"
 
 
 def _files(manifest: Path, base: str) -> dict[str, str]:
-    """Names and checksums that a bundle.json lists."""
+    """Return the names and checksums of the files that a bundle.json lists."""
     try:
         files = dict(json.loads(manifest.read_text(encoding="utf-8"))["sha256"].items())
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BundleError(f"{base}: no bundle is there; check the address") from error
+        raise BundleError(f"{base}: not a bundle; check the address") from error
     for name in files:
         if not FILE_NAME.fullmatch(name):
-            raise BundleError(f"{base}: a bundle has no file {name!r}; do not trust this address")
+            raise BundleError(
+                f"{base}: bundle.json lists the file {name!r}, which is not a valid name; do not"
+                " trust this address"
+            )
     return files
 
 
-def _one(address: str, path: Path, digest: str, tell: Tell) -> None:
-    """A file of the bundle, unless it is there already."""
+def _fetch_file(address: str, path: Path, digest: str, progress: Progress) -> None:
+    """Download one file of a bundle, unless it is complete already."""
     if path.is_file() and bundles.sha256(path) == digest:
         return
     part = path.with_name(path.name + ".part")
-    _download(address, part, tell)
+    _download(address, part, progress)
     if bundles.sha256(part) != digest:
         part.unlink()
-        raise BundleError(
-            f"{address}: its checksum differs from bundle.json; it was damaged on the way, or"
-            " changed: run the same command again, and ask its publisher if that does not help"
-        )
+        raise _wrong_checksum(address)
     part.replace(path)
 
 
-def _download(address: str, path: Path, tell: Tell) -> None:
-    """Append to a file what is missing of it."""
+def _wrong_checksum(address: str) -> BundleError:
+    return BundleError(
+        f"{address}: its checksum differs from bundle.json; it was damaged on the way, or"
+        " changed: run the same command again, and ask its publisher if that does not help"
+    )
+
+
+def _download(address: str, path: Path, progress: Progress) -> None:
+    """Download a file, appending to what an earlier attempt left of it."""
     have = path.stat().st_size if path.exists() else 0
-    answer = _ask(address, have)
-    if answer is None:
+    response = _request(address, have)
+    if response is None:
         return
-    with answer:
-        resumed = answer.status == 206
-        expected = None if answer.length is None else answer.length + (have if resumed else 0)
-        _check_space(path, answer.length or 0)
+    with response:
+        resumed = response.status == 206
+        expected = None if response.length is None else response.length + (have if resumed else 0)
+        _check_space(path, response.length or 0)
         with path.open("ab" if resumed else "wb") as file:
-            for block in _blocks(answer, address):
+            for block in _blocks(response, address):
                 file.write(block)
-                tell(len(block), expected)
+                progress(len(block), expected)
             file.flush()
             os.fsync(file.fileno())
             size = file.tell()
     if expected is not None and size < expected:
         raise BundleError(
             f"{address}: the connection broke after {size:,} of {expected:,} bytes; run the same"
-            " command again: it goes on from there"
+            " command again to resume"
         )
 
 
-def _ask(address: str, have: int) -> HTTPResponse | None:
-    """A server's answer with what follows the bytes we have; None where nothing does."""
+def _request(address: str, have: int) -> HTTPResponse | None:
+    """Return a response with the bytes after the first `have`; None if there are no more."""
     request = urllib.request.Request(address)
     if have:
         request.add_header("Range", f"bytes={have}-")
     try:
-        answer: HTTPResponse = urllib.request.urlopen(request, timeout=TIMEOUT_S)
+        response: HTTPResponse = urllib.request.urlopen(request, timeout=TIMEOUT_S)
     except urllib.error.HTTPError as error:
         if error.code == 416 and have:
             return None
@@ -157,23 +237,24 @@ def _ask(address: str, have: int) -> HTTPResponse | None:
         ) from error
     except (OSError, HTTPException) as error:
         raise _unreachable(address, error) from error
-    return answer
+    return response
 
 
-def _blocks(answer: HTTPResponse, address: str) -> Iterator[bytes]:
-    """What comes; errors of the network are told from those of the disk here."""
+def _blocks(response: HTTPResponse, address: str) -> Iterator[bytes]:
+    """Yield the content; errors here come from the network, not from the disk."""
     try:
-        while block := answer.read(BLOCK):
+        while block := response.read(BLOCK):
             yield block
     except (OSError, HTTPException) as error:
         raise _unreachable(address, error) from error
 
 
 def _unreachable(address: str, error: Exception) -> BundleError:
+    lines = str(getattr(error, "reason", None) or error).splitlines()
+    reason = next((line for line in lines if line.strip()), type(error).__name__).strip()
     return BundleError(
-        f"{address}: cannot be reached ({getattr(error, 'reason', None) or error}); check the"
-        " connection and run the same command again, or copy the bundle from another machine and"
-        " give its path"
+        f"{address}: cannot be reached ({reason}); check the address and the connection and run"
+        " the same command again, or copy the bundle from another machine and give its path"
     )
 
 

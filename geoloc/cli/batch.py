@@ -78,13 +78,13 @@ def batch(
     """
     from geoloc.batch.run import AnswerParts, Options, answer_locally, run
     from geoloc.batch.tagged import tagging_actions
-    from geoloc.bundle.choice import choose
+    from geoloc.bundle.installed import choose_default
     from geoloc.encoders.cache import default_cache
     from geoloc.errors import GeolocError, PhotoError
     from geoloc.io.progress import ProgressBars
 
     try:
-        model = bundle or choose()
+        model = bundle or choose_default()
         options = Options(model, top, within, group_by, part, cache or default_cache(), fail_fast)
         with ProgressBars(unit="photos") as progress:
             actions = tagging_actions(photos, write_exif, xmp, progress.problem)

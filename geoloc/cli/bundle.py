@@ -13,7 +13,7 @@ from cyclopts import App, Parameter
 from geoloc.cli.console import fail, fail_writing, table_console
 
 if TYPE_CHECKING:
-    from geoloc.bundle.download import Tell
+    from geoloc.bundle.download import Progress
 
 BUILDERS = "geoloc.bundles"
 """Group of entry points that build a bundle; each has the name of its bundle."""
@@ -43,7 +43,7 @@ def show() -> int:
     table.add_column("licences", overflow="fold")
     table.add_column("MB", justify="right")
     failed = 0
-    for name in sorted(directory.names(), key=lambda name: name != installed.best()):
+    for name in sorted(directory.names(), key=lambda name: name != installed.default_name()):
         path = directory.find(name)
         try:
             table.add_row(name, *_describe(path))
@@ -102,9 +102,14 @@ def get(
                 directory.verify(target)
                 print(f"{called} is installed already: geoloc locate PHOTO --bundle {called}")
                 return 0
+            if source == installed.WORLD and (missing := installed.missing_for_world()):
+                return fail(
+                    "geoloc",
+                    f"{source}: {missing[0]} is not installed; run  {installed.world_command()}",
+                )
             return int(builder.load()(out=target) or 0)
-        with _bar() as tell:
-            fetch(source, target, tell)
+        with _download_bar(hidden=source.startswith(HUB)) as progress:
+            fetch(source, target, progress)
         directory.load(target)
     except GeolocError as error:
         return fail("geoloc", error)
@@ -136,13 +141,18 @@ def verify(bundle: str, /) -> int:
 
 
 @contextmanager
-def _bar() -> Iterator[Tell]:
-    """Shows on standard error what has come."""
+def _download_bar(*, hidden: bool) -> Iterator[Progress]:
+    """Show the progress of a download on standard error, if that is a terminal.
+
+    Args:
+        hidden: show nothing; huggingface_hub has its own progress bar.
+    """
+    from rich import progress
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
 
     console = Console(stderr=True)
-    columns = BarColumn(), DownloadColumn(), TransferSpeedColumn()
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task("", total=None)
-        yield lambda came, expected: progress.update(task, advance=came)
+    columns = progress.BarColumn(), progress.DownloadColumn(), progress.TransferSpeedColumn()
+    disable = hidden or not console.is_terminal
+    with progress.Progress(*columns, console=console, disable=disable) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda received, expected: bar.update(task, advance=received)

@@ -76,7 +76,7 @@ def evaluate(
     seed
         Seed of the resamples.
     """
-    from geoloc.bundle.choice import choose
+    from geoloc.bundle.installed import choose_default
     from geoloc.evaluation import benchmark as benchmarks
     from geoloc.evaluation import leakage
     from geoloc.evaluation import predictions as tables
@@ -90,7 +90,7 @@ def evaluate(
             system = tables.read(predictions, photos)
         else:
             photos = _with_files(photos)
-            system, known = _ask(photos, bundle or choose(), command, timeout_s, train)
+            system, known = _ask(photos, bundle or choose_default(), command, timeout_s, train)
         others = [tables.read(path, photos) for path in against]
         report = assess(
             photos, [system, *others], known,

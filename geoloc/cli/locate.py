@@ -63,12 +63,12 @@ def locate(
     open
         Open the map of --map in the browser.
     """
-    from geoloc.bundle.choice import choose
+    from geoloc.bundle.installed import choose_default
     from geoloc.errors import GeolocError
     from geoloc.geolocator import Geolocator
 
     try:
-        geolocator = Geolocator.from_bundle(bundle or choose())
+        geolocator = Geolocator.from_bundle(bundle or choose_default())
         answers = (
             _locate_together(geolocator, photos, top, within)
             if together

@@ -93,7 +93,7 @@ def play(
         else:
             tournament = _run(
                 places, player, mode, rules, rounds=rounds, games=games, views=views, draw=draw,
-                map_file=map, seconds=seconds, bundle=bundle or installed.best(), seed=seed,
+                map_file=map, seconds=seconds, bundle=bundle or installed.default_name(), seed=seed,
             )  # fmt: skip
         _show(tournament, out, html)
     except GeolocError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import platformdirs
 
 from geoloc.encoders.base import EncoderSpec
 from geoloc.errors import GeolocError
@@ -29,9 +29,8 @@ class CacheError(GeolocError):
 
 
 def default_cache() -> Path:
-    """The user's cache folder, by the XDG convention."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "planet-geoloc"
+    """Return the user's cache folder for this program; on Linux it follows XDG_CACHE_HOME."""
+    return platformdirs.user_cache_path("planet-geoloc", appauthor=False)
 
 
 class EmbeddingCache:

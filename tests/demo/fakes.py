@@ -7,7 +7,7 @@ import numpy as np
 import shapely
 
 from geocells.table import CellTable
-from geoloc.belief.constraints import parse, require
+from geoloc.belief.constraints import parse
 from geoloc.encoders.base import Preprocessing
 from geoloc.photos.decode import load
 from tests.demo.guesses import HOBART, make_guess
@@ -55,8 +55,8 @@ class FakeGeolocator:
         if within is None:
             return None
         constraint = parse(within)
-        require(constraint, self.cells)
-        sydney, hobart = constraint.cells(self.cells)
+        mask = constraint.mask(self.cells, self.cells.centroids)
+        sydney, hobart = mask.share
         return SimpleNamespace(name=constraint.name, hobart=hobart > sydney)
 
     def guess(self, embeddings, photos, top=5, constraint=None):

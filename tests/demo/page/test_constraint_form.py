@@ -1,7 +1,8 @@
 import pytest
 
 from demo.page import constraint_form
-from geoloc.belief.constraints import ConstraintError, parse
+from geoloc.belief.constraints import parse
+from geoloc.errors import ConstraintError
 
 NOTHING = ["", "", "", ""]
 

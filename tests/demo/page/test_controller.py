@@ -9,9 +9,8 @@ from PIL import Image
 
 from demo.page import rendering, view
 from demo.page.controller import EXPORTS, MAX_PHOTOS, Controller
-from geoloc.belief.constraints import ConstraintError
 from geoloc.encoders.base import Preprocessing
-from geoloc.errors import GeolocError, PhotoError
+from geoloc.errors import ConstraintError, GeolocError, PhotoError
 from geoloc.photos.decode import read_exif
 from tests.demo.fakes import FakeGeolocator
 from tests.demo.guesses import SYDNEY

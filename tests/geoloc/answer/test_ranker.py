@@ -133,7 +133,7 @@ def test_candidate_cells_are_distinct_and_ranked_by_belief(ranker, within):
 def test_radii_do_not_decrease_and_beliefs_are_beliefs(ranker):
     ranking = ranker.rank(photos(60, 1)[1])
     assert (np.diff(ranking.radii_km, axis=1) >= 0.0).all()
-    for shares in (ranking.belief, ranking.trust):
+    for shares in (ranking.belief, ranking.source_weights):
         assert shares.sum(axis=1) == pytest.approx(1.0, abs=1e-5)
         assert (shares >= 0.0).all()
     assert (ranking.agreement == 1.0).all()

@@ -1,3 +1,5 @@
+"""Constraints: what each form of text covers, and the masks over cells."""
+
 import json
 from pathlib import Path
 
@@ -10,8 +12,9 @@ from hypothesis import strategies as st
 from geocells.borders.hierarchy import embedded_boundaries
 from geocells.sphere import KM_PER_DEG, destination, unit_vectors, wrap_lon
 from geocells.table import CellTable
-from geoloc.belief.constraints import MIN_SHARE, ConstraintError, parse, require
-from geoloc.belief.fusion import add_evidence
+from geoloc.belief.areas import MIN_SHARE
+from geoloc.belief.constraints import parse
+from geoloc.errors import ConstraintError
 
 STARTER = Path(__file__).parents[3] / "geoloc/bundles/starter/cells.parquet"
 
@@ -29,13 +32,13 @@ def table():
 
 
 def rounded(*numbers):
-    """Numbers as a person writes them, and as they are then read."""
+    """Return numbers as text with five decimals, and the values of these texts."""
     texts = [f"{number:.5f}" for number in numbers]
     return texts, [float(text) for text in texts]
 
 
 def central_km(points, lat, lon):
-    """Distance of (N, 2) degrees to a place, by the cross and dot product of unit vectors."""
+    """Return distances of (N, 2) degrees to a place, by cross and dot products of unit vectors."""
     a, b = unit_vectors(points), unit_vectors((lat, lon))
     return np.degrees(np.arctan2(np.linalg.norm(np.cross(a, b), axis=-1), a @ b)) * KM_PER_DEG
 
@@ -49,10 +52,10 @@ def ring(*lonlat):
 
 @pytest.mark.parametrize("text", ["Portugal", "pt", "PT", " portugal ", "PORTUGÁL"])
 def test_a_country_by_name_or_code(table, text):
-    known = parse(text)
-    assert known.name == "Portugal"
-    assert known.contains([LISBON, MADRID]).tolist() == [True, False]
-    assert known.cells(table).tolist() == (table.country == "PT").astype(float).tolist()
+    constraint = parse(text)
+    assert constraint.name == "Portugal"
+    assert constraint.contains([LISBON, MADRID]).tolist() == [True, False]
+    assert constraint.cell_shares(table).tolist() == (table.country == "PT").astype(float).tolist()
 
 
 @pytest.mark.parametrize(
@@ -78,7 +81,7 @@ def test_a_country_by_name_or_code(table, text):
         ("−33.9,151.2,800m", "within 0.8 km of -33.9000, 151.2000"),
     ],
 )
-def test_names_for_people(text, name):
+def test_constraints_have_readable_names(text, name):
     assert parse(text).name == name
 
 
@@ -88,16 +91,16 @@ def test_every_country_and_region_can_be_named():
         assert parse(code).name == parse(name).name == name
     homes = country.names[region.parent]
     for name, home in zip(region.names[::7], homes[::7], strict=True):
-        assert parse(f"{name}, {home}").shape[0].country == ""
+        assert parse(f"{name}, {home}").areas[0].country == ""
         assert parse(f"{name}, {home}").name.endswith(f", {home}")
 
 
-def test_georgia_is_the_country_unless_the_state_is_meant(table):
-    assert set(table.country[parse("Georgia").cells(table) > 0]) == {"GE"}
-    assert set(table.country[parse("Georgia, USA").cells(table) > 0]) == {"US"}
+def test_georgia_is_the_country_unless_a_country_is_given(table):
+    assert set(table.country[parse("Georgia").cell_shares(table) > 0]) == {"GE"}
+    assert set(table.country[parse("Georgia, USA").cell_shares(table) > 0]) == {"US"}
 
 
-def test_piers_and_boats_belong_to_the_nearest_country_and_region():
+def test_points_near_the_coast_belong_to_the_country_and_region():
     pier, ocean = (38.69, -9.53), (38.7, -10.2)  # 3 and 60 km off Cascais
     assert parse("Portugal").contains([pier, ocean]).tolist() == [True, False]
     assert parse("Lisbon, Portugal").contains([pier, ocean, MUNICH]).tolist() == [
@@ -107,11 +110,11 @@ def test_piers_and_boats_belong_to_the_nearest_country_and_region():
     ]
 
 
-def test_regions_share_out_the_cells_of_their_country(table):
+def test_shares_of_all_regions_of_a_country_sum_to_one(table):
     borders = embedded_boundaries()
     germany = borders.country.codes.tolist().index("DE")
     names = borders.region.names[borders.region.parent == germany]
-    shares = np.array([parse(f"{name}, Germany").cells(table) for name in names])
+    shares = np.array([parse(f"{name}, Germany").cell_shares(table) for name in names])
     assert len(names) == 16
     assert shares.sum(axis=0) == pytest.approx((table.country == "DE").astype(float), abs=0.01)
     bavaria = shares[names.tolist().index("Bavaria")]
@@ -124,7 +127,7 @@ def test_regions_share_out_the_cells_of_their_country(table):
 
 @few
 @given(latitudes, longitudes, radii, st.lists(st.tuples(latitudes, longitudes), max_size=9))
-def test_a_circle_is_what_lies_within_its_radius(lat, lon, radius, others):
+def test_a_circle_contains_what_is_within_its_radius(lat, lon, radius, others):
     texts, (lat, lon, radius) = rounded(lat, lon, radius)
     rim = [
         destination((lat, lon), bearing, radius * reach)
@@ -140,9 +143,9 @@ def test_a_circle_is_what_lies_within_its_radius(lat, lon, radius, others):
 
 @few
 @given(latitudes, longitudes, radii)
-def test_the_cells_of_a_circle_are_those_that_it_touches(table, lat, lon, radius):
+def test_a_circle_has_a_share_of_the_cells_it_touches(table, lat, lon, radius):
     texts, (lat, lon, radius) = rounded(lat, lon, radius)
-    share = parse(",".join(texts) + "km").cells(table)
+    share = parse(",".join(texts) + "km").cell_shares(table)
     corners, owner = shapely.get_coordinates(table.polygon, return_index=True)
     # outlines are straight in degrees, circles on the sphere: each corner decides for itself
     corner_km = central_km(corners[::5, ::-1], lat, lon)
@@ -158,12 +161,12 @@ def test_the_cells_of_a_circle_are_those_that_it_touches(table, lat, lon, radius
 
 @few
 @given(latitudes, longitudes, st.floats(50.0, 9000.0))
-def test_the_outline_of_a_circle_encloses_what_lies_within_it(lat, lon, radius):
+def test_the_outline_of_a_circle_agrees_with_its_radius(lat, lon, radius):
     texts, (lat, lon, radius) = rounded(lat, lon, radius)
-    known = parse(",".join(texts) + "km")
+    constraint = parse(",".join(texts) + "km")
     bearing, reach = np.meshgrid(np.arange(0.0, 360.0, 15.0), [0.1, 0.5, 0.98, 1.02, 1.2])
     points = destination((lat, lon), bearing.ravel(), reach.ravel() * radius)
-    outline = shapely.union_all(known.shape[0].polygons)
+    outline = shapely.union_all(constraint.areas[0].polygons)
     assert shapely.is_valid(outline)
     west, _, east, _ = shapely.bounds(outline)
     assert -180.0 <= west <= east <= 180.0
@@ -177,19 +180,19 @@ def test_a_circle_around_a_pole_covers_all_longitudes(table):
     lon = np.arange(-180.0, 181.0, 30.0)
     assert arctic.contains(np.stack([np.full(13, edge + 0.01), lon], -1)).all()
     assert not arctic.contains(np.stack([np.full(13, edge - 0.01), lon], -1)).any()
-    assert set(table.country[arctic.cells(table) > 0]) == {"CA", "GL", "RU", "SJ"}
+    assert set(table.country[arctic.cell_shares(table) > 0]) == {"CA", "GL", "RU", "SJ"}
 
 
-def test_what_is_touched_counts_however_small_it_is(table):
-    pole = parse("-89.9,0,100m").cells(table)
+def test_a_touched_cell_has_at_least_the_minimum_share(table):
+    pole = parse("-89.9,0,100m").cell_shares(table)
     assert pole[pole > 0].tolist() == [np.float32(MIN_SHARE)]
-    # Aves, an islet of Venezuela's, is the only part of its cell within the circle
-    venezuela = parse("33,36,10000km").cells(table)[table.locate([(15.67, -63.62)])]
+    # the Venezuelan islet of Aves is the only part of its cell within the circle
+    venezuela = parse("33,36,10000km").cell_shares(table)[table.locate([(15.67, -63.62)])]
     assert venezuela == np.float32(MIN_SHARE)
 
 
 def cells_of(*polygons):
-    """A table of cells of no country; their centroids lie far away."""
+    """Return a table of cells without a country, with centroids far outside them."""
     number = np.arange(len(polygons))
     names = number.astype(str)
     centroids = np.full((len(polygons), 2), -80.0)
@@ -198,16 +201,16 @@ def cells_of(*polygons):
 
 def test_rounding_along_a_common_outline_touches_nothing():
     table = cells_of(shapely.box(0, 0, 1, 1), shapely.box(1, 0, 2, 1))
-    assert parse("0,0,1,1").cells(table).tolist() == [1.0, 0.0]
-    assert parse("0,0,1,1.0000001").cells(table).tolist() == [1.0, 0.0]
-    assert parse("0,0,1,1.001").cells(table) == pytest.approx([1.0, 0.001])
+    assert parse("0,0,1,1").cell_shares(table).tolist() == [1.0, 0.0]
+    assert parse("0,0,1,1.0000001").cell_shares(table).tolist() == [1.0, 0.0]
+    assert parse("0,0,1,1.001").cell_shares(table) == pytest.approx([1.0, 0.001])
 
 
 def test_a_point_lies_in_the_largest_piece():
     for west in (0.0, 20.0):  # the largest one comes first, and last
         islands = [shapely.box(x, 0, x + (5 if x == west else 1), 5) for x in (0.0, 10.0, 20.0)]
         table = cells_of(shapely.union_all(islands))
-        ((_, lon),) = parse("1,-1,2,30").point_in(table, np.array([0]))
+        ((_, lon),) = parse("1,-1,2,30").points_in(table, np.array([0]))
         assert west < lon < west + 5.0
 
 
@@ -228,7 +231,7 @@ def test_metres_and_kilometres():
     longitudes,
     st.lists(st.tuples(latitudes, longitudes), min_size=1),
 )
-def test_a_box_is_its_latitudes_and_longitudes(lats, west, east, points):
+def test_a_box_contains_its_latitudes_and_longitudes(lats, west, east, points):
     texts, (south, west, north, east) = rounded(lats[0], west, lats[1], east)
     width = (east - west) % 360.0 or 360.0 * (west < east)
     if width < 0.01:
@@ -252,15 +255,15 @@ def test_a_box_across_the_antimeridian_holds_fiji(table):
     )
     assert fiji.contains([suva, taveuni, samoa, greenwich]).tolist() == [True, True, False, False]
     assert fiji.contains([(-18.0, 180.0), (-18.0, -180.0)]).all()
-    assert set(table.country[fiji.cells(table) > 0]) == {"FJ"}
+    assert set(table.country[fiji.cell_shares(table) > 0]) == {"FJ"}
 
 
 @few
 @given(st.floats(-85.0, 85.0), longitudes, st.floats(0.1, 60.0))
-def test_a_mask_never_leaks(table, south, west, size):
+def test_shares_are_the_overlap_of_cell_and_area(table, south, west, size):
     south, west, north = round(south, 3), round(west, 3), round(min(south + size, 90.0), 3)
     east = round(float(wrap_lon(west + size)), 3)
-    share = parse(f"{south:.3f},{west:.3f},{north:.3f},{east:.3f}").cells(table)
+    share = parse(f"{south:.3f},{west:.3f},{north:.3f},{east:.3f}").cell_shares(table)
     boxes = [(west, east)] if west < east else [(west, 180.0), (-180.0, east)]
     area = shapely.union_all([shapely.box(w, south, e, north) for w, e in boxes])
     inside = shapely.area(shapely.intersection(table.polygon, area)) / shapely.area(table.polygon)
@@ -269,74 +272,77 @@ def test_a_mask_never_leaks(table, south, west, size):
     assert share[clear] == pytest.approx(inside[clear], rel=1e-4)
 
 
-# points, unions, evidence
+# points, unions, masks
 
 
 @few
 @given(st.sampled_from("circle box polygon".split()), st.floats(-60.0, 75.0), longitudes, radii)
-def test_a_point_inside_lies_in_the_cell_and_in_the_area(table, kind, lat, lon, size):
+def test_points_lie_in_the_cell_and_in_the_area(table, kind, lat, lon, size):
     (lat_, lon_), (lat, lon) = rounded(lat, lon)
     reach = min(size / KM_PER_DEG, 14.0)
     if kind == "circle":
-        known = parse(f"{lat_},{lon_},{size:.3f}km")
+        constraint = parse(f"{lat_},{lon_},{size:.3f}km")
     elif kind == "box":
-        known = parse(f"{lat_},{lon_},{lat + reach + 0.01:.5f},{wrap_lon(lon + reach + 0.01):.5f}")
+        constraint = parse(
+            f"{lat_},{lon_},{lat + reach + 0.01:.5f},{wrap_lon(lon + reach + 0.01):.5f}"
+        )
     else:
         corners = [(lon + reach, lat), (lon, lat + reach), (lon - reach, lat), (lon, lat - reach)]
-        known = parse(json.dumps(ring(*corners)))
-    cell = np.flatnonzero(known.cells(table))
-    points = known.point_in(table, cell)
+        constraint = parse(json.dumps(ring(*corners)))
+    cell = np.flatnonzero(constraint.cell_shares(table))
+    points = constraint.points_in(table, cell)
     assert points.shape == (len(cell), 2)
     moved = (points != table.centroids[cell]).any(axis=1)
-    assert not known.contains(table.centroids[cell])[moved].any()
+    assert not constraint.contains(table.centroids[cell])[moved].any()
     assert shapely.intersects_xy(table.polygon[cell], points[:, 1], points[:, 0])[moved].all()
     if kind == "circle":  # its outline is a polygon of 1,440 corners
         assert (central_km(points, lat, lon) <= round(size, 3) * 1.001).all()
     else:
-        assert known.contains(points).all()
+        assert constraint.contains(points).all()
 
 
 @pytest.mark.parametrize("text", ["Portugal", "Norway", "Fiji", "Bavaria", "Alaska", "Hawaii"])
-def test_a_point_inside_a_country_or_region(table, text):
-    known = parse(text)
-    cell = np.flatnonzero(known.cells(table))
+def test_points_lie_in_the_country_or_region(table, text):
+    constraint = parse(text)
+    cell = np.flatnonzero(constraint.cell_shares(table))
     assert len(cell)
-    assert known.contains(known.point_in(table, cell)).all()
+    assert constraint.contains(constraint.points_in(table, cell)).all()
 
 
-def test_a_point_outside_is_never_given(table):
+def test_a_point_of_an_untouched_cell_is_an_error(table):
     with pytest.raises(ValueError, match="within 50 km of 48"):
-        parse("48.86,2.35,50km").point_in(table, table.locate([MADRID]))
+        parse("48.86,2.35,50km").points_in(table, table.locate([MADRID]))
 
 
-def test_several_places_are_their_union(table):
+def test_several_texts_give_their_union(table):
     both = parse(["Portugal", "Spain"])
     assert both.name == "Portugal or Spain"
     assert both.contains([LISBON, MADRID, PARIS]).tolist() == [True, True, False]
-    assert set(table.country[both.cells(table) > 0]) == {"PT", "ES"}
-    circle = parse("48.86,2.35,50km").cells(table)
+    assert set(table.country[both.cell_shares(table) > 0]) == {"PT", "ES"}
+    circle = parse("48.86,2.35,50km").cell_shares(table)
     mixed = parse(["pt", "48.86,2.35,50km", "48.86,2.35,50km"])
-    assert mixed.cells(table) == pytest.approx(circle + (table.country == "PT"), abs=1e-6)
-    assert mixed.contains(mixed.point_in(table, np.flatnonzero(mixed.cells(table)))).all()
+    assert mixed.cell_shares(table) == pytest.approx(circle + (table.country == "PT"), abs=1e-6)
+    assert mixed.contains(mixed.points_in(table, np.flatnonzero(mixed.cell_shares(table)))).all()
 
 
-def test_evidence_leaves_no_belief_outside(table):
-    evidence = require(parse("Portugal"), table)
-    assert evidence.dtype == np.float32
-    belief = add_evidence([evidence], np.full(len(table), 1.0 / len(table), np.float32))
-    assert belief[table.country != "PT"].sum() == 0.0
-    assert belief.sum() == pytest.approx(1.0, abs=1e-5)
-    circle = parse("48.86,2.35,50km")
-    share = circle.cells(table)
-    assert 0.0 < share[share > 0].min() < 0.9
-    assert np.exp(circle.log_evidence(table)) == pytest.approx(share, abs=1e-6)
+def test_a_mask_has_shares_points_and_clusters_inside(table):
+    portugal = parse("Portugal").mask(table, np.array([LISBON, MADRID]))
+    inside = table.country == "PT"
+    assert portugal.name == "Portugal"
+    assert portugal.share.dtype == np.float32
+    assert portugal.share.tolist() == inside.astype(float).tolist()
+    assert portugal.clusters.tolist() == [True, False]
+    assert parse("Portugal").contains(portugal.centroids[inside]).all()
+    assert (portugal.centroids[~inside] == table.centroids[~inside]).all()
+    circle = parse("48.86,2.35,50km").mask(table, np.array([PARIS]))
+    assert 0.0 < circle.share[circle.share > 0].min() < 0.9
 
 
-def test_a_place_without_cells_says_so(table):
+def test_an_area_without_cells_is_an_error(table):
     ocean = parse("-40,-120,50km")
-    assert not ocean.cells(table).any()
+    assert not ocean.cell_shares(table).any()
     with pytest.raises(ConstraintError, match=r"^within 50 km of -40.*no geocell of this bundle"):
-        require(ocean, table)
+        ocean.mask(table, np.array([PARIS]))
 
 
 # polygons
@@ -365,8 +371,8 @@ def test_polygons_in_text_and_in_files(table, tmp_path, text):
     path.write_text(text)
     filed = parse(str(path))
     assert filed.name == str(path)
-    assert filed.cells(table).tolist() == drawn.cells(table).tolist()
-    assert set(table.country[drawn.cells(table) > 0]) == {"FR"}
+    assert filed.cell_shares(table).tolist() == drawn.cell_shares(table).tolist()
+    assert set(table.country[drawn.cell_shares(table) > 0]) == {"FR"}
 
 
 def test_a_polygon_across_the_antimeridian_goes_the_short_way():
@@ -425,14 +431,14 @@ def test_errors_are_one_line_with_a_remedy(text, says):
     assert len(str(caught.value)) < 500
 
 
-def test_endless_nesting_is_an_error_and_no_crash():
+def test_deep_nesting_is_an_error_and_not_a_crash():
     depth = 100_000
     text = '{"type":"GeometryCollection","geometries":[' * depth + "]}" * depth
     with pytest.raises(ConstraintError, match="not readable"):
         parse(text)
 
 
-def test_a_file_that_is_no_text_is_refused(tmp_path):
+def test_a_binary_file_is_refused(tmp_path):
     path = tmp_path / "area.json"
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConstraintError, match="give a GeoJSON file"):

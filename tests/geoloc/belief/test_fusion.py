@@ -1,3 +1,5 @@
+"""Beliefs over geocells: pooling, updates, fusion of groups, masks, credible regions."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,15 +9,14 @@ from geoloc.belief.fusion import (
     CREDIBLE_LEVELS,
     CellSpace,
     ConstraintMask,
-    add_evidence,
     agreement,
     credible_region,
     fuse,
     group_mean,
-    log_evidence,
     mass_before,
     pool,
     spread_km,
+    update,
 )
 from geoloc.belief.heads import softmax
 
@@ -30,22 +31,24 @@ def beliefs(count: int, cells: int, seed: int, spread: float = 3.0):
     return softmax(np.random.default_rng(seed).normal(0, spread, (count, cells)))
 
 
-def test_a_pool_is_a_belief_and_keeps_what_any_source_thinks_possible():
+def test_pool_is_a_weighted_mixture():
     sources = [np.array([[1.0, 0.0]], np.float32), np.array([[0.0, 1.0]], np.float32)]
     assert pool(sources, np.array([[0.25, 0.75]], np.float32)).tolist() == [[0.25, 0.75]]
 
 
-def test_evidence_adds_up():
-    prior = np.array([0.7, 0.1, 0.1, 0.1], np.float32)
-    belief = np.array([0.1, 0.6, 0.2, 0.1], np.float32)
-    assert add_evidence([log_evidence(belief, prior)], prior) == pytest.approx(belief, abs=1e-5)
-    twice = add_evidence([log_evidence(belief, prior)] * 2, prior)
-    assert twice[1] > belief[1]
-    in_asia = np.array([-np.inf, -np.inf, -np.inf, 0.0])
-    assert add_evidence([log_evidence(belief, prior), in_asia], prior)[3] == pytest.approx(1.0)
+def test_log_likelihoods_add_up():
+    prior = np.array([0.7, 0.1, 0.1, 0.1, 0.0], np.float32)
+    likelihood = np.array([1.0, 6.0, 2.0, 1.0, 9.0]) * 0.1
+    once = update(prior, np.log(likelihood))
+    assert once == pytest.approx(prior * likelihood / (prior * likelihood).sum(), abs=1e-6)
+    assert once[4] == 0.0
+    assert update(once, np.log(likelihood)) == pytest.approx(update(prior, 2 * np.log(likelihood)))
+    assert update(prior, np.log(likelihood) + 7.0) == pytest.approx(once, abs=1e-6)
+    in_asia = np.array([-np.inf, -np.inf, -np.inf, 0.0, 0.0])
+    assert update(np.stack([prior, once]), in_asia)[:, 3] == pytest.approx([1.0, 1.0])
 
 
-def test_utility_hedges_between_neighbours():
+def test_expected_utility_hedges_between_neighbours():
     belief = np.array([[0.22, 0.2, 0.2, 0.38]], np.float32)
     assert belief.argmax() == 3
     utility = CellSpace(CENTROIDS).expected_utility(belief)
@@ -62,7 +65,7 @@ def test_spread_is_the_radius_that_holds_the_share():
 
 @given(seed=seeds, count=st.integers(1, 12), data=st.data())
 @few
-def test_photos_may_come_in_any_order(seed, count, data):
+def test_fusion_does_not_depend_on_the_order_of_photos(seed, count, data):
     belief, prior = beliefs(count, 9, seed), beliefs(1, 9, seed + 1)[0]
     group = np.unique(data.draw(st.lists(st.integers(0, 3), min_size=count, max_size=count)),
                       return_inverse=True)[1]  # fmt: skip
@@ -78,7 +81,7 @@ def test_photos_may_come_in_any_order(seed, count, data):
 
 @given(seed=seeds, count=st.integers(1, 5))
 @few
-def test_one_photo_keeps_its_belief_whatever_the_others_are(seed, count):
+def test_a_group_of_one_photo_keeps_its_belief(seed, count):
     belief, prior = beliefs(count, 9, seed), beliefs(1, 9, seed + 1)[0]
     belief[:, 3] = prior[3] = 0.0
     belief, prior = belief / belief.sum(axis=1, keepdims=True), prior / prior.sum()
@@ -88,7 +91,7 @@ def test_one_photo_keeps_its_belief_whatever_the_others_are(seed, count):
     assert agreement(belief, np.arange(count)) == pytest.approx(1.0, abs=1e-5)
 
 
-def test_photos_multiply_what_they_add_to_the_prior():
+def test_fusion_multiplies_likelihood_ratios():
     prior = np.array([0.5, 0.3, 0.2], np.float32)
     belief = np.array([[0.6, 0.3, 0.1], [0.2, 0.5, 0.3]], np.float32)
     product = belief[0] * belief[1] / prior
@@ -97,7 +100,7 @@ def test_photos_multiply_what_they_add_to_the_prior():
     assert fuse(nothing_new, prior, np.zeros(3, int))[0] == pytest.approx(belief[0])
 
 
-def test_groups_do_not_mix():
+def test_groups_are_independent():
     belief, prior = beliefs(6, 9, 0), beliefs(1, 9, 1)[0]
     group = np.array([1, 0, 1, 0, 1, 1])
     together = fuse(belief, prior, group)
@@ -123,15 +126,15 @@ def test_agreement_is_the_belief_in_common():
 shares = st.lists(st.sampled_from([0.0, 1e-4, 0.5, 1.0]), min_size=9, max_size=9).filter(any)
 
 
-def restriction(share) -> ConstraintMask:
+def mask_of(share) -> ConstraintMask:
     return ConstraintMask("there", np.array(share, np.float32), np.zeros((9, 2)), np.zeros(0, bool))
 
 
 @given(seed=seeds, share=shares, spread=st.sampled_from([1.0, 5.0, 40.0]))
 @few
-def test_a_restriction_never_leaks(seed, share, spread):
+def test_a_mask_leaves_no_belief_outside(seed, share, spread):
     belief, prior = beliefs(5, 9, seed, spread), beliefs(1, 9, seed + 1)
-    masked = restriction(share).mask(belief, prior)
+    masked = mask_of(share).mask(belief, prior)
     assert masked.dtype == np.float32
     assert (masked[:, np.array(share) == 0.0] == 0.0).all()
     assert masked.sum(axis=1) == pytest.approx(1.0, abs=1e-5)
@@ -139,13 +142,13 @@ def test_a_restriction_never_leaks(seed, share, spread):
     some = inside.sum(axis=1) > 1e-6
     kept = inside / np.maximum(inside.sum(axis=1, keepdims=True), 1e-12)
     assert masked[some] == pytest.approx(kept[some], abs=1e-5)
-    assert restriction(np.ones(9)).mask(belief, prior) == pytest.approx(belief, abs=1e-6)
+    assert mask_of(np.ones(9)).mask(belief, prior) == pytest.approx(belief, abs=1e-6)
 
 
-def test_where_no_belief_is_left_inside_the_prior_counts():
+def test_a_mask_falls_back_to_the_prior():
     belief = np.eye(9, dtype=np.float32)[[0, 1]]
     prior = np.full((2, 9), 1 / 9, np.float32)
-    masked = restriction([0, 0.5, 0.5, 1.0, 0, 0, 0, 0, 0]).mask(belief, prior)
+    masked = mask_of([0, 0.5, 0.5, 1.0, 0, 0, 0, 0, 0]).mask(belief, prior)
     assert masked[0] == pytest.approx([0, 0.25, 0.25, 0.5, 0, 0, 0, 0, 0])
     assert masked[1] == pytest.approx(np.eye(9)[1])
 
@@ -157,14 +160,14 @@ def test_mass_before_is_the_belief_in_more_probable_cells():
         assert found == pytest.approx([before, 0.0])
 
 
-def test_credible_cells_are_ranked_and_have_the_least_level_that_needs_them():
+def test_credible_cells_are_ranked_and_have_the_smallest_level():
     belief = np.array([0.1, 0.5, 0.15, 0.25, 0.0], np.float32)
-    cell, level = credible_region(belief, CREDIBLE_LEVELS, most=10)
+    cell, level = credible_region(belief, CREDIBLE_LEVELS, max_cells=10)
     assert cell.tolist() == [1, 3, 2, 0]
     assert level.tolist() == [0.5, 0.5, 0.8, 0.95], "the cells before hold 0, 0.5, 0.75 and 0.9"
     assert credible_region(belief, (0.2, 0.4, 0.6), 10)[0].tolist() == [1, 3]
     assert credible_region(belief, (0.2, 0.4, 0.6), 10)[1].tolist() == [0.5, 0.95]
-    assert credible_region(belief, CREDIBLE_LEVELS, most=2)[0].tolist() == [1, 3]
+    assert credible_region(belief, CREDIBLE_LEVELS, max_cells=2)[0].tolist() == [1, 3]
 
 
 @given(
@@ -174,7 +177,7 @@ def test_credible_cells_are_ranked_and_have_the_least_level_that_needs_them():
     zeros=st.integers(0, 39),
 )
 @few
-def test_credible_regions_are_nested_and_hold_what_comes_before(seed, limits, most, zeros):
+def test_credible_regions_are_nested(seed, limits, most, zeros):
     belief = beliefs(1, 40, seed)[0]
     belief[:zeros] = 0.0
     belief /= belief.sum()
@@ -193,7 +196,7 @@ def test_credible_regions_are_nested_and_hold_what_comes_before(seed, limits, mo
         assert set(np.flatnonzero(surely)) <= region <= set(np.flatnonzero(perhaps))
 
 
-def test_cells_of_equal_belief_are_credible_together():
+def test_cells_of_equal_belief_have_the_same_level():
     belief = np.array([0.5, 0.25, 0.25], np.float32)
     assert mass_before(np.tile(belief, (3, 1)), np.arange(3)).tolist() == [0.0, 0.5, 0.5]
-    assert credible_region(belief, (0.1, 0.5, 0.6), most=3)[1].tolist() == [0.5, 0.8, 0.8]
+    assert credible_region(belief, (0.1, 0.5, 0.6), max_cells=3)[1].tolist() == [0.5, 0.8, 0.8]

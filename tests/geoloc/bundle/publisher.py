@@ -1,32 +1,35 @@
-"""A server of bundles that fails as asked."""
+"""Local servers of bundles: a static one that fails on request, and a Hugging Face Hub."""
 
+import hashlib
 import http.server
+import json
 import socket
 import struct
 import threading
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 
 class Publisher(http.server.ThreadingHTTPServer):
-    """Serves the files of a folder under /world/, and remembers what it was asked for.
+    """Serves the files of a folder under /world/ and records the requests.
 
-    Attributes `status`, `close_after`, `reset_after`, `hang_after`: by file, what goes wrong.
+    The attributes `status`, `close_after`, `reset_after` and `hang_after` name, by file, a fault:
+    an HTTP status, or the number of bytes after which the connection fails.
     """
 
     daemon_threads = True
-    ranges = True  # answers requests for a part of a file
-    tells_length = True
+    ranges = True  # supports requests for a part of a file
+    sends_length = True
 
-    def __init__(self, folder):
-        super().__init__(("127.0.0.1", 0), Answer)
+    def __init__(self, folder, handler=None):
+        super().__init__(("127.0.0.1", 0), handler or StaticHandler)
         self.folder, self.prefix = folder, "/world/"
         self.status, self.close_after, self.reset_after, self.hang_after = {}, {}, {}, {}
-        self.asked, self.over = [], threading.Event()
+        self.requests, self.over = [], threading.Event()
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.address = self.url + self.prefix
 
     def handle_error(self, request, client_address):
-        """Somebody who hangs up is no news."""
+        """Ignore clients that close the connection."""
 
     def __enter__(self):
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
@@ -38,23 +41,23 @@ class Publisher(http.server.ThreadingHTTPServer):
         self.server_close()
 
 
-class Answer(http.server.BaseHTTPRequestHandler):
+class StaticHandler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_):
-        """Nothing on the terminal."""
+        """Print nothing."""
 
     def do_GET(self):
         server, name = self.server, unquote(self.path.rpartition("/")[2])
-        server.asked.append((name, self.headers["Range"]))
+        server.requests.append((name, self.headers["Range"]))
         path = server.folder / name
         if name in server.status or not path.is_file() or not self.path.startswith(server.prefix):
             return self.send_error(server.status.get(name, 404))
         content, first = path.read_bytes(), 0
         if server.ranges and self.headers["Range"]:
-            first = int(self.headers["Range"].removeprefix("bytes=").removesuffix("-"))
+            first = int(self.headers["Range"].removeprefix("bytes=").partition("-")[0])
             if first >= len(content):
                 return self.send_error(416)
         self.send_response(206 if first else 200)
-        if server.tells_length:
+        if server.sends_length:
             self.send_header("Content-Length", str(len(content) - first))
         self.end_headers()
         self.send(name, content[first:])
@@ -66,7 +69,7 @@ class Answer(http.server.BaseHTTPRequestHandler):
                 self.wfile.write(content[: failing[name]])
                 self.wfile.flush()
                 if failing is server.reset_after:
-                    server.over.wait(1)  # what is not read yet is lost with a reset
+                    server.over.wait(1)  # a reset discards what the client has not read yet
                     self.connection.setsockopt(
                         socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
                     )
@@ -75,3 +78,69 @@ class Answer(http.server.BaseHTTPRequestHandler):
                     server.over.wait(60)
                 return
         self.wfile.write(content)
+
+
+class Hub(Publisher):
+    """The part of the Hugging Face Hub that huggingface_hub asks for one model repository."""
+
+    sha = "1234567890abcdef1234567890abcdef12345678"
+
+    def __init__(self, folder, repository):
+        super().__init__(folder, HubHandler)
+        self.repository = repository
+
+
+class HubHandler(StaticHandler):
+    def do_HEAD(self):
+        self.do_GET()
+
+    def do_GET(self):
+        server, path = self.server, unquote(urlsplit(self.path).path)
+        api = f"/api/models/{server.repository}"
+        files = {each.name: each for each in sorted(server.folder.iterdir())}
+        if path in (api, f"{api}/revision/{server.sha}", f"{api}/revision/main"):
+            siblings = [{"rfilename": n, "size": f.stat().st_size} for n, f in files.items()]
+            return self.answer({"id": server.repository, "sha": server.sha, "siblings": siblings})
+        if path == f"{api}/tree/{server.sha}":
+            rows = [
+                {"type": "file", "path": n, "size": f.stat().st_size, "oid": etag(f)}
+                for n, f in files.items()
+            ]
+            return self.answer(rows)
+        prefix = f"/{server.repository}/resolve/{server.sha}/"
+        name = path.removeprefix(prefix)
+        if not path.startswith(prefix) or name not in files:
+            self.send_response(404)
+            self.send_header("X-Error-Code", "RepoNotFound")
+            self.send_header("Content-Length", "0")
+            return self.end_headers()
+        content = files[name].read_bytes()
+        if self.command == "GET":
+            server.requests.append((name, self.headers["Range"]))
+        first = 0
+        if self.headers["Range"]:
+            first = int(self.headers["Range"].removeprefix("bytes=").partition("-")[0])
+        self.send_response(206 if first else 200)
+        self.send_header("X-Repo-Commit", server.sha)
+        self.send_header("ETag", f'"{etag(files[name])}"')
+        self.send_header("Content-Length", str(len(content) - first))
+        if first:
+            span = f"bytes {first}-{len(content) - 1}/{len(content)}"
+            self.send_header("Content-Range", span)
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(content[first:])
+
+    def answer(self, value):
+        content = json.dumps(value).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(content)
+
+
+def etag(path):
+    """Return the name of a file's content, as git has one."""
+    return hashlib.sha1(path.read_bytes()).hexdigest()

@@ -1,4 +1,4 @@
-"""Bundles fetched from a real server, with everything that goes wrong on the way."""
+"""Downloads of bundles from a local server, with interruptions, damage and hostile content."""
 
 import json
 import shutil
@@ -10,14 +10,14 @@ import pytest
 
 from geoloc.bundle import directory, download, installed
 from geoloc.errors import BundleError, GeolocError
-from tests.geoloc.bundle.publisher import Publisher
+from tests.geoloc.bundle.publisher import Hub, Publisher
 
 LARGE = "members.faiss"
 SIZE = 500_000
 
 
 def write_bundle(folder, seed=0):
-    """Files with the names and checksums of a bundle; enough for everything but loading."""
+    """Write files with the names and checksums of a bundle; they can be verified, not loaded."""
     rng = np.random.default_rng(seed)
     folder.mkdir(exist_ok=True)
     for name in directory.FILES:
@@ -55,15 +55,15 @@ def target(tmp_path, monkeypatch):
     return installed.target("world")
 
 
-def refused(address, target):
-    """The one line that says why nothing was installed."""
+def error_of(address, target):
+    """Return the one-line error of a download that fails."""
     with pytest.raises(BundleError) as error:
         download.fetch(address, target)
     assert "\n" not in str(error.value)
     return str(error.value)
 
 
-def test_the_starter_is_fetched_and_answers(target):
+def test_a_downloaded_bundle_loads(target):
     with Publisher(directory.EMBEDDED / "starter") as server:
         assert download.fetch(server.address, target) == target
     assert directory.load("world").path == target
@@ -71,17 +71,17 @@ def test_the_starter_is_fetched_and_answers(target):
     assert [path.name for path in target.parent.iterdir()] == ["world"]
 
 
-def test_progress_adds_up_to_the_bytes(publisher, published, target):
-    told = []
-    download.fetch(publisher.address, target, lambda *news: told.append(news))
-    assert sum(came for came, _ in told) == sum(map(len, contents(published).values()))
-    assert {expected for _, expected in told} == {
+def test_progress_sums_to_the_size(publisher, published, target):
+    reports = []
+    download.fetch(publisher.address, target, lambda *report: reports.append(report))
+    assert sum(received for received, _ in reports) == sum(map(len, contents(published).values()))
+    assert {expected for _, expected in reports} == {
         path.stat().st_size for path in published.iterdir()
     }
-    assert len(told) > len(directory.FILES) + 5  # of a large file more than once
+    assert len(reports) > len(directory.FILES) + 5  # of a large file more than once
 
 
-def test_the_address_may_lack_its_slash(publisher, published, target):
+def test_the_final_slash_is_optional(publisher, published, target):
     download.fetch(publisher.address.rstrip("/"), target)
     assert contents(target) == contents(published)
 
@@ -90,69 +90,69 @@ def test_the_address_may_lack_its_slash(publisher, published, target):
 def test_a_broken_connection_is_resumed(publisher, published, target, monkeypatch, how):
     monkeypatch.setattr(download, "TIMEOUT_S", 1)
     getattr(publisher, how)[LARGE] = 300_000
-    line = refused(publisher.address, target)
+    line = error_of(publisher.address, target)
     assert LARGE in line
     assert "run the same command again" in line
     if how == "close_after":
         assert "300,000 of 500,000 bytes" in line
     assert not target.exists()
     assert installed.names() == []
-    before = publisher.asked.copy()
-    publisher.asked.clear()
+    before = publisher.requests.copy()
+    publisher.requests.clear()
     getattr(publisher, how).clear()
 
-    told = []
-    download.fetch(publisher.address, target, lambda *news: told.append(news))
+    reports = []
+    download.fetch(publisher.address, target, lambda *report: reports.append(report))
     assert contents(target) == contents(published)
-    ranges = dict(publisher.asked)
+    ranges = dict(publisher.requests)
     assert ranges.pop("bundle.json") is None  # always the newest
     first = int(ranges[LARGE].removeprefix("bytes=").removesuffix("-"))
     assert first == 300_000 if how == "close_after" else 0 < first <= 300_000
     whole = {name for name, _ in before} - {"bundle.json", LARGE}
     assert not whole & set(ranges)  # nothing twice
-    came = sum(came for came, expected in told if expected == SIZE)
-    assert came == SIZE - first
+    received = sum(received for received, expected in reports if expected == SIZE)
+    assert received == SIZE - first
     assert [path.name for path in target.parent.iterdir()] == ["world"]
 
 
-def test_a_part_that_was_already_whole(publisher, published, target):
+def test_a_complete_part_is_not_downloaded_again(publisher, published, target):
     publisher.close_after[LARGE] = 300_000
-    refused(publisher.address, target)
+    error_of(publisher.address, target)
     part = target.with_name(".world.download") / (LARGE + ".part")
     part.write_bytes((published / LARGE).read_bytes())
     publisher.close_after.clear()
     download.fetch(publisher.address, target)
-    assert (LARGE, f"bytes={SIZE}-") in publisher.asked
+    assert (LARGE, f"bytes={SIZE}-") in publisher.requests
     assert contents(target) == contents(published)
 
 
-def test_a_server_that_only_sends_whole_files(publisher, published, target):
+def test_a_server_without_range_requests(publisher, published, target):
     publisher.ranges = False
     publisher.close_after[LARGE] = 300_000
-    refused(publisher.address, target)
+    error_of(publisher.address, target)
     publisher.close_after.clear()
     download.fetch(publisher.address, target)
     assert contents(target) == contents(published)
 
 
-def test_a_server_that_does_not_say_how_long_a_file_is(publisher, published, target):
-    publisher.tells_length = False
-    told = []
-    download.fetch(publisher.address, target, lambda *news: told.append(news))
+def test_a_server_without_content_length(publisher, published, target):
+    publisher.sends_length = False
+    reports = []
+    download.fetch(publisher.address, target, lambda *report: reports.append(report))
     assert contents(target) == contents(published)
-    assert {expected for _, expected in told} == {None}
+    assert {expected for _, expected in reports} == {None}
     publisher.close_after[LARGE] = 300_000
-    assert f"{LARGE}: its checksum differs" in refused(publisher.address, target)
+    assert f"{LARGE}: its checksum differs" in error_of(publisher.address, target)
     assert contents(target) == contents(published)
 
 
-def test_a_wrong_checksum_leaves_the_older_bundle(publisher, published, target):
+def test_a_wrong_checksum_keeps_the_older_bundle(publisher, published, target):
     download.fetch(publisher.address, target)
     older = contents(target)
     write_bundle(published, seed=1)
     good = (published / LARGE).read_bytes()
     (published / LARGE).write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
-    assert f"{LARGE}: its checksum differs" in refused(publisher.address, target)
+    assert f"{LARGE}: its checksum differs" in error_of(publisher.address, target)
     assert contents(target) == older
     partial = target.with_name(".world.download")
     assert not [path for path in partial.iterdir() if path.name.startswith(LARGE)]
@@ -162,12 +162,12 @@ def test_a_wrong_checksum_leaves_the_older_bundle(publisher, published, target):
     assert [path.name for path in target.parent.iterdir()] == ["world"]
 
 
-def test_what_came_of_an_earlier_version_is_not_mixed_in(publisher, published, target):
+def test_parts_of_an_earlier_version_are_discarded(publisher, published, target):
     (published / "extra.onnx").write_bytes(b"x" * 1000)
     (published / "bundle.json").unlink()
     directory.seal(published, "world", SimpleNamespace(to_dict=dict), {}, {})
     publisher.close_after["prototypes.faiss"] = 10  # after extra.onnx
-    refused(publisher.address, target)
+    error_of(publisher.address, target)
     partial = target.with_name(".world.download")
     assert {"extra.onnx", "prototypes.faiss.part"} <= set(contents(partial))
     publisher.close_after.clear()
@@ -181,29 +181,29 @@ def test_what_came_of_an_earlier_version_is_not_mixed_in(publisher, published, t
 
 @pytest.mark.parametrize("name", ["bundle.json", LARGE])
 @pytest.mark.parametrize("code", [404, 500])
-def test_what_the_server_refuses_is_named(publisher, target, name, code):
+def test_an_http_error_names_the_file(publisher, target, name, code):
     publisher.status[name] = code
-    line = refused(publisher.address, target)
+    line = error_of(publisher.address, target)
     assert f"{publisher.address}{name}: {code}" in line
     assert not target.exists()
     if name == "bundle.json":
         assert list(target.parent.iterdir()) == []
 
 
-def test_a_place_that_cannot_be_reached(target):
+def test_an_unreachable_server(target):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    line = refused(f"http://127.0.0.1:{port}/world/", target)
+    line = error_of(f"http://127.0.0.1:{port}/world/", target)
     assert f"127.0.0.1:{port}" in line
     assert "copy the bundle from another machine" in line
     assert list(target.parent.iterdir()) == []
 
 
-def test_a_server_that_says_nothing(target, monkeypatch):
+def test_a_server_that_does_not_respond(target, monkeypatch):
     monkeypatch.setattr(download, "TIMEOUT_S", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        line = refused(f"http://127.0.0.1:{silent.getsockname()[1]}/world/", target)
+        line = error_of(f"http://127.0.0.1:{silent.getsockname()[1]}/world/", target)
     assert "cannot be reached (timed out)" in line
 
 
@@ -220,20 +220,20 @@ def test_a_server_that_says_nothing(target, monkeypatch):
         "hf:ü/x",
     ],
 )
-def test_what_is_no_address(target, address):
-    assert f"{address}: not an address" in refused(address, target)
+def test_invalid_addresses_are_refused(target, address):
+    assert f"{address}: not an address" in error_of(address, target)
     assert not target.parent.exists()
 
 
 @pytest.mark.parametrize("address", ["http://a b/x/", "http://127.0.0.1:port/x/"])
-def test_an_address_that_leads_nowhere(target, address):
-    assert "cannot be reached" in refused(address, target)
+def test_an_unusable_host_or_port(target, address):
+    assert "cannot be reached" in error_of(address, target)
 
 
-def test_no_space_is_said_before_it_is_used(publisher, published, target, monkeypatch):
+def test_free_space_is_checked_before_a_download(publisher, published, target, monkeypatch):
     usage = SimpleNamespace(free=download.MARGIN_BYTES + 2 * SIZE // 3)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
-    line = refused(publisher.address, target)
+    line = error_of(publisher.address, target)
     assert "free some space" in line
     assert "MB are needed" in line
     assert not target.exists()
@@ -243,11 +243,11 @@ def test_no_space_is_said_before_it_is_used(publisher, published, target, monkey
     assert contents(target) == contents(published)
 
 
-def test_a_disk_that_gets_full(publisher, published, target):
+def test_a_full_disk_is_reported(publisher, published, target):
     partial = target.with_name(".world.download")
     partial.mkdir(parents=True)
     (partial / (LARGE + ".part")).symlink_to("/dev/full")
-    line = refused(publisher.address, target)
+    line = error_of(publisher.address, target)
     assert "No space left on device" in line
     assert "cannot be reached" not in line
     (partial / (LARGE + ".part")).unlink()
@@ -262,44 +262,44 @@ def test_hostile_names_are_not_written(publisher, published, target, name, tmp_p
     (tmp_path / "x").write_text("mine")
     checksums = json.loads((published / "bundle.json").read_text())["sha256"]
     rewrite(published, sha256={name: "0" * 64} | checksums)
-    line = refused(publisher.address, target)
+    line = error_of(publisher.address, target)
     assert publisher.address in line
     assert "do not trust" in line
-    assert [name for name, _ in publisher.asked] == ["bundle.json"]
+    assert [name for name, _ in publisher.requests] == ["bundle.json"]
     assert (tmp_path / "x").read_text() == "mine"
 
 
 @pytest.mark.parametrize(
     "text", ["<!doctype html><p>Hello", "", "[]", "{}", '{"sha256": 3}', '{"sha256": [[1, 2]]}']
 )
-def test_what_is_no_bundle(publisher, published, target, text):
+def test_a_manifest_that_is_not_a_bundle(publisher, published, target, text):
     (published / "bundle.json").write_text(text)
-    line = refused(publisher.address, target)
+    line = error_of(publisher.address, target)
     assert publisher.address in line
     assert not target.exists()
 
 
-def test_a_bundle_that_lacks_files_or_is_of_another_version(publisher, published, target):
+def test_missing_files_and_other_schema_versions_are_refused(publisher, published, target):
     checksums = json.loads((published / "bundle.json").read_text())["sha256"]
     del checksums["cells.parquet"]
     rewrite(published, sha256=checksums)
-    assert "cells.parquet" in refused(publisher.address, target)
+    assert "cells.parquet" in error_of(publisher.address, target)
     rewrite(published, schema_version=99)
-    assert "schema 99" in refused(publisher.address, target)
+    assert "schema 99" in error_of(publisher.address, target)
     assert installed.names() == []
 
 
-def test_what_is_no_bundle_is_not_replaced(publisher, target):
+def test_a_folder_that_is_not_a_bundle_is_not_replaced(publisher, target):
     target.mkdir(parents=True)
     (target / "dear.txt").write_text("…")
-    assert "not a bundle" in refused(publisher.address, target)
-    assert publisher.asked == []
+    assert "not a bundle" in error_of(publisher.address, target)
+    assert publisher.requests == []
     assert contents(target) == {"dear.txt": "…".encode()}
 
 
-def test_half_a_download_is_no_bundle(publisher, target):
+def test_an_unfinished_download_is_not_listed(publisher, target):
     publisher.close_after[LARGE] = 100
-    refused(publisher.address, target)
+    error_of(publisher.address, target)
     (half,) = target.parent.iterdir()
     assert (half / "bundle.json").is_file()  # and yet:
     assert half.name not in directory.names()
@@ -308,12 +308,50 @@ def test_half_a_download_is_no_bundle(publisher, target):
             directory.find(name)
 
 
-def test_the_hub(publisher, published, target, monkeypatch):
+@pytest.fixture
+def hub(published, monkeypatch):
     from huggingface_hub import constants
 
-    monkeypatch.setattr(constants, "ENDPOINT", publisher.url)
-    publisher.prefix = "/somebody/world/resolve/main/"
+    with Hub(published, "somebody/world") as server:
+        template = server.url + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "ENDPOINT", server.url)
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        yield server
+
+
+def test_a_bundle_from_the_hub_is_installed(hub, published, target):
+    (published / "unrelated.bin").write_bytes(b"x")
+    download.fetch("hf:somebody/world", target)
+    (published / "unrelated.bin").unlink()
+    assert contents(target) == contents(published)
+    assert [path.name for path in target.parent.iterdir()] == ["world"]
+    with pytest.raises(GeolocError, match="hf:somebody/else: cannot be reached"):
+        download.fetch("hf:somebody/else", installed.target("else"))
+    assert [path.name for path in target.parent.iterdir()] == ["world"]
+
+
+def test_a_damaged_file_on_the_hub_is_downloaded_again(hub, published, target):
+    good = (published / LARGE).read_bytes()
+    (published / LARGE).write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+    assert f"{LARGE}: its checksum differs" in error_of("hf:somebody/world", target)
+    assert not target.exists()
+    (published / LARGE).write_bytes(good)
+    hub.requests.clear()
     download.fetch("hf:somebody/world", target)
     assert contents(target) == contents(published)
-    with pytest.raises(GeolocError, match="404"):
-        download.fetch("hf:somebody/else", installed.target("else"))
+    assert {name for name, _ in hub.requests} <= {LARGE, "bundle.json"}
+
+
+def test_free_space_is_checked_before_a_download_from_the_hub(hub, target, monkeypatch):
+    usage = SimpleNamespace(free=download.MARGIN_BYTES + SIZE // 2)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    assert "MB are needed" in error_of("hf:somebody/world", target)
+    assert {name for name, _ in hub.requests} == {"bundle.json"}
+
+
+def test_an_unreachable_hub(target, monkeypatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    assert "hf:somebody/world: cannot be reached" in error_of("hf:somebody/world", target)

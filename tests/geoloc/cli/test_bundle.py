@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from geoloc.bundle import choice, directory, installed
+from geoloc.bundle import directory, installed
 from geoloc.cli import bundle as bundle_cli
-from tests.geoloc.bundle.publisher import Publisher
+from tests.geoloc.bundle.publisher import Hub, Publisher
 
 STARTER = directory.EMBEDDED / "starter"
 
@@ -102,7 +102,7 @@ def test_the_world_model_is_listed_first_and_not_built_twice(home):
 def test_without_a_network():
     line = refusal("bundle", "get", "http://127.0.0.1:9/world/")
     assert line.startswith("geoloc: http://127.0.0.1:9/world/bundle.json: cannot be reached")
-    assert "check the connection" in line
+    assert "check the address and the connection" in line
     assert "copy the bundle from another machine" in line
 
 
@@ -124,12 +124,11 @@ def test_unknown_names(call, reason, capsys):
 
 
 def test_a_hub_address_names_the_bundle(monkeypatch, home):
-    with Publisher(STARTER) as server:
-        server.prefix = "/world/resolve/main/"
+    with Hub(STARTER, "somebody/world") as server:
         monkeypatch.setenv("HF_ENDPOINT", server.url)
-        done = geoloc("bundle", "get", "hf:world")
+        done = geoloc("bundle", "get", "hf:somebody/world")
         assert (done.returncode, done.stderr) == (0, "")
-        done = geoloc("bundle", "get", "hf:world", "--name", "mine")
+        done = geoloc("bundle", "get", "hf:somebody/world", "--name", "mine")
         assert "geoloc locate PHOTO --bundle mine" in done.stdout
     assert installed.names() == ["mine", "world"]
 
@@ -153,11 +152,17 @@ def test_help_is_cheap(arguments):
     assert not (heavy | {"pyarrow", "huggingface_hub"}) & set(modules.split())
 
 
-def test_the_starter_says_so_unless_it_was_asked_for(photo_folder):
+def test_the_world_model_without_torch_names_the_command_to_run(monkeypatch, capsys):
+    monkeypatch.setattr(installed, "missing_for_world", lambda: ["torch"])
+    assert bundle_cli.get("geoclip") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == f"geoloc: geoclip: torch is not installed; run  {installed.world_command()}"
+
+
+def test_a_command_without_a_terminal_prints_no_hint(photo_folder):
     photo = photo_folder / "00.jpg"
-    unasked = geoloc("locate", photo, "--json")
-    asked = geoloc("locate", photo, "--json", "--bundle", "starter")
-    assert unasked.stderr == choice.KNOWS_LITTLE + "\n"
-    assert asked.stderr == ""
-    assert unasked.stdout == asked.stdout
-    assert (unasked.returncode, asked.returncode) == (0, 0)
+    default = geoloc("locate", photo, "--json")
+    named = geoloc("locate", photo, "--json", "--bundle", "starter")
+    assert (default.returncode, default.stderr) == (0, "")
+    assert (named.returncode, named.stderr) == (0, "")
+    assert default.stdout == named.stdout

@@ -11,7 +11,8 @@ from geocells.attributes import is_land
 from geocells.borders.hierarchy import embedded_boundaries
 from geocells.places import towns
 from geocells.sphere import KM_PER_DEG, destination, wrap_lon
-from geoloc.belief.constraints import Part, parse
+from geoloc.belief.areas import Area
+from geoloc.belief.constraints import parse
 from geoloc.errors import GeolocError
 from geoloc.types import Float64Array, GeometryArray
 from training.data import coordinates
@@ -70,7 +71,7 @@ def region(text: str, step_km: float = STREET_KM) -> Float64Array:
         GeolocError: the grid has no point on land, or more than MAX_POINTS.
     """
     area = parse(text)
-    boxes = np.concatenate([shapely.bounds(_outline(part)) for part in area.shape])
+    boxes = np.concatenate([shapely.bounds(_outline(part)) for part in area.areas])
     grid = np.concatenate([_band(*box, step_km, text) for box in boxes])
     inside = np.unique(grid[area.contains(grid)], axis=0)
     points = inside[is_land(inside)]
@@ -81,7 +82,7 @@ def region(text: str, step_km: float = STREET_KM) -> Float64Array:
     return points
 
 
-def _outline(part: Part) -> GeometryArray:
+def _outline(part: Area) -> GeometryArray:
     """Return the polygons of an area."""
     country = embedded_boundaries().country
     polygons = country.polygons[country.codes == part.country] if part.country else part.polygons

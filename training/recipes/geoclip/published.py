@@ -18,13 +18,14 @@ import pyarrow.csv as csv
 from geocells.columns import numbers
 from geoloc.belief.heads import softmax
 from geoloc.bundle.directory import sha256
+from geoloc.bundle.installed import GEOCLIP_PACKAGE
 from geoloc.encoders.base import ImageEncoder
 from geoloc.errors import BundleError
 from geoloc.photos.decode import PhotoSource, load
 from geoloc.types import Float32Array, Float64Array
 from training.recipes.geoclip.location_encoder import LocationEncoder
 
-PACKAGE = "geoclip==1.3.0"
+PACKAGE = GEOCLIP_PACKAGE
 LICENCE = "MIT"
 
 _FILES = {

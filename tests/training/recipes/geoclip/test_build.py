@@ -15,9 +15,9 @@ from geocells.attributes import is_land, koppen
 from geocells.borders.hierarchy import embedded_boundaries
 from geocells.sphere import haversine_km
 from geoloc import Geolocator
-from geoloc.belief.constraints import ConstraintError, parse
+from geoloc.belief.constraints import parse
 from geoloc.bundle import directory
-from geoloc.errors import BundleError, GeolocError, TableError
+from geoloc.errors import BundleError, ConstraintError, GeolocError, TableError
 from training.config import HeadConfig, WorldConfig
 from training.embed import quantise
 from training.recipes.geoclip import gallery
