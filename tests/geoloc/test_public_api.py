@@ -72,12 +72,12 @@ Geolocator.from_bundle().nosuch()
 
 
 def check_types(folder: Path, script: str) -> subprocess.CompletedProcess[str]:
-    """Run mypy --strict on a script in a folder outside the repository."""
+    """Run mypy --strict on a script outside the repository, with geoloc as an installed package."""
     (folder / "script.py").write_text(script, encoding="utf-8")
     return subprocess.run(
         [sys.executable, "-m", "mypy", "--strict", "--cache-dir", folder / "cache", "script.py"],
         cwd=folder,
-        env={"MYPYPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
         check=False,
