@@ -89,7 +89,9 @@ def audit(
     distance = nearest_km(train_latlon, test_latlon)
     train_squares = blocks(train_latlon, BLOCK_KM).astype(str)
     test_squares = blocks(test_latlon, BLOCK_KM).astype(str)
-    quantiles = np.percentile(distance, (5, 50, 95)) if len(test) else np.full(3, np.nan)
+    quantiles = (
+        np.percentile(distance, (5, 50, 95)) if len(test) and len(train) else np.full(3, np.nan)
+    )
     return Leaks(
         test=len(test),
         train=len(train),

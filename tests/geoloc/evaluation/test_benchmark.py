@@ -1,4 +1,4 @@
-"""Tables as they are published, and as they are broken."""
+"""Benchmarks: published tables, tables of users, and damaged tables."""
 
 import shutil
 
@@ -33,7 +33,7 @@ def im2gps3k(path, swapped=False):
     return write(path, rows), places
 
 
-def test_yfcc26k_is_read_as_it_was_published(shared):
+def test_yfcc26k_is_read_in_its_published_form(shared):
     photos = read(str(shared / "data" / "coordinates" / "yfcc25600_places365.csv"))
     assert (photos.title, len(photos), photos.problems) == ("YFCC26k", 25_600, ())
     assert photos.published.key == "yfcc26k"
@@ -42,7 +42,7 @@ def test_yfcc26k_is_read_as_it_was_published(shared):
     assert photos.author[0] == "1ba8e63d19ce"
 
 
-def test_the_shared_photos_are_a_manifest(shared):
+def test_manifest_with_files_is_a_benchmark(shared):
     photos = read(str(shared / "data" / "photos" / "photos.csv"))
     assert (len(photos), photos.problems, photos.published) == (7128, (), None)
     assert (photos.file != "").all()
@@ -51,24 +51,24 @@ def test_the_shared_photos_are_a_manifest(shared):
 
 
 @pytest.mark.parametrize("name", ["gallery_100k", "streetview_24k", "flickr_973k"])
-def test_tables_of_coordinates_alone_name_no_photos(shared, name):
+def test_table_without_names_of_photos_is_refused(shared, name):
     with pytest.raises(TableError, match="no column names the photos"):
         read(str(shared / "data" / "coordinates" / f"{name}.parquet"))
 
 
-def test_a_benchmark_is_known_by_its_table(tmp_path):
+def test_published_benchmark_is_recognised_by_its_table(tmp_path):
     path, places = im2gps3k(tmp_path / "im2gps3k_places365.csv")
     photos = read(str(path))
     assert (photos.title, len(photos), photos.problems) == ("IM2GPS3k", 2997, ())
     assert photos.latlon == pytest.approx(places)
 
 
-def test_swapped_columns_are_noticed(tmp_path):
+def test_swapped_columns_are_corrected_and_reported(tmp_path):
     path, places = im2gps3k(tmp_path / "im2gps3k_places365.csv", swapped=True)
     photos = read(str(path))
     assert photos.latlon == pytest.approx(places[:, ::-1])
     assert "latitude and longitude are swapped" in photos.problems[0]
-    # where no longitude is beyond 90 degrees, land tells
+    # where no longitude is beyond 90 degrees, the share on land decides
     europe = LAND[[0, 1, 2] * 50] + np.random.default_rng(1).normal(0, 0.05, (150, 2))
     rows = [f"{i}.jpg,{lon},{lat}" for i, (lat, lon) in enumerate(europe)]
     photos = read(str(write(tmp_path / "europe.csv", rows, "file,lat,lon")))
@@ -76,7 +76,7 @@ def test_swapped_columns_are_noticed(tmp_path):
     assert len(photos.problems) == 1
 
 
-def test_another_number_of_rows_is_said(tmp_path):
+def test_unusual_number_of_rows_and_missing_photos_are_reported(tmp_path):
     path, _ = im2gps3k(tmp_path / "im2gps3k_places365.csv")
     lines = path.read_text().splitlines()
     path.write_text("\n".join(lines[:-5]))
@@ -89,7 +89,7 @@ def test_another_number_of_rows_is_said(tmp_path):
     assert (photos.file != "").sum() == 1
 
 
-def test_what_is_missing_is_named_with_where_it_was_published(tmp_path):
+def test_missing_table_is_named_with_its_source(tmp_path):
     for name, known in published().items():
         with pytest.raises(TableError, match="Published: ") as caught:
             read(name, tmp_path)
@@ -101,7 +101,7 @@ def test_what_is_missing_is_named_with_where_it_was_published(tmp_path):
         read(str(im2gps3k(tmp_path / "x.csv")[0]), tmp_path / "nothing")
 
 
-def test_photos_of_im2gps_are_found_behind_the_names_of_places(tmp_path):
+def test_im2gps_photos_with_place_names_in_front_are_found(tmp_path):
     rows = [f"{i}_ab_{i}_1@N00.jpg,a,{lat},{lon}" for i, (lat, lon) in enumerate(LAND)]
     write(tmp_path / "im2gps_places365.csv", rows)
     folder = tmp_path / "gps_query_imgs"
@@ -113,7 +113,7 @@ def test_photos_of_im2gps_are_found_behind_the_names_of_places(tmp_path):
     assert photos.file[3].endswith("Rome_00003_3_ab_3_1@N00.jpg")
 
 
-def test_osv5m_names_its_photos_by_id(tmp_path):
+def test_osv5m_photos_are_found_by_their_id(tmp_path):
     (tmp_path / "images" / "00").mkdir(parents=True)
     for i in range(3):
         (tmp_path / "images" / "00" / f"{900 + i}.jpg").touch()
@@ -126,7 +126,7 @@ def test_osv5m_names_its_photos_by_id(tmp_path):
     assert "3 usable photos; OSV-5M has 210,122" in photos.problems[0]
 
 
-def test_broken_rows_are_one_line_each_kind(tmp_path):
+def test_each_kind_of_unusable_row_is_one_line(tmp_path):
     rows = ["a.jpg,1,2", "b.jpg,95,2", "c.jpg,nan,2", "d.jpg,x,2", "a.jpg,3,4", "e.jpg,,5"]
     photos = read(str(write(tmp_path / "mine.csv", rows, "file,lat,lon")))
     assert photos.photo_id.tolist() == ["a.jpg"]
@@ -145,7 +145,7 @@ def test_broken_rows_are_one_line_each_kind(tmp_path):
         read(str(tmp_path / "binary.csv"))
 
 
-def test_parquet_is_read_as_well(tmp_path):
+def test_parquet_table_with_synonyms_is_read(tmp_path):
     table = pa.table({"image": ["a.jpg"], "Latitude": [1.5], "Lng": [2.5], "user_id": ["me"]})
     pq.write_table(table, tmp_path / "t.parquet")
     (tmp_path / "a.jpg").touch()
@@ -155,7 +155,7 @@ def test_parquet_is_read_as_well(tmp_path):
     assert photos.author[0] == "me"
 
 
-def test_namibia_is_an_author(tmp_path):
+def test_text_na_is_no_missing_value(tmp_path):
     shutil.copy(write(tmp_path / "x.csv", ["a.jpg,NA,1,2"]), tmp_path / "y.csv")
     assert read(str(tmp_path / "y.csv")).author[0] == "NA"
 

@@ -1,4 +1,4 @@
-"""Answers of other systems: tables and programs, whatever is wrong with them."""
+"""Predictions of other systems, from tables and programs, and their errors."""
 
 import sys
 
@@ -22,7 +22,7 @@ def write(path, head, *rows):
     return path
 
 
-def test_every_trouble_is_one_line(tmp_path, benchmark):
+def test_each_kind_of_problem_is_one_line(tmp_path, benchmark):
     table = write(
         tmp_path / "theirs.csv", "photo,lat,lon,chance_200km,radius_80_km",
         "p0.jpg,1,2,0.5,10", "p1.jpg,nan,2,,", "p2.jpg,91,2,,", "p0.jpg,5,5,,", "zzz.jpg,1,1,,",
@@ -44,12 +44,12 @@ def test_every_trouble_is_one_line(tmp_path, benchmark):
     ]
 
 
-def test_other_names_and_other_folders(tmp_path, benchmark):
+def test_synonyms_of_columns_and_other_folders_are_accepted(tmp_path, benchmark):
     table = write(tmp_path / "x.csv", "IMG_ID,pred_lat,pred_lng,confidence,latency",
                   "some/where/p2.png,1,2,city,0.5")  # fmt: skip
     found = read(table, benchmark)
     assert found.latlon[2].tolist() == [1.0, 2.0]
-    assert np.isnan(found.chance).all()  # words are no chances
+    assert np.isnan(found.chance).all()  # text is no probability
     assert found.latency_s[2] == 0.5
     assert found.problems == ()
 
@@ -68,7 +68,7 @@ def test_identifiers_that_look_like_numbers_stay_text(tmp_path):
     assert found.problems == found.refusals == ()
 
 
-def test_photos_of_two_folders_with_one_base_name_are_told_apart_or_named(tmp_path):
+def test_equal_base_names_are_matched_by_folder_or_reported(tmp_path):
     benchmark = drawn_benchmark(towns(3, np.random.default_rng(0)))
     benchmark.photo_id[:] = ["paris/0.jpg", "nyc/0.jpg", "1.jpg"]
     found = read(write(tmp_path / "x.csv", "id,lat,lon", "a/nyc/0.png,2,0", "0.jpg,9,9"), benchmark)
@@ -77,7 +77,7 @@ def test_photos_of_two_folders_with_one_base_name_are_told_apart_or_named(tmp_pa
     assert "1 of 2 rows match several photos or share one; name the folders too (0.jpg)" in line
 
 
-def test_a_table_of_something_else_is_refused(tmp_path, benchmark):
+def test_table_about_other_photos_is_refused(tmp_path, benchmark):
     with pytest.raises(TableError, match=r"none of its photos is in drawn, whose first is p0\.jpg"):
         read(write(tmp_path / "x.csv", "photo,lat,lon", "a,1,2"), benchmark)
     with pytest.raises(TableError, match="column lon is missing"):
@@ -86,7 +86,7 @@ def test_a_table_of_something_else_is_refused(tmp_path, benchmark):
         read(tmp_path / "z.csv", benchmark)
 
 
-def test_what_is_written_is_read(tmp_path, benchmark):
+def test_written_predictions_are_read_again(tmp_path, benchmark):
     rng = np.random.default_rng(0)
     answers = drawn_answers(benchmark.latlon, 50.0, rng, refused=2)
     answers.radii_km[2:] = rng.uniform(1, 100, (4, 3))
@@ -131,7 +131,7 @@ def short_wait(monkeypatch):
     monkeypatch.setattr(command, "_ask", ask)
 
 
-def test_a_program_answers_and_may_chatter(tmp_path, benchmark):
+def test_program_answers_and_other_output_is_ignored(tmp_path, benchmark):
     found = ask(tmp_path, benchmark)
     assert not found.refused.any()
     assert (found.latlon == [1.0, 2.0]).all()
@@ -175,7 +175,7 @@ def check_refusal(found, reason):
     assert "p2.jpg" in line
 
 
-def test_a_program_that_never_answers_is_given_up(tmp_path, monkeypatch, benchmark):
+def test_program_without_any_reply_is_abandoned(tmp_path, monkeypatch, benchmark):
     monkeypatch.setattr(command, "GIVE_UP_AFTER", 2)
     found = ask(tmp_path, benchmark, "sys.exit(1)", when="True")
     assert found.refused.all()
@@ -183,12 +183,12 @@ def test_a_program_that_never_answers_is_given_up(tmp_path, monkeypatch, benchma
     assert "given up after 2 in a row without an answer: 4 photos" in found.refusals[1]
 
 
-def test_an_answer_to_another_photo_is_none(tmp_path, benchmark):
+def test_reply_about_another_photo_is_ignored(tmp_path, benchmark):
     other = """say('{"photo": "another", "lat": 9.0, "lon": 9.0}')"""
     assert (ask(tmp_path, benchmark, other, when="True").latlon == [1.0, 2.0]).all()
 
 
-def test_a_program_that_does_not_exist_is_said_at_once(benchmark):
+def test_missing_program_is_reported_at_once(benchmark):
     with pytest.raises(CommandError, match="no-such-program: cannot be started"):
         command.answer("no-such-program", benchmark, 1.0)
     with pytest.raises(CommandError, match="empty"):

@@ -1,4 +1,4 @@
-"""Whatever cameras and people produce is decoded, or refused in one line."""
+"""Decoding of photos of every format, and one-line errors for everything else."""
 
 import io
 import os
@@ -24,7 +24,7 @@ from tests.geoloc.photos.samples import (
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP"])
-def test_formats(kind):
+def test_every_format_is_decoded(kind):
     loaded = decode.load(encoded(picture(), kind), name="x")
     assert loaded.image.mode == "RGB"
     assert loaded.image.size == (64, 48)
@@ -33,7 +33,7 @@ def test_formats(kind):
     assert right[2] > 150 > right[0]
 
 
-def test_heic_as_phones_write_it():
+def test_heic_of_phones_is_decoded_upright():
     pytest.importorskip("pillow_heif").register_heif_opener()
     exif = gps_exif(-33.86, 151.21)
     exif[ExifTags.Base.Orientation] = 6
@@ -47,7 +47,7 @@ def test_heic_as_phones_write_it():
 
 
 @pytest.mark.parametrize("mode", ["L", "1", "P", "CMYK", "LA", "RGBA", "I;16", "F"])
-def test_modes_keep_dark_and_bright_apart(mode):
+def test_every_colour_mode_keeps_its_brightness(mode):
     if mode == "I;16":
         ramp = np.linspace(0, 65535, 64 * 48).reshape(48, 64).astype(np.uint16)
         image = Image.fromarray(ramp)
@@ -65,27 +65,27 @@ def test_modes_keep_dark_and_bright_apart(mode):
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
 @pytest.mark.parametrize(("deep", "shown"), [(200, 1), (32896, 128), (65535, 255)])
-def test_sixteen_bits_are_scaled_even_in_the_dark(kind, deep, shown):
+def test_sixteen_bits_are_scaled_by_their_range_not_their_content(kind, deep, shown):
     flat = Image.fromarray(np.full((32, 32), deep, np.uint16))
     assert decode.load(encoded(flat, kind)).image.getpixel((5, 5)) == (shown,) * 3
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
-def test_transparency_is_white(mode):
+def test_transparent_pixels_become_white(mode):
     clear = Image.new("RGBA", (32, 32), (0, 0, 0, 0)).convert(mode)
     options = {"transparency": clear.getpixel((0, 0))} if mode == "P" else {}
     loaded = decode.load(encoded(clear, "PNG", **options))
     assert loaded.image.getpixel((5, 5)) == (255, 255, 255)
 
 
-def test_an_animation_is_its_first_frame():
+def test_animation_is_decoded_as_its_first_frame():
     frames = [Image.new("RGB", (32, 32), colour) for colour in ("red", "blue")]
     animation = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
     assert decode.load(animation).image.getpixel((5, 5))[0] > 200
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_orientation(orientation):
+def test_photos_are_turned_upright(orientation):
     turns = {2: [Image.Transpose.FLIP_LEFT_RIGHT], 3: [Image.Transpose.ROTATE_180],
              4: [Image.Transpose.FLIP_TOP_BOTTOM], 5: [Image.Transpose.TRANSPOSE],
              6: [Image.Transpose.ROTATE_90], 7: [Image.Transpose.TRANSVERSE],
@@ -99,20 +99,20 @@ def test_orientation(orientation):
     assert np.array_equal(np.asarray(loaded), np.asarray(picture()))
 
 
-def test_large_jpegs_are_decoded_small_but_not_too_small():
+def test_large_jpegs_are_decoded_at_the_reduced_size_that_is_needed():
     content = encoded(picture(1600, 1200), "JPEG")
     assert min(decode.load(content, min_side=150).image.size) == 300
     assert min(decode.load(content, min_side=700).image.size) == 1200
 
 
-def test_pairs_of_pictures_are_decoded_small_too():
+def test_mpo_files_are_decoded_at_reduced_size():
     pair = encoded(picture(1600, 1200), "MPO", save_all=True, append_images=[picture()])
     assert decode.load(pair, min_side=150).image.size == (400, 300)
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.floats(-90, 90), st.floats(-180, 180))
-def test_gps_round_trip(lat, lon):
+def test_gps_positions_are_read_as_written(lat, lon):
     exif = decode.read_exif(encoded(picture(), "JPEG", exif=gps_exif(lat, lon)))
     assert exif.lat == pytest.approx(lat, abs=1e-4)
     assert exif.lon == pytest.approx(lon, abs=1e-4)
@@ -124,7 +124,7 @@ def test_gps_round_trip(lat, lon):
     [(91.0, 0.0, 0.0), (90.0, 1.0, 0.0), (IFDRational(1, 0),) * 3, (5.0, IFDRational(0, 0), 0.0)],
     ids=["beyond the pole", "a minute beyond", "infinite", "no number"],
 )
-def test_impossible_gps_is_none(lat):
+def test_impossible_gps_position_is_ignored(lat):
     exif = Image.Exif()
     exif[ExifTags.IFD.GPSInfo] = {
         ExifTags.GPS.GPSLatitude: lat, ExifTags.GPS.GPSLongitude: (5.0, 0.0, 0.0),
@@ -133,12 +133,12 @@ def test_impossible_gps_is_none(lat):
 
 
 @pytest.mark.parametrize("taken", ["0000:00:00 00:00:00", "2024:13:01 00:00:00", "yesterday", ""])
-def test_impossible_times_are_none(taken):
+def test_impossible_time_is_ignored(taken):
     assert decode.read_exif(encoded(picture(), "JPEG", exif=gps_exif(1, 2, taken))).taken_at is None
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
-def test_strip_leaves_the_picture_and_nothing_else(kind):
+def test_strip_removes_metadata_and_keeps_the_picture_upright(kind):
     exif = gps_exif(48.0, 2.0)
     exif[ExifTags.Base.Orientation] = 6
     stripped = decode.strip(encoded(picture(), kind, exif=exif))
@@ -179,7 +179,7 @@ def test_strip_removes_colour_profiles_and_comments(profile):
         assert np.abs(np.asarray(image, int) - np.asarray(picture(), int)).mean() < 3
 
 
-def test_bad_inputs_are_one_line_with_name_reason_and_remedy(tmp_path):
+def test_unreadable_file_gives_one_line_with_name_reason_and_remedy(tmp_path):
     for name, reason in write_bad_inputs(tmp_path).items():
         with pytest.raises(PhotoError) as caught:
             decode.load(tmp_path / name)
@@ -190,7 +190,7 @@ def test_bad_inputs_are_one_line_with_name_reason_and_remedy(tmp_path):
         assert ";" in line, "the remedy comes after the reason"
 
 
-def test_strip_keeps_the_colours_that_a_profile_meant():
+def test_strip_converts_colours_by_their_profile():
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     swapped = srgb.replace(b"rXYZ", b"____").replace(b"bXYZ", b"rXYZ").replace(b"____", b"bXYZ")
     red = Image.new("RGB", (32, 32), "red")
@@ -202,7 +202,7 @@ def test_strip_keeps_the_colours_that_a_profile_meant():
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "HEIF"])
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
-def test_cut_files_are_refused_not_grey(kind, share):
+def test_truncated_files_are_refused(kind, share):
     pytest.importorskip("pillow_heif").register_heif_opener()
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (240, 320, 3), np.uint8))
     content = encoded(noise, kind)
@@ -211,7 +211,7 @@ def test_cut_files_are_refused_not_grey(kind, share):
             decode.load(content[: int(share * len(content))], min_side=min_side)
 
 
-def test_a_jpeg_padded_with_zeros_is_refused_not_grey():
+def test_jpeg_padded_with_zeros_is_refused():
     thumbnail = Image.Exif()
     thumbnail[ExifTags.Base.MakerNote] = b"\xff\xd8\xff\xd9"  # an end of another picture
     content = encoded(picture(640, 480), "JPEG", exif=thumbnail)
@@ -222,14 +222,14 @@ def test_a_jpeg_padded_with_zeros_is_refused_not_grey():
     assert decode.load(content + b"a video, as phones append them").image.size == (640, 480)
 
 
-def test_programs_are_not_pictures():
+def test_postscript_is_not_executed_and_is_refused():
     script = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\n%%EndComments\n"
     with pytest.raises(PhotoError, match="not a picture"):
         decode.load(script)
 
 
 @pytest.mark.parametrize("name", ["a\nb.jpg", "\udcff.jpg", "a\x1b[2Jb.jpg", "a\u2028b.jpg"])
-def test_odd_names_make_one_printable_line(tmp_path, name):
+def test_unusual_names_give_one_printable_line(tmp_path, name):
     with pytest.raises(PhotoError) as caught:
         decode.load(tmp_path / name)
     line = str(caught.value)
@@ -238,13 +238,13 @@ def test_odd_names_make_one_printable_line(tmp_path, name):
     assert "\x1b" not in line
 
 
-def test_names_of_other_languages_stay():
+def test_names_in_other_scripts_are_kept():
     name = "Снимок экрана 3.45\u202fPM 東京.jpg"
     assert decode.load(encoded(picture(), "JPEG"), name=name).name == name
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read all")
-def test_no_permission(tmp_path):
+def test_missing_permission_is_reported(tmp_path):
     (tmp_path / "locked.jpg").touch(mode=0)
     with pytest.raises(PhotoError, match=r"locked\.jpg: cannot be opened \(Permission denied\)"):
         decode.load(tmp_path / "locked.jpg")
@@ -269,7 +269,7 @@ def test_200_megapixels_are_allowed_and_pillows_own_limit_is_restored(recwarn):
     assert not recwarn.list
 
 
-def test_threads_that_crop_meanwhile_find_a_limit_they_can_multiply():
+def test_pillows_limit_stays_a_number_while_another_thread_decodes():
     opened = Image.open
 
     def crop_while_open(*arguments, **options):
@@ -282,7 +282,7 @@ def test_threads_that_crop_meanwhile_find_a_limit_they_can_multiply():
         decode.load(encoded(picture(640, 480), "JPEG"))
 
 
-def test_pictures_in_memory_obey_the_same_rules():
+def test_pil_images_are_checked_like_files():
     content = encoded(picture(640, 480), "JPEG")
     for image in (Image.new("RGB", (1, 1)), Image.open(io.BytesIO(content[:2000]))):
         with pytest.raises(PhotoError):

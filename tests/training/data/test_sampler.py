@@ -8,7 +8,7 @@ FEW = st.integers(1, 5)
 
 
 @given(n_shards=st.integers(1, 300), per_shard=FEW, epoch=FEW, seed=FEW)
-def test_every_photo_comes_once_and_few_shards_are_open_at_a_time(n_shards, per_shard, epoch, seed):
+def test_epoch_order_holds_every_photo_once_in_windows_of_shards(n_shards, per_shard, epoch, seed):
     shard = np.repeat(np.arange(n_shards), per_shard)
     order = epoch_order(shard, seed, epoch)
     assert sorted(order.tolist()) == list(range(len(shard)))
@@ -17,7 +17,7 @@ def test_every_photo_comes_once_and_few_shards_are_open_at_a_time(n_shards, per_
         assert len(np.unique(shard[rows])) <= WINDOW
 
 
-def test_photos_of_a_shard_and_epochs_differ():
+def test_order_is_shuffled_and_differs_between_epochs():
     shard = np.repeat(np.arange(200), 10)
     first, second = epoch_order(shard, 0, 0), epoch_order(shard, 0, 1)
     assert (first != second).any()
@@ -26,7 +26,7 @@ def test_photos_of_a_shard_and_epochs_differ():
 
 
 @given(size=FEW, accumulate=FEW, world=FEW, seed=FEW, steps=st.integers(1, 9))
-def test_processes_share_what_one_would_do_alone(size, accumulate, world, seed, steps):
+def test_processes_together_read_the_batches_of_one_process(size, accumulate, world, seed, steps):
     shard = np.arange(2 * size * accumulate * world + 1)
     alone = iter(Batches(shard, size * accumulate * world, seed=seed))
     together = [iter(Batches(shard, size, accumulate, rank, world, seed)) for rank in range(world)]
@@ -37,7 +37,7 @@ def test_processes_share_what_one_would_do_alone(size, accumulate, world, seed, 
 
 
 @given(start=st.integers(0, 12), accumulate=FEW)
-def test_a_resumed_reader_goes_on_where_the_first_stopped(start, accumulate):
+def test_resumed_batches_continue_at_their_step(start, accumulate):
     shard = np.arange(50) // 7
     whole = iter(Batches(shard, 3, accumulate, seed=1))
     for _ in range(start * accumulate):

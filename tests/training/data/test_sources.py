@@ -1,9 +1,7 @@
-"""Collections as they are published become one photo table; what is unusable is named."""
+"""Published collections become one photo table; unusable rows are counted and named."""
 
 import io
 import json
-import subprocess
-import sys
 import tarfile
 from pathlib import Path
 
@@ -17,8 +15,6 @@ from geoloc.errors import GeolocError, TableError
 from training.data.loading import load_photo
 from training.data.sources import read
 from training.data.table import SCHEMA, complete
-
-BIN = Path(sys.executable).parent
 
 
 def jpeg(shade: int) -> bytes:
@@ -65,7 +61,7 @@ def test_shards_are_read_in_place(shards):
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
-def test_a_shard_cut_short_is_used_up_to_the_cut(tmp_path, share):
+def test_truncated_shard_gives_its_complete_photos(tmp_path, share):
     samples = {f"{i}.jpg": jpeg(i) for i in range(20)}
     whole = {**samples, **{f"{i}.json": facts(lat=i, lon=i) for i in range(20)}}
     order = [name for i in range(20) for name in (f"{i}.json", f"{i}.jpg")]
@@ -79,7 +75,7 @@ def test_a_shard_cut_short_is_used_up_to_the_cut(tmp_path, share):
         assert load_photo(table, folder, row).image.size == (24, 20)
 
 
-def test_no_tar_is_named(tmp_path):
+def test_file_that_is_no_tar_is_refused_by_name(tmp_path):
     (tmp_path / "0.tar").write_bytes(b"nothing of the kind" * 100)
     with pytest.raises(GeolocError, match=r"0\.tar: not a readable tar shard"):
         read(tmp_path)
@@ -91,7 +87,7 @@ def write_photos(folder: Path, names: list[str]) -> None:
         (folder / name).write_bytes(jpeg(number))
 
 
-def test_mp16_names_its_files_by_their_id(tmp_path):
+def test_mp16_ids_are_file_names(tmp_path):
     write_photos(tmp_path, ["45/77/1.jpg", "0a/b1/2.jpg"])
     (tmp_path / "mp16.csv").write_text(
         "IMG_ID,AUTHOR,LAT,LON\n45/77/1.jpg,1ba8,46.77,23.61\n0a/b1/2.jpg,77aa,1.5,2.5\n"
@@ -119,7 +115,7 @@ def test_osv5m_photos_are_found_by_their_id(tmp_path):
     assert "1 of 3 rows have no photo (333)" in problems[0]
 
 
-def test_photos_of_a_table_may_lie_in_shards(shards):
+def test_photos_of_a_table_are_found_in_shards(shards):
     (shards / "table.csv").write_text("image_id,lat,lng\nd,10,20\na,30,40\nzzz,1,1\n")
     table, folder, problems = read(shards / "table.csv", shards)
     assert table["photo_id"].to_pylist() == ["d", "a"]
@@ -157,7 +153,7 @@ def test_identifiers_and_dates_that_look_like_numbers(tmp_path):
     assert not problems
 
 
-def test_yfcc100m_has_no_header(tmp_path):
+def test_yfcc100m_is_read_without_a_header(tmp_path):
     write_photos(tmp_path / "images", ["123.jpg"])
     fields = ["123", "9@N00", "nick", "2012-05-06 10:11:12.0", "1336", "Canon", 'a "title', "", "",
               "", "2.3522", "48.8566", "16", "page", "url", "Attribution", "lic", "1", "2", "3",
@@ -175,14 +171,14 @@ def test_yfcc100m_has_no_header(tmp_path):
     assert "456" in problems[0]
 
 
-def test_folders_give_what_their_exif_says(photo_folder):
+def test_folder_gives_the_photos_with_a_position_in_their_exif(photo_folder):
     table, folder, problems = read(photo_folder)
-    assert len(table) == 61, "a photo may be damaged behind its EXIF: embedding tells"
+    assert len(table) == 61, "pixels are not decoded: one photo is damaged behind its EXIF"
     assert (folder / table["file"][0].as_py()).is_file()
     assert not problems
 
 
-def test_nonsense_is_left_out_and_counted(tmp_path):
+def test_unusable_rows_are_left_out_and_counted(tmp_path):
     write_photos(tmp_path, [f"{i}.jpg" for i in range(6)])
     (tmp_path / "t.csv").write_text(
         "file,lat,lon,heading\n0.jpg,91,0,1\n1.jpg,,3,1\n2.jpg,x,3,1\n3.jpg,4,5,north\n"
@@ -198,7 +194,7 @@ def test_nonsense_is_left_out_and_counted(tmp_path):
         read(tmp_path / "t.csv")
 
 
-def test_tables_of_many_rows_are_columns_not_loops():
+def test_columns_of_large_tables_are_completed():
     count = 200_000
     raw = pa.table({
         "IMG_ID": [f"{i}.jpg" for i in range(count)], "LAT": np.zeros(count),
@@ -209,17 +205,12 @@ def test_tables_of_many_rows_are_columns_not_loops():
     assert table["location_id"][7].as_py() == "7.jpg"
 
 
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [BIN / "geoloc-train", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def test_the_command_writes_names_that_hold_from_the_tables_folder(shards, tmp_path):
+def test_manifest_writes_file_names_relative_to_its_table(shards, tmp_path, geoloc_train):
     out = tmp_path / "elsewhere" / "photos.parquet"
-    done = run("manifest", shards, "-o", out)
-    assert done.returncode == 2, "one row was bad"
+    done = geoloc_train("manifest", shards, "-o", out)
+    assert done.returncode == 2, "one row is unusable"
     assert "3 photos" in done.stdout
     table = pq.read_table(out)
     assert load_photo(table, out.parent, 0).image.size == (24, 20)
-    assert run("manifest", tmp_path / "nowhere", "-o", out).returncode == 2
+    assert geoloc_train("manifest", tmp_path / "nowhere", "-o", out).returncode == 2
     assert "Traceback" not in done.stderr

@@ -1,9 +1,6 @@
-"""Splits never leak, whatever is linked with whatever; the audit finds every leak there is."""
+"""Splits share no author, group, place or duplicate; the audit finds every planted leak."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -17,8 +14,6 @@ from training.data.audit import audit
 from training.data.duplicates import have_near_duplicates, near_duplicates, representatives
 from training.data.split import assign_splits
 from training.data.table import complete
-
-BIN = Path(sys.executable).parent
 
 
 def table_of(author, group, latlon, location=None) -> pa.Table:
@@ -72,20 +67,20 @@ def test_splits_share_nothing(rows, seed, data):
     assert (again == found[order]).all()
 
 
-def test_small_worlds_are_dealt_whole():
+def test_small_components_go_to_one_split():
     rng = np.random.default_rng(0)
     author = np.repeat(np.arange(400), 5)
     centre = rng.uniform(-60, 60, (400, 2))
     table = table_of(author.astype(str), author.astype(str), centre[author])
     found = assign_splits(table, val=0.1, test=0.1)
-    assert "" not in found.counts, "nothing has to be left out"
+    assert "" not in found.counts, "no photo has to be left out"
     assert 100 < found.counts["test"] < 320
     assert 100 < found.counts["val"] < 320
     other = assign_splits(table, val=0.1, test=0.1, seed=1)
     assert (other.split != found.split).any()
 
 
-def test_travellers_link_everything_and_only_some_are_left_out():
+def test_few_photos_are_left_out_where_authors_link_all_places():
     rng = np.random.default_rng(0)
     author = rng.integers(0, 200, 20_000).astype(str)
     table = table_of(author, [""] * 20_000, rng.integers(0, 60, (20_000, 2)))
@@ -96,12 +91,12 @@ def test_travellers_link_everything_and_only_some_are_left_out():
     assert leaks(table, found.split, "train", "test").clean
 
 
-def test_impossible_shares_are_refused():
+def test_shares_above_one_are_refused():
     with pytest.raises(TableError, match="sum below 1"):
         assign_splits(table_of(["a"], ["g"], [(0, 0)]), val=0.6, test=0.5)
 
 
-def test_the_audit_counts_what_was_planted():
+def test_audit_counts_planted_leaks():
     rng = np.random.default_rng(1)
     train = table_of([f"a{i}" for i in range(50)], [f"g{i}" for i in range(50)],
                      rng.uniform(10, 60, (50, 2)))  # fmt: skip
@@ -122,7 +117,7 @@ def test_the_audit_counts_what_was_planted():
     assert audit(train, table_of(["x"], ["y"], [(-50, -50)], ["z"])).file == 1
 
 
-def test_near_duplicates_are_pairs_of_one_scene():
+def test_near_duplicates_are_found_in_pairs():
     rng = np.random.default_rng(2)
     embeddings = rng.normal(size=(300, 32))
     embeddings[7], embeddings[200] = embeddings[3] + 0.02, embeddings[100] + 0.02
@@ -141,7 +136,7 @@ def test_near_duplicates_are_pairs_of_one_scene():
     assert have_near_duplicates(embeddings[:50], embeddings[50:101]).sum() == 0
 
 
-def test_many_photos_are_searched_in_lists(monkeypatch):
+def test_near_duplicates_are_found_by_the_inverted_file_index(monkeypatch):
     import training.data.duplicates as module
 
     rng = np.random.default_rng(3)
@@ -155,26 +150,21 @@ def test_many_photos_are_searched_in_lists(monkeypatch):
     assert len(found) < 130
 
 
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [BIN / "geoloc-train", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def test_the_commands(tmp_path):
+def test_split_and_audit_commands(tmp_path, geoloc_train):
     rng = np.random.default_rng(0)
     author = np.repeat(np.arange(100), 4)
     table = table_of(author.astype(str), author.astype(str), rng.uniform(-60, 60, (100, 2))[author])
     photo_table.write(table, tmp_path / "photos.parquet")
-    done = run("audit", tmp_path / "photos.parquet")
+    done = geoloc_train("audit", tmp_path / "photos.parquet")
     assert done.returncode == 2
     assert "no photo of the split train" in done.stderr
-    done = run("split", tmp_path / "photos.parquet", "-o", tmp_path / "split.parquet",
+    done = geoloc_train("split", tmp_path / "photos.parquet", "-o", tmp_path / "split.parquet",
                "--test", 0.2, "--val", 0.1)  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "test: " in done.stdout
-    done = run("audit", tmp_path / "split.parquet", "--json")
+    done = geoloc_train("audit", tmp_path / "split.parquet", "--json")
     assert done.returncode == 0, done.stdout
     assert json.loads(done.stdout)["clean"] is True
-    done = run("audit", tmp_path / "photos.parquet", tmp_path / "photos.parquet")
+    done = geoloc_train("audit", tmp_path / "photos.parquet", tmp_path / "photos.parquet")
     assert done.returncode == 1
     assert "400 (100.00%) share an author" in done.stdout
