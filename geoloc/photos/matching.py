@@ -45,8 +45,10 @@ def match_names(names: pa.Array | pa.ChunkedArray, among: pa.Array | pa.ChunkedA
     """
     whole, others = _plain(names), _plain(among)
     row = _index(whole, others)
+    if (row >= 0).all():
+        return Matches(row, np.zeros(len(row), bool))
     names_of, others_of = _without_ending(whole), _without_ending(others)
-    for count in range(max(_depth(names_of), 1), 0, -1):
+    for count in range(_depth(names_of), 0, -1):
         tail, other_tail = _tail(names_of, count), _tail(others_of, count)
         unique = _once(other_tail)
         found = _index(tail, pc.if_else(unique, other_tail, pa.NULL))
