@@ -1,4 +1,8 @@
-"""Maps as SVG: Web Mercator, borders of countries and districts, path data."""
+"""Maps as SVG: Web Mercator, borders of countries and districts, path data.
+
+MapLibre and Matplotlib project by themselves: their maps take the same outlines in degrees, from
+`geocells.borders.hierarchy`.
+"""
 
 from __future__ import annotations
 

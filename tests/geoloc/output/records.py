@@ -17,15 +17,17 @@ PARIS = Place("FR", "France", "Île-de-France", "Paris", 1.25)
 ROME = Place("IT", "Italy", "Lazio", "Rome", 0.5)
 
 
+FIJI = shapely.multipolygons([shapely.box(178, -19, 180, -16), shapely.box(-180, -19, -179, -16)])
 CELLS = CellTable(
-    cell_id=np.array(["paris", "rome"]),
-    country=np.array(["FR", "IT"]),
-    region=np.array(["", ""]),
-    region_id=np.array(["", ""]),
-    centroids=np.array([(48.9, 2.3), (41.9, 12.5)]),
-    polygon=np.array([shapely.box(2, 48, 3, 49), shapely.box(12, 41, 13, 42)]),
-    count=np.array([1, 1]),
+    cell_id=np.array(["paris", "rome", "fiji"]),
+    country=np.array(["FR", "IT", "FJ"]),
+    region=np.array(["", "", ""]),
+    region_id=np.array(["", "", ""]),
+    centroids=np.array([(48.9, 2.3), (41.9, 12.5), (-17.5, 179.5)]),
+    polygon=np.array([shapely.box(2, 48, 3, 49), shapely.box(12, 41, 13, 42), FIJI]),
+    count=np.array([1, 1, 1]),
 )
+"""Three squares; the last one lies on both sides of the antimeridian."""
 
 
 def written(path: Path, answers: Iterable[Record]) -> Path:

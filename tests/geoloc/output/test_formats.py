@@ -10,24 +10,18 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
-from geocells.partition.build import build_cells
 from geoloc.guess import Attribute, Candidate, Evidence, Exif, Guess, Place, RegionCell
 from geoloc.output import formats, text
 from geoloc.output.map_page import write_map
+from tests.geoloc.output.records import CELLS
 
 HOSTILE = "a</script><img src=x onerror=alert(1)>&\"'.jpg"
 
 
-@pytest.fixture(scope="module")
-def cells():
-    return build_cells([(48.85, 2.35), (-17.8, 178.0)])
-
-
 @pytest.fixture
-def guess(cells) -> Guess:
+def guess() -> Guess:
     paris = Place("FR", "France", "Île-de-France", "Paris", 1.0)
-    rows = [int(row) for row in cells.locate([(48.85, 2.35), (50.8, 4.3), (-17.8, 178.0)])]
-    ids = [str(cells.cell_id[row]) for row in rows]
+    ids = CELLS.cell_id.tolist()
     return Guess(
         photo=HOSTILE,
         lat=48.85,
@@ -126,10 +120,10 @@ def test_terminal_output(guess):
 
 
 @pytest.fixture
-def page(guess, cells, tmp_path):
+def page(guess, tmp_path):
     fiji = replace(guess, photo="fiji.jpg", lat=-17.8, lon=178.0, radius_km=500.0,
                    confidence="not sure", exif=Exif(), exif_distance_km=None)  # fmt: skip
-    return write_map([guess, fiji], cells, tmp_path / "map.html")
+    return write_map([guess, fiji], CELLS, tmp_path / "map.html")
 
 
 def test_map_contains_no_external_address(page):

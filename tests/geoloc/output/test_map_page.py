@@ -11,28 +11,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from geocells.sphere import haversine_km
-from geocells.table import CellTable
 from geoloc.guess import Candidate, Evidence, Exif, Guess, Place, RegionCell
 from geoloc.output import map_page, svg_map
+from tests.geoloc.output.records import CELLS
 
 HALF_WORLD = svg_map.WORLD_PX / 2
-
-
-@pytest.fixture(scope="module")
-def cells() -> CellTable:
-    """Three squares; the last one lies on both sides of the antimeridian."""
-    fiji = shapely.multipolygons(
-        [shapely.box(178, -19, 180, -16), shapely.box(-180, -19, -179, -16)]
-    )
-    return CellTable(
-        cell_id=np.array(["paris", "rome", "fiji"]),
-        country=np.array(["FR", "IT", "FJ"]),
-        region=np.array(["", "", ""]),
-        region_id=np.array(["", "", ""]),
-        centroids=np.array([(48.9, 2.3), (41.9, 12.5), (-17.5, 179.5)]),
-        polygon=np.array([shapely.box(2, 48, 3, 49), shapely.box(12, 41, 13, 42), fiji]),
-        count=np.array([1, 1, 1]),
-    )
 
 
 def guess_at(lat: float, lon: float, radius_km: float, other=(41.9, 12.5), **changes) -> Guess:
@@ -76,9 +59,9 @@ def test_every_point_of_the_circle_lies_at_the_radius(lat, lon, radius_km):
         assert np.abs(np.diff(shapely.get_coordinates(line)[:, 0])).max() <= HALF_WORLD
 
 
-def test_answer_on_the_antimeridian_is_drawn_in_one_piece(cells, tmp_path):
+def test_answer_on_the_antimeridian_is_drawn_in_one_piece(tmp_path):
     guess = guess_at(-17.0, 179.9, 60.0, other=(-17.0, -179.5), exif=Exif(-17.1, -179.9))
-    (photo,) = page_data(map_page.write_map([guess], cells, tmp_path / "map.html"))["photos"]
+    (photo,) = page_data(map_page.write_map([guess], CELLS, tmp_path / "map.html"))["photos"]
     x, _, side, _ = photo["window"]
     assert side < 10
     drawn = [*xs(photo["circle"]), photo["file"][0], *(pin["at"][0] for pin in photo["pins"])]
@@ -91,9 +74,9 @@ def test_answer_on_the_antimeridian_is_drawn_in_one_piece(cells, tmp_path):
 
 
 @pytest.mark.parametrize(("lat", "radius_km"), [(48.9, 1.0), (48.9, 5000.0), (85.0, 30.0)])
-def test_first_view_contains_the_circle(cells, tmp_path, lat, radius_km):
+def test_first_view_contains_the_circle(tmp_path, lat, radius_km):
     guess = guess_at(lat, 2.35, radius_km)
-    (photo,) = page_data(map_page.write_map([guess], cells, tmp_path / "map.html"))["photos"]
+    (photo,) = page_data(map_page.write_map([guess], CELLS, tmp_path / "map.html"))["photos"]
     x, y, side, _ = photo["window"]
     assert 0 <= y <= y + side <= svg_map.WORLD_PX
     circle = xs(photo["circle"])
@@ -101,9 +84,9 @@ def test_first_view_contains_the_circle(cells, tmp_path, lat, radius_km):
     assert photo["file"] is not None
 
 
-def test_failed_write_keeps_the_old_file_and_leaves_no_partial_one(cells, tmp_path, monkeypatch):
+def test_failed_write_keeps_the_old_file_and_leaves_no_partial_one(tmp_path, monkeypatch):
     target = tmp_path / "map.html"
-    map_page.write_map([guess_at(48.9, 2.35, 9.0)], cells, str(target))
+    map_page.write_map([guess_at(48.9, 2.35, 9.0)], CELLS, str(target))
     before = target.read_bytes()
 
     def full_disk(file):
@@ -111,17 +94,17 @@ def test_failed_write_keeps_the_old_file_and_leaves_no_partial_one(cells, tmp_pa
 
     monkeypatch.setattr("os.fsync", full_disk)
     with pytest.raises(OSError, match=r"No space left.*map.html"):
-        map_page.write_map([guess_at(41.9, 12.5, 9.0)], cells, target)
+        map_page.write_map([guess_at(41.9, 12.5, 9.0)], CELLS, target)
     assert target.read_bytes() == before
     assert list(tmp_path.iterdir()) == [target]
 
 
 @pytest.fixture
-def open_map(visit, cells, tmp_path):
+def open_map(visit, tmp_path):
     """Opens the map of a guess."""
 
     def open_page(guess: Guess, width: int = 1000, height: int = 700, **options):
-        page = map_page.write_map([guess], cells, tmp_path / "map.html")
+        page = map_page.write_map([guess], CELLS, tmp_path / "map.html")
         return visit(page.as_uri(), width, height, **options)
 
     return open_page
