@@ -1,11 +1,12 @@
-"""Is `geoloc batch` as fast as its encoder or its decoder, and its memory flat?
+"""Benchmark of `geoloc batch`: speed relative to the encoder and the decoder, and peak memory.
 
     python tests/benchmarks/batch.py [FOLDER]
 
-Ratios are of things measured side by side in this run. Needs the development data beside the
-repository, and 3 GB in FOLDER (the temporary folder); for a quick look PHOTOS, LARGE and MANY say
-how many photos. The files of the runs that measure memory are links to the same photos, whose
-embeddings are in the cache; 2 % of them are damaged. Prints a table, and ends with one JSON line.
+Both sides of a ratio are measured in the same run. The benchmark needs the development data beside
+the repository, and 3 GB in FOLDER (default: the temporary folder). The environment variables
+PHOTOS, LARGE and MANY set the numbers of photos. The runs that measure memory read hard links to
+the same photos, whose embeddings are cached; 2 % of the files are damaged. Prints a table and one
+JSON line.
 """
 
 import json
@@ -17,8 +18,6 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
-
-sys.path.remove(str(Path(__file__).parent))  # this file is not the package of its name
 
 import numpy as np
 from PIL import Image, ImageChops
@@ -37,7 +36,7 @@ PHOTOS = int(os.environ.get("PHOTOS", 5000))
 LARGE = int(os.environ.get("LARGE", 400))
 MANY = int(os.environ.get("MANY", 100_000))
 GRAIN = 8.0
-"""Of 255: what was enlarged is too smooth, and its file a fifth of what cameras write."""
+"""Noise (of 255) added to enlarged photos, which are otherwise a fifth of a camera file's size."""
 TENSORS = max(BATCH, min(640, PHOTOS))
 
 
@@ -47,11 +46,11 @@ code = subprocess.call(sys.argv[1:])
 print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 sys.exit(code)
 """
-"""A small process between: the peak of a child begins with that of its parent."""
+"""Intermediate process, because the peak memory of a child starts at that of its parent."""
 
 
 def batch(*arguments: object, cache: Path) -> tuple[float, float]:
-    """Seconds and peak MB of a whole `geoloc batch`."""
+    """Run `geoloc batch`; return seconds and peak MB of the process."""
     command = [sys.executable, "-m", "geoloc", "batch", *map(str, arguments)]
     command += ["--cache", str(cache)]
     begin = time.perf_counter()
@@ -62,8 +61,8 @@ def batch(*arguments: object, cache: Path) -> tuple[float, float]:
     return time.perf_counter() - begin, int(done.stdout) / 1024
 
 
-def links(photos: Sequence[Path], folder: Path, count: int) -> Path:
-    """A folder of `count` photos, 2 % of them damaged."""
+def link_photos(photos: Sequence[Path], folder: Path, count: int) -> Path:
+    """Create a folder of `count` links to photos, 2 % of them damaged."""
     folder.mkdir()
     for number in range(count):
         target = folder / f"{number:06}.jpg"
@@ -74,11 +73,11 @@ def links(photos: Sequence[Path], folder: Path, count: int) -> Path:
     return folder
 
 
-def bare_encoder(geolocator: Geolocator, photos: Sequence[Path]) -> float:
-    """Photos per second of the network on tensors in memory."""
+def network_rate(geolocator: Geolocator, photos: Sequence[Path]) -> float:
+    """Return photos per second of the network alone, on tensors in memory."""
     pixels = geolocator.encoder.spec.preprocessing
-    some = [load(path, min_side=pixels.min_side).image for path in photos[:BATCH]]
-    tensors = np.stack([pixels(image) for image in some])
+    sample = [load(path, min_side=pixels.min_side).image for path in photos[:BATCH]]
+    tensors = np.stack([pixels(image) for image in sample])
     geolocator.encoder.embed(tensors)
     begin = time.perf_counter()
     for _ in range(TENSORS // BATCH):
@@ -86,23 +85,23 @@ def bare_encoder(geolocator: Geolocator, photos: Sequence[Path]) -> float:
     return TENSORS / (time.perf_counter() - begin)
 
 
-def small(photos: Sequence[Path], scratch: Path, results: dict[str, float]) -> None:
-    """The whole command on small photos, start to end, beside the bare encoder."""
+def measure_small_photos(photos: Sequence[Path], scratch: Path, results: dict[str, float]) -> None:
+    """Compare the whole command on small photos with the network alone."""
     geolocator = Geolocator.from_bundle("starter")
     folder = scratch / "small"
     folder.mkdir()
     for path in photos:
         os.link(path, folder / path.name)
-    before = bare_encoder(geolocator, photos)
+    before = network_rate(geolocator, photos)
     seconds, _ = batch(folder, "-o", scratch / "small.jsonl", cache=scratch / "cache")
-    after = bare_encoder(geolocator, photos)
+    after = network_rate(geolocator, photos)
     results["small photos/s"] = len(photos) / seconds
     results["bare encoder photos/s"] = (before + after) / 2
     results["small_ratio"] = results["small photos/s"] / results["bare encoder photos/s"]
 
 
-class Free:
-    """An encoder that costs nothing, as one on a GPU costs no CPU."""
+class InstantEncoder:
+    """An encoder that takes no time, like an encoder on a GPU that takes no CPU time."""
 
     def __init__(self) -> None:
         self.spec = directory.load("starter").encoder_spec
@@ -112,57 +111,56 @@ class Free:
 
 
 def decode(path: Path) -> None:
-    """What every decoder must do at least."""
+    """Do the least that any decoder has to do."""
     with Image.open(path) as picture:
         picture.draft(None, (300, 300))
         picture.load()
 
 
 def seconds(work: Callable[[], object]) -> float:
+    """Return the wall time of a call."""
     begin = time.perf_counter()
     work()
     return time.perf_counter() - begin
 
 
-def large(photos: Sequence[Path], scratch: Path, results: dict[str, float]) -> None:
-    """12-megapixel photos with an encoder that costs nothing, beside a bare decoding loop."""
+def measure_large_photos(photos: Sequence[Path], scratch: Path, results: dict[str, float]) -> None:
+    """Compare the command on 12-megapixel photos and an instant encoder with a decoding loop."""
     folder = scratch / "large"
     folder.mkdir()
     grain = Image.effect_noise((4000, 3000), GRAIN).convert("RGB")
     for number in range(LARGE):
         with Image.open(photos[number]) as picture:
             scaled = picture.convert("RGB").resize((4000, 3000), Image.Resampling.BICUBIC)
-            turned = ImageChops.offset(grain, 97 * number, 61 * number)
-            ImageChops.add(scaled, turned, offset=-128).save(
-                folder / f"{number:04}.jpg", quality=92
-            )
+            noise = ImageChops.offset(grain, 97 * number, 61 * number)
+            ImageChops.add(scaled, noise, offset=-128).save(folder / f"{number:04}.jpg", quality=92)
     files = sorted(folder.iterdir())
     results["MB of a large photo"] = sum(each.stat().st_size for each in files) / LARGE / 1e6
 
-    def bare(pool: type[Executor]) -> float:
+    def decoding_rate(pool: type[Executor]) -> float:
         with pool(os.cpu_count()) as workers:
             list(workers.map(decode, files[:8]))
             return len(files) / seconds(lambda: list(workers.map(decode, files, chunksize=4)))
 
-    loaded = Geolocator(directory.load("starter"), Free())
+    loaded = Geolocator(directory.load("starter"), InstantEncoder())
     Geolocator.from_bundle = classmethod(lambda cls, name: loaded)
     options = Options(cache=scratch / "free")
-    threads = [bare(ThreadPoolExecutor)]
+    threads = [decoding_rate(ThreadPoolExecutor)]
     with ProgressBars(unit="photos") as progress:
-        run([str(files[0])], scratch / "first.jsonl", options, progress)  # loads what it needs once
+        run([str(files[0])], scratch / "first.jsonl", options, progress)  # imports and first use
         taken = seconds(lambda: run([str(folder)], scratch / "large.jsonl", options, progress))
-    threads.append(bare(ThreadPoolExecutor))
+    threads.append(decoding_rate(ThreadPoolExecutor))
     results["large photos/s"] = LARGE / taken
     results["bare decoding on threads photos/s"] = float(np.mean(threads))
-    results["bare decoding in processes photos/s"] = bare(ProcessPoolExecutor)
+    results["bare decoding in processes photos/s"] = decoding_rate(ProcessPoolExecutor)
     results["large_ratio"] = results["large photos/s"] / float(np.mean(threads))
 
 
-def memory(photos: Sequence[Path], scratch: Path, results: dict[str, float]) -> None:
-    """Peaks of runs of three sizes with a warm cache, and the largest once more."""
+def measure_memory(photos: Sequence[Path], scratch: Path, results: dict[str, float]) -> None:
+    """Measure peak memory of three input sizes with a warm cache, and time a repeated run."""
     for count in sorted({MANY // 100, MANY // 10, MANY}):
         name = f"{count // 1000}k" if count >= 1000 else str(count)
-        folder = links(photos, scratch / name, count)
+        folder = link_photos(photos, scratch / name, count)
         arguments = (folder, "-o", scratch / f"{name}.jsonl")
         taken, peak = batch(*arguments, cache=scratch / "cache")
         results[f"peak_mb_{name}"] = peak
@@ -170,8 +168,8 @@ def memory(photos: Sequence[Path], scratch: Path, results: dict[str, float]) -> 
     results["resume_s"] = batch(*arguments, cache=scratch / "cache")[0]
 
 
-def cluster(photos: Sequence[Path], scratch: Path, results: dict[str, float]) -> None:
-    """Whole commands with Ray and without, start and end of Ray included."""
+def measure_ray(photos: Sequence[Path], scratch: Path, results: dict[str, float]) -> None:
+    """Compare whole commands with Ray and without; the start and end of Ray are included."""
     folder = scratch / "small"
     here = batch(folder, "-o", scratch / "here.jsonl", cache=scratch / "cold")[0]
     ray = batch(folder, "-o", scratch / "ray.jsonl", "--ray", "local", cache=scratch / "ray")[0]
@@ -179,17 +177,18 @@ def cluster(photos: Sequence[Path], scratch: Path, results: dict[str, float]) ->
 
 
 def main() -> None:
+    """Run all measurements and print the results."""
     photos = sorted((SHARED / "photos" / "sydney").glob("*.jpg"))[:PHOTOS]
     results: dict[str, float] = {}
     print("| figure | value |\n|---|---:|")
     with tempfile.TemporaryDirectory(dir=sys.argv[1] if sys.argv[1:] else None) as place:
         scratch = Path(place)
-        own = scratch / "photos"  # links cannot reach other file systems
+        own = scratch / "photos"  # hard links cannot cross file systems
         own.mkdir()
         for path in photos:
             (own / path.name).write_bytes(path.read_bytes())
         own_photos = sorted(own.iterdir())
-        for measure in (small, memory, large, cluster):
+        for measure in (measure_small_photos, measure_memory, measure_large_photos, measure_ray):
             before = dict(results)
             measure(own_photos, scratch, results)
             for name in results.keys() - before:

@@ -1,9 +1,9 @@
-"""How quick `geoloc-train cells` is from 20,000 to 973,508 photos, and how good its cells are.
+"""Benchmark of `geoloc-train cells`: time for 20,000 to 973,508 photos, and quality of the cells.
 
     python tests/benchmarks/cells.py
 
-Needs the development data beside the repository. Whole processes are timed, borders loaded and all.
-Prints tables, and ends with one line of JSON.
+Needs the development data beside the repository. Whole processes are timed, including the loading
+of borders. Prints tables and one JSON line.
 """
 
 import json
@@ -42,13 +42,13 @@ MILLION = 1_000_000
 
 
 def photos(name: str) -> np.ndarray:
-    """Coordinates (N, 2) of a development file."""
+    """Return the coordinates (N, 2) of a file of the development data."""
     table = pq.read_table(COORDINATES / f"{name}.parquet", columns=["lat", "lon"])
     return np.stack([table["lat"].to_numpy(), table["lon"].to_numpy()], axis=1).astype(float)
 
 
 def timed(command: list[str]) -> tuple[float, float, float]:
-    """Wall seconds, CPU seconds and peak GB of a process and its children."""
+    """Return wall seconds, CPU seconds and peak GB of a process with its children."""
     start = time.perf_counter()
     code = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, "
     code += "stdout=subprocess.DEVNULL); use = resource.getrusage(resource.RUSAGE_CHILDREN); "
@@ -60,7 +60,7 @@ def timed(command: list[str]) -> tuple[float, float, float]:
 
 
 def speed(folder: Path) -> dict[str, float]:
-    """Time every run; the best of some, as a busy machine is only ever slower."""
+    """Print time and size of every run: the fastest of three, as load only makes runs slower."""
     result: dict[str, float] = {}
     print(HEADER)
     for label, file, rows, preset in RUNS:
@@ -74,9 +74,9 @@ def speed(folder: Path) -> dict[str, float]:
             runs = [timed(command) for _ in range(REPEATS)]
             wall, cpu, peak = min(runs)
             count = CellTable.read(out).count
-            full, most = count[count > 0], {"pigeon": 60, "pigeotto": 2000}[preset]
+            full, max_count = count[count > 0], {"pigeon": 60, "pigeotto": 2000}[preset]
             sizes = " / ".join(f"{n:,.0f}" for n in np.percentile(full, (5, 50, 95)))
-            above = full[full > most].sum() / full.sum()
+            above = full[full > max_count].sum() / full.sum()
             print(f"| {label} | {borders} | {preset} | {wall:.1f} | {cpu:.1f} | {peak:.2f} |"
                   f" {len(count):,} | {sizes} | {above:.1%} |", flush=True)  # fmt: skip
             if borders == "CGAZ" and label != "973k fine":
@@ -86,7 +86,7 @@ def speed(folder: Path) -> dict[str, float]:
 
 
 def locate_1m(folder: Path) -> float:
-    """Seconds to find the cells of a million coordinates, index and all."""
+    """Return the seconds to locate a million coordinates, including building the index."""
     points = photos("flickr_973k")
     points = np.concatenate([points, points[: MILLION - len(points)]])
     times = []
@@ -99,7 +99,13 @@ def locate_1m(folder: Path) -> float:
 
 
 def floors(folder: Path) -> dict[str, dict[str, float]]:
-    """Median and mean km from held-out photos to their cell's centroid, at equal cell counts."""
+    """Print the distance from held-out photos to the centroid of their cell, by method.
+
+    All methods have about equal numbers of cells with photos.
+
+    Returns:
+        Median km by method and training set.
+    """
     held_out = csv.read_csv(COORDINATES / "yfcc25600_places365.csv")
     truth = np.stack([held_out["LAT"].to_numpy(), held_out["LON"].to_numpy()], axis=1)
     result: dict[str, dict[str, float]] = {}
@@ -109,12 +115,12 @@ def floors(folder: Path) -> dict[str, dict[str, float]]:
     for label, file in (("100k", "gallery_100k"), ("973k", "flickr_973k")):
         points = photos(file)
         semantic = CellTable.read(folder / f"{label}-CGAZ.parquet")
-        wanted = int((semantic.count > 0).sum())
+        n_cells = int((semantic.count > 0).sum())
         tables = {
             "semantic": semantic,
             "semantic, embedded borders": CellTable.read(folder / f"{label}-embedded.parquet"),
         }
-        tables |= {name: of_count(make, points, wanted) for name, make in METHODS.items()}
+        tables |= {name: with_cell_count(make, points, n_cells) for name, make in METHODS.items()}
         for name, cells in tables.items():
             km = haversine_km(truth, cells.centroids[cells.locate(truth)])
             result.setdefault(name, {})[label] = round(float(np.median(km)), 2)
@@ -123,24 +129,24 @@ def floors(folder: Path) -> dict[str, dict[str, float]]:
     return result
 
 
-def of_count(make: Callable, points: np.ndarray, wanted: int) -> CellTable:
-    """The method's table with about as many cells that have photos."""
-    low, high = 1, 40 * len(points) // wanted
+def with_cell_count(make: Callable, points: np.ndarray, n_cells: int) -> CellTable:
+    """Return the table of a method with about `n_cells` cells that have photos."""
+    low, high = 1, 40 * len(points) // n_cells
     best = None
     for _ in range(12):
-        most = (low + high + 1) // 2
-        cells = make(points, CellConfig(min_count=most, max_count=most))
+        limit = (low + high + 1) // 2
+        cells = make(points, CellConfig(min_count=limit, max_count=limit))
         found = int((cells.count > 0).sum())
-        if best is None or abs(found - wanted) < abs(best[0] - wanted):
+        if best is None or abs(found - n_cells) < abs(best[0] - n_cells):
             best = found, cells
-        if abs(found - wanted) <= wanted // 100 or low >= high:
+        if abs(found - n_cells) <= n_cells // 100 or low >= high:
             break
-        low, high = (low, most - 1) if found < wanted else (most, high)
+        low, high = (low, limit - 1) if found < n_cells else (limit, high)
     return best[1]
 
 
 def main() -> None:
-    """Measure and print."""
+    """Run all measurements and print the results."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         result: dict[str, object] = dict(speed(folder))

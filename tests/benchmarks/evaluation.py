@@ -1,9 +1,9 @@
-"""How long scoring takes: a million predictions with polygons and a thousand resamples; duels.
+"""Benchmark of scoring: a million predictions with borders and 1,000 resamples, and duels.
 
     python tests/benchmarks/evaluation.py [PREDICTIONS] [RESAMPLES]
 
-Simulated: places around the embedded towns, answers at random distances. Prints tables, and ends
-with one line of JSON.
+The data is simulated: photos near the embedded towns, answers at random distances. Prints tables
+and one JSON line.
 """
 
 import json
@@ -32,33 +32,33 @@ TRAINING = 100_000
 DUELS, ROUNDS = 10_000, 30
 
 
-def drawn(rng: np.random.Generator) -> tuple[Benchmark, Predictions, TrainingPhotos]:
-    """Photos within 5 km of towns, answers of a system that refuses one in a hundred."""
-    known = towns()
-    weight = (known.population + 1000.0) ** 0.5
+def simulate(rng: np.random.Generator) -> tuple[Benchmark, Predictions, TrainingPhotos]:
+    """Return photos within 5 km of towns, answers (1 % refused) and training photos."""
+    gazetteer = towns()
+    weight = (gazetteer.population + 1000.0) ** 0.5
     town = rng.choice(len(weight), PREDICTIONS, p=weight / weight.sum())
     turn = rng.uniform(0, 360, (2, PREDICTIONS))
-    truth = destination(known.points.latlon[town], turn[0], rng.uniform(0, 5, PREDICTIONS))
-    off = rng.lognormal(4.5, 2.5, PREDICTIONS).clip(0, 20_000)
-    nobody = np.full(PREDICTIONS, "", dtype=object)
+    truth = destination(gazetteer.points.latlon[town], turn[0], rng.uniform(0, 5, PREDICTIONS))
+    error_km = rng.lognormal(4.5, 2.5, PREDICTIONS).clip(0, 20_000)
+    empty = np.full(PREDICTIONS, "", dtype=object)
     names = np.array([f"{number}.jpg" for number in range(PREDICTIONS)], dtype=object)
     photos = Benchmark(
-        "simulated", names, nobody, truth, np.zeros(PREDICTIONS), nobody, nobody, "0" * 64
+        "simulated", names, empty, truth, np.zeros(PREDICTIONS), empty, empty, "0" * 64
     )
     answers = Predictions.none("simulated", PREDICTIONS)
-    answers.latlon[:] = destination(truth, turn[1], off)
+    answers.latlon[:] = destination(truth, turn[1], error_km)
     answers.latlon[rng.random(PREDICTIONS) < 0.01] = np.nan
     answers.chance[:] = rng.random(PREDICTIONS)
     answers.radii_km[:] = rng.lognormal(5, 1, (PREDICTIONS, 1)) * (1.0, 3.0, 10.0)
     return (
         photos,
         answers,
-        TrainingPhotos(truth[rng.integers(PREDICTIONS, size=TRAINING)] + 0.01, nobody),
+        TrainingPhotos(truth[rng.integers(PREDICTIONS, size=TRAINING)] + 0.01, empty),
     )
 
 
-def stages(photos: Benchmark, answers: Predictions, known: TrainingPhotos) -> dict[str, float]:
-    """Seconds of each part of scoring; what is loaded once is loaded before."""
+def stages(photos: Benchmark, answers: Predictions, training: TrainingPhotos) -> dict[str, float]:
+    """Return the seconds of each part of scoring, without one-time loading."""
     times: dict[str, float] = {}
 
     def timed(name, work):
@@ -77,7 +77,7 @@ def stages(photos: Benchmark, answers: Predictions, known: TrainingPhotos) -> di
     timed("chances, radii, areas", lambda: calibration.assess_calibration(answers, photo_scores))
     found = timed(
         f"distance to {TRAINING:,} photos",
-        lambda: find_leakage(known, photos.latlon, photos.author),
+        lambda: find_leakage(training, photos.latlon, photos.author),
     )
     timed(
         "continents, countries, population",
@@ -87,14 +87,14 @@ def stages(photos: Benchmark, answers: Predictions, known: TrainingPhotos) -> di
 
 
 def score_s(photos: Benchmark, answers: Predictions) -> float:
-    """Seconds of everything that is in a report but leaks: one call."""
+    """Return the seconds of all scores of a report, without the leakage audit."""
     start = time.perf_counter()
     results.assess(photos, [answers], resamples=RESAMPLES)
     return time.perf_counter() - start
 
 
 def reading_s(photos: Benchmark, answers: Predictions) -> dict[str, float]:
-    """Seconds of writing and reading a table of predictions, and of reading one of photos."""
+    """Return the seconds to write and read predictions, and to read a benchmark table."""
     times = {}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "answers.csv"
@@ -115,7 +115,7 @@ def reading_s(photos: Benchmark, answers: Predictions) -> dict[str, float]:
 
 
 def duels_10k_s() -> float:
-    """Seconds of 10,000 duels by the ranked rules."""
+    """Return the seconds of 10,000 duels by the ranked rules."""
     points = np.random.default_rng(0).integers(0, 5001, (DUELS, ROUNDS, 2))
     start = time.perf_counter()
     simulate_duels(points, RULES["ranked-2026"])
@@ -123,19 +123,25 @@ def duels_10k_s() -> float:
 
 
 def show(title: str, times: dict[str, float]) -> None:
+    """Print a table of times."""
     print(f"\n| {title} | s |\n|---|---:|")
     for name, seconds in times.items():
         print(f"| {name} | {seconds:.1f} |")
 
 
 def main() -> None:
-    photos, answers, known = drawn(np.random.default_rng(0))
-    some = np.arange(min(1000, PREDICTIONS))
-    results.assess(photos.take(some), [answers.take(some)], resamples=10)  # loads the Earth
-    whole = score_s(photos, answers)
+    """Run all measurements and print the results."""
+    photos, answers, training = simulate(np.random.default_rng(0))
+    sample = np.arange(min(1000, PREDICTIONS))
+    results.assess(
+        photos.take(sample), [answers.take(sample)], resamples=10
+    )  # loads the embedded borders
+    scoring_s = score_s(photos, answers)
     peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    print(f"{PREDICTIONS:,} predictions, {RESAMPLES:,} resamples: {whole:.1f} s, {peak_gb:.2f} GB")
-    show("part", stages(photos, answers, known))
+    print(
+        f"{PREDICTIONS:,} predictions, {RESAMPLES:,} resamples: {scoring_s:.1f} s, {peak_gb:.2f} GB"
+    )
+    show("part", stages(photos, answers, training))
     show("file", reading_s(photos, answers))
     duels = duels_10k_s()
     print(f"\n{DUELS:,} duels of {ROUNDS} rounds: " + f"{duels:.2f} s")
@@ -144,7 +150,7 @@ def main() -> None:
             {
                 "predictions": PREDICTIONS,
                 "resamples": RESAMPLES,
-                "score_1m_s": round(whole, 2),
+                "score_1m_s": round(scoring_s, 2),
                 "peak_gb": round(peak_gb, 2),
                 "duels_10k_s": round(duels, 3),
             }

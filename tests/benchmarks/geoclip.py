@@ -1,11 +1,11 @@
-"""The world model beside GeoCLIP's own code: seconds a photo, gallery search, build, read-out.
+"""Benchmark of the GeoCLIP bundle against GeoCLIP's own code: speed, search, build, accuracy.
 
     python tests/benchmarks/geoclip.py [FOLDER]
 
-Needs the development data beside the repository; FOLDER keeps what was built and simulated. The
-backbone is CLIP ViT-L/14 with random weights, the same in both: speed does not depend on them, and
-accuracy is measured on simulated embeddings, which need no backbone. Prints tables, and ends with
-one line of JSON.
+Needs the development data beside the repository. The bundle and the simulated embeddings are kept
+in FOLDER if it is given. Both sides use CLIP ViT-L/14 with the same random weights: speed does not
+depend on them, and accuracy is measured on simulated embeddings, which need no backbone. Prints
+tables and one JSON line.
 """
 
 import json
@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-sys.path.remove(str(Path(__file__).parent))  # this file has the name of a package
+sys.path.remove(str(Path(__file__).parent))  # or `import geoclip` would import this file
 
 import geoclip
 import numpy as np
@@ -48,12 +48,12 @@ ROOT = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("SHARED", ROOT.parent / "shared"))
 THREADS = 2
 ARCHITECTURE = "ViT-L-14-quickgelu"
-THEIRS, SOME, MANY = 2, 3, 64
+PREDICT_REPEATS, LOCATE_REPEATS, MANY = 2, 3, 64
 MILLION = 1_000_000
 
 
 def random_clip(folder: Path) -> geoclip.GeoCLIP:
-    """GeoCLIP with its own weights over a random CLIP, whose weights open_clip gets as a file."""
+    """Return GeoCLIP with its own heads on a random CLIP, and write that CLIP for open_clip."""
     torch.manual_seed(0)
     theirs = geoclip.GeoCLIP(clip_pretrained=False).eval()
     if not weights_of(folder).is_file():
@@ -65,12 +65,12 @@ def random_clip(folder: Path) -> geoclip.GeoCLIP:
 
 
 def weights_of(folder: Path) -> Path:
-    """Where the random CLIP is."""
+    """Return the path of the weights of the random CLIP."""
     return folder / "random.safetensors"
 
 
 def torch_encoder(theirs: geoclip.GeoCLIP, folder: Path) -> GeoClipEncoder:
-    """Our encoder in torch with their weights."""
+    """Return this package's encoder in torch with GeoCLIP's weights."""
     save_file(Published.find().image_head(), folder / "image_head.safetensors")
     clip = theirs.image_encoder.CLIP
     tower = tower_of(clip.config.vision_config.to_dict(), clip.state_dict())
@@ -78,7 +78,7 @@ def torch_encoder(theirs: geoclip.GeoCLIP, folder: Path) -> GeoClipEncoder:
 
 
 def onnx_encoders(encoder: GeoClipEncoder, folder: Path) -> dict[str, OnnxEncoder]:
-    """The same as ONNX files, and how far int8 agrees."""
+    """Export the encoder to ONNX in fp32 and int8, and print the agreement of int8."""
     made = {}
     for form in ("whole", "int8"):
         (folder / form).mkdir(exist_ok=True)
@@ -93,7 +93,7 @@ def onnx_encoders(encoder: GeoClipEncoder, folder: Path) -> dict[str, OnnxEncode
 
 
 def per_photo(answer: Callable[[], object], photos: int, repeats: int) -> float:
-    """Median seconds a photo."""
+    """Return the median seconds per photo."""
     times = []
     for _ in range(repeats):
         start = time.perf_counter()
@@ -105,21 +105,21 @@ def per_photo(answer: Callable[[], object], photos: int, repeats: int) -> float:
 def speed(
     theirs: geoclip.GeoCLIP, encoder: GeoClipEncoder, world: Path, files: list[Path], folder: Path
 ) -> dict[str, float]:
-    """Seconds a photo: theirs, ours in torch, whole and int8 ONNX; alone and together."""
+    """Return seconds per photo of GeoCLIP and of each encoder form, for 1 and for 64 photos."""
     encoders = {"torch fp32": encoder}
     encoders |= {f"ONNX {form}": onnx for form, onnx in onnx_encoders(encoder, folder).items()}
     loaded = directory.load(world)
-    seconds = {"predict": per_photo(lambda: theirs.predict(str(files[0]), 5), 1, THEIRS)}
+    seconds = {"predict": per_photo(lambda: theirs.predict(str(files[0]), 5), 1, PREDICT_REPEATS)}
     for name, network in encoders.items():
         ours = Geolocator(loaded, network)
         ours.locate(files[0])
-        seconds[f"{name} 1"] = per_photo(lambda o=ours: o.locate(files[0]), 1, SOME)
+        seconds[f"{name} 1"] = per_photo(lambda o=ours: o.locate(files[0]), 1, LOCATE_REPEATS)
         seconds[f"{name} {MANY}"] = per_photo(lambda o=ours: list(o.locate_many(files)), MANY, 1)
     return seconds
 
 
 def parity(theirs: geoclip.GeoCLIP, encoder: GeoClipEncoder, file: Path) -> float:
-    """Largest difference of the five probabilities; NaN where the places differ."""
+    """Return the largest difference of the five probabilities; NaN if the places differ."""
     latlon, probability = theirs.predict(str(file), 5)
     mine, belief = GeoClip(encoder, Published.find()).predict(file, 5)
     if not np.array_equal(mine, latlon.numpy()):
@@ -127,23 +127,29 @@ def parity(theirs: geoclip.GeoCLIP, encoder: GeoClipEncoder, file: Path) -> floa
     return float(np.abs(belief - probability.numpy()).max())
 
 
-def built(folder: Path) -> tuple[Path, float, float]:
-    """The bundle of half a million points, seconds to build it, and its megabytes."""
-    out, told = folder / "world", folder / "world.json"
-    if not told.is_file():
+def build(folder: Path) -> tuple[Path, float, float]:
+    """Build the bundle of 500,000 points; return its path, seconds and MB."""
+    out, timing = folder / "world", folder / "world.json"
+    if not timing.is_file():
         clip = f"{ARCHITECTURE}/{weights_of(folder)}"
         load_world_encoder(Published.find(), folder / "cache", clip, "int8")
-        known = Published.find().gallery
+        gallery = Published.find().gallery
         start = time.perf_counter()
         config = WorldConfig(clip, "int8")
-        build_world(out, everywhere(known, POINTS), known, cache=folder / "cache", config=config)
-        told.write_text(json.dumps(time.perf_counter() - start))
+        build_world(
+            out, everywhere(gallery, POINTS), gallery, cache=folder / "cache", config=config
+        )
+        timing.write_text(json.dumps(time.perf_counter() - start))
     size = sum(file.stat().st_size for file in out.iterdir()) / 1e6
-    return out, json.loads(told.read_text()), size
+    return out, json.loads(timing.read_text()), size
 
 
-def read_out(world: Path, folder: Path) -> tuple[dict[str, Accuracy], list[float]]:
-    """Simulated photos answered by GeoCLIP's top-1 over its own gallery, and by ours."""
+def simulated_accuracy(world: Path, folder: Path) -> tuple[dict[str, Accuracy], list[float]]:
+    """Return the accuracy on simulated photos of GeoCLIP's best point and of the bundle.
+
+    Returns:
+        Accuracy by method, and the share of truths inside the 50, 80 and 95 % radii.
+    """
     out = folder / "simulated"
     if not (out / "test.parquet").is_file():
         command = [sys.executable, SHARED / "tools" / "simulate_photos.py", out, "--seed", "0"]
@@ -161,7 +167,7 @@ def read_out(world: Path, folder: Path) -> tuple[dict[str, Accuracy], list[float
 
 
 def search_ms(world: Path) -> float:
-    """Milliseconds a photo behind the encoder among a million points, one core, 64 photos."""
+    """Return milliseconds per photo of the search among a million points on one core."""
     ranker = directory.load(world).ranker
     published = Published.find()
     points = everywhere(published.gallery, MILLION)
@@ -170,20 +176,20 @@ def search_ms(world: Path) -> float:
     features = np.concatenate([ranker.heads.features(encoder.embed(part)) for part in parts])
     gallery: Gallery = build_gallery(point_manifest(points), features, ranker.cells, scales_km=())
     rng = np.random.default_rng(0)
-    asked = features[rng.choice(len(features), MANY)]
-    asked += rng.standard_normal(asked.shape).astype(np.float32) / np.sqrt(asked.shape[1])
-    belief = ranker.heads.classify(asked)
+    queries = features[rng.choice(len(features), MANY)]
+    queries += rng.standard_normal(queries.shape).astype(np.float32) / np.sqrt(queries.shape[1])
+    belief = ranker.heads.classify(queries)
     with threadpool_limits(1):
-        gallery.search(asked, belief, 96)
-        return 1000.0 * per_photo(lambda: gallery.search(asked, belief, 96), MANY, 5)
+        gallery.search(queries, belief, 96)
+        return 1000.0 * per_photo(lambda: gallery.search(queries, belief, 96), MANY, 5)
 
 
 def main(folder: Path) -> None:
-    """Measure everything, and print it."""
+    """Run all measurements and print the results."""
     torch.set_num_threads(THREADS)
     photos = sorted((SHARED / "data" / "photos" / "world").iterdir())[:MANY]
     theirs = random_clip(folder)
-    world, build_s, size_mb = built(folder)
+    world, build_s, size_mb = build(folder)
     encoder = torch_encoder(theirs, folder)
     seconds = speed(theirs, encoder, world, photos, folder)
     difference = parity(theirs, encoder, photos[0])
@@ -194,7 +200,7 @@ def main(folder: Path) -> None:
         print(f"| ours, {name} | {alone:.3f} | {many:.3f} |")
     print(f"\nparity with predict: largest difference of probabilities {difference:.1e}")
     print(f"bundle of {POINTS:,} points: built in {build_s:.0f} s, {size_mb:.0f} MB\n")
-    accuracy, covered = read_out(world, folder)
+    accuracy, covered = simulated_accuracy(world, folder)
     kms = list(next(iter(accuracy.values())).within)
     print("Simulated photos:\n\n| answer by | median km | " + " | ".join(f"{k} km" for k in kms))
     print("|---|" + "---:|" * (len(kms) + 1))

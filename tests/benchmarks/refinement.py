@@ -1,10 +1,10 @@
-"""What each stage behind the embedding is worth, and how quick it is among a million photos.
+"""Benchmark of the stages after the encoder: accuracy of each, and speed among a million photos.
 
     python tests/benchmarks/refinement.py [FOLDER]
 
-Needs the development data beside the repository; FOLDER keeps the simulated embeddings. They say
-what the pipeline behind an encoder is worth, never an encoder. Prints tables, and ends with one
-line of JSON.
+Needs the development data beside the repository. The simulated embeddings are kept in FOLDER if it
+is given. They allow a comparison of the stages after an encoder, not of encoders. Prints tables and
+one JSON line.
 """
 
 import json
@@ -15,7 +15,9 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.remove(str(Path(__file__).parent))  # its training.py is a benchmark, not the package
+sys.path.remove(
+    str(Path(__file__).parent)
+)  # or `import training` would import training.py beside this file
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -47,14 +49,14 @@ SEEDS = (0, 1, 2)
 TRAIN, TEST = 60_000, 3_000
 FOLDS = 5
 HEADS = HeadConfig(tau_km=75.0, features=256, epochs=6, weight_decay=10.0, whitening=0.0)
-"""Strong decay: a simulated embedding is half noise."""
+"""The weight decay is strong, because half of a simulated embedding is noise."""
 PER_CELL = 60
 BATCH = 256
 MILLION_DIM = 256
 
 
 def simulate(folder: Path, seed: int, views: int = 1) -> Path:
-    """Simulated embeddings at real coordinates; made once."""
+    """Simulate embeddings at real coordinates, unless they are in the folder already."""
     out = folder / f"seed{seed}-views{views}"
     if not (out / "test.parquet").is_file():
         tool = SHARED / "tools" / "simulate_photos.py"
@@ -68,38 +70,38 @@ def simulate(folder: Path, seed: int, views: int = 1) -> Path:
 
 
 def photos(folder: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Embeddings (N, views, D) and coordinates (N, 2)."""
+    """Return embeddings (N, views, D) and coordinates (N, 2)."""
     table = pq.read_table(folder / f"{name}.parquet")
     latlon = np.stack([table["lat"].to_numpy(), table["lon"].to_numpy()], axis=1)
     return np.load(folder / f"{name}.npy").astype(np.float32), latlon
 
 
 def manifest(latlon: np.ndarray) -> Manifest:
-    """Photos of which nothing is known but the place."""
-    nothing = np.full(len(latlon), "", dtype=object)
+    """Return a manifest of photos that have coordinates and no other metadata."""
+    empty = np.full(len(latlon), "", dtype=object)
     alone = np.arange(len(latlon)).astype(str).astype(object)
     zero = np.zeros(len(latlon))
-    return Manifest(nothing, latlon, alone, zero, nothing, nothing, nothing, nothing)
+    return Manifest(empty, latlon, alone, zero, empty, empty, empty, empty)
 
 
-def learned(vectors: np.ndarray, latlon: np.ndarray) -> Ranker:
-    """Cells, heads and gallery from training photos."""
+def train_ranker(vectors: np.ndarray, latlon: np.ndarray) -> Ranker:
+    """Return a ranker with cells, heads and gallery of training photos."""
     cells = build_cells(np.unique(latlon, axis=0), CellConfig.of_size(PER_CELL))
     return make_ranker(manifest(latlon), vectors, cells, density_prior(cells.count), config=HEADS)
 
 
 def one_seed(folder: Path) -> tuple[dict[str, Accuracy], dict[str, list[float]], Ranker]:
-    """Accuracy by method and coverage by level of one seed.
+    """Return accuracy by method, coverage by level, and the ranker of one seed.
 
-    Every test photo is answered with a calibration that was fitted on other test photos: gallery
-    and heads are those of the training photos.
+    Gallery and heads are those of the training photos. The calibration for each test photo is
+    fitted on other test photos.
     """
     (train, latlon), (test, truth) = photos(folder, "train"), photos(folder, "test")
-    ranker = learned(train[:, 0], latlon)
+    ranker = train_ranker(train[:, 0], latlon)
     fold = np.random.default_rng(0).permutation(len(truth)) % FOLDS
     copies = [Ranker(ranker.cells, ranker.heads, ranker.gallery, UNFITTED) for _ in range(FOLDS)]
-    asked = FoldRankers(copies, fold, test[:, 0], truth)
-    ranker.calibration, held_out = calibrate_folds(asked, np.ones(len(truth), np.float32))
+    ranked = FoldRankers(copies, fold, test[:, 0], truth)
+    ranker.calibration, held_out = calibrate_folds(ranked, np.ones(len(truth), np.float32))
     answers = dict(held_out.answers)
     features = ranker.heads.features(test[:, 0])
     belief = ranker.heads.classify(features)
@@ -117,9 +119,9 @@ def one_seed(folder: Path) -> tuple[dict[str, Accuracy], dict[str, list[float]],
 
 
 def panoramas(folder: Path) -> dict[str, Accuracy]:
-    """One view and four views of the same places, by a model that learned from single views."""
+    """Compare one view with four views of the same places, after training on single views."""
     (train, latlon), (test, truth) = photos(folder, "train"), photos(folder, "test")
-    ranker = learned(train[:, 0], latlon)
+    ranker = train_ranker(train[:, 0], latlon)
     half = len(truth) // 2
     calibrate_ranker(ranker, manifest(truth[:half]), test[:half, 0])
     rows = range(half, len(truth), 64)
@@ -137,7 +139,7 @@ def panoramas(folder: Path) -> dict[str, Accuracy]:
 
 
 def million(folder: Path) -> dict[str, float]:
-    """A gallery of all development coordinates: size, time to build and to answer, recall."""
+    """Measure a gallery of all development coordinates: size, build time, search time, recall."""
     sys.path.insert(0, str(SHARED / "tools"))
     from simulate_photos import embed, groups, load_location_encoder
     from simulate_photos import simulate as mix
@@ -148,12 +150,12 @@ def million(folder: Path) -> dict[str, float]:
     ]
     latlon = np.concatenate([np.stack([t["lat"], t["lon"]], axis=1) for t in tables]).astype(float)
     place = embed(load_location_encoder(), latlon)
-    known = groups(latlon)
-    vectors = mix(place, place, *known, *known, 1, np.random.default_rng(0))[0][:, 0]
+    group = groups(latlon)
+    vectors = mix(place, place, *group, *group, 1, np.random.default_rng(0))[0][:, 0]
     del place
-    some = vectors[:: len(vectors) // 100_000].astype(np.float32)
-    mean = some.mean(axis=0)
-    axes = np.linalg.eigh(np.cov((some - mean).T))[1][:, ::-1][:, :MILLION_DIM]
+    sample = vectors[:: len(vectors) // 100_000].astype(np.float32)
+    mean = sample.mean(axis=0)
+    axes = np.linalg.eigh(np.cov((sample - mean).T))[1][:, ::-1][:, :MILLION_DIM]
     projection = axes.astype(np.float32)
     features = np.concatenate(
         [normalise((part - mean) @ projection) for part in np.array_split(vectors, 50)]
@@ -167,19 +169,19 @@ def million(folder: Path) -> dict[str, float]:
     prior = density_prior(cells.count)
     heads = Heads(mean, projection, weight, np.log(prior), active, prior)
     ranker = Ranker(cells, heads, gallery, UNFITTED)
-    asked = photos(folder, "test")[0][: 4 * BATCH, 0]
+    queries = photos(folder, "test")[0][: 4 * BATCH, 0]
     found, exact, seconds = [], [], []
-    whole = flat(gallery.prototypes)
+    exact_index = flat(gallery.prototypes)
     with threadpool_limits(1):
         torch.set_num_threads(1)
-        for start in range(0, len(asked), BATCH):
-            batch = asked[start : start + BATCH]
+        for start in range(0, len(queries), BATCH):
+            batch = queries[start : start + BATCH]
             begin = time.perf_counter()
             ranker.rank(batch)
             seconds.append(time.perf_counter() - begin)
             own = heads.features(batch)
             found.append(gallery.search(own, heads.classify(own), NEIGHBOURS).cluster[:, 0])
-            exact.append(whole.search(own, 1)[1][:, 0])
+            exact.append(exact_index.search(own, 1)[1][:, 0])
     gallery.write(folder)
     files = [folder / f"{name}.faiss" for name in ("prototypes", "members")]
     return {
@@ -193,7 +195,7 @@ def million(folder: Path) -> dict[str, float]:
 
 
 def row(name: str, results: list[Accuracy]) -> str:
-    """One line of a table: means over seeds."""
+    """Return a table row of means over seeds."""
     shares = [np.mean([r.within[km] for r in results]) for km in results[0].within]
     cells = [f"{np.mean([r.median_km for r in results]):,.0f}"]
     cells += [f"{100 * share:.1f} %" for share in shares]
@@ -210,7 +212,7 @@ ORDER = (
 
 
 def main(folder: Path) -> None:
-    """Measure everything, and print it."""
+    """Run all measurements and print the results."""
     runs = [one_seed(simulate(folder, seed))[:2] for seed in SEEDS]
     print(f"Simulated, mean of {len(SEEDS)} seeds:\n\n{HEADER}")
     for name in ORDER:

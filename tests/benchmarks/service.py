@@ -1,10 +1,12 @@
-"""What the service adds to the encoder, and how soon the page answers.
+"""Benchmark of the service: throughput relative to the encoder, and time to the first answer.
 
-Requests of one photo, by 1, 8 and 32 clients at once, beside what the encoder alone does with the
-same files in the same process of the same round (decoding included; the network alone is shown
-too). Then a browser opens the page of a server that has just been started, and hands in a photo.
-Run alone on a quiet machine: python tests/benchmarks/service.py [--seconds 20] [--rounds 3]
-It needs the development data; chromium for the page.
+    python tests/benchmarks/service.py [--seconds 20] [--rounds 3]
+
+1, 8 and 32 concurrent clients send requests of one photo. The throughput is compared with that of
+the encoder alone on the same files (decoding included), and of the network alone. Then a browser
+opens the page of a server that has just started, and uploads a photo. Run it on an idle machine.
+Needs the development data beside the repository, and chromium for the page. Prints a table and one
+JSON line.
 """
 
 from __future__ import annotations
@@ -37,13 +39,13 @@ SHARED = Path(os.environ.get("SHARED", ROOT.parent / "shared"))
 CLIENTS = (1, 8, 32)
 BOUNDARY = "boundary"
 ANSWERED = "8 of 10 photos like this"
-"""Words that the page shows with every answer."""
+"""Text that the page shows with every answer."""
 WEBGL = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 
 
 @contextmanager
 def server(*options: str) -> Iterator[tuple[str, int]]:
-    """The real command in a process of its own; its host and port."""
+    """Start the server in another process; yield its host and port."""
     command = [sys.executable, "-m", "demo.server", "--port", "0", *options]
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
@@ -56,6 +58,7 @@ def server(*options: str) -> Iterator[tuple[str, int]]:
 
 
 def form(content: bytes) -> bytes:
+    """Return a multipart form with one photo."""
     head = (
         f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="photos"; filename="x.jpg"\r\n\r\n'
     )
@@ -63,16 +66,16 @@ def form(content: bytes) -> bytes:
 
 
 def client(host: str, port: int, forms: list[bytes], first: int, until: float) -> list[float]:
-    """Ask one photo after the other; the seconds that each answer took."""
-    line = http.client.HTTPConnection(host, port)
+    """Send one photo after the other; return the seconds of each request."""
+    connection = http.client.HTTPConnection(host, port)
     headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
     times = []
     for body in islice(cycle(forms), first, None):
         began = time.perf_counter()
         if began >= until:
             return times
-        line.request("POST", "/v1/locate", body, headers)
-        reply = line.getresponse()
+        connection.request("POST", "/v1/locate", body, headers)
+        reply = connection.getresponse()
         if reply.status != 200:
             raise RuntimeError(reply.read().decode())
         reply.read()
@@ -80,22 +83,24 @@ def client(host: str, port: int, forms: list[bytes], first: int, until: float) -
     return times
 
 
-def ask(host: str, port: int, forms: list[bytes], clients: int, seconds: float) -> list[float]:
-    """Requests per second, and the 50th and 95th percentile of their milliseconds."""
+def load_test(
+    host: str, port: int, forms: list[bytes], clients: int, seconds: float
+) -> list[float]:
+    """Return requests per second, and the 50th and 95th percentile of milliseconds."""
     began = time.perf_counter()
     with ThreadPoolExecutor(clients) as threads:
         until = began + seconds
-        asked = [
+        futures = [
             threads.submit(client, host, port, forms, 7 * number, until)
             for number in range(clients)
         ]
-        times = np.concatenate([future.result() for future in asked])
+        times = np.concatenate([future.result() for future in futures])
     rate = len(times) / (time.perf_counter() - began)
     return [rate, *(1000.0 * np.percentile(times, (50, 95)))]
 
 
 def encoder_rate(encoder: ImageEncoder, contents: list[bytes], seconds: float) -> float:
-    """Photos per second from files to embeddings."""
+    """Return photos per second of the encoder, decoding included."""
     began, done = time.perf_counter(), 0
     for encoded in encode(encoder, cycle(contents)):
         done += len(encoded.results)
@@ -105,7 +110,7 @@ def encoder_rate(encoder: ImageEncoder, contents: list[bytes], seconds: float) -
 
 
 def network_rate(encoder: ImageEncoder, contents: list[bytes], seconds: float) -> float:
-    """Photos per second from pixels to embeddings."""
+    """Return photos per second of the network alone."""
     pixels = encoder.spec.preprocessing
     batch = np.stack([pixels(load(content).image) for content in contents[:BATCH]])
     began, done = time.perf_counter(), 0
@@ -116,22 +121,22 @@ def network_rate(encoder: ImageEncoder, contents: list[bytes], seconds: float) -
 
 
 def throughput(results: dict[str, float], seconds: float, rounds: int) -> None:
-    """Everything in turns, and the median of the rounds."""
+    """Measure network, encoder and service in turns; keep the medians of the rounds."""
     files = sorted((SHARED / "data" / "photos").rglob("*.jpg"))[::16][:256]
     contents = [path.read_bytes() for path in files]
     forms = [form(content) for content in contents]
     encoder = bundles.load("starter").build_encoder()
-    network, alone, asked = [], [], []
+    network, encoder_alone, service = [], [], []
     with server("--no-page") as (host, port):
-        ask(host, port, forms, 8, 2.0)
+        load_test(host, port, forms, 8, 2.0)
         for _ in range(rounds):
             network.append(network_rate(encoder, contents, seconds / 2))
-            alone.append(encoder_rate(encoder, contents, seconds / 2))
-            asked.append([ask(host, port, forms, clients, seconds) for clients in CLIENTS])
-    shown = np.median(asked, axis=0)
-    results["encoder_per_s"] = bare = float(np.median(alone))
+            encoder_alone.append(encoder_rate(encoder, contents, seconds / 2))
+            service.append([load_test(host, port, forms, clients, seconds) for clients in CLIENTS])
+    medians = np.median(service, axis=0)
+    results["encoder_per_s"] = bare = float(np.median(encoder_alone))
     results["network_per_s"] = float(np.median(network))
-    for clients, (rate, p50, p95) in zip(CLIENTS, shown.tolist(), strict=True):
+    for clients, (rate, p50, p95) in zip(CLIENTS, medians.tolist(), strict=True):
         results[f"per_s_{clients}"] = rate
         results[f"ratio_{clients}"] = rate / bare
         results[f"p50_ms_{clients}"], results[f"p95_ms_{clients}"] = p50, p95
@@ -139,7 +144,7 @@ def throughput(results: dict[str, float], seconds: float, rounds: int) -> None:
 
 
 def page(results: dict[str, float]) -> None:
-    """From the start of the server to an answer in a browser, and the bytes that took."""
+    """Measure the time from server start to the first answer in a browser, and the bytes sent."""
     from playwright.sync_api import sync_playwright
 
     photo = next((SHARED / "data" / "photos").rglob("*.jpg"))
@@ -148,55 +153,56 @@ def page(results: dict[str, float]) -> None:
         results["start_s"] = time.perf_counter() - began
         chromium = shutil.which("chromium")
         browser = browsers.chromium.launch(executable_path=chromium, args=WEBGL)
-        shown = browser.new_page(viewport={"width": 1280, "height": 1000})
-        outside: list[str] = []
-        shown.on("request", lambda asked: outside.append(asked.url))
-        sizes = fetched(shown)
+        tab = browser.new_page(viewport={"width": 1280, "height": 1000})
+        requested: list[str] = []
+        tab.on("request", lambda request: requested.append(request.url))
+        sizes = count_bytes(tab)
         opened = time.perf_counter()
-        shown.goto(f"http://{host}:{port}")
-        inputs = shown.locator("input[type=file]").first
+        tab.goto(f"http://{host}:{port}")
+        inputs = tab.locator("input[type=file]").first
         inputs.wait_for(state="attached")
         results["page_s"] = time.perf_counter() - opened
         results["page_mb"] = sum(sizes.values()) / 1e6
-        handed_in = time.perf_counter()
+        uploaded = time.perf_counter()
         inputs.set_input_files(photo)
-        shown.get_by_text(ANSWERED).first.wait_for(timeout=120_000)
-        results["first_answer_s"] = time.perf_counter() - handed_in
-        shown.wait_for_timeout(2000)
+        tab.get_by_text(ANSWERED).first.wait_for(timeout=120_000)
+        results["first_answer_s"] = time.perf_counter() - uploaded
+        tab.wait_for_timeout(2000)
         results["page_and_answer_mb"] = sum(sizes.values()) / 1e6
         browser.close()
-    foreign = {url for url in outside if not url.startswith((f"http://{host}", "data:", "blob:"))}
+    foreign = {url for url in requested if not url.startswith((f"http://{host}", "data:", "blob:"))}
     if foreign:
-        raise RuntimeError(f"the page asks others: {foreign}")
+        raise RuntimeError(f"the page loads from other servers: {foreign}")
 
 
-def fetched(shown: object) -> dict[str, float]:
-    """Bytes over the wire by request, growing as they come."""
+def count_bytes(tab: object) -> dict[str, float]:
+    """Return the transferred bytes by request; the dict is updated while the page loads."""
     sizes: dict[str, float] = {}
-    session = shown.context.new_cdp_session(shown)
+    session = tab.context.new_cdp_session(tab)
     session.send("Network.enable")
 
-    def part(event: dict) -> None:
+    def on_data(event: dict) -> None:
         name = event["requestId"]
         sizes[name] = sizes.get(name, 0.0) + (event["encodedDataLength"] or event["dataLength"])
 
-    def whole(event: dict) -> None:
+    def on_finished(event: dict) -> None:
         sizes[event["requestId"]] = event["encodedDataLength"]
 
-    session.on("Network.dataReceived", part)
-    session.on("Network.loadingFinished", whole)
+    session.on("Network.dataReceived", on_data)
+    session.on("Network.loadingFinished", on_finished)
     return sizes
 
 
 def main() -> None:
+    """Run all measurements and print the results."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--rounds", type=int, default=3)
-    given = parser.parse_args()
+    options = parser.parse_args()
     results: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as scratch:
         os.environ["TMPDIR"] = scratch
-        throughput(results, given.seconds, given.rounds)
+        throughput(results, options.seconds, options.rounds)
         if shutil.which("chromium"):
             page(results)
     print("| figure | value |\n|---|---:|")

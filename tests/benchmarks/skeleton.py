@@ -1,9 +1,9 @@
-"""How quick and how good the skeleton is: cold starts, throughput, learning, size, accuracy.
+"""Benchmark of the whole package: cold starts, throughput, learning, installed size, accuracy.
 
     python tests/benchmarks/skeleton.py [BUNDLE]
 
-Needs the development data beside the repository; BUNDLE keeps what was learned. Prints tables, and
-ends with one line of JSON.
+Needs the development data beside the repository. The learned bundle is kept at BUNDLE if it is
+given. Prints tables and one JSON line.
 """
 
 import json
@@ -23,7 +23,7 @@ PHOTOS = 500
 
 
 def cold_s(*command: object) -> float:
-    """Median wall time of whole processes, after one that warms the disk."""
+    """Return the median wall time of whole processes after one that fills the disk cache."""
     times = []
     for _ in range(REPEATS + 1):
         start = time.perf_counter()
@@ -33,7 +33,7 @@ def cold_s(*command: object) -> float:
 
 
 def throughput() -> dict[str, float]:
-    """Photos per second of the network alone, of the encoder from files, and of `locate`."""
+    """Return photos per second of the network, of the encoder with decoding, and of `locate`."""
     from geoloc import Geolocator
     from geoloc.encoders.pipeline import BATCH, encode
     from geoloc.photos.decode import load
@@ -45,22 +45,22 @@ def throughput() -> dict[str, float]:
     import numpy as np
 
     ready = np.stack([pixels(load(file, min_side=pixels.min_side).image) for file in files])
-    ways = {
+    workloads = {
         "network": lambda: [encoder.embed(ready[i : i + BATCH]) for i in range(0, PHOTOS, BATCH)],
         "encoder": lambda: list(encode(encoder, files)),
         "locate": lambda: list(geolocator.locate_many(files)),
     }
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(3):  # side by side, so that a busy machine slows all of them
-        for name, way in ways.items():
+    times: dict[str, list[float]] = {name: [] for name in workloads}
+    for _ in range(3):  # in turns, so that load affects all of them
+        for name, work in workloads.items():
             start = time.perf_counter()
-            way()
+            work()
             times[name].append(time.perf_counter() - start)
     return {name: PHOTOS / min(seconds) for name, seconds in times.items()}
 
 
 def learn(bundle: Path, cache: Path) -> tuple[float, float]:
-    """Seconds and peak GB of learning from all photos, nothing cached."""
+    """Return seconds and peak GB of `learn` on all photos without a cache."""
     coordinates = [
         SHARED / "coordinates" / f"{name}.parquet" for name in ("flickr_973k", "streetview_24k")
     ]
@@ -75,7 +75,7 @@ def learn(bundle: Path, cache: Path) -> tuple[float, float]:
 
 
 def runtime_install_mb(folder: Path) -> float:
-    """Size of a fresh environment with the `cpu` extra."""
+    """Return the size in MB of a new environment with the extra `cpu`."""
     uv = Path(sys.executable).with_name("uv")
     subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, folder], check=True)
     command = [uv, "pip", "install", "--quiet", "--python", folder / "bin" / "python"]
@@ -87,6 +87,7 @@ def runtime_install_mb(folder: Path) -> float:
 
 
 def main() -> None:
+    """Run all measurements and print the results."""
     geoloc = Path(sys.executable).with_name("geoloc")
     photo = next((SHARED / "photos" / "world").iterdir())
     results: dict[str, float] = {

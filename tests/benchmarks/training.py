@@ -1,7 +1,9 @@
-"""Is training as fast as its matrix products, its data as fast as its model?
+"""Benchmark of training: overhead of heads, data pipeline and embedding, and memory of fitting.
 
-Every figure is a ratio of two things measured side by side in this process. Run alone on a quiet
-machine: python tests/benchmarks/training.py
+    python tests/benchmarks/training.py
+
+Both sides of a ratio are measured in turns in this process. Run it on an idle machine. The data is
+simulated. Prints a table and one JSON line.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-sys.path.remove(str(Path(__file__).parent))  # this file is not the package of its name
+sys.path.remove(str(Path(__file__).parent))  # or `import training` would import this file
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -39,7 +41,7 @@ from training.pretrain.grad_cache import backward
 from training.synthetic.planet import write_planet
 
 DIM, CELLS, BATCH = 1024, 2203, 1024
-"""PIGEON's: embedding, geocells, batch."""
+"""PIGEON's embedding dimension, number of geocells, and batch size."""
 ROUNDS = 5
 
 TOWERS = {
@@ -53,10 +55,11 @@ TOWERS = {
     },
     "text_cfg": {"context_length": 48, "vocab_size": 49408, "width": 128, "heads": 4, "layers": 2},
 }
-"""Small, so that reading photos is the larger part of the work: a large tower hides it."""
+"""Small towers, so that reading photos takes most of the time; a large tower would hide it."""
 
 
 def seconds(work: Callable[[], object]) -> float:
+    """Return the wall time of a call."""
     begin = time.perf_counter()
     work()
     if torch.cuda.is_available():
@@ -64,8 +67,8 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - begin
 
 
-def side_by_side(*works: Callable[[], object]) -> list[float]:
-    """The median time of each, taken in turns."""
+def in_turns(*works: Callable[[], object]) -> list[float]:
+    """Return the median time of each function; they run in turns."""
     for work in works:
         work()
     taken = [[seconds(work) for work in works] for _ in range(ROUNDS)]
@@ -73,7 +76,7 @@ def side_by_side(*works: Callable[[], object]) -> list[float]:
 
 
 def heads(results: dict[str, float]) -> None:
-    """A step of the geocell head beside the two products it cannot do without."""
+    """Compare a training step of the geocell head with its two unavoidable matrix products."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     rng = np.random.default_rng(0)
     stored = torch.from_numpy(rng.normal(size=(20_000, DIM)).astype(np.float16))
@@ -86,12 +89,12 @@ def heads(results: dict[str, float]) -> None:
     rows = [torch.randperm(20_000)[:BATCH] for _ in range(4)]
 
     def step(smoothing: bool = True) -> None:
-        for some in rows:
-            there = some.to(device)
-            features = stored[some].to(device).float()
+        for row in rows:
+            on_device = row.to(device)
+            features = stored[row].to(device).float()
             labels = fixed
             if smoothing:
-                labels = smoothed_labels(places[there], centroids, 75.0)
+                labels = smoothed_labels(places[on_device], centroids, 75.0)
             targets = Targets(labels, torch.ones(BATCH, device=device))
             optimiser.zero_grad()
             with torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda"):
@@ -110,14 +113,14 @@ def heads(results: dict[str, float]) -> None:
             torch.mm(inputs, weight)
             torch.mm(inputs.T, gradient)
 
-    whole, without, bare = side_by_side(step, partial(step, smoothing=False), products)
-    results["head_matmul_ratio"] = bare / whole
-    results["smoothing_share"] = max(0.0, whole - without) / whole
-    results["head_photos_per_s"] = len(rows) * BATCH / whole
+    full, without, bare = in_turns(step, partial(step, smoothing=False), products)
+    results["head_matmul_ratio"] = bare / full
+    results["smoothing_share"] = max(0.0, full - without) / full
+    results["head_photos_per_s"] = len(rows) * BATCH / full
 
 
 def pipeline(results: dict[str, float], folder: Path) -> None:
-    """Steps on batches as they are read beside the same steps on batches in memory."""
+    """Compare training steps on batches read from disk with the same steps on batches in memory."""
     table = pq.read_table(folder / "photos.parquet")
     towers = folder / "bench_towers.json"
     towers.write_text(json.dumps(TOWERS))
@@ -125,7 +128,7 @@ def pipeline(results: dict[str, float], folder: Path) -> None:
     loss, loop = CaptionLoss("infonce"), LoopConfig(steps=1)
     data = CaptionedPhotos(table, folder, Captioner("pigeon"), parts.tokenizer, parts.preprocessing)
     batches = Batches(np.arange(len(table)), 64)
-    kept = [batch for batch, _ in zip(load_batches(data, batches, 0), range(8), strict=False)]
+    in_memory = [batch for batch, _ in zip(load_batches(data, batches, 0), range(8), strict=False)]
     optimiser = torch.optim.AdamW(parts.model.parameters(), 1e-4, fused=True)
 
     def train(micro: list) -> None:
@@ -134,20 +137,20 @@ def pipeline(results: dict[str, float], folder: Path) -> None:
         optimiser.step()
 
     def bare() -> None:
-        for batch in kept:
+        for batch in in_memory:
             train([batch])
 
     def real() -> None:
         stream = load_batches(data, replace(batches, start=8), 0)
-        for _ in kept:
+        for _ in in_memory:
             train([next(stream)])
 
-    alone, whole = side_by_side(bare, real)
-    results["pipeline_ratio"] = alone / whole
+    bare_s, real_s = in_turns(bare, real)
+    results["pipeline_ratio"] = bare_s / real_s
 
 
 def embedding(results: dict[str, float], folder: Path) -> None:
-    """Embedding a table of photos, decoding included, beside the bare network."""
+    """Compare embedding a table of photos, decoding included, with the network alone."""
     table = pq.read_table(folder / "photos.parquet").slice(0, 1024)
     parts = clip.build(str(folder / "bench_towers.json"))
     clip.write(folder / "model", parts, parts.model.state_dict(), {})
@@ -163,12 +166,12 @@ def embedding(results: dict[str, float], folder: Path) -> None:
     def real() -> None:
         embed_table(table, folder, spec, None, folder / f"embedded{next(number)}")
 
-    alone, whole = side_by_side(bare, real)
-    results["embed_ratio"] = alone / whole
+    bare_s, real_s = in_turns(bare, real)
+    results["embed_ratio"] = bare_s / real_s
 
 
 def memory(results: dict[str, float], folder: Path) -> None:
-    """What fitting heads on a million embeddings takes beside the embeddings, mapped from disk."""
+    """Measure time and memory of fitting heads per million embeddings that are mapped from disk."""
     from geocells.partition.build import build_cells
     from geocells.partition.config import CellConfig
 
@@ -192,6 +195,7 @@ def memory(results: dict[str, float], folder: Path) -> None:
 
 
 def main() -> None:
+    """Run all measurements and print the results."""
     results: dict[str, float] = {}
     heads(results)
     with tempfile.TemporaryDirectory() as scratch:
