@@ -86,14 +86,16 @@ def evaluate(
         _check(benchmark, bundle, predictions, command, out)
         photos = benchmarks.read(benchmark, images)
         if predictions is not None:
-            known = leakage.read(train) if train else None
+            training_photos = leakage.read(train) if train else None
             system = tables.read(predictions, photos)
         else:
             photos = _with_files(photos)
-            system, known = _ask(photos, bundle or choose_default(), command, timeout_s, train)
+            system, training_photos = _ask(
+                photos, bundle or choose_default(), command, timeout_s, train
+            )
         others = [tables.read(path, photos) for path in against]
         report = assess(
-            photos, [system, *others], known,
+            photos, [system, *others], training_photos,
             max_error_km=max_error_km, resamples=resamples, seed=seed,
         )  # fmt: skip
         _print(report)
@@ -180,15 +182,15 @@ def _ask(
     from geoloc.evaluation import command as programs
     from geoloc.io.progress import ProgressBars
 
-    known = leakage.read(train) if train else None
+    training_photos = leakage.read(train) if train else None
     with ProgressBars(unit="photos") as report:
         report.stage("answering photos", len(photos))
         if command is not None:
-            return programs.answer(command, photos, timeout_s, report.advance), known
+            return programs.answer(command, photos, timeout_s, report.advance), training_photos
         model = load(bundle)
         answers = answering.answer(model, photos, report.advance)
     members = model.ranker.gallery.members
-    return answers, known or leakage.TrainingPhotos(members.latlon, members.author)
+    return answers, training_photos or leakage.TrainingPhotos(members.latlon, members.author)
 
 
 def _print(report: dict[str, Any]) -> None:

@@ -63,8 +63,8 @@ def pigeon_note() -> str:
 def _row(standing: Standing) -> list[str]:
     special = []
     if standing.game is not None:
-        whole = standing.expected is None
-        special.append(f"{standing.game:,.0f}" if whole else f"{standing.game:.2f}")
+        is_streak = standing.expected is not None
+        special.append(f"{standing.game:.2f}" if is_streak else f"{standing.game:,.0f}")
     if standing.expected is not None:
         special += [f"{standing.expected:.2f}", f"{standing.longest}"]
     return [

@@ -57,8 +57,8 @@ def test_symlink_loops_end_and_no_photo_comes_twice(tmp_path):
     (tmp_path / "in" / "elsewhere").symlink_to(tmp_path / "out")
     (tmp_path / "in" / "3.jpg").symlink_to(tmp_path / "out" / "2.jpg")
     (tmp_path / "in" / "gone.jpg").symlink_to("nowhere")
-    wanted = ("3.jpg", "gone.jpg", "z/1.jpg", "elsewhere/2.jpg")
-    assert names(tmp_path / "in") == [str(tmp_path / "in" / name) for name in wanted]
+    expected = ("3.jpg", "gone.jpg", "z/1.jpg", "elsewhere/2.jpg")
+    assert names(tmp_path / "in") == [str(tmp_path / "in" / name) for name in expected]
 
 
 def test_named_pipes_are_skipped(tmp_path):
@@ -104,10 +104,10 @@ def test_lists_keep_their_columns(tmp_path, ending):
     assert [row.source for row in rows] == [str(tmp_path / row["File"]) for row in ROWS]
     texts = ending in (".csv", ".tsv")
     for row, wrote in zip(rows, ROWS, strict=True):
-        wanted = {name: value for name, value in wrote.items() if name != "File"}
+        expected = {name: value for name, value in wrote.items() if name != "File"}
         if texts:
-            wanted = {name: "" if value is None else str(value) for name, value in wanted.items()}
-        assert row.columns == wanted
+            expected = {k: "" if v is None else str(v) for k, v in expected.items()}
+        assert row.columns == expected
 
 
 def test_text_lists_have_one_name_per_line(tmp_path):
@@ -257,10 +257,10 @@ def test_grouping_and_planning_keep_every_photo_once(tmp_path_factory, rows, par
     names_of_groups = [name for name, _ in together if name is not None]
     assert len(names_of_groups) == len(set(names_of_groups))
     with file.open("rb") as opened:
-        for (key, count, at, length), whole in zip(planned.entries(), parts, strict=True):
-            opened.seek(at)
-            assert plan.parse(opened.read(length).decode()) == whole
-            assert (key, count) == (whole.key, len(whole.items))
+        for (key, count, offset, length), parsed in zip(planned.entries(), parts, strict=True):
+            opened.seek(offset)
+            assert plan.parse(opened.read(length).decode()) == parsed
+            assert (key, count) == (parsed.key, len(parsed.items))
 
 
 def test_wrong_column_for_groups_is_reported():

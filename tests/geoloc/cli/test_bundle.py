@@ -1,4 +1,4 @@
-"""`geoloc bundle`, as whole processes, with bundles of a real server."""
+"""`geoloc bundle`, with bundles that a real server offers."""
 
 import json
 import shutil
@@ -10,6 +10,7 @@ import pytest
 from geoloc.bundle import directory, installed
 from geoloc.cli import bundle as bundle_cli
 from tests.geoloc.bundle.publisher import Hub, Publisher
+from tests.geoloc.cli.commands import process
 
 STARTER = directory.EMBEDDED / "starter"
 
@@ -21,24 +22,24 @@ def home(tmp_path, monkeypatch):
     return installed.folder()
 
 
-def geoloc(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "geoloc", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+@pytest.fixture
+def refusal(geoloc):
+    """Run a command that cannot be done, and return the only line that it prints."""
+
+    def run(*arguments: object) -> str:
+        done = geoloc(*arguments)
+        assert done.returncode == 2, done
+        assert done.stdout == ""
+        (line,) = done.stderr.splitlines()
+        return line
+
+    return run
 
 
-def refusal(*arguments: object) -> str:
-    """The one line that says why not."""
-    done = geoloc(*arguments)
-    assert done.returncode == 2, done
-    assert done.stdout == ""
-    (line,) = done.stderr.splitlines()
-    return line
-
-
-def test_fetched_verified_listed_and_used(photo_folder, home):
+def test_bundle_is_fetched_verified_listed_and_used(geoloc, refusal, photo_folder, home):
     with Publisher(STARTER) as server:
         done = geoloc("bundle", "get", server.address)
-        assert (done.returncode, done.stderr) == (0, "")  # no bar where nobody watches
+        assert (done.returncode, done.stderr) == (0, "")  # no bar without a terminal
         assert "geoloc locate PHOTO --bundle world" in done.stdout
     shutil.copytree(home / "world", home / "mine")
     assert installed.names() == ["mine", "world"]
@@ -50,19 +51,19 @@ def test_fetched_verified_listed_and_used(photo_folder, home):
     encoder.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     assert f"{encoder}: damaged bundle (its checksum" in refusal("bundle", "verify", "mine")
 
-    told = geoloc("bundle", "list")
-    assert told.returncode == 2
-    (line,) = told.stderr.splitlines()
+    listed = geoloc("bundle", "list")
+    assert listed.returncode == 2
+    (line,) = listed.stderr.splitlines()
     assert str(encoder) in line
-    names = [row.split()[0] for row in told.stdout.splitlines() if not row.startswith(" ")]
-    assert names == ["name", "starter", "world"]  # the one in use first
+    names = [row.split()[0] for row in listed.stdout.splitlines() if not row.startswith(" ")]
+    assert names == ["name", "starter", "world"]  # the default first
 
     answer = geoloc("locate", photo_folder / "00.jpg", "--bundle", "world", "--json")
     assert (answer.returncode, answer.stderr) == (0, "")
     assert json.loads(answer.stdout)["candidates"]
 
 
-def test_the_starter_is_listed():
+def test_starter_is_listed(geoloc):
     done = geoloc("bundle", "list")
     assert (done.returncode, done.stderr) == (0, "")
     head, row, *_ = done.stdout.splitlines()
@@ -75,21 +76,21 @@ def test_the_starter_is_listed():
 
 
 @pytest.mark.parametrize("lost", ["encoder", "licences"])
-def test_a_description_without_its_parts_is_one_line(home, lost, capsys):
+def test_incomplete_description_is_reported_in_one_line(home, lost, capsys):
     shutil.copytree(STARTER, home / "odd")
     path = home / "odd" / "bundle.json"
     manifest = json.loads(path.read_text())
     del manifest[lost]
     path.write_text(json.dumps(manifest))
     assert bundle_cli.show() == 2
-    shown = capsys.readouterr()
-    (line,) = shown.err.splitlines()
+    printed = capsys.readouterr()
+    (line,) = printed.err.splitlines()
     assert f"{path}: damaged bundle" in line
     assert lost in line
-    assert "starter" in shown.out
+    assert "starter" in printed.out
 
 
-def test_the_world_model_is_listed_first_and_not_built_twice(home):
+def test_world_model_is_listed_first_and_not_built_twice(geoloc, home):
     shutil.copytree(STARTER, home / "geoclip")
     shutil.copytree(STARTER, home / "a")
     rows = geoloc("bundle", "list").stdout.splitlines()
@@ -99,7 +100,7 @@ def test_the_world_model_is_listed_first_and_not_built_twice(home):
     assert "installed already" in done.stdout
 
 
-def test_without_a_network():
+def test_unreachable_server_is_reported_in_one_line(refusal):
     line = refusal("bundle", "get", "http://127.0.0.1:9/world/")
     assert line.startswith("geoloc: http://127.0.0.1:9/world/bundle.json: cannot be reached")
     assert "check the address and the connection" in line
@@ -115,51 +116,51 @@ def test_without_a_network():
         (lambda: bundle_cli.verify("geoclip"), "geoclip: not installed yet; run  geoloc bundle"),
     ],
 )
-def test_unknown_names(call, reason, capsys):
+def test_unknown_name_is_reported_in_one_line(call, reason, capsys):
     assert call() == 2
-    shown = capsys.readouterr()
-    assert shown.out == ""
-    (line,) = shown.err.splitlines()
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    (line,) = printed.err.splitlines()
     assert line.startswith(f"geoloc: {reason}")
 
 
-def test_a_hub_address_names_the_bundle(monkeypatch, home):
+def test_bundle_of_the_hub_has_the_name_of_its_repository(monkeypatch, home):
     with Hub(STARTER, "somebody/world") as server:
-        monkeypatch.setenv("HF_ENDPOINT", server.url)
-        done = geoloc("bundle", "get", "hf:somebody/world")
+        monkeypatch.setenv("HF_ENDPOINT", server.url)  # read when huggingface_hub is imported
+        done = process("bundle", "get", "hf:somebody/world")
         assert (done.returncode, done.stderr) == (0, "")
-        done = geoloc("bundle", "get", "hf:somebody/world", "--name", "mine")
+        done = process("bundle", "get", "hf:somebody/world", "--name", "mine")
         assert "geoloc locate PHOTO --bundle mine" in done.stdout
     assert installed.names() == ["mine", "world"]
 
 
-def test_what_can_be_built_is_said():
+def test_help_lists_the_bundles_that_can_be_built(geoloc):
     done = geoloc("bundle", "build", "--help")
     assert done.returncode == 0
     assert "geoclip" in done.stdout
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["bundle", "--help"], ["bundle", "get", "-h"]])
-def test_help_is_cheap(arguments):
+def test_help_imports_no_heavy_library(arguments):
     code = (
         "import sys; from geoloc.cli.main import app;"
         f" app({arguments}, result_action='return_value'); print('MODULES', *sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    shown, _, modules = done.stdout.partition("MODULES")
-    assert "Usage: geoloc" in shown
+    text, _, modules = done.stdout.partition("MODULES")
+    assert "Usage: geoloc" in text
     heavy = {"torch", "faiss", "onnxruntime", "open_clip", "pandas", "sklearn", "shapely", "numpy"}
     assert not (heavy | {"pyarrow", "huggingface_hub"}) & set(modules.split())
 
 
-def test_the_world_model_without_torch_names_the_command_to_run(monkeypatch, capsys):
+def test_world_model_without_torch_names_the_command_to_run(monkeypatch, capsys):
     monkeypatch.setattr(installed, "missing_for_world", lambda: ["torch"])
     assert bundle_cli.get("geoclip") == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line == f"geoloc: geoclip: torch is not installed; run  {installed.world_command()}"
 
 
-def test_a_command_without_a_terminal_prints_no_hint(photo_folder):
+def test_command_without_a_terminal_prints_no_hint(geoloc, photo_folder):
     photo = photo_folder / "00.jpg"
     default = geoloc("locate", photo, "--json")
     named = geoloc("locate", photo, "--json", "--bundle", "starter")

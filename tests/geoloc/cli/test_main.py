@@ -2,48 +2,16 @@
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pytest
 from cyclopts import App
 
 from geoloc.bundle import directory
 from geoloc.cli.main import app
+from tests.geoloc.cli.commands import process
 from tests.geoloc.photos.samples import write_bad_inputs
 from training.cli.main import app as train_app
-
-
-@dataclass(frozen=True)
-class Done:
-    """The result of a command, with the names of `subprocess.CompletedProcess`."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-@pytest.fixture
-def geoloc(capsys):
-    """Run a command in this process, which saves loading the libraries again."""
-
-    def run(*arguments: object) -> Done:
-        capsys.readouterr()
-        try:
-            returned = app(list(map(str, arguments)), result_action="return_value")
-        except SystemExit as stop:
-            returned = stop.code
-        printed = capsys.readouterr()
-        return Done(returned or 0, printed.out, printed.err)
-
-    return run
-
-
-def process(*arguments: object, **options) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "geoloc", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
 
 
 def commands(app: App, path: tuple[str, ...]) -> Iterator[tuple[str, App]]:
