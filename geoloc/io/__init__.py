@@ -1,1 +1,1 @@
-"""Atomic writes, and the JSON-lines protocol with other programs."""
+"""Input and output shared by all rooms: atomic writes, JSON-lines processes, progress reports."""
