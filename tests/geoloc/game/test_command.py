@@ -1,24 +1,21 @@
 """`geoloc play` from the command line."""
 
 import json
-import os
-import subprocess
 import sys
 
 import pytest
 
-from geoloc.cli.main import app
+from tests.geoloc.cli.commands import Done, in_process
 
 
-def geoloc(*arguments: object, cwd=None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "geoloc", *map(str, arguments)]
-    environment = {**os.environ, "COLUMNS": "160"}
-    return subprocess.run(
-        command, capture_output=True, text=True, check=False, cwd=cwd, env=environment
-    )
+@pytest.fixture
+def geoloc(capsys, monkeypatch):
+    """Run a command in this process; see `in_process`."""
+    monkeypatch.setenv("COLUMNS", "160")
+    return in_process(capsys)
 
 
-def rows(done: subprocess.CompletedProcess[str]) -> dict[str, list[str]]:
+def rows(done: Done) -> dict[str, list[str]]:
     """Return the cells of the printed table by player."""
     assert done.returncode == 0, done.stderr
     lines = done.stdout.split("\n\n")[1].splitlines()
@@ -26,7 +23,7 @@ def rows(done: subprocess.CompletedProcess[str]) -> dict[str, list[str]]:
 
 
 @pytest.fixture
-def library(tmp_path, photo_folder):
+def library(tmp_path, photo_folder, monkeypatch):
     """A manifest of drawn photos, and the answers of two systems."""
     names = [f"{number:02}.jpg" for number in range(24)]
     where = [(48.9 + number / 100, 2.4 + number % 5) for number in range(24)]
@@ -39,38 +36,34 @@ def library(tmp_path, photo_folder):
             f"{photo},{lat + off},{lon}" for photo, (lat, lon) in zip(names, where, strict=True)
         ]
         (tmp_path / f"{name}.csv").write_text("\n".join(["file,lat,lon", *answers]))
+    monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def test_tournament_is_written_as_replay_and_page(library, monkeypatch, capsys):
+def test_tournament_is_written_as_replay_and_page(geoloc, library):
     players = ["--player", "good.csv", "--player", "bad.csv", "--player", "starter"]
     first = geoloc(
         "play", "photos.csv", *players, "--mode", "duel", "--rounds", 20, "--games", 50,
-        "-o", "replay.json", "--html", "replay.html", cwd=library,
+        "-o", "replay.json", "--html", "replay.html",
     )  # fmt: skip
     table = rows(first)
     assert set(table) == {"good", "bad", "starter"}
     assert next(iter(table)) == "good"
     assert "50 simulated duels, rules ranked-2026, between every two of 3 players" in first.stdout
-    monkeypatch.chdir(library)
-    app(["play", "replay.json"], result_action="return_value")
-    assert capsys.readouterr().out == first.stdout, "a replay scored again"
-    app(
-        ["play", "replay.json", "--rules", "legacy", "--html", "l.html"],
-        result_action="return_value",
-    )
-    assert "rules legacy" in capsys.readouterr().out
-    assert "rules legacy" in (library / "l.html").read_text()
+    assert geoloc("play", "replay.json").stdout == first.stdout, "a replay scored again"
+    legacy = geoloc("play", "replay.json", "--rules", "legacy", "--html", "legacy.html")
+    assert "rules legacy" in legacy.stdout
+    assert "rules legacy" in (library / "legacy.html").read_text()
     record = json.loads((library / "replay.json").read_text())
     assert [player["name"] for player in record["players"]] == ["bad", "good", "starter"]
 
 
-def test_crashing_program_plays_to_the_end(library):
+def test_crashing_program_plays_to_the_end(geoloc, library):
     bot = library / "bot.py"
     bot.write_text("print('Bonjour !', flush=True)\nraise SystemExit(1)\n")
     done = geoloc(
         "play", "photos.csv", "--player", "good.csv", "--player", f"bot=cmd:{sys.executable} {bot}",
-        "--mode", "streak", "--rounds", 12, "--games", 20, cwd=library,
+        "--mode", "streak", "--rounds", 12, "--games", 20,
     )  # fmt: skip
     table = rows(done)
     assert table["bot"][-1] == "%"
@@ -94,20 +87,18 @@ def test_crashing_program_plays_to_the_end(library):
         ),
     ],
 )
-def test_unusable_input_is_reported_in_one_line(library, monkeypatch, capsys, arguments, reason):
-    monkeypatch.chdir(library)
-    assert app(["play", "photos.csv", *arguments], result_action="return_value") == 2
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    errors = [line for line in printed.err.splitlines() if "left out" not in line]
+def test_unusable_input_is_reported_in_one_line(geoloc, library, arguments, reason):
+    done = geoloc("play", "photos.csv", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    errors = [line for line in done.stderr.splitlines() if "left out" not in line]
     assert len(errors) == 1
     assert reason in errors[0]
     assert sorted(path.name for path in library.iterdir()) == ["bad.csv", "good.csv", "photos.csv"]
 
 
-def test_missing_table_or_replay_is_reported_in_one_line(tmp_path):
+def test_missing_table_or_replay_is_reported_in_one_line(geoloc):
     for name, reason in {"nosuch.csv": "no such table", "nosuch.json": "not a replay"}.items():
-        done = geoloc("play", name, cwd=tmp_path)
+        done = geoloc("play", name)
         assert done.returncode == 2
         assert name in done.stderr
         assert reason in done.stderr
@@ -115,7 +106,7 @@ def test_missing_table_or_replay_is_reported_in_one_line(tmp_path):
     assert "--player" in geoloc("play", "--help").stdout
 
 
-def test_starter_beats_its_baselines_on_photos_it_was_trained_on(shared):
+def test_starter_beats_its_baselines_on_photos_it_was_trained_on(geoloc, shared):
     """The photos are training photos of the starter: this is no measurement of its quality."""
     done = geoloc(
         "play", shared / "data" / "photos" / "photos.csv", "--mode", "duel", "--rounds", 30,
