@@ -18,6 +18,9 @@ ClipForm = Literal["int8", "whole", "torch"]
 TINY_TOWERS = Path(__file__).with_name("tiny_towers.json")
 """Description of a CLIP model of two million parameters for 64-pixel photos."""
 
+REHEARSAL_TOWERS = Path(__file__).parent / "recipes" / "rehearsal_towers.json"
+"""The same model with patches of 16 pixels instead of 8, which trains four times as fast."""
+
 GEOCLIP_TOWER = "ViT-L-14-quickgelu/openai"
 """open_clip's name of the image tower and weights (MIT) that GeoCLIP was trained on."""
 
@@ -293,8 +296,9 @@ QUICK_ABLATION = AblationConfig(
 def for_dry_run(recipe: PigeonRecipe) -> PigeonRecipe:
     """Return the recipe scaled down to some thousand small photos and minutes on a CPU."""
     pretrain = replace(
-        recipe.pretrain, model=str(TINY_TOWERS), pretrained="", epochs=3, batch=128, accumulate=1,
-        learning_rate=1e-3, workers=0, measure_every=20,
+        recipe.pretrain, model=str(REHEARSAL_TOWERS), pretrained="", epochs=8, batch=128,
+        accumulate=1, learning_rate=1e-3, workers=0, measure_every=50,
     )  # fmt: skip
-    heads = replace(recipe.heads, epochs=200, batch=256, learning_rate=2e-3)
+    # cells of a few places are about 1,000 km wide
+    heads = replace(recipe.heads, epochs=200, batch=256, learning_rate=2e-3, tau_km=1000.0)
     return replace(recipe, cells=CellConfig.of_size(24), pretrain=pretrain, heads=heads)

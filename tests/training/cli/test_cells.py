@@ -1,5 +1,5 @@
-import subprocess
-import sys
+"""The commands `geoloc-train cells` and `geoloc-train cells report`."""
+
 from pathlib import Path
 
 import numpy as np
@@ -7,15 +7,8 @@ import pytest
 
 from geocells.table import CellTable
 from geoloc.errors import TableError
+from tests.training.cli.library import run
 from training.data import coordinates
-
-TRAIN = Path(sys.executable).parent / "geoloc-train"
-
-
-def run(*arguments: object) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [TRAIN, *map(str, arguments)], capture_output=True, text=True, check=False
-    )
 
 
 def write(path: Path, rows: list[tuple[object, object]], header: str = "lat,lon") -> Path:
@@ -29,10 +22,10 @@ def spain() -> list[tuple[float, float]]:
     return [(lat, lon) for lat, lon in rng.uniform((38, -5), (42, -2), (400, 2)).round(4).tolist()]
 
 
-def test_cells_and_their_report(tmp_path, spain):
+def test_cells_are_written_and_reported(tmp_path, spain, capsys):
     source = write(tmp_path / "photos.csv", spain, "id,Latitude,LNG".removeprefix("id,"))
     table = tmp_path / "cells.parquet"
-    done = run("cells", source, "-o", table, "--geojson", tmp_path / "cells.geojson")
+    done = run(capsys, "cells", source, "-o", table, "--geojson", tmp_path / "cells.geojson")
     assert done.returncode == 0, done.stderr
     assert "photos: 400" in done.stdout
     cells = CellTable.read(table)
@@ -40,12 +33,12 @@ def test_cells_and_their_report(tmp_path, spain):
     assert (cells.count[cells.country == "ES"] > 0).sum() > 5
     assert (tmp_path / "cells.geojson").stat().st_size > 1000
     pictures = [tmp_path / "cells.png", tmp_path / "cells.html"]
-    done = run("cells", "report", table, *(f"--out={picture}" for picture in pictures))
+    done = run(capsys, "cells", "report", table, *(f"--out={picture}" for picture in pictures))
     assert done.returncode == 0, done.stderr
     assert pictures[0].read_bytes()[:4] == b"\x89PNG"
     page = pictures[1].read_text()
     assert "photos in cells above the maximum" in page
-    assert "http" not in page, "the page needs nothing from elsewhere"
+    assert "http" not in page, "the page loads nothing from other hosts"
 
 
 @pytest.mark.parametrize(
@@ -57,19 +50,19 @@ def test_cells_and_their_report(tmp_path, spain):
         "kmeans",
     ],
 )
-def test_other_partitions(tmp_path, spain, method):
+def test_other_methods_partition_too(tmp_path, spain, method, capsys):
     source = write(tmp_path / "photos.csv", spain)
-    done = run("cells", source, "-o", tmp_path / "cells.parquet", "--method", method)
+    done = run(capsys, "cells", source, "-o", tmp_path / "cells.parquet", "--method", method)
     assert done.returncode == 0, done.stderr
     cells = CellTable.read(tmp_path / "cells.parquet")
     assert cells.count.sum() == 400
     assert (cells.count > 0).sum() >= 7
 
 
-def test_rows_without_a_place_are_counted_named_and_left_out(tmp_path, spain):
+def test_rows_without_coordinates_are_reported_and_left_out(tmp_path, spain, capsys):
     bad = [("nan", 0), (151.2, -33.9), ("north", 3), (0, 200)]
     source = write(tmp_path / "photos.csv", spain + bad)
-    done = run("cells", source, "-o", tmp_path / "cells.parquet")
+    done = run(capsys, "cells", source, "-o", tmp_path / "cells.parquet")
     assert done.returncode == 2
     (line,) = done.stderr.strip().splitlines()
     assert "photos.csv: 4 of 404 rows are left out; 1 of them look as if" in line
@@ -91,17 +84,17 @@ def test_swapped_columns_are_refused(tmp_path, spain):
         ("lat,lon\nx,y", "no row"),
     ],
 )
-def test_unusable_tables_are_named(tmp_path, text, reason):
+def test_unusable_table_is_reported(tmp_path, text, reason, capsys):
     source = tmp_path / "photos.csv"
     source.write_text(text)
-    done = run("cells", source, "-o", tmp_path / "cells.parquet")
+    done = run(capsys, "cells", source, "-o", tmp_path / "cells.parquet")
     assert done.returncode == 2
     assert f"photos.csv: {reason}" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "cells.parquet").exists()
 
 
-def test_other_unusable_arguments(tmp_path, spain):
+def test_unusable_arguments_are_reported_in_one_line(tmp_path, spain, capsys):
     source = write(tmp_path / "photos.csv", spain)
     out = tmp_path / "cells.parquet"
     for arguments in (
@@ -111,6 +104,6 @@ def test_other_unusable_arguments(tmp_path, spain):
         ("cells", source, "-o", tmp_path / "no" / "folder.parquet"),
         ("cells", "report", source),
     ):
-        done = run(*arguments)
+        done = run(capsys, *arguments)
         assert done.returncode == 2, arguments
         assert len(done.stderr.strip().splitlines()) == 1, done.stderr
