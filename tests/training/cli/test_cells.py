@@ -7,7 +7,6 @@ import pytest
 
 from geocells.table import CellTable
 from geoloc.errors import TableError
-from tests.training.cli.library import run
 from training.data import coordinates
 
 
@@ -22,10 +21,10 @@ def spain() -> list[tuple[float, float]]:
     return [(lat, lon) for lat, lon in rng.uniform((38, -5), (42, -2), (400, 2)).round(4).tolist()]
 
 
-def test_cells_are_written_and_reported(tmp_path, spain, capsys):
+def test_cells_are_written_and_reported(tmp_path, spain, geoloc_train):
     source = write(tmp_path / "photos.csv", spain, "id,Latitude,LNG".removeprefix("id,"))
     table = tmp_path / "cells.parquet"
-    done = run(capsys, "cells", source, "-o", table, "--geojson", tmp_path / "cells.geojson")
+    done = geoloc_train("cells", source, "-o", table, "--geojson", tmp_path / "cells.geojson")
     assert done.returncode == 0, done.stderr
     assert "photos: 400" in done.stdout
     cells = CellTable.read(table)
@@ -33,7 +32,7 @@ def test_cells_are_written_and_reported(tmp_path, spain, capsys):
     assert (cells.count[cells.country == "ES"] > 0).sum() > 5
     assert (tmp_path / "cells.geojson").stat().st_size > 1000
     pictures = [tmp_path / "cells.png", tmp_path / "cells.html"]
-    done = run(capsys, "cells", "report", table, *(f"--out={picture}" for picture in pictures))
+    done = geoloc_train("cells", "report", table, *(f"--out={picture}" for picture in pictures))
     assert done.returncode == 0, done.stderr
     assert pictures[0].read_bytes()[:4] == b"\x89PNG"
     page = pictures[1].read_text()
@@ -50,19 +49,19 @@ def test_cells_are_written_and_reported(tmp_path, spain, capsys):
         "kmeans",
     ],
 )
-def test_other_methods_partition_too(tmp_path, spain, method, capsys):
+def test_other_methods_partition_too(tmp_path, spain, method, geoloc_train):
     source = write(tmp_path / "photos.csv", spain)
-    done = run(capsys, "cells", source, "-o", tmp_path / "cells.parquet", "--method", method)
+    done = geoloc_train("cells", source, "-o", tmp_path / "cells.parquet", "--method", method)
     assert done.returncode == 0, done.stderr
     cells = CellTable.read(tmp_path / "cells.parquet")
     assert cells.count.sum() == 400
     assert (cells.count > 0).sum() >= 7
 
 
-def test_rows_without_coordinates_are_reported_and_left_out(tmp_path, spain, capsys):
+def test_rows_without_coordinates_are_reported_and_left_out(tmp_path, spain, geoloc_train):
     bad = [("nan", 0), (151.2, -33.9), ("north", 3), (0, 200)]
     source = write(tmp_path / "photos.csv", spain + bad)
-    done = run(capsys, "cells", source, "-o", tmp_path / "cells.parquet")
+    done = geoloc_train("cells", source, "-o", tmp_path / "cells.parquet")
     assert done.returncode == 2
     (line,) = done.stderr.strip().splitlines()
     assert "photos.csv: 4 of 404 rows are left out; 1 of them look as if" in line
@@ -84,17 +83,17 @@ def test_swapped_columns_are_refused(tmp_path, spain):
         ("lat,lon\nx,y", "no row"),
     ],
 )
-def test_unusable_table_is_reported(tmp_path, text, reason, capsys):
+def test_unusable_table_is_reported(tmp_path, text, reason, geoloc_train):
     source = tmp_path / "photos.csv"
     source.write_text(text)
-    done = run(capsys, "cells", source, "-o", tmp_path / "cells.parquet")
+    done = geoloc_train("cells", source, "-o", tmp_path / "cells.parquet")
     assert done.returncode == 2
     assert f"photos.csv: {reason}" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "cells.parquet").exists()
 
 
-def test_unusable_arguments_are_reported_in_one_line(tmp_path, spain, capsys):
+def test_unusable_arguments_are_reported_in_one_line(tmp_path, spain, geoloc_train):
     source = write(tmp_path / "photos.csv", spain)
     out = tmp_path / "cells.parquet"
     for arguments in (
@@ -104,6 +103,6 @@ def test_unusable_arguments_are_reported_in_one_line(tmp_path, spain, capsys):
         ("cells", source, "-o", tmp_path / "no" / "folder.parquet"),
         ("cells", "report", source),
     ):
-        done = run(capsys, *arguments)
+        done = geoloc_train(*arguments)
         assert done.returncode == 2, arguments
         assert len(done.stderr.strip().splitlines()) == 1, done.stderr

@@ -18,7 +18,6 @@ pytest.importorskip("open_clip")
 from geoloc import Geolocator
 from geoloc.bundle.directory import load
 from geoloc.errors import TableError
-from training.cli.main import app
 from training.config import PigeonRecipe, for_dry_run
 from training.data.loading import load_photo
 from training.embed.encoders import load_encoder
@@ -144,7 +143,7 @@ def test_table_without_splits_is_refused(tmp_path):
     assert not (tmp_path / "bundle").exists()
 
 
-def test_command_without_photos_says_what_to_give(tmp_path, capsys):
-    arguments = ["pigeon", "-o", str(tmp_path / "bundle")]
-    assert app(arguments, exit_on_error=False, result_action="return_value") == 2
-    assert "no photos: give a photo table or --dry-run" in capsys.readouterr().err
+def test_command_without_photos_says_what_to_give(tmp_path, geoloc_train):
+    done = geoloc_train("pigeon", "-o", tmp_path / "bundle")
+    assert done.returncode == 2
+    assert "no photos: give a photo table or --dry-run" in done.stderr

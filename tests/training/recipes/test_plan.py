@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from tests.training.cli.library import run
 from tests.training.planet import TOWERS, write_towers
 from training.pretrain import clip
 from training.recipes.plan import Plan, Tower
@@ -39,8 +38,8 @@ def test_hours_and_memory_scale():
     assert plan.memory_gb(1) > plan.memory_gb(1, shards=8)
 
 
-def test_command_prints_hours_by_number_of_gpus(capsys):
-    done = run(capsys, "plan", "--model", "ViT-B-32", "--photos", 1_000_000)
+def test_command_prints_hours_by_number_of_gpus(geoloc_train):
+    done = geoloc_train("plan", "--model", "ViT-B-32", "--photos", 1_000_000)
     assert done.returncode == 0, done.stderr
     assert "| 8 h100 |" in done.stdout
 
@@ -48,7 +47,7 @@ def test_command_prints_hours_by_number_of_gpus(capsys):
 @pytest.mark.parametrize(
     ("model", "reason"), [("no-such", "no-such"), ("RN50", "only vision transformers")]
 )
-def test_command_refuses_other_models(capsys, model, reason):
-    done = run(capsys, "plan", "--model", model)
+def test_command_refuses_other_models(geoloc_train, model, reason):
+    done = geoloc_train("plan", "--model", model)
     assert done.returncode == 2
     assert reason in done.stderr
