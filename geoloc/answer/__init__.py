@@ -1,1 +1,1 @@
-"""From belief and candidates to a calibrated, explained answer."""
+"""Answers: ranking of candidates, calibration, explanations and attribution maps."""

@@ -1,6 +1,6 @@
-"""Honesty: how much to trust each source, how wide the radius, and what may be claimed.
+"""Calibration: source weights, radii and claim thresholds.
 
-`training.calibrate.fit` fits these few numbers on photos that the heads and members never saw.
+`training.calibrate.fit` fits these few parameters on photos held out from heads and gallery.
 """
 
 from __future__ import annotations
@@ -19,33 +19,34 @@ from geoloc.retrieval.reranker import Reranker
 from geoloc.types import Float32Array, Float64Array
 
 LEVELS = ("50", "80", "95")
-"""Percent of photos whose truth a radius holds."""
+"""Coverage of the radii, in percent of photos."""
 
 CLAIMS: tuple[Confidence, ...] = ("city", "region", "country")
-"""What may be claimed, finest first: right within 25 km, within 200 km, the right country."""
+"""Claims, finest first: right within 25 km, right within 200 km, the right country."""
 
 CLAIM_KM = {"city": 25.0, "region": 200.0}
 
 SIGNALS = 7
-"""Length of what `signals` returns for a photo."""
+"""Number of signals of a photo, see `signals`."""
 
 EVIDENCE = SIGNALS + 11
-"""Length of what `evidence` returns for a photo."""
+"""Length of the evidence vector of a photo, see `evidence_vectors`."""
 
 
 def signals(
     classifier: Float32Array, votes: Float32Array, similarity: Float32Array
 ) -> Float32Array:
-    """What tells a photo of a known place from one of an unknown place.
+    """Return the signals that the weights of the sources depend on.
 
     Args:
         classifier: (N, C) belief of the geocell head.
-        votes: (N, C) belief of the neighbours.
-        similarity: (N, k) of the neighbours, descending.
+        votes: (N, C) belief of the nearest clusters.
+        similarity: (N, k) of the nearest clusters, descending.
 
     Returns:
-        (N, SIGNALS) float32 of order 1: a constant, similarity of the first and of the tenth
-        neighbour, entropy of classifier and votes, the classifier's top probability, agreement.
+        (N, SIGNALS) float32 of order 1: a constant, the similarity of the first and of the tenth
+        cluster, the entropies of classifier and votes, the classifier's largest probability, and
+        the inner product of classifier and votes.
     """
     tenth = min(9, similarity.shape[1] - 1)
     columns = [
@@ -66,17 +67,17 @@ def _entropy(belief: Float32Array) -> Float32Array:
 
 @dataclass(frozen=True)
 class Radius:
-    """Calibrated radius of one level: a regression of the distance's quantile, then conformal."""
+    """Calibrated radius of one level: a quantile regression, then a conformal correction."""
 
     weights: tuple[float, ...]
-    """Of the linear quantile regression of log km on the evidence."""
+    """Of the linear quantile regression of log km on the evidence vector."""
     predicted_km: tuple[float, ...]
-    """Knots: what the regression said, ascending."""
+    """Knots: predictions of the regression, ascending."""
     radius_km: tuple[float, ...]
-    """The radius that held the truth of the wanted share of held-out photos near each knot."""
+    """Radius with the nominal coverage of held-out photos near each knot."""
 
     def __call__(self, evidence: Float32Array) -> Float32Array:
-        """Radii (N,) in km from evidence (N, EVIDENCE); a line in logs between the knots."""
+        """Return radii (N,) in km from evidence (N, EVIDENCE); log-linear between the knots."""
         predicted = evidence @ np.asarray(self.weights, np.float64)
         knots, values = np.log(self.predicted_km), np.log(self.radius_km)
         return np.asarray(np.exp(np.interp(predicted, knots, values)), np.float32)
@@ -84,50 +85,49 @@ class Radius:
 
 @dataclass(frozen=True)
 class Claim:
-    """When a statement about a photo may be made."""
+    """A statement about a photo, made if its probability reaches a threshold."""
 
     weights: tuple[float, ...]
-    """Of a logistic regression on the evidence."""
+    """Of a logistic regression on the evidence vector."""
     threshold: float
-    """Least probability at which held-out photos were right often enough; over 1: never."""
+    """Smallest probability at which held-out photos were right often enough; above 1: never."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """All that was fitted on held-out photos."""
+    """All parameters fitted on held-out photos."""
 
     temperature: float
-    """The classifier's logits are divided by it."""
+    """Divides the classifier's logits."""
     sharpness: float
-    """Votes of similar clusters weigh exp(sharpness * similarity)."""
+    """The votes of the nearest clusters have weights exp(sharpness * similarity)."""
     gate: tuple[tuple[float, ...], ...]
-    """(SIGNALS, 3): logits of the weights of prior, classifier and votes."""
+    """(SIGNALS, 3) linear map to the logits of the weights of prior, classifier and votes."""
     reranker: Reranker
-    """Which candidate is the answer."""
+    """Scores the candidates."""
     region: dict[str, float]
     """By level: a cell belongs to the credible region if the more probable cells together hold at
-    most this belief (conformal; Romano et al. 2020)."""
+    most this belief (conformal prediction; Romano et al. 2020)."""
     radius: dict[str, Radius]
     """By level."""
     claims: dict[str, Claim]
     """By claim."""
 
     def source_weights(self, signal: Float32Array) -> Float32Array:
-        """(N, SIGNALS) -> (N, 3), rows sum to 1."""
+        """Return the weights (N, 3) of prior, classifier and votes from signals (N, SIGNALS)."""
         return softmax(signal @ np.asarray(self.gate, np.float32))
 
     def judge(self, evidence: Float32Array) -> tuple[Float32Array, list[Confidence]]:
-        """How far off the answers may be, and what may be claimed.
+        """Return calibrated radii, and the finest claim that each photo allows.
 
-        A claim says that at least 8 of 10 such photos are right, so that no radius of 80 % or less
-        is wider than what is claimed.
+        A claim means that at least 8 of 10 such photos are right. Radii of 80 % coverage or less
+        are therefore limited to the distance that is claimed.
 
         Args:
             evidence: (N, EVIDENCE).
 
         Returns:
-            Radii (N, len(LEVELS)) in km, not decreasing along a row, and the finest claim that each
-            photo allows.
+            Radii (N, len(LEVELS)) in km, not decreasing along a row, and claims (N,).
         """
         radii = np.stack([self.radius[name](evidence) for name in LEVELS], axis=1)
         radii = np.maximum.accumulate(radii, axis=1)
@@ -138,15 +138,17 @@ class Calibration:
         return radii, claims
 
     def localisability(self, evidence: Float32Array) -> Float32Array:
-        """Chance (N,) that an answer is right within 200 km, from evidence (N, EVIDENCE).
+        """Return the probability (N,) that an answer is right within 200 km.
 
-        What the photo itself tells of its place; abstaining where it is least leaves the answers
-        with the least risk.
+        Abstaining from the photos with the smallest values keeps the answers with the least risk.
+
+        Args:
+            evidence: (N, EVIDENCE).
         """
-        return np.asarray(self._chances(evidence)[:, CLAIMS.index("region")], np.float32)
+        return np.asarray(self._probabilities(evidence)[:, CLAIMS.index("region")], np.float32)
 
-    def _chances(self, evidence: Float32Array) -> Float64Array:
-        """Probability (N, len(CLAIMS)) that each claim is right."""
+    def _probabilities(self, evidence: Float32Array) -> Float64Array:
+        """Return the probability (N, len(CLAIMS)) that each claim is right."""
         weights = np.asarray([self.claims[name].weights for name in CLAIMS], np.float64)
         return np.asarray(1.0 / (1.0 + np.exp(-evidence @ weights.T)))
 
@@ -154,26 +156,26 @@ class Calibration:
         thresholds = np.asarray([self.claims[name].threshold for name in CLAIMS])
         return [
             CLAIMS[int(np.argmax(allowed))] if allowed.any() else "not sure"
-            for allowed in self._chances(evidence) >= thresholds
+            for allowed in self._probabilities(evidence) >= thresholds
         ]
 
     def write(self, path: Path) -> None:
-        """Write JSON."""
+        """Write a JSON file."""
         path.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
 
     @classmethod
     def read(cls, path: Path) -> Calibration:
-        """Read what `write` wrote; raises BundleError."""
+        """Read a file that `write` wrote; raise BundleError if it is damaged."""
         try:
             return cls.from_dict(json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise BundleError(
-                f"{path}: no readable calibration ({error}); fetch or make the bundle again"
+                f"{path}: not a readable calibration ({error}); fetch or make the bundle again"
             ) from error
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Calibration:
-        """The inverse of `dataclasses.asdict`."""
+        """Return the calibration of a dict made by `dataclasses.asdict`."""
         return cls(
             temperature=float(values["temperature"]),
             sharpness=float(values["sharpness"]),
@@ -191,20 +193,20 @@ class Calibration:
         )
 
 
-def evidence(
+def evidence_vectors(
     signal: Float32Array, weights: Float32Array, mass: Float32Array, spread_km: Float32Array
 ) -> Float32Array:
-    """All that radius and claims are judged by.
+    """Return the evidence vectors, the input of the calibrated radii and claims.
 
     Args:
         signal: (N, SIGNALS).
-        weights: (N, 3) trust in prior, classifier and votes.
-        mass: (N, 5) belief within the two distances of CLAIM_KM of the answer and in its country,
-            and the share of the neighbours' votes within these distances.
-        spread_km: (N, len(LEVELS)) radii that hold these shares of the belief.
+        weights: (N, 3) of prior, classifier and votes.
+        mass: (N, 5) belief within the two distances of CLAIM_KM around the answer, belief in its
+            country, and votes of the nearest clusters within the two distances.
+        spread_km: (N, len(LEVELS)) radii that contain these shares of the belief.
 
     Returns:
-        (N, EVIDENCE) float32 of order 1; masses as logits, spreads as logarithms.
+        (N, EVIDENCE) float32 of order 1, with masses as logits and spreads as logarithms.
     """
     share = np.clip(mass, 0.0, 1.0)
     logits = np.log(share + 1e-3) - np.log1p(1e-3 - share)

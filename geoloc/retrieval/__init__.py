@@ -1,1 +1,1 @@
-"""Retrieval of known photos and places, and the candidates made from them."""
+"""Retrieval: the gallery of location clusters, candidate places, and their re-ranking."""

@@ -1,4 +1,4 @@
-"""Places that may be the answer: the most similar clusters, and the best of the likely cells."""
+"""Candidate places: the most similar clusters, and the best cluster of the most useful cells."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import numpy as np
 
 from geocells.table import CellTable
 from geoloc.belief.fusion import ConstraintMask
-from geoloc.retrieval.gallery import Found, Gallery
+from geoloc.retrieval.gallery import NearestClusters, Gallery
 from geoloc.types import BoolArray, Float32Array, Float64Array, Int64Array
 
 CELLS = 32
-"""Cells of the highest expected utility whose best cluster is a candidate too."""
+"""Cells of the highest expected utility, whose best cluster is a candidate as well."""
 
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """P places that may be the answer to each of N photos."""
+    """P candidate places for each of N photos."""
 
     cell: Int64Array
     """(N, P) rows of the cell table."""
@@ -26,67 +26,69 @@ class Candidates:
     latlon: Float64Array
     """(N, P, 2) degrees."""
     similarity: Float32Array
-    """(N, P) of photo and prototype; the least of the row for a centroid."""
-    own: Float32Array
-    """(N, P) of photo and most similar member; likewise."""
-    region: Float32Array
-    """(N, P) of photo and the prototype of the whole cell; 0 for one without clusters."""
+    """(N, P) of photo and prototype; for a centroid the smallest in its row."""
+    member_similarity: Float32Array
+    """(N, P) of photo and most similar member; for a centroid the smallest in its row."""
+    cell_similarity: Float32Array
+    """(N, P) of photo and mean prototype of the cell; 0 for cells without clusters."""
     valid: BoolArray
-    """(N, P) False for a place that is listed twice, or excluded."""
+    """(N, P) False for a repeated or excluded place."""
 
 
 def gather(
     gallery: Gallery,
     cells: CellTable,
     features: Float32Array,
-    found: Found,
+    nearest: NearestClusters,
     utility: Float32Array,
-    within: ConstraintMask | None,
+    constraint: ConstraintMask | None,
 ) -> tuple[Candidates, Int64Array, Float32Array]:
-    """The most similar clusters, and the best cluster or the centroid of the best cells.
+    """Return the nearest clusters, and the best cluster or the centroid of the most useful cells.
 
     Args:
         gallery: L clusters in the C cells.
         cells: C geocells.
         features: (N, K) of the photos.
-        found: their most similar clusters.
-        utility: (N, C) of answering each cell.
-        within: a part of the Earth outside of which nothing is a candidate.
+        nearest: their most similar clusters.
+        utility: (N, C) expected utility of answering each cell.
+        constraint: excludes all places outside.
 
     Returns:
-        The candidates, and the known photos in them that look most like each photo: (N, k) member
-        rows, -1 beyond the last, and (N, k) similarities, descending.
+        The candidates; the members of their clusters that are most similar to each photo, (N, k)
+        rows of the member table, -1 beyond the last; and their similarities (N, k), descending.
     """
     n_cells = min(CELLS, utility.shape[1])
-    allowed = utility if within is None else np.where(within.share > 0.0, utility, -1.0)
+    allowed = utility if constraint is None else np.where(constraint.share > 0.0, utility, -1.0)
     best = np.argpartition(-allowed, n_cells - 1, axis=1)[:, :n_cells].astype(np.int64)
-    inside = gallery.best_in(features, best, within)
-    cluster = np.hstack([found.cluster, inside.cluster])
-    similarity = np.hstack([found.similarity, inside.similarity])
-    known, row = cluster >= 0, np.maximum(cluster, 0)
+    inside = gallery.best_in(features, best, constraint)
+    cluster = np.hstack([nearest.cluster, inside.cluster])
+    similarity = np.hstack([nearest.similarity, inside.similarity])
+    is_cluster, row = cluster >= 0, np.maximum(cluster, 0)
     cell = np.hstack([gallery.clusters.cell[row[:, :-n_cells]], best]).astype(np.int64)
-    centroids = cells.centroids if within is None else within.centroids
-    latlon = np.where(known[..., None], gallery.clusters.latlon[row], centroids[cell])
-    valid = known | (np.arange(cluster.shape[1]) >= found.cluster.shape[1])
-    again = (inside.cluster[:, :, None] == found.cluster[:, None, :]).any(axis=2)
-    valid[:, -n_cells:] &= ~(again & (inside.cluster >= 0))
-    if within is not None:
-        valid &= within.share[cell] > 0.0
-    own, neighbour, near = _own(gallery, features, np.where(valid, cluster, -1))
-    least = np.where(known, similarity, np.inf).min(axis=1, keepdims=True, initial=1.0)
-    similarity = np.where(known, similarity, least)
-    region = np.take_along_axis(gallery.cell_similarity(features), cell, axis=1)
-    candidates = Candidates(cell, cluster, latlon, similarity, own, region, valid)
-    return candidates, neighbour, near
+    centroids = cells.centroids if constraint is None else constraint.centroids
+    latlon = np.where(is_cluster[..., None], gallery.clusters.latlon[row], centroids[cell])
+    valid = is_cluster | (np.arange(cluster.shape[1]) >= nearest.cluster.shape[1])
+    repeated = (inside.cluster[:, :, None] == nearest.cluster[:, None, :]).any(axis=2)
+    valid[:, -n_cells:] &= ~(repeated & (inside.cluster >= 0))
+    if constraint is not None:
+        valid &= constraint.share[cell] > 0.0
+    by_member, neighbour, neighbour_similarity = _best_members(
+        gallery, features, np.where(valid, cluster, -1)
+    )
+    least = np.where(is_cluster, similarity, np.inf).min(axis=1, keepdims=True, initial=1.0)
+    similarity = np.where(is_cluster, similarity, least)
+    by_cell = np.take_along_axis(gallery.cell_similarity(features), cell, axis=1)
+    candidates = Candidates(cell, cluster, latlon, similarity, by_member, by_cell, valid)
+    return candidates, neighbour, neighbour_similarity
 
 
-def _own(
+def _best_members(
     gallery: Gallery, features: Float32Array, cluster: Int64Array
 ) -> tuple[Float32Array, Int64Array, Float32Array]:
-    """Similarity (N, P) of the best member of each cluster; the best members of all."""
+    """Return similarities (N, P) to the best member of each cluster, and the best members."""
     similarity, member = gallery.members_of(features, cluster)
-    theirs = np.where(member < 0, -2, gallery.members.cluster[np.maximum(member, 0)])
+    owner = np.where(member < 0, -2, gallery.members.cluster[np.maximum(member, 0)])
     least = np.where(member < 0, np.inf, similarity).min(axis=1, initial=1.0)
-    same = cluster[:, :, None] == theirs[:, None, :]
-    own = np.where(same, similarity[:, None, :], -np.inf).max(axis=2)
-    return np.where(np.isinf(own), least[:, None], own).astype(np.float32), member, similarity
+    same = cluster[:, :, None] == owner[:, None, :]
+    best = np.where(same, similarity[:, None, :], -np.inf).max(axis=2)
+    return np.where(np.isinf(best), least[:, None], best).astype(np.float32), member, similarity

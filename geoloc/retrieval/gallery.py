@@ -1,4 +1,4 @@
-"""Retrieval: from a photo to the location clusters and known photos that look most like it."""
+"""`Gallery`: search for the location clusters and gallery photos most similar to a photo."""
 
 from __future__ import annotations
 
@@ -14,42 +14,43 @@ from geoloc.retrieval import index as indexes
 from geoloc.retrieval.tables import Clusters, Members
 from geoloc.types import Float32Array, Int64Array
 
-SEARCH_ALL_UP_TO = 50_000
-"""So many clusters are all searched; of more, those in the cells that look right."""
+EXHAUSTIVE_CLUSTERS = 50_000
+"""Up to this number of clusters, all are searched; above, only those in the probed cells."""
 
-CELLS_SEARCHED = 64
-"""Half of them believed in most, half with the most similar prototypes."""
+PROBED_CELLS = 64
+"""Cells searched in a large gallery: half are the most probable ones, half those with the most
+similar mean prototypes."""
 
-MEMBERS_FOUND = 256
-"""Known photos that are looked at for each photo, in the clusters found."""
+MAX_MEMBERS = 256
+"""Members compared with each photo, over all its nearest clusters."""
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
-    """The most similar location clusters of N photos."""
+class NearestClusters:
+    """The k most similar location clusters of N photos."""
 
     similarity: Float32Array
-    """(N, k) of photo and prototype, descending; -1 where there is none."""
+    """(N, k) inner products of photo and prototype, descending; -1 for none."""
     cluster: Int64Array
-    """(N, k) rows of the cluster table; -1 where there is none."""
+    """(N, k) rows of the cluster table; -1 for none."""
 
 
 class Gallery:
-    """Location clusters and their members with their FAISS indexes.
+    """Location clusters and their members, with their FAISS indexes.
 
-    What is searched are the prototypes: a cluster's mean feature, blended with those of its
-    surroundings (`training.gallery.prototypes`). Its members then tell how much a single photo
-    resembles.
+    Clusters are searched by their prototypes: mean features, blended with those of their
+    surroundings (`training.gallery.prototypes`). The members of the clusters found are then
+    compared one by one.
     """
 
     def __init__(self, clusters: Clusters, members: Members, prototypes: Any, photos: Any) -> None:  # noqa: ANN401
-        """Put together the parts of a bundle.
+        """Combine tables and indexes.
 
         Args:
             clusters: L clusters, sorted by cell.
-            members: M known photos, sorted by cluster.
-            prototypes: FAISS index of the clusters, a list for each cell.
-            photos: FAISS index of the members, a list for each cluster.
+            members: M gallery photos, sorted by cluster.
+            prototypes: FAISS index of the clusters, with a list for each cell.
+            photos: FAISS index of the members, with a list for each cluster.
         """
         self.clusters, self.members = clusters, members
         self.prototypes, self.photos = prototypes, photos
@@ -82,7 +83,11 @@ class Gallery:
 
     @classmethod
     def read(cls, folder: Path, n_cells: int) -> Gallery:
-        """Read what `write` wrote for so many cells; raises BundleError."""
+        """Read the files that `write` wrote.
+
+        Raises:
+            BundleError: a file is damaged, or belongs to other tables or another number of cells.
+        """
         clusters = Clusters.read(folder / "clusters.parquet")
         members = Members.read(folder / "members.parquet")
         prototypes = indexes.read(folder / "prototypes.faiss", len(clusters), n_cells)
@@ -94,75 +99,75 @@ class Gallery:
         features: Float32Array,
         belief: Float32Array,
         k: int,
-        within: ConstraintMask | None = None,
-    ) -> Found:
-        """The k most similar clusters: of all, or where there are many of the likely cells.
+        constraint: ConstraintMask | None = None,
+    ) -> NearestClusters:
+        """Return the k most similar clusters, of all or, in a large gallery, of the probed cells.
 
         Args:
             features: (N, K) unit vectors.
-            belief: (N, C), which says where to look first.
-            k: how many.
-            within: a part of the Earth outside of which nothing is found.
+            belief: (N, C), which selects the probed cells.
+            k: number of clusters for each photo.
+            constraint: excludes all clusters outside.
         """
-        few = len(self.clusters) <= SEARCH_ALL_UP_TO
-        if few and within is None:
-            similarity, cluster = self._all.search(features, min(k, len(self.clusters)))
-            return Found(similarity, cluster)
-        every = np.arange(belief.shape[1])
-        lists = (
-            np.tile(every, (len(features), 1)) if few else self._cells_to_search(features, belief)
-        )
-        inside = None if within is None else within.clusters
-        return Found(*indexes.search(self.prototypes, features, lists, k, inside))
+        exhaustive = len(self.clusters) <= EXHAUSTIVE_CLUSTERS
+        if exhaustive and constraint is None:
+            similarity, cluster = self._flat.search(features, min(k, len(self.clusters)))
+            return NearestClusters(similarity, cluster)
+        if exhaustive:
+            lists = np.tile(np.arange(belief.shape[1]), (len(features), 1))
+        else:
+            lists = self._probed_cells(features, belief)
+        inside = None if constraint is None else constraint.clusters
+        return NearestClusters(*indexes.search(self.prototypes, features, lists, k, inside))
 
     def votes(self, share: Float32Array, cluster: Int64Array, n_cells: int) -> Float32Array:
-        """Belief (N, n_cells) in which each cluster (N, k) votes with its share for its cell."""
+        """Return the votes (N, n_cells) of clusters (N, k), each with its share for its cell."""
         votes = np.zeros((len(cluster), n_cells), np.float32)
         cell = self.clusters.cell[np.maximum(cluster, 0)]
         np.add.at(votes, (np.arange(len(cluster))[:, None], cell), share)
         return votes
 
     def best_in(
-        self, features: Float32Array, cells: Int64Array, within: ConstraintMask | None = None
-    ) -> Found:
-        """The most similar cluster in each of the cells (N, P), photo by photo."""
+        self, features: Float32Array, cells: Int64Array, constraint: ConstraintMask | None = None
+    ) -> NearestClusters:
+        """Return the most similar cluster in each of the cells (N, P)."""
         queries = np.repeat(features, cells.shape[1], axis=0)
-        inside = None if within is None else within.clusters
+        inside = None if constraint is None else constraint.clusters
         similarity, cluster = indexes.search(
             self.prototypes, queries, cells.reshape(-1, 1), 1, inside
         )
-        return Found(similarity.reshape(cells.shape), cluster.reshape(cells.shape))
+        return NearestClusters(similarity.reshape(cells.shape), cluster.reshape(cells.shape))
 
     def members_of(
         self, features: Float32Array, cluster: Int64Array
     ) -> tuple[Float32Array, Int64Array]:
-        """The most similar known photos in some clusters.
+        """Return the most similar members of given clusters.
 
         Args:
             features: (N, K) unit vectors.
-            cluster: (N, P) clusters, photo by photo; -1 for none.
+            cluster: (N, P) clusters to compare each photo with; -1 for none.
 
         Returns:
-            (N, MEMBERS_FOUND) similarities, descending, and member rows; -1 and -1 beyond the last.
+            (N, MAX_MEMBERS) similarities, descending, and member rows; -1 and -1 beyond the last.
         """
-        return indexes.search(self.photos, features, cluster, MEMBERS_FOUND)
+        return indexes.search(self.photos, features, cluster, MAX_MEMBERS)
 
     def cell_similarity(self, features: Float32Array) -> Float32Array:
-        """Similarity (N, C) to the mean prototype of each cell; 0 for one without clusters."""
+        """Return similarities (N, C) to the mean prototype of each cell; 0 for an empty cell."""
         return np.asarray(features @ self._cell_prototypes.T, np.float32)
 
-    def _cells_to_search(self, features: Float32Array, belief: Float32Array) -> Int64Array:
-        """(N, CELLS_SEARCHED) cells, -1 for one that both reasons name."""
-        half = min(CELLS_SEARCHED // 2, belief.shape[1])
-        similar = self.cell_similarity(features)
-        first, second = (
-            np.argpartition(-score, half - 1, axis=1)[:, :half] for score in (belief, similar)
+    def _probed_cells(self, features: Float32Array, belief: Float32Array) -> Int64Array:
+        """Return (N, PROBED_CELLS) cells; -1 instead of a repeated one."""
+        half = min(PROBED_CELLS // 2, belief.shape[1])
+        similarity = self.cell_similarity(features)
+        probable, similar = (
+            np.argpartition(-score, half - 1, axis=1)[:, :half] for score in (belief, similarity)
         )
-        again = (second[:, :, None] == first[:, None, :]).any(axis=2)
-        return np.hstack([first, np.where(again, -1, second)]).astype(np.int64)
+        repeated = (similar[:, :, None] == probable[:, None, :]).any(axis=2)
+        return np.hstack([probable, np.where(repeated, -1, similar)]).astype(np.int64)
 
     @cached_property
-    def _all(self) -> Any:  # noqa: ANN401
+    def _flat(self) -> Any:  # noqa: ANN401
         return indexes.flat(self.prototypes)
 
     @cached_property

@@ -1,7 +1,7 @@
-"""FAISS indexes over vectors that lie in given lists: exact where there are few, coded where many.
+"""FAISS inverted-file indexes with given lists: half precision if small, quantised if large.
 
-The lists are not found by k-means: they are geocells or location clusters, so that what is searched
-is always a part of the Earth, and a list may hold one vector or none.
+The lists are geocells or location clusters instead of k-means clusters. A search is therefore
+always limited to a part of the Earth, and a list may hold one vector or none.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ import numpy.typing as npt
 from geoloc.errors import BundleError, MissingExtraError
 from geoloc.types import BoolArray, Float32Array, Int64Array
 
-CODED_FROM = 100_000
-"""Fewer vectors are kept in half precision; from here on they are coded."""
+QUANTISED_FROM = 100_000
+"""Number of vectors from which they are quantised; fewer are kept in half precision."""
 
 MAPPED_FROM_BYTES = 64 * 2**20
-"""Larger files are mapped from disk instead of read: a search touches a few lists of many."""
+"""Size from which files are memory-mapped: a search reads only a few of the lists."""
 
 PQ_BYTES = 32
-"""Of a product-quantised member."""
+"""Size of a product-quantised vector."""
 
 
 def faiss() -> Any:  # noqa: ANN401
-    """The FAISS library, CPU or GPU build.
+    """Import the FAISS library, CPU or GPU build.
 
     Raises:
         MissingExtraError: it is not installed.
@@ -41,12 +41,12 @@ def faiss() -> Any:  # noqa: ANN401
 def build_scalar(
     vectors: Float32Array, lists: npt.NDArray[np.integer], centres: Float32Array
 ) -> Any:  # noqa: ANN401
-    """Index for the vectors that decide: half precision, or a byte a dimension where many.
+    """Build the more precise index: half precision, or one byte per dimension if large.
 
     Args:
         vectors: (M, K).
         lists: (M,) list of each vector.
-        centres: (L, K) what stands for each list.
+        centres: (L, K) representative vector of each list.
     """
     library = faiss()
     kind, quantizer, dim = _kind(len(vectors)), _flat(centres), vectors.shape[1]
@@ -58,9 +58,9 @@ def build_scalar(
 
 
 def build_compact(vectors: Float32Array, lists: npt.NDArray[np.integer], n_lists: int) -> Any:  # noqa: ANN401
-    """Index for the many vectors that refine: product quantised where they are many.
+    """Build the more compact index: half precision, or product-quantised if large.
 
-    Its lists are always given, never searched for, and have no centres.
+    Its searches name their lists, which therefore need no centres.
 
     Args:
         vectors: (M, K).
@@ -68,10 +68,10 @@ def build_compact(vectors: Float32Array, lists: npt.NDArray[np.integer], n_lists
         n_lists: number of lists, some of which may be empty.
     """
     library, dim = faiss(), vectors.shape[1]
-    quantizer = library.IndexLSH(dim, min(8, dim), False, False)  # a byte that nobody reads
+    quantizer = library.IndexLSH(dim, min(8, dim), False, False)  # unused, as small as possible
     quantizer.add(np.zeros((n_lists, dim), np.float32))
     metric = library.METRIC_INNER_PRODUCT
-    if len(vectors) < CODED_FROM or dim % PQ_BYTES:
+    if len(vectors) < QUANTISED_FROM or dim % PQ_BYTES:
         kind = _kind(len(vectors))
         index = library.IndexIVFScalarQuantizer(quantizer, dim, n_lists, kind, metric)
     else:
@@ -81,9 +81,9 @@ def build_compact(vectors: Float32Array, lists: npt.NDArray[np.integer], n_lists
 
 
 def _kind(count: int) -> int:
-    """FAISS's name for half precision, or for a byte a dimension where there are many vectors."""
+    """Return FAISS's constant for half precision, or one byte per dimension for many vectors."""
     codes = faiss().ScalarQuantizer
-    return int(codes.QT_fp16 if count < CODED_FROM else codes.QT_8bit)
+    return int(codes.QT_fp16 if count < QUANTISED_FROM else codes.QT_8bit)
 
 
 def search(
@@ -93,19 +93,19 @@ def search(
     k: int,
     inside: BoolArray | None = None,
 ) -> tuple[Float32Array, Int64Array]:
-    """The k most similar vectors of some lists.
+    """Return the k most similar vectors in given lists.
 
     Args:
-        index: from here.
+        index: from `build_scalar` or `build_compact`.
         queries: (N, K).
-        lists: (N, P) lists to look into, each once; -1 for none.
-        k: how many.
-        inside: (M,) vectors that may be found; all if left out.
+        lists: (N, P) lists to search for each query, without repetition; -1 for none.
+        k: number of results for each query.
+        inside: (M,) which vectors may be returned; None for all.
 
     Returns:
-        (N, k) inner products, descending, and (N, k) rows; -1 and -1 where the lists hold fewer.
+        (N, k) inner products, descending, and (N, k) rows; -1 and -1 beyond the last.
     """
-    # FAISS reads no more places of a row than there are lists; those of no list (-1) go last
+    # FAISS reads at most nlist entries of a row: entries of -1 are moved to its end
     lists = -np.sort(-lists, axis=1)[:, : index.nlist]
     library = faiss()
     options = library.SearchParametersIVF(nprobe=lists.shape[1])
@@ -115,42 +115,42 @@ def search(
     vectors, chosen = np.ascontiguousarray(queries, np.float32), np.ascontiguousarray(lists)
     similarity = np.empty((len(vectors), k), np.float32)
     row = np.empty((len(vectors), k), np.int64)
-    # distances to the centres are only used by codes of what is left of a vector beside them
-    beside = np.zeros(lists.shape, np.float32)
-    given = (vectors, k, chosen, beside, similarity, row)
+    # distances to the centres are only used by codes of residuals, which these indexes do not have
+    centre_distance = np.zeros(lists.shape, np.float32)
+    given = (vectors, k, chosen, centre_distance, similarity, row)
     pointers = [library.swig_ptr(part) if isinstance(part, np.ndarray) else part for part in given]
     index.search_preassigned_c(len(vectors), *pointers, False, options)
     return np.where(row < 0, np.float32(-1.0), similarity), row
 
 
 def flat(index: Any) -> Any:  # noqa: ANN401
-    """All vectors of an index in one array: as exact as all its lists, and one matrix product.
+    """Return an exhaustive index of the same vectors, which is searched by one matrix product.
 
-    On a FAISS build with GPUs it lies on all of them.
+    FAISS builds for GPUs put it on all GPUs.
     """
     library = faiss()
-    whole = _flat(index.reconstruct_n(0, index.ntotal))
+    vectors = _flat(index.reconstruct_n(0, index.ntotal))
     if getattr(library, "get_num_gpus", lambda: 0)():
-        return library.index_cpu_to_all_gpus(whole)
-    return whole
+        return library.index_cpu_to_all_gpus(vectors)
+    return vectors
 
 
 def centres(index: Any) -> Float32Array:  # noqa: ANN401
-    """(L, K) what stands for each list."""
+    """Return the representative vectors (L, K) of the lists."""
     quantizer = faiss().downcast_index(index.quantizer)
     return np.asarray(quantizer.reconstruct_n(0, index.nlist), np.float32)
 
 
 def write(index: Any, path: Path) -> None:  # noqa: ANN401
-    """Write an index."""
+    """Write an index to a file."""
     path.write_bytes(faiss().serialize_index(index).tobytes())
 
 
 def read(path: Path, vectors: int, lists: int) -> Any:  # noqa: ANN401
-    """Read an index of so many vectors and lists; large ones are mapped.
+    """Read an index; large files are memory-mapped.
 
     Raises:
-        BundleError: it is damaged, or of other sizes.
+        BundleError: the file is damaged, or the index has other numbers of vectors or lists.
     """
     library = faiss()
     flags = library.IO_FLAG_MMAP if path.stat().st_size >= MAPPED_FROM_BYTES else 0
@@ -173,10 +173,12 @@ def _fill(index: Any, quantizer: Any, vectors: Float32Array, lists: npt.NDArray[
     index.own_fields = True
     quantizer.this.disown()
     contiguous = np.ascontiguousarray(vectors, np.float32)
-    if len(contiguous) < CODED_FROM:
+    if len(contiguous) < QUANTISED_FROM:
         index.is_trained = True
-    else:  # only the code: the quantizer has its centres already
-        chosen = np.random.default_rng(0).choice(len(contiguous), CODED_FROM // 2, replace=False)
+    else:  # trains the code only: the quantizer has its centres already
+        chosen = np.random.default_rng(0).choice(
+            len(contiguous), QUANTISED_FROM // 2, replace=False
+        )
         index.train(contiguous[np.sort(chosen)])
     numbers = lists.astype(np.int64)
     swig = faiss().swig_ptr

@@ -1,4 +1,4 @@
-"""Refinement as PIGEON published it (section 5.3), for comparison with the ranker."""
+"""Refinement as published with PIGEON (section 5.3), for comparison with `geoloc.answer.ranker`."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from geoloc.retrieval.gallery import Gallery
 from geoloc.types import Float32Array, Float64Array
 
 EMBEDDING_LENGTH = 16.0
-"""The published temperatures are for distances between embeddings of any length. Ours have length 1
-and are measured as if they had this one."""
+"""Assumed length of embeddings: the published temperatures are for embeddings that are not
+normalised."""
 
 
 @dataclass(frozen=True)
 class Refinement:
-    """How the cells of the classifier are weighed against the nearest prototypes in them."""
+    """Weights of the classifier's cells and of the nearest prototypes inside them."""
 
     top_cells: int
     temperature: float
-    most_km: float
-    """A refined answer farther than this from the classifier's is not believed."""
+    max_km: float
+    """Refined answers farther than this from the classifier's answer are rejected."""
 
 
 PRESETS = {
@@ -33,9 +33,9 @@ PRESETS = {
 }
 
 
-def weigh(chance: Float32Array, distance: Float32Array, temperature: float) -> Float32Array:
-    """Chance (N, K) of each cell times the softmax of its prototype's nearness."""
-    return np.asarray(chance * softmax(-distance / temperature), np.float32)
+def weigh(probability: Float32Array, distance: Float32Array, temperature: float) -> Float32Array:
+    """Return the probabilities (N, K) of cells times the softmax of their prototypes' proximity."""
+    return np.asarray(probability * softmax(-distance / temperature), np.float32)
 
 
 def refine(
@@ -45,16 +45,16 @@ def refine(
     gallery: Gallery,
     cells: CellTable,
 ) -> Float64Array:
-    """The place of the most similar photo in the best cluster of the best cell.
+    """Return the place of the most similar photo in the best cluster of the best cell.
 
-    The authors' code takes the least similar photo by mistake; and where a refined answer is not
-    believed, this one returns to the classifier's, as their paper says and their code does not.
+    This follows the paper where the authors' code differs from it: their code takes the least
+    similar photo, and does not return to the classifier's answer if a refined answer is rejected.
 
     Args:
         refinement: one of PRESETS.
         belief: (N, C) of the classifier.
         features: (N, K) unit vectors.
-        gallery: training photos in location clusters.
+        gallery: location clusters of training photos.
         cells: C geocells.
 
     Returns:
@@ -64,12 +64,12 @@ def refine(
     best = np.argsort(-belief, axis=1, kind="stable")[:, :top].astype(np.int64)
     found = gallery.best_in(features, best)
     distance = EMBEDDING_LENGTH * np.sqrt(np.maximum(2.0 - 2.0 * found.similarity, 0.0))
-    chance = np.take_along_axis(belief, best, axis=1)
-    weight = weigh(chance, distance, refinement.temperature)
+    probability = np.take_along_axis(belief, best, axis=1)
+    weight = weigh(probability, distance, refinement.temperature)
     pick = np.where(found.cluster >= 0, weight, -1.0).argmax(axis=1)[:, None]
     cluster = np.take_along_axis(found.cluster, pick, axis=1)
     member = gallery.members_of(features, cluster)[1][:, 0]
     refined = gallery.members.latlon[np.maximum(member, 0)]
     centre = cells.centroids[best[:, 0]]
-    near = haversine_km(refined, centre) <= refinement.most_km
+    near = haversine_km(refined, centre) <= refinement.max_km
     return np.where((near & (member >= 0))[:, None], refined, centre)

@@ -1,4 +1,4 @@
-"""Which of the candidate places is the answer: a few learned weights on what speaks for each."""
+"""Re-ranking of candidate places: features, and a linear score with gated weights."""
 
 from __future__ import annotations
 
@@ -11,43 +11,42 @@ from geoloc.retrieval.candidates import Candidates
 from geoloc.types import Float32Array, Float64Array, Int32Array
 
 VOTE_SCALES_KM = (1.0, 5.0, 25.0, 200.0, 1000.0)
-"""Kernels of the vote: how much of the belief lies around a candidate, from street to continent."""
+"""Scales of the kernels that sum the belief around a candidate, from street to continent."""
 
 FEATURES = 7 + len(VOTE_SCALES_KM)
-"""Length of what `describe` returns for a candidate."""
+"""Number of features of a candidate, see `describe`."""
 
-MOOD_SCALES = (1, 2, 3)
-"""Rows of VOTE_SCALES_KM whose best vote tells how concentrated the belief is."""
+GATING_SCALES = (1, 2, 3)
+"""Rows of VOTE_SCALES_KM whose largest vote is a gating feature."""
 
-MOODS = 3 + len(MOOD_SCALES)
-"""What each weight may depend on: a constant, how similar the best cluster is, how sure the belief,
-and how concentrated the votes are within towns, cities and regions."""
+GATING_FEATURES = 3 + len(GATING_SCALES)
+"""Number of gating features of a photo, see `gating_features`."""
 
 _FLOOR = 1e-6
 
 
 def votes(candidates: Candidates, belief: Float32Array, sharpness: float) -> Float32Array:
-    """Share (N, P) of the belief that each candidate has; rows sum to 1.
+    """Return the share (N, P) of the belief that each candidate holds; rows sum to 1.
 
-    A cell's belief (N, C) is shared out among its candidates by similarity: prototype and belief
-    are two opinions, and neither counts twice.
+    The belief in a cell (N, C) is divided among its candidates by similarity, so that neither
+    belief nor similarity counts twice.
     """
     similarity = candidates.similarity * np.float32(sharpness)
     same = candidates.cell[:, :, None] == candidates.cell[:, None, :]
-    rivals = same & candidates.valid[:, None, :]
-    most = np.where(rivals, similarity[:, None, :], -np.inf).max(axis=2)
+    competing = same & candidates.valid[:, None, :]
+    most = np.where(competing, similarity[:, None, :], -np.inf).max(axis=2)
     weight = np.where(candidates.valid, np.exp(np.minimum(similarity - most, 0.0)), 0.0)
-    in_cell = np.einsum("npq,nq->np", rivals, weight)
+    in_cell = np.einsum("npq,nq->np", competing, weight)
     of_cell = np.take_along_axis(belief, candidates.cell, axis=1)
-    share = of_cell * weight / np.maximum(in_cell, 1.0)  # the best of a cell weighs 1
+    share = of_cell * weight / np.maximum(in_cell, 1.0)  # the best candidate of a cell has weight 1
     return np.asarray(share / np.maximum(share.sum(axis=1, keepdims=True), 1e-30), np.float32)
 
 
 def distances_km(latlon: Float64Array) -> Float32Array:
-    """(N, P, 2) degrees -> (N, P, P) km between the candidates of each photo."""
+    """Return the distances (N, P, P) in km between the candidates (N, P, 2) of each photo."""
     axes = np.moveaxis(unit_vectors(latlon).astype(np.float32), -1, 0)
     total = np.zeros((*latlon.shape[:2], latlon.shape[1]), np.float32)
-    for axis in axes:  # in place: differences, not products, which round near places together
+    for axis in axes:  # in place; inner products would lose small differences to rounding
         apart = axis[:, :, None] - axis[:, None, :]
         total += np.multiply(apart, apart, out=apart)
     half = np.multiply(np.sqrt(total, out=total), 0.5, out=total)
@@ -62,55 +61,58 @@ def describe(
     belief: Float32Array,
     members: Int32Array,
 ) -> Float32Array:
-    """What speaks for each candidate.
+    """Return the features of each candidate.
 
     Args:
-        candidates: N times P places.
+        candidates: P places for each of N photos.
         share: (N, P) from `votes`.
         utility: (N, C) expected utility of each cell.
         belief: (N, C).
-        members: (L,) photos of each cluster.
+        members: (L,) number of photos in each cluster.
 
     Returns:
         (N, P, FEATURES) float32 of order 1: similarity to the prototype, to the best member and to
-        the prototype of the cell, logarithms of the cell's belief and utility, of the number of
-        known photos, whether it is a cluster at all, and logarithms of the vote on the sphere
-        around it at VOTE_SCALES_KM.
+        the prototype of the cell; logarithms of the cell's belief, of its utility and of the number
+        of members; 1 for a cluster and 0 for a centroid; logarithms of the belief around the place,
+        summed with kernels of VOTE_SCALES_KM.
     """
-    known = candidates.cluster >= 0
-    count = np.where(known, members[np.maximum(candidates.cluster, 0)], 1)
-    away = distances_km(candidates.latlon)
+    is_cluster = candidates.cluster >= 0
+    count = np.where(is_cluster, members[np.maximum(candidates.cluster, 0)], 1)
+    distance = distances_km(candidates.latlon)
     around = [
-        np.einsum("npq,nq->np", np.exp(away / np.float32(-scale)), share)
+        np.einsum("npq,nq->np", np.exp(distance / np.float32(-scale)), share)
         for scale in VOTE_SCALES_KM
     ]
     columns = [
         10.0 * candidates.similarity,
-        10.0 * candidates.own,
-        10.0 * candidates.region,
+        10.0 * candidates.member_similarity,
+        10.0 * candidates.cell_similarity,
         np.log(np.take_along_axis(belief, candidates.cell, axis=1) + _FLOOR),
         np.log(np.take_along_axis(utility, candidates.cell, axis=1) + _FLOOR),
         np.log(count),
-        known,
+        is_cluster,
         *(np.log(vote + _FLOOR) for vote in around),
     ]
     return np.stack(columns, axis=-1).astype(np.float32)
 
 
-def moods(candidates: Candidates, belief: Float32Array, features: Float32Array) -> Float32Array:
-    """What the weights of a photo depend on.
+def gating_features(
+    candidates: Candidates, belief: Float32Array, features: Float32Array
+) -> Float32Array:
+    """Return the features that the weights of a photo depend on.
 
-    A photo of a known place is answered by what it resembles, another one by where it might be.
+    They let similarity decide for photos of places in the gallery, and belief for others.
 
     Args:
-        candidates: N times P places.
+        candidates: P places for each of N photos.
         belief: (N, C).
         features: (N, P, FEATURES) from `describe`.
 
     Returns:
-        (N, MOODS) float32.
+        (N, GATING_FEATURES) float32: a constant, the similarity of the best cluster, the largest
+        belief, and the largest vote within towns, cities and regions (GATING_SCALES).
     """
-    best_votes = features[:, :, -len(VOTE_SCALES_KM) :].max(axis=1)[:, MOOD_SCALES]
+    best_votes = features[:, :, -len(VOTE_SCALES_KM) :].max(axis=1)[:, GATING_SCALES]
     alone = [
         np.ones(len(belief)),
         5.0 * candidates.similarity.max(axis=1),
@@ -121,23 +123,23 @@ def moods(candidates: Candidates, belief: Float32Array, features: Float32Array) 
 
 @dataclass(frozen=True)
 class Reranker:
-    """A linear score of the candidates, whose weights are linear in the mood of the photo."""
+    """A linear score of candidates, with weights that are linear in the gating features."""
 
     weights: tuple[tuple[float, ...], ...]
-    """(MOODS, FEATURES)"""
+    """(GATING_FEATURES, FEATURES)"""
 
-    def __call__(self, features: Float32Array, mood: Float32Array) -> Float32Array:
-        """Score (N, P) of candidates from (N, P, FEATURES) and (N, MOODS)."""
-        mine = mood @ np.asarray(self.weights, np.float32)
-        return np.asarray(np.einsum("npf,nf->np", features, mine), np.float32)
+    def __call__(self, features: Float32Array, gating: Float32Array) -> Float32Array:
+        """Return scores (N, P) from features (N, P, FEATURES) and (N, GATING_FEATURES)."""
+        weights = gating @ np.asarray(self.weights, np.float32)
+        return np.asarray(np.einsum("npf,nf->np", features, weights), np.float32)
 
 
-def _start() -> Reranker:
-    """Belief, similarity and the vote, as they are."""
-    weights = np.zeros((MOODS, FEATURES))
+def _untrained() -> Reranker:
+    """Return constant weights on similarity, utility and votes."""
+    weights = np.zeros((GATING_FEATURES, FEATURES))
     weights[0, 0], weights[0, 4], weights[0, 7:] = 1.0, 0.5, 0.3
     return Reranker(tuple(map(tuple, weights.tolist())))
 
 
-UNTRAINED = _start()
-"""What is used before any photo was held out."""
+UNTRAINED = _untrained()
+"""Weights before any fit on held-out photos."""

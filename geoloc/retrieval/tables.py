@@ -1,4 +1,4 @@
-"""What a bundle knows photos of: location clusters inside geocells, and the photos in them."""
+"""Tables of a gallery: location clusters inside geocells, and their member photos."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from geoloc.types import Float64Array, Int32Array, StrArray
 
 @dataclass(frozen=True, eq=False)
 class Clusters:
-    """Location clusters: photos of one place inside one cell; sorted by cell."""
+    """L location clusters, each of photos taken at one place inside one cell; sorted by cell."""
 
     cell: Int32Array
     """(L,) rows of the cell table, ascending."""
     latlon: Float64Array
-    """(L, 2) degrees: spherical mean of the members."""
+    """(L, 2) degrees, spherical mean of the members."""
     count: Int32Array
     """(L,) number of members."""
 
@@ -30,7 +30,7 @@ class Clusters:
         return len(self.cell)
 
     def write(self, path: str | os.PathLike[str]) -> None:
-        """Write Parquet."""
+        """Write a Parquet file."""
         columns = {
             "cell": to_numbers(self.cell, pa.int32()),
             "lat": to_numbers(self.latlon[:, 0], pa.float64()),
@@ -41,7 +41,7 @@ class Clusters:
 
     @classmethod
     def read(cls, path: Path) -> Clusters:
-        """Read what `write` wrote; raises BundleError."""
+        """Read a file that `write` wrote; raise BundleError if it is unreadable."""
         table = _read(path)
         latlon = np.stack([numbers(table["lat"]), numbers(table["lon"])], axis=1)
         return cls(numbers(table["cell"]), latlon, numbers(table["count"]))
@@ -49,7 +49,7 @@ class Clusters:
 
 @dataclass(frozen=True, eq=False)
 class Members:
-    """The known photos, sorted by location cluster, with what their licences ask to show."""
+    """M gallery photos, sorted by location cluster, with the attribution that licences require."""
 
     cluster: Int32Array
     """(M,) rows of the cluster table, ascending."""
@@ -63,7 +63,7 @@ class Members:
         return len(self.cluster)
 
     def write(self, path: str | os.PathLike[str]) -> None:
-        """Write Parquet."""
+        """Write a Parquet file."""
         columns = {
             "cluster": to_numbers(self.cluster, pa.int32()),
             "lat": to_numbers(self.latlon[:, 0], pa.float64()),
@@ -76,7 +76,7 @@ class Members:
 
     @classmethod
     def read(cls, path: Path) -> Members:
-        """Read what `write` wrote; raises BundleError."""
+        """Read a file that `write` wrote; raise BundleError if it is unreadable."""
         table = _read(path)
         latlon = np.stack([numbers(table["lat"]), numbers(table["lon"])], axis=1)
         words = (objects(table[name]) for name in ("source", "licence", "author"))

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 
 from geoloc.belief.heads import softmax
-from geoloc.retrieval.reranker import FEATURES, MOODS, UNTRAINED, Reranker
+from geoloc.retrieval.reranker import FEATURES, GATING_FEATURES, UNTRAINED, Reranker
 from geoloc.types import BoolArray, Float32Array, Float64Array
 
 UTILITY_SCALES_KM = {1.0: 2.0, 25.0: 1.0, 200.0: 1.0, 750.0: 1.0, 2500.0: 1.0}
@@ -42,7 +42,7 @@ def fit_reranker(
 
     Args:
         features: (N, P, FEATURES) of the candidates, from models that never saw the photos.
-        gating: (N, MOODS) gating features of the photos.
+        gating: (N, GATING_FEATURES) gating features of the photos.
         valid: (N, P) whether there is such a candidate.
         value: (N, P) utility of each candidate as the answer.
         weights: (N,) photo weights.
@@ -50,7 +50,7 @@ def fit_reranker(
     photo = np.asarray(weights / weights.sum(), np.float32)
 
     def loss(flat: Float64Array) -> tuple[float, Float64Array]:
-        matrix = flat.reshape(MOODS, FEATURES).astype(np.float32)
+        matrix = flat.reshape(GATING_FEATURES, FEATURES).astype(np.float32)
         score = np.einsum("npf,nf->np", features, gating @ matrix)
         probability = softmax(np.where(valid, score, -np.inf))
         mean = (probability * value).sum(axis=1)
@@ -62,4 +62,4 @@ def fit_reranker(
 
     start = np.asarray(UNTRAINED.weights).ravel()
     fitted = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 200}).x
-    return Reranker(tuple(map(tuple, fitted.reshape(MOODS, FEATURES).tolist())))
+    return Reranker(tuple(map(tuple, fitted.reshape(GATING_FEATURES, FEATURES).tolist())))

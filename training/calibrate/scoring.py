@@ -14,7 +14,7 @@ from geoloc.answer.calibration import EVIDENCE, SIGNALS
 from geoloc.answer.ranker import NEIGHBOURS, Ranker
 from geoloc.belief.fusion import mass_before
 from geoloc.belief.heads import softmax, tempered
-from geoloc.retrieval.reranker import FEATURES, MOODS
+from geoloc.retrieval.reranker import FEATURES, GATING_FEATURES
 from geoloc.types import BoolArray, Float32Array, Float64Array, IndexArray
 from training.calibrate.fit import SHARPNESSES, TEMPERATURES
 from training.calibrate.rerank import utility
@@ -94,7 +94,7 @@ class CandidateTable:
     features: Float32Array
     """(N, P, FEATURES)"""
     gating: Float32Array
-    """(N, MOODS) gating features of the photos."""
+    """(N, GATING_FEATURES) gating features of the photos."""
     valid: BoolArray
     """(N, P) whether there is such a candidate."""
     utility: Float32Array
@@ -114,16 +114,16 @@ def candidate_table(folds: FoldRankers) -> CandidateTable:
     parts: list[tuple[IndexArray, CandidateTable]] = []
     for ranker, rows in folds.batches():
         sources = ranker.sources(folds.embeddings[rows])
-        scored = ranker.score(sources.features, sources.found, ranker.believe(sources))
+        scored = ranker.score(sources.features, sources.nearest, ranker.believe(sources))
         distance = haversine_km(folds.latlon[rows, None], scored.candidates.latlon)
         part = CandidateTable(
-            scored.features, scored.mood, scored.candidates.valid, utility(distance)
+            scored.features, scored.gating, scored.candidates.valid, utility(distance)
         )
         parts.append((rows, part))
     count, width = len(folds.fold), max(part.valid.shape[1] for _, part in parts)
     table = CandidateTable(
         np.zeros((count, width, FEATURES), np.float32),
-        np.empty((count, MOODS), np.float32),
+        np.empty((count, GATING_FEATURES), np.float32),
         np.zeros((count, width), bool),
         np.zeros((count, width), np.float32),
     )

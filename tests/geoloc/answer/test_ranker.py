@@ -1,4 +1,4 @@
-"""The models of a bundle working together, on places that are written into embeddings."""
+"""The ranker, on synthetic embeddings that encode their places."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from geocells.partition.alternatives import rectangles
 from geocells.partition.config import CellConfig
 from geocells.sphere import haversine_km, unit_vectors
 from geoloc.answer.calibration import EVIDENCE, LEVELS, Claim, Radius
-from geoloc.answer.ranker import MOST_CANDIDATES, Ranker
+from geoloc.answer.ranker import MAX_CANDIDATES, Ranker
 from geoloc.belief.fusion import ConstraintMask
 from geoloc.encoders.base import normalise
 from geoloc.retrieval import gallery as retrieval
@@ -24,7 +24,7 @@ DIM = 24
 
 
 def photos(count: int, seed: int, noise: float = 0.3):
-    """Places between Lisbon and Kyiv, and embeddings of unit length that are waves over them."""
+    """Return places between Lisbon and Kyiv, and noisy unit embeddings that are waves over them."""
     rng = np.random.default_rng(seed)
     latlon = rng.uniform((36.0, -9.0), (56.0, 31.0), (count, 2))
     waves = np.random.default_rng(7).normal(0, 9, (3, DIM))
@@ -33,8 +33,8 @@ def photos(count: int, seed: int, noise: float = 0.3):
     )
 
 
-def judged_by_evidence():
-    """A calibration whose radii, claims and trust depend on all there is."""
+def random_calibration():
+    """Return a calibration whose source weights, radii and claims depend on all inputs."""
     rng = np.random.default_rng(3)
     weights = [tuple(rng.normal(0, 0.1, EVIDENCE).tolist()) for _ in range(6)]
     return replace(
@@ -57,15 +57,15 @@ def ranker() -> Ranker:
     words = np.full(400, "x", object)
     manifest = Manifest(words, latlon, words, np.zeros(400), words, words, words, words)
     gallery = build_gallery(manifest, heads.features(embeddings), cells)
-    calibration = judged_by_evidence()
+    calibration = random_calibration()
     chance = Ranker(cells, heads, gallery, calibration).rank(photos(40, 1)[1]).localisability
     claims = calibration.claims
     half = {**claims, "region": replace(claims["region"], threshold=float(np.median(chance)))}
     return Ranker(cells, heads, gallery, replace(calibration, claims=half))
 
 
-def same(one, other, rows=slice(None)) -> None:
-    """The answers of one ranking are those of some rows of another."""
+def assert_same(one, other, rows=slice(None)) -> None:
+    """Compare a ranking with some rows of another."""
     assert one.cell.tolist() == other.cell[rows].tolist()
     assert one.latlon.tolist() == other.latlon[rows].tolist()
     assert one.belief == pytest.approx(other.belief[rows], abs=1e-5)
@@ -76,21 +76,21 @@ def same(one, other, rows=slice(None)) -> None:
     assert one.neighbour.tolist() == other.neighbour[rows].tolist()
 
 
-def known_cells(ranker: Ranker):
-    """Cells with clusters, those with most first."""
+def cells_with_clusters(ranker: Ranker):
+    """Return the cells that have clusters, those with most clusters first."""
     number = np.bincount(ranker.gallery.clusters.cell, minlength=len(ranker.cells))
     return np.argsort(-number, kind="stable")[: (number > 0).sum()]
 
 
 def restrict(ranker: Ranker, cells, west: float = -180.0) -> ConstraintMask:
-    """Some cells, and of them what lies east of a meridian."""
+    """Return a mask of some cells and of their clusters east of a meridian."""
     inside = np.isin(np.arange(len(ranker.cells)), cells)
     clusters = inside[ranker.gallery.clusters.cell] & (ranker.gallery.clusters.latlon[:, 1] > west)
     share = np.where(inside, 0.5, 0.0).astype(np.float32)
     return ConstraintMask("there", share, ranker.cells.centroids, clusters)
 
 
-def test_places_are_found(ranker):
+def test_answers_are_near_the_true_places(ranker):
     latlon, embeddings = photos(200, 1)
     ranking = ranker.rank(embeddings)
     off = haversine_km(ranking.latlon[:, 0], latlon)
@@ -100,37 +100,39 @@ def test_places_are_found(ranker):
     assert np.median(shuffled) > 1000.0
 
 
-@pytest.mark.parametrize(("all_up_to", "cells"), [(50_000, 64), (0, 8), (0, 64)])
-def test_answers_do_not_depend_on_the_batch(ranker, all_up_to, cells, monkeypatch):
-    monkeypatch.setattr(retrieval, "SEARCH_ALL_UP_TO", all_up_to)
-    monkeypatch.setattr(retrieval, "CELLS_SEARCHED", cells)
+@pytest.mark.parametrize(("exhaustive", "probed"), [(50_000, 64), (0, 8), (0, 64)])
+def test_answers_do_not_depend_on_the_batch(ranker, exhaustive, probed, monkeypatch):
+    monkeypatch.setattr(retrieval, "EXHAUSTIVE_CLUSTERS", exhaustive)
+    monkeypatch.setattr(retrieval, "PROBED_CELLS", probed)
     _, embeddings = photos(40, 1)
     together = ranker.rank(embeddings)
     assert np.ptp(together.radii_km[:, 0]) > 1.0
     assert set(together.confidence) == {"region", "not sure"}
     for i in range(20):
-        same(ranker.rank(embeddings[i : i + 1]), together, [i])
+        assert_same(ranker.rank(embeddings[i : i + 1]), together, [i])
     assert ranker.rank(embeddings[:20]).confidence == together.confidence[:20]
 
 
-@pytest.mark.parametrize("within", [False, True])
-def test_candidate_cells_are_distinct_and_ranked_by_belief(ranker, within):
-    known = restrict(ranker, known_cells(ranker)[:4]) if within else None
-    ranking = ranker.rank(photos(60, 1)[1], known)
-    assert ranking.cell.shape[1] == MOST_CANDIDATES
+@pytest.mark.parametrize("constrained", [False, True])
+def test_candidate_cells_are_distinct_and_ranked_by_belief(ranker, constrained):
+    mask = restrict(ranker, cells_with_clusters(ranker)[:4]) if constrained else None
+    ranking = ranker.rank(photos(60, 1)[1], mask)
+    assert ranking.cell.shape[1] == MAX_CANDIDATES
     for i in range(60):
         listed = ranking.cell[i] >= 0
         cells = ranking.cell[i, listed]
         assert len(np.unique(cells)) == len(cells)
-        assert listed.tolist() == sorted(listed, reverse=True), "-1 beyond the last"
-        assert set(cells) == set(known_cells(ranker)[:4]) if within else len(cells) >= 10
+        assert listed.tolist() == sorted(listed, reverse=True), "-1 only beyond the last"
+        assert (
+            set(cells) == set(cells_with_clusters(ranker)[:4]) if constrained else len(cells) >= 10
+        )
         others = ranking.belief[i, cells[1:]]
         assert (np.diff(others) <= 0.0).all()
     points = ranking.latlon[:, 0]
     assert ranker.cells.locate(points).tolist() == ranking.cell[:, 0].tolist()
 
 
-def test_radii_do_not_decrease_and_beliefs_are_beliefs(ranker):
+def test_radii_increase_and_beliefs_sum_to_one(ranker):
     ranking = ranker.rank(photos(60, 1)[1])
     assert (np.diff(ranking.radii_km, axis=1) >= 0.0).all()
     for shares in (ranking.belief, ranking.source_weights):
@@ -140,7 +142,7 @@ def test_radii_do_not_decrease_and_beliefs_are_beliefs(ranker):
     assert ((ranking.localisability > 0.0) & (ranking.localisability < 1.0)).all()
 
 
-def test_the_known_photos_named_are_the_most_similar(ranker):
+def test_neighbours_are_the_most_similar_gallery_photos(ranker):
     _, embeddings = photos(20, 1)
     ranking = ranker.rank(embeddings)
     features = ranker.gallery.photos.reconstruct_n(0, len(ranker.gallery.members))
@@ -152,20 +154,20 @@ def test_the_known_photos_named_are_the_most_similar(ranker):
     assert (product.max(axis=1) - ranking.similarity[:, 0] < 0.05).mean() > 0.9
 
 
-def test_a_photo_given_three_times_counts_once(ranker):
+def test_repeated_photos_of_a_group_count_once(ranker):
     _, embeddings = photos(5, 1)
     once = ranker.rank_together(embeddings, np.arange(5))
     thrice = ranker.rank_together(np.repeat(embeddings, 3, axis=0), np.repeat(np.arange(5), 3))
-    same(thrice, once)
+    assert_same(thrice, once)
     assert thrice.confidence == once.confidence
     pair = embeddings[[0, 1]]
     unequal = ranker.rank_together(pair[[0, 0, 0, 1]], np.zeros(4, int))
-    same(unequal, ranker.rank_together(pair, np.zeros(2, int)))
+    assert_same(unequal, ranker.rank_together(pair, np.zeros(2, int)))
 
 
-def test_a_group_of_one_is_answered_as_the_photo(ranker):
+def test_a_group_of_one_is_ranked_like_its_photo(ranker):
     _, embeddings = photos(20, 1)
-    same(ranker.rank_together(embeddings, np.arange(20)), ranker.rank(embeddings))
+    assert_same(ranker.rank_together(embeddings, np.arange(20)), ranker.rank(embeddings))
 
 
 def test_the_order_of_photos_in_a_group_does_not_matter(ranker):
@@ -174,14 +176,14 @@ def test_the_order_of_photos_in_a_group_does_not_matter(ranker):
     order = np.random.default_rng(0).permutation(12)
     one = ranker.rank_together(embeddings, group)
     other = ranker.rank_together(embeddings[order], group[order])
-    same(one, other)
+    assert_same(one, other)
     assert one.confidence == other.confidence
     for number in range(3):
         mine = embeddings[group == number]
-        same(ranker.rank_together(mine, np.zeros(len(mine), int)), one, [number])
+        assert_same(ranker.rank_together(mine, np.zeros(len(mine), int)), one, [number])
 
 
-def test_several_views_of_a_place_are_answered_better(ranker):
+def test_several_views_give_a_better_answer_than_one(ranker):
     latlon, _ = photos(100, 1)
     waves = np.random.default_rng(7).normal(0, 9, (3, DIM))
     rng = np.random.default_rng(8)
@@ -192,7 +194,7 @@ def test_several_views_of_a_place_are_answered_better(ranker):
     assert np.median(haversine_km(together.latlon[:, 0], latlon)) < 0.7 * np.median(alone)
 
 
-def test_photos_that_contradict_each_other_are_not_sure(ranker):
+def test_contradicting_photos_are_not_sure(ranker):
     sharp = Ranker(ranker.cells, ranker.heads, ranker.gallery, replace(
         ranker.calibration, temperature=0.05, gate=((0.0, 9.0, 0.0),) + ((0.0,) * 3,) * 6,
         claims={name: Claim((0.0,) * EVIDENCE, 0.5) for name in UNFITTED.claims},
@@ -208,12 +210,12 @@ def test_photos_that_contradict_each_other_are_not_sure(ranker):
 
 @pytest.mark.parametrize("count", [1, 3, 8])
 @pytest.mark.parametrize("west", [-180.0, 10.0])
-def test_within_a_restriction_nothing_outside_is_believed_or_answered(ranker, count, west):
-    allowed = np.sort(known_cells(ranker)[:count])
-    known = restrict(ranker, allowed, west)
+def test_a_constraint_excludes_all_belief_and_answers_outside(ranker, count, west):
+    allowed = np.sort(cells_with_clusters(ranker)[:count])
+    mask = restrict(ranker, allowed, west)
     _, embeddings = photos(60, 1)
     group = np.repeat(np.arange(20), 3)
-    for ranking in (ranker.rank(embeddings, known), ranker.rank_together(embeddings, group, known)):
+    for ranking in (ranker.rank(embeddings, mask), ranker.rank_together(embeddings, group, mask)):
         outside = ~np.isin(np.arange(len(ranker.cells)), allowed)
         assert (ranking.belief[:, outside] == 0.0).all()
         assert ranking.belief.sum(axis=1) == pytest.approx(1.0, abs=1e-5)
@@ -221,20 +223,20 @@ def test_within_a_restriction_nothing_outside_is_believed_or_answered(ranker, co
         assert (ranking.cell[:, 0] >= 0).all()
         assert np.isin(ranker.cells.locate(ranking.latlon[:, 0]), allowed).all()
         cluster = ranker.gallery.members.cluster[ranking.neighbour[ranking.neighbour >= 0]]
-        assert known.clusters[cluster].all()
+        assert mask.clusters[cluster].all()
         assert np.isfinite(ranking.radii_km).all()
 
 
-def test_a_restriction_to_everywhere_changes_nothing(ranker):
+def test_a_constraint_to_the_whole_earth_changes_nothing(ranker):
     everywhere = np.ones(len(ranker.cells), np.float32)
     clusters = np.ones(len(ranker.gallery.clusters), bool)
-    known = ConstraintMask("Earth", everywhere, ranker.cells.centroids, clusters)
+    mask = ConstraintMask("Earth", everywhere, ranker.cells.centroids, clusters)
     _, embeddings = photos(20, 1)
-    same(ranker.rank(embeddings, known), ranker.rank(embeddings))
+    assert_same(ranker.rank(embeddings, mask), ranker.rank(embeddings))
 
 
-def test_in_cells_without_known_photos_the_answer_is_the_centroid(ranker):
-    empty = np.setdiff1d(np.arange(len(ranker.cells)), known_cells(ranker))[:2]
+def test_the_answer_in_cells_without_clusters_is_the_centroid(ranker):
+    empty = np.setdiff1d(np.arange(len(ranker.cells)), cells_with_clusters(ranker))[:2]
     ranking = ranker.rank(photos(10, 1)[1], restrict(ranker, empty))
     assert np.isin(ranking.cell[:, 0], empty).all()
     assert (ranking.latlon[:, 0] == ranker.cells.centroids[ranking.cell[:, 0]]).all()

@@ -1,3 +1,5 @@
+"""Candidate places gathered from a gallery."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,26 +18,28 @@ from tests.geoloc.retrieval.test_gallery import (
 )
 
 
-def gathered(gallery, photos, belief, k=6, within=None):
-    """Candidates, and the known photos in them, as a ranker asks for them."""
-    if within is not None:
-        belief = within.mask(belief, belief)
-    found = gallery.search(photos, belief, k, within)
+def gathered(gallery, photos, belief, k=6, constraint=None):
+    """Return candidates and neighbours, as the ranker gathers them."""
+    if constraint is not None:
+        belief = constraint.mask(belief, belief)
+    found = gallery.search(photos, belief, k, constraint)
     utility = CellSpace(make_cells().centroids).expected_utility(belief)
-    return gather(gallery, make_cells(), photos, found, utility, within)
+    return gather(gallery, make_cells(), photos, found, utility, constraint)
 
 
-def test_every_place_is_valid_once():
+def test_each_place_is_valid_once():
     gallery, _, _ = make_gallery()
     candidates, _, _ = gathered(gallery, *queries(30), k=33)
     for cluster, cell, valid in zip(
         candidates.cluster, candidates.cell, candidates.valid, strict=True
     ):
-        assert sorted(cluster[valid]) == [-1, *range(33)], "the best of each cell was listed before"
+        assert sorted(cluster[valid]) == [-1, *range(33)], (
+            "the best cluster of each cell is among the nearest already"
+        )
         assert cell[valid][cluster[valid] < 0].tolist() == [EMPTY]
 
 
-def test_the_best_cells_bring_their_best_cluster(monkeypatch):
+def test_the_most_useful_cells_add_their_best_cluster(monkeypatch):
     monkeypatch.setattr(gathering, "CELLS", 4)
     gallery, prototypes, _ = make_gallery()
     photos, belief = queries(20)
@@ -50,7 +54,7 @@ def test_the_best_cells_bring_their_best_cluster(monkeypatch):
             assert cluster == (-1 if cell == EMPTY else inside.argmax())
 
 
-def test_clusters_are_where_they_are_and_an_empty_cell_is_its_centroid():
+def test_candidates_are_at_their_cluster_or_at_the_centroid_of_an_empty_cell():
     gallery, _, _ = make_gallery()
     candidates, _, _ = gathered(gallery, *queries(20))
     known = candidates.cluster >= 0
@@ -63,7 +67,7 @@ def test_clusters_are_where_they_are_and_an_empty_cell_is_its_centroid():
 
 
 @pytest.mark.parametrize("k", [6, 33])
-def test_a_place_resembles_as_its_prototype_its_best_member_and_its_cell_do(k):
+def test_similarities_to_prototype_best_member_and_cell(k):
     gallery, prototypes, features = make_gallery()
     photos, belief = queries(20)
     candidates, neighbour, similarity = gathered(gallery, photos, belief, k)
@@ -74,42 +78,44 @@ def test_a_place_resembles_as_its_prototype_its_best_member_and_its_cell_do(k):
         known = candidates.valid[i] & (candidates.cluster[i] >= 0)
         cluster = candidates.cluster[i, known]
         assert candidates.similarity[i, known] == pytest.approx(by_prototype[i, cluster], abs=2e-3)
-        assert candidates.own[i, known] == pytest.approx(best_member[i, cluster], abs=2e-3)
+        assert candidates.member_similarity[i, known] == pytest.approx(
+            best_member[i, cluster], abs=2e-3
+        )
         theirs = np.flatnonzero(np.isin(gallery.members.cluster, cluster))
         assert sorted(neighbour[i][neighbour[i] >= 0]) == theirs.tolist()
         near = similarity[i, : len(theirs)]
         assert near == pytest.approx(-np.sort(-by_member[i, theirs]), abs=2e-3)
     cells = np.take_along_axis(by_cell, candidates.cell, axis=1)
-    assert candidates.region == pytest.approx(cells, abs=1e-5)
+    assert candidates.cell_similarity == pytest.approx(cells, abs=1e-5)
 
 
-def test_a_centroid_resembles_as_the_least_similar_does():
+def test_a_centroid_has_the_smallest_similarity_of_its_row():
     gallery, _, _ = make_gallery()
     candidates, _, similarity = gathered(gallery, *queries(20))
     for i, place in enumerate((candidates.cluster < 0).argmax(axis=1)):
         known = candidates.cluster[i] >= 0
         assert candidates.cluster[i, place] == -1
         assert candidates.similarity[i, place] == candidates.similarity[i, known].min()
-        assert candidates.own[i, place] == similarity[i][similarity[i] > -1.0].min()
+        assert candidates.member_similarity[i, place] == similarity[i][similarity[i] > -1.0].min()
 
 
 @given(data=st.data())
 @settings(max_examples=40, deadline=None)
-def test_everything_outside_a_restriction_is_excluded(data):
+def test_candidates_outside_a_constraint_are_excluded(data):
     gallery, _, _ = make_gallery()
     cells = data.draw(st.sets(st.integers(0, CELLS - 1), min_size=1))
     clusters = data.draw(st.sets(st.integers(0, len(gallery.clusters) - 1)))
-    within = restrict(gallery, list(cells), list(clusters))
-    candidates, neighbour, _ = gathered(gallery, *queries(3), within=within)
-    inside = set(np.flatnonzero(within.clusters))
+    constraint = restrict(gallery, list(cells), list(clusters))
+    candidates, neighbour, _ = gathered(gallery, *queries(3), constraint=constraint)
+    inside = set(np.flatnonzero(constraint.clusters))
     for i in range(3):
         valid = candidates.valid[i]
         assert set(candidates.cell[i, valid]) == cells
         known = candidates.cluster[i, valid] >= 0
         assert set(candidates.cluster[i, valid][known]) <= inside
-        centroids = within.centroids[candidates.cell[i, valid][~known]]
+        centroids = constraint.centroids[candidates.cell[i, valid][~known]]
         assert (candidates.latlon[i, valid][~known] == centroids).all()
         member = neighbour[i][neighbour[i] >= 0]
         assert set(gallery.members.cluster[member]) <= inside
     assert np.isfinite(candidates.similarity).all()
-    assert np.isfinite(candidates.own).all()
+    assert np.isfinite(candidates.member_similarity).all()

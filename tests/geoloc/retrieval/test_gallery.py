@@ -1,3 +1,5 @@
+"""Search in a gallery: exhaustive and probed, with and without a constraint."""
+
 import numpy as np
 import pytest
 import shapely
@@ -15,13 +17,13 @@ from geoloc.retrieval.tables import Clusters, Members
 
 CELLS, DIM = 12, 16
 EMPTY = CELLS - 1
-"""The cell without clusters."""
+"""The one cell without clusters."""
 
 few = settings(max_examples=40, deadline=None)
 
 
 def make_cells() -> CellTable:
-    """Squares of 10 degrees along the equator."""
+    """Return squares of 10 degrees along the equator."""
     west = np.arange(CELLS) * 10 - 60
     name = np.array([f"c{i}" for i in range(CELLS)])
     return CellTable(
@@ -32,7 +34,7 @@ def make_cells() -> CellTable:
 
 
 def make_gallery(per_cell: int = 3, members: int = 4, seed: int = 0):
-    """Clusters in all cells but the last; their prototypes, and the features of their members."""
+    """Return a gallery with clusters in all cells but the last, its prototypes and its features."""
     rng = np.random.default_rng(seed)
     cell = np.repeat(np.arange(EMPTY), per_cell).astype(np.int32)
     cluster = np.repeat(np.arange(len(cell)), members).astype(np.int32)
@@ -53,7 +55,7 @@ def make_gallery(per_cell: int = 3, members: int = 4, seed: int = 0):
 
 
 def restrict(gallery: Gallery, cells, clusters=None) -> ConstraintMask:
-    """Some cells with all, or some, of their clusters."""
+    """Return a mask of some cells and of all, or some, of their clusters."""
     share = np.isin(np.arange(CELLS), cells).astype(np.float32)
     inside = np.isin(gallery.clusters.cell, cells)
     if clusters is not None:
@@ -62,7 +64,7 @@ def restrict(gallery: Gallery, cells, clusters=None) -> ConstraintMask:
 
 
 def queries(count: int, seed: int = 1):
-    """Photos, and a belief about each."""
+    """Return the features of photos, and a belief for each."""
     rng = np.random.default_rng(seed)
     return normalise(rng.normal(size=(count, DIM))), softmax(rng.normal(0, 2, (count, CELLS)))
 
@@ -72,7 +74,7 @@ def sorted_rows(product):
 
 
 @pytest.mark.parametrize("k", [5, 33, 50])
-def test_a_few_clusters_are_all_searched(k):
+def test_a_small_gallery_is_searched_exhaustively(k):
     gallery, prototypes, _ = make_gallery()
     photos, belief = queries(30)
     found = gallery.search(photos, belief, k)
@@ -84,9 +86,9 @@ def test_a_few_clusters_are_all_searched(k):
     assert found.similarity == pytest.approx(chosen, abs=2e-3)
 
 
-def test_of_many_clusters_those_in_believed_and_in_similar_cells_are_searched(monkeypatch):
-    monkeypatch.setattr(retrieval, "SEARCH_ALL_UP_TO", 0)
-    monkeypatch.setattr(retrieval, "CELLS_SEARCHED", 4)
+def test_a_large_gallery_is_searched_in_probable_and_similar_cells(monkeypatch):
+    monkeypatch.setattr(retrieval, "EXHAUSTIVE_CLUSTERS", 0)
+    monkeypatch.setattr(retrieval, "PROBED_CELLS", 4)
     gallery, prototypes, _ = make_gallery()
     photos, belief = queries(50)
     found = gallery.search(photos, belief, 12)
@@ -102,9 +104,9 @@ def test_of_many_clusters_those_in_believed_and_in_similar_cells_are_searched(mo
         assert (found.similarity[i, len(got) :] == -1.0).all()
 
 
-def test_of_many_clusters_the_best_is_found_where_its_cell_is_believed(monkeypatch):
-    monkeypatch.setattr(retrieval, "SEARCH_ALL_UP_TO", 0)
-    monkeypatch.setattr(retrieval, "CELLS_SEARCHED", 2)
+def test_a_large_gallery_finds_the_best_cluster_in_a_probable_cell(monkeypatch):
+    monkeypatch.setattr(retrieval, "EXHAUSTIVE_CLUSTERS", 0)
+    monkeypatch.setattr(retrieval, "PROBED_CELLS", 2)
     gallery, prototypes, _ = make_gallery(per_cell=9)
     photos, _ = queries(50)
     best = (photos @ prototypes.T).argmax(axis=1)
@@ -116,43 +118,43 @@ def test_of_many_clusters_the_best_is_found_where_its_cell_is_believed(monkeypat
 
 @given(data=st.data(), many=st.booleans())
 @few
-def test_nothing_outside_a_restriction_is_found(data, many):
+def test_search_returns_nothing_outside_a_constraint(data, many):
     gallery, _, _ = make_gallery()
     some = st.sets(st.integers(0, EMPTY), min_size=1)
     half = data.draw(st.sets(st.integers(0, len(gallery.clusters) - 1)))
-    within = restrict(gallery, list(data.draw(some)), list(half))
+    constraint = restrict(gallery, list(data.draw(some)), list(half))
     photos, belief = queries(4)
     with pytest.MonkeyPatch.context() as patch:
         if many:
-            patch.setattr(retrieval, "SEARCH_ALL_UP_TO", 0)
-        found = gallery.search(photos, within.mask(belief, belief), 40, within)
-    inside = np.flatnonzero(within.clusters)
+            patch.setattr(retrieval, "EXHAUSTIVE_CLUSTERS", 0)
+        found = gallery.search(photos, constraint.mask(belief, belief), 40, constraint)
+    inside = np.flatnonzero(constraint.clusters)
     for i in range(4):
         assert set(found.cluster[i]) - {-1} == set(inside)
     assert ((found.cluster < 0) == (found.similarity == -1.0)).all()
 
 
-def test_within_a_restriction_the_most_similar_are_found_first():
+def test_search_under_a_constraint_returns_the_most_similar():
     gallery, prototypes, _ = make_gallery()
-    within = restrict(gallery, [4, 7])
+    constraint = restrict(gallery, [4, 7])
     photos, belief = queries(20)
-    found = gallery.search(photos, within.mask(belief, belief), 5, within)
-    product = np.where(within.clusters, photos @ prototypes.T, -1.0)
+    found = gallery.search(photos, constraint.mask(belief, belief), 5, constraint)
+    product = np.where(constraint.clusters, photos @ prototypes.T, -1.0)
     assert found.similarity == pytest.approx(-np.sort(-product, axis=1)[:, :5], abs=2e-3)
 
 
 @pytest.mark.parametrize("share", [1.0, 0.5])
-def test_a_few_clusters_are_all_searched_within_a_restriction_too(share, monkeypatch):
-    monkeypatch.setattr(retrieval, "CELLS_SEARCHED", 2)
+def test_a_small_gallery_is_searched_exhaustively_under_a_constraint(share, monkeypatch):
+    monkeypatch.setattr(retrieval, "PROBED_CELLS", 2)
     gallery, prototypes, _ = make_gallery()
-    within = restrict(gallery, np.arange(round(CELLS * share)))
+    constraint = restrict(gallery, np.arange(round(CELLS * share)))
     photos, belief = queries(20)
-    found = gallery.search(photos, within.mask(belief, belief), 5, within)
-    product = np.where(within.clusters, photos @ prototypes.T, -1.0)
+    found = gallery.search(photos, constraint.mask(belief, belief), 5, constraint)
+    product = np.where(constraint.clusters, photos @ prototypes.T, -1.0)
     assert found.similarity == pytest.approx(-np.sort(-product, axis=1)[:, :5], abs=2e-3)
 
 
-def test_the_best_of_each_cell_is_one_of_its_clusters():
+def test_best_in_returns_the_best_cluster_of_each_cell():
     gallery, prototypes, _ = make_gallery()
     photos, belief = queries(20)
     cells = sorted_rows(belief)[:, :7]
@@ -169,12 +171,12 @@ def test_the_best_of_each_cell_is_one_of_its_clusters():
                 assert found.similarity[i, place] == pytest.approx(inside.max(), abs=2e-3)
 
 
-def test_the_best_of_each_cell_lies_inside_a_restriction():
+def test_best_in_respects_a_constraint():
     gallery, prototypes, _ = make_gallery()
     photos, _ = queries(20)
     best = (photos @ prototypes[:3].T).argmax(axis=1)
-    within = restrict(gallery, [0, 2], clusters=[0, 6, 7, 8])
-    found = gallery.best_in(photos, np.tile([0, 1, 2], (20, 1)), within)
+    constraint = restrict(gallery, [0, 2], clusters=[0, 6, 7, 8])
+    found = gallery.best_in(photos, np.tile([0, 1, 2], (20, 1)), constraint)
     assert (found.cluster[best == 0, 0] == 0).all()
     assert np.isin(found.cluster[:, 0], [0, -1]).all()
     assert (found.cluster[:, 1] == -1).all()
@@ -182,15 +184,15 @@ def test_the_best_of_each_cell_lies_inside_a_restriction():
     assert np.isin(found.cluster[:, 2], [6, 7, 8]).all()
 
 
-def test_where_the_best_of_a_cell_lies_outside_the_next_is_found():
+def test_best_in_returns_the_next_cluster_if_the_best_is_outside():
     gallery, prototypes, _ = make_gallery()
     photos, _ = queries(20)
-    within = restrict(gallery, [0], clusters=[0, 1])
-    found = gallery.best_in(photos, np.zeros((20, 1), np.int64), within)
+    constraint = restrict(gallery, [0], clusters=[0, 1])
+    found = gallery.best_in(photos, np.zeros((20, 1), np.int64), constraint)
     assert found.cluster[:, 0].tolist() == (photos @ prototypes[:2].T).argmax(axis=1).tolist()
 
 
-def test_known_photos_are_those_of_the_clusters():
+def test_members_are_those_of_the_given_clusters():
     gallery, _, features = make_gallery()
     photos, _ = queries(2)
     cluster = np.array([[3, 10, -1], [-1, 0, -1]])
@@ -204,7 +206,7 @@ def test_known_photos_are_those_of_the_clusters():
         assert (similarity[i, len(known) :] == -1.0).all()
 
 
-def test_a_cell_is_as_similar_as_its_mean_prototype():
+def test_cell_similarity_is_that_of_the_mean_prototype():
     gallery, prototypes, _ = make_gallery()
     photos, _ = queries(5)
     means = prototypes.reshape(EMPTY, 3, DIM).mean(axis=1)
@@ -213,7 +215,7 @@ def test_a_cell_is_as_similar_as_its_mean_prototype():
     assert (similarity[:, EMPTY] == 0).all()
 
 
-def test_votes_are_a_belief():
+def test_votes_sum_the_shares_of_each_cell():
     gallery, _, _ = make_gallery()
     cluster = np.array([[0, 1, 30, -1], [5, 5, 4, 3]])
     share = np.array([[0.5, 0.2, 0.3, 0.0], [0.25, 0.25, 0.25, 0.25]], np.float32)
@@ -224,7 +226,7 @@ def test_votes_are_a_belief():
     assert votes[1, 1] == pytest.approx(1.0)
 
 
-def test_round_trip(tmp_path):
+def test_a_gallery_is_read_as_it_was_written(tmp_path):
     gallery, _, features = make_gallery()
     gallery.write(tmp_path)
     again = Gallery.read(tmp_path, CELLS)
@@ -243,7 +245,7 @@ def test_round_trip(tmp_path):
 @pytest.mark.parametrize(
     "name", ["clusters.parquet", "members.parquet", "prototypes.faiss", "members.faiss"]
 )
-def test_a_damaged_part_is_named(name, tmp_path):
+def test_a_damaged_file_is_named_in_the_error(name, tmp_path):
     make_gallery()[0].write(tmp_path)
     whole = (tmp_path / name).read_bytes()
     (tmp_path / name).write_bytes(whole[: len(whole) // 2])
@@ -251,7 +253,7 @@ def test_a_damaged_part_is_named(name, tmp_path):
         Gallery.read(tmp_path, CELLS)
 
 
-def test_parts_of_other_bundles_are_refused(tmp_path):
+def test_files_of_other_bundles_are_refused(tmp_path):
     make_gallery(per_cell=2)[0].write(tmp_path)
     with pytest.raises(BundleError, match=r"prototypes\.faiss: does not fit"):
         Gallery.read(tmp_path, CELLS + 1)

@@ -83,7 +83,7 @@ def test_lists_may_be_empty_or_hold_one_vector(build):
 
 def coded(monkeypatch, build, count: int):
     """An index that codes its vectors, with these, their lists and those of 500 queries."""
-    monkeypatch.setattr(indexes, "CODED_FROM", 2000)
+    monkeypatch.setattr(indexes, "QUANTISED_FROM", 2000)
     centres = unit(40, 64)
     vectors, lists = around(centres, count, 1)
     queries, wanted = around(centres, 500, 2)
@@ -119,7 +119,7 @@ def test_many_vectors_that_refine_are_product_quantised(monkeypatch):
 
 
 def test_what_cannot_be_cut_into_parts_is_not_product_quantised(monkeypatch):
-    monkeypatch.setattr(indexes, "CODED_FROM", 100)
+    monkeypatch.setattr(indexes, "QUANTISED_FROM", 100)
     index = compact(unit(200, 40), np.zeros(200, int), unit(1, 40))
     assert index.sq.qtype == indexes.faiss().ScalarQuantizer.QT_8bit
 

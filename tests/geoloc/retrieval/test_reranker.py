@@ -9,13 +9,13 @@ from geocells.sphere import destination, haversine_km
 from geoloc.belief.fusion import CellSpace
 from geoloc.retrieval.reranker import (
     FEATURES,
-    MOODS,
+    GATING_FEATURES,
     UNTRAINED,
     VOTE_SCALES_KM,
     Reranker,
     describe,
     distances_km,
-    moods,
+    gating_features,
     votes,
 )
 from tests.geoloc.retrieval.test_candidates import gathered
@@ -97,8 +97,8 @@ def test_what_speaks_for_a_candidate():
     assert np.abs(described).max() < 20.0, "of order 1"
     known = candidates.cluster >= 0
     assert described[..., 0] == pytest.approx(10 * candidates.similarity)
-    assert described[..., 1] == pytest.approx(10 * candidates.own)
-    assert described[..., 2] == pytest.approx(10 * candidates.region)
+    assert described[..., 1] == pytest.approx(10 * candidates.member_similarity)
+    assert described[..., 2] == pytest.approx(10 * candidates.cell_similarity)
     of_cell = np.take_along_axis(belief, candidates.cell, axis=1)
     assert np.exp(described[..., 3]) == pytest.approx(of_cell, rel=1e-3, abs=2e-6)
     useful = np.take_along_axis(utility, candidates.cell, axis=1)
@@ -126,40 +126,40 @@ def test_a_mood_is_how_similar_how_sure_and_how_concentrated():
     candidates, belief, utility, members = candidates_of(20)
     share = votes(candidates, belief, sharpness=5.0)
     described = describe(candidates, share, utility, belief, members)
-    mood = moods(candidates, belief, described)
-    assert mood.shape == (20, MOODS)
-    assert (mood[:, 0] == 1.0).all()
-    assert mood[:, 1] == pytest.approx(5.0 * candidates.similarity.max(axis=1))
-    assert mood[:, 2] == pytest.approx(belief.max(axis=1))
-    assert (mood[:, 3:] == described[..., [8, 9, 10]].max(axis=1)).all()
+    gating = gating_features(candidates, belief, described)
+    assert gating.shape == (20, GATING_FEATURES)
+    assert (gating[:, 0] == 1.0).all()
+    assert gating[:, 1] == pytest.approx(5.0 * candidates.similarity.max(axis=1))
+    assert gating[:, 2] == pytest.approx(belief.max(axis=1))
+    assert (gating[:, 3:] == described[..., [8, 9, 10]].max(axis=1)).all()
 
 
 def reranker(seed: int) -> Reranker:
-    weights = np.random.default_rng(seed).normal(size=(MOODS, FEATURES))
+    weights = np.random.default_rng(seed).normal(size=(GATING_FEATURES, FEATURES))
     return Reranker(tuple(map(tuple, weights.tolist())))
 
 
 def test_a_score_is_linear_in_features_moods_and_weights():
     rng = np.random.default_rng(3)
     features, other = rng.normal(size=(2, 6, 9, FEATURES)).astype(np.float32)
-    mood, another = rng.normal(size=(2, 6, MOODS)).astype(np.float32)
+    gating, another = rng.normal(size=(2, 6, GATING_FEATURES)).astype(np.float32)
     score = reranker(0)
-    assert score(features, mood).shape == (6, 9)
-    by_hand = np.einsum("npf,mf,nm->np", features, np.array(score.weights), mood)
-    assert score(features, mood) == pytest.approx(by_hand, abs=1e-4)
-    combined = score(2.0 * features - other, mood)
-    assert combined == pytest.approx(2.0 * score(features, mood) - score(other, mood), abs=1e-3)
-    combined = score(features, mood + another)
-    assert combined == pytest.approx(score(features, mood) + score(features, another), abs=1e-3)
+    assert score(features, gating).shape == (6, 9)
+    by_hand = np.einsum("npf,mf,nm->np", features, np.array(score.weights), gating)
+    assert score(features, gating) == pytest.approx(by_hand, abs=1e-4)
+    combined = score(2.0 * features - other, gating)
+    assert combined == pytest.approx(2.0 * score(features, gating) - score(other, gating), abs=1e-3)
+    combined = score(features, gating + another)
+    assert combined == pytest.approx(score(features, gating) + score(features, another), abs=1e-3)
 
 
 def test_untrained_more_similarity_belief_and_votes_are_better():
-    mood = np.ones((1, MOODS), np.float32)
+    gating = np.ones((1, GATING_FEATURES), np.float32)
     plain = np.zeros((1, 2, FEATURES), np.float32)
     for feature in (0, 4, *range(7, FEATURES)):
         better = plain.copy()
         better[0, 1, feature] = 1.0
-        worse, best = UNTRAINED(better, mood)[0]
+        worse, best = UNTRAINED(better, gating)[0]
         assert best > worse
 
 

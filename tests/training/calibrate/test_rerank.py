@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from geoloc.retrieval.reranker import FEATURES, MOODS, UNTRAINED, Reranker
+from geoloc.retrieval.reranker import FEATURES, GATING_FEATURES, UNTRAINED, Reranker
 from training.calibrate import rerank
 from training.calibrate.rerank import fit_reranker, utility
 
@@ -15,7 +15,7 @@ def planted(seed: int, feature: int | None = None):
     """Return photos whose best candidate maximises one feature; random utilities without one."""
     rng = np.random.default_rng(seed)
     features = rng.normal(size=(PHOTOS, PLACES, FEATURES)).astype(np.float32)
-    gating = np.column_stack([np.ones(PHOTOS), rng.uniform(size=(PHOTOS, MOODS - 1))])
+    gating = np.column_stack([np.ones(PHOTOS), rng.uniform(size=(PHOTOS, GATING_FEATURES - 1))])
     valid = rng.uniform(size=(PHOTOS, PLACES)) < 0.8
     valid[:, 0] = True
     value = rng.uniform(0.0, 0.1, (PHOTOS, PLACES))
@@ -77,7 +77,7 @@ def test_weights_depend_on_the_gating_features():
 def test_fit_is_deterministic():
     one, other = (fit_reranker(*planted(0, 3)) for _ in range(2))
     assert np.array(one.weights).tobytes() == np.array(other.weights).tobytes()
-    assert np.array(one.weights).shape == (MOODS, FEATURES)
+    assert np.array(one.weights).shape == (GATING_FEATURES, FEATURES)
 
 
 def test_invalid_candidates_have_no_influence():
