@@ -7,26 +7,37 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 UV := uv==0.13.9
 # Its location encoder makes the benchmarks' embeddings; gradio refuses the pillow it asks for.
 GEOCLIP := geoclip==1.3.0
-SAMPLE := .cache/china.jpg
-PHOTO ?= $(SAMPLE)
+EXAMPLES := demo/examples/aqueduct.jpg demo/examples/granite.jpg
+PHOTO ?=
 export PHOTO
 
-.PHONY: help locate demo setup test lint constraints clean
+.PHONY: help locate demo setup test test-slow test-versions lint constraints clean
 .DELETE_ON_ERROR:
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-locate: .venv-cpu/.ready $(filter $(SAMPLE),$(PHOTO)) ## say where PHOTO=… was taken (runtime only, no torch)
+locate: .venv-cpu/.ready ## say where PHOTO=… was taken (runtime only, no torch); without PHOTO two examples
+ifeq ($(PHOTO),)
+	@.venv-cpu/bin/geoloc locate $(EXAMPLES) --bundle starter --top 2
+else
 	@.venv-cpu/bin/geoloc locate "$$PHOTO"
+endif
 
 demo: .venv-demo/.ready ## serve the web page
 	@.venv-demo/bin/geoloc-demo
 
 setup: .venv/.ready ## prepare .venv with everything on CPU
 
-test: .venv/.ready ## run all tests
-	.venv/bin/python -m pytest
+test: .venv/.ready ## run the default tests
+	.venv/bin/python -m pytest -m "not slow"
+
+test-slow: .venv/.ready ## run the tests marked slow
+	.venv/bin/python -m pytest -m slow
+
+test-versions: .venv/.ready ## test the runtime with its oldest and its newest dependencies
+	$(call versions,oldest,--resolution lowest-direct)
+	$(call versions,newest,--resolution highest)
 
 lint: .venv/.ready ## check style, types and the direction of imports
 	.venv/bin/ruff check .
@@ -58,11 +69,17 @@ define install
 	@touch $@
 endef
 
-# A real photograph that nobody here had to pick: it ships inside scikit-learn.
-$(SAMPLE): | .venv-cpu/.ready
-	@mkdir -p $(@D)
-	.venv-cpu/bin/python -m pip download --quiet --disable-pip-version-check --no-deps \
-		--only-binary :all: --constraint constraints.txt --dest $(@D)/sample scikit-learn
-	@.venv-cpu/bin/python -c "import sys, zipfile; sys.stdout.buffer.write(zipfile.ZipFile( \
-		sys.argv[1]).read('sklearn/datasets/images/china.jpg'))" $(@D)/sample/*.whl > $@
-	@rm -r $(@D)/sample
+# The runtime's tests that need no extra but cpu, in an environment with other versions.
+RUNTIME_TESTS := tests/geoloc/photos tests/geoloc/belief tests/geoloc/retrieval tests/geoloc/bundle \
+	tests/geoloc/cli tests/geoloc/output
+
+define versions
+	rm -rf .venv-$(1)
+	.venv/bin/uv venv --quiet --python .venv/bin/python .venv-$(1)
+	.venv/bin/uv pip compile pyproject.toml --extra cpu $(2) --no-build --quiet --no-annotate \
+		--output-file .venv-$(1)/requirements.txt
+	.venv/bin/uv pip install --quiet --python .venv-$(1)/bin/python \
+		--requirements .venv-$(1)/requirements.txt "pytest>=8" pytest-timeout hypothesis
+	.venv/bin/uv pip install --quiet --python .venv-$(1)/bin/python --no-deps --editable .
+	.venv-$(1)/bin/python -m pytest -m "not slow" $(RUNTIME_TESTS)
+endef
