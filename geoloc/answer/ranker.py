@@ -27,7 +27,7 @@ from geoloc.belief.fusion import (
 from geoloc.belief.heads import Heads, softmax, tempered
 from geoloc.guess import Confidence
 from geoloc.retrieval.candidates import Candidates, gather
-from geoloc.retrieval.gallery import NearestClusters, Gallery
+from geoloc.retrieval.gallery import Gallery, NearestClusters
 from geoloc.retrieval.reranker import describe, gating_features, votes
 from geoloc.types import Float32Array, Float64Array, IndexArray, Int64Array
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from geocells.table import CellTable
 from geoloc.belief.fusion import ConstraintMask
-from geoloc.retrieval.gallery import NearestClusters, Gallery
+from geoloc.retrieval.gallery import Gallery, NearestClusters
 from geoloc.types import BoolArray, Float32Array, Float64Array, Int64Array
 
 CELLS = 32

@@ -7,12 +7,11 @@ import mimetypes
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from geoloc.errors import MissingExtraError, PhotoError
+from geoloc.errors import PhotoError
 from geoloc.game.places import Places
 from geoloc.game.protocol import Answer, parse_answer, stripped_copies
 
@@ -39,12 +38,7 @@ class HttpPlayer:
         Args:
             name: of the player.
             address: http or https URL of the server, with or without a path.
-
-        Raises:
-            MissingExtraError: httpx is not installed.
         """
-        if find_spec("httpx") is None:
-            raise MissingExtraError("httpx", "play")
         parts = urlsplit(address)
         self.name = name
         self._address = address if parts.path.strip("/") else parts._replace(path=LOCATE).geturl()

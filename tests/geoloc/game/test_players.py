@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from geoloc.errors import BundleError, MissingExtraError, TableError
+from geoloc.errors import BundleError, TableError
 from geoloc.game.places import GameError
 from geoloc.game.players import command, http
 from geoloc.game.players.command import CommandPlayer
@@ -273,12 +273,6 @@ def test_server_without_a_complete_reply_is_waited_for_until_the_timeout(server,
     places = places_at(np.zeros((1, 2)), (photo,))
     (answer,) = HttpPlayer("server", server.address).ask(places, SHORT_S)
     assert answer.problem == "no reply within 0.2 s"
-
-
-def test_missing_httpx_is_reported_with_the_command_that_installs_it(monkeypatch):
-    monkeypatch.setattr(http, "find_spec", lambda name: None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'planet-geoloc\[play\]'"):
-        make_players(["http://127.0.0.1:9"], "starter", 0)
 
 
 def test_server_gets_multipart_photos_without_metadata(server, photo):
