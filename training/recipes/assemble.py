@@ -168,7 +168,7 @@ def _measure(ranker: Ranker, test: _Part) -> dict[str, Any]:
 
 def manifest_of(photos: pa.Table) -> Manifest:
     """Return the columns of a photo table that galleries and measurements need."""
-    nothing = np.full(len(photos), "", dtype=object)
+    empty = np.full(len(photos), "", dtype=object)
     precision = np.zeros(len(photos))
     if "precision_km" in photos.column_names:
         precision = np.nan_to_num(photos["precision_km"].cast(pa.float64()).to_numpy())
@@ -176,7 +176,7 @@ def manifest_of(photos: pa.Table) -> Manifest:
     return Manifest(
         latlon=latlon_of(photos),
         precision_km=precision,
-        collection=nothing,
+        collection=empty,
         **{name: strings_of(photos, name) for name in names},
     )
 

@@ -65,7 +65,7 @@ def test_rehearsal_writes_a_bundle_that_answers(rehearsal, tmp_path):
 
 @pytest.mark.slow
 def test_pretraining_learns_to_match_photos_and_captions(rehearsal):
-    """Chance level is a loss of log(batch), and one country in as many as there are."""
+    """By chance the loss is log(batch), and the country accuracy 1 / countries."""
     folder = rehearsal.work / "pretrain"
     losses = [json.loads(line)["loss"] for line in (folder / "losses.jsonl").open()]
     batch = for_dry_run(PigeonRecipe()).pretrain.batch

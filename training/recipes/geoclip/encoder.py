@@ -62,7 +62,7 @@ def load_world_encoder(
 
 
 def _make(spec: EncoderSpec, form: ClipForm, published: Published, folder: Path) -> None:
-    """Write the encoder's file and encoder.json; the folder appears whole or not at all."""
+    """Write the encoder's file and encoder.json into a folder, atomically."""
     from safetensors.torch import save_file
 
     with atomic_directory(folder, replace=True) as partial:
