@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from geocells.borders.hierarchy import embedded_boundaries
 from geocells.sphere import haversine_km
-from geoloc.types import BoolArray, Float64Array, Int64Array
+from geoloc.types import BoolArray, Float64Array, Int32Array, Int64Array
 
 THRESHOLDS_KM = (1.0, 5.0, 25.0, 200.0, 750.0, 2500.0)
 """Street (two widths), city, region, country, continent."""
@@ -95,10 +95,25 @@ def score(
     )
 
 
+def country_and_region(latlon: npt.ArrayLike) -> Int32Array:
+    """Return the country and the region that coordinates are assigned to when answers are compared.
+
+    Truth and answer follow the same rule: the polygon that covers the coordinate, or else the
+    nearest one on the sphere, at any distance. A correct answer at sea is therefore in the right
+    country.
+
+    Args:
+        latlon: (N, 2) degrees.
+
+    Returns:
+        (N, 2) rows of `embedded_boundaries().country` and `.region`.
+    """
+    return embedded_boundaries().locate(latlon)[:, :2]
+
+
 def same_country(a: npt.ArrayLike, b: npt.ArrayLike) -> BoolArray:
-    """Whether coordinates (N, 2) and (N, 2) lie in the same country (N,), by its polygon."""
-    country = embedded_boundaries().country
-    same: BoolArray = country.locate(a) == country.locate(b)
+    """Return whether coordinates (N, 2) and (N, 2) are in one country; see `country_and_region`."""
+    same: BoolArray = country_and_region(a)[:, 0] == country_and_region(b)[:, 0]
     return same
 
 

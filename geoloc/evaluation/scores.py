@@ -11,13 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from geocells.borders.hierarchy import embedded_boundaries
-from geocells.places import OPEN_SEA_KM
 from geocells.sphere import EARTH_RADIUS_KM, haversine_km
 from geoloc.evaluation.benchmark import Benchmark
 from geoloc.evaluation.predictions import Predictions
 from geoloc.evaluation.statistics import RESAMPLES, Resampled, bootstrap, interval
-from geoloc.metrics import WORLD_MAX_ERROR_KM, geoguessr_points, geoscore
+from geoloc.metrics import WORLD_MAX_ERROR_KM, country_and_region, geoguessr_points, geoscore
 from geoloc.types import BoolArray, Float32Array, Float64Array, Int32Array
 
 THRESHOLDS_KM = (1.0, 5.0, 10.0, 25.0, 50.0, 100.0, 200.0, 750.0, 2500.0)
@@ -48,7 +46,7 @@ class PhotoScores:
     answered: BoolArray
     """(N,) whether the photo was not refused."""
     country: Int32Array
-    """(N,) index of the answer's country in `embedded_boundaries().country`, -1 for none."""
+    """(N,) index of the answer's country in `embedded_boundaries().country`, -1 for a refusal."""
 
     def take(self, rows: npt.ArrayLike) -> PhotoScores:
         """Return the scores of some photos."""
@@ -71,8 +69,8 @@ class SystemScore:
 
 
 def true_areas(benchmark: Benchmark) -> Int32Array:
-    """Return (N, 2) indices of country and region of the photos, of the nearest ones at sea."""
-    return embedded_boundaries().locate(benchmark.latlon)[:, :2]
+    """Return (N, 2) indices of country and region of the photos; see `country_and_region`."""
+    return country_and_region(benchmark.latlon)
 
 
 def score_photos(
@@ -93,7 +91,7 @@ def score_photos(
     distance = np.full(len(answers), REFUSED_KM)
     distance[answered] = haversine_km(answers.latlon[answered], benchmark.latlon[answered])
     units = np.full((len(answers), 2), -1, np.int32)
-    units[answered] = embedded_boundaries().locate(answers.latlon[answered], OPEN_SEA_KM)[:, :2]
+    units[answered] = country_and_region(answers.latlon[answered])
     points = geoscore(distance)
     values = np.empty((len(answers), len(MEANS)), np.float32)
     for column, km in enumerate(THRESHOLDS_KM):

@@ -19,7 +19,13 @@ from geoloc.evaluation.scores import (
     true_areas,
 )
 from geoloc.evaluation.statistics import resampling_units
-from geoloc.metrics import geoguessr_points, geoscore
+from geoloc.metrics import (
+    country_and_region,
+    geoguessr_points,
+    geoscore,
+    same_country,
+    score,
+)
 from tests.geoloc.evaluation.samples import drawn_answers, drawn_benchmark, towns
 
 KM = [25.0, 200.0, 750.0, 1000.0, 2500.0]
@@ -95,9 +101,19 @@ def test_country_and_region_are_those_of_polygons():
     answers.latlon[:] = [(48.86, 2.35), (45.76, 4.84), (50.85, 4.35), (48.0, -20.0)]
     scores = score_photos(benchmark, answers, true_areas(benchmark))
     columns = [MEANS.index("country"), MEANS.index("region")]
-    # Paris, Lyon, Brussels, the open Atlantic, which is in no country
+    # Paris, Lyon, Brussels, the open Atlantic off Ireland
     assert scores.values[:, columns].tolist() == [[1, 1], [1, 0], [0, 0], [0, 0]]
-    assert scores.country[3] == -1
+    assert scores.country[3] == country_and_region([(52.0, -8.0)])[0, 0]
+
+
+@pytest.mark.parametrize("sea", [(48.0, -20.0), (0.0, -30.0), (-48.9, -123.4), (54.0, 7.6)])
+def test_perfect_answer_at_sea_is_in_the_right_country_and_region(sea):
+    benchmark = drawn_benchmark([sea])
+    answers = drawn_answers(np.array([sea]), 0.0, np.random.default_rng(0))
+    value = summary(score_photos(benchmark, answers, true_areas(benchmark)))
+    assert value["country"] == value["region"] == 1.0
+    assert score([sea], [sea]).country == 1.0  # the same rule in the figures of bundles
+    assert same_country([sea], [sea]).all()  # and in the game
 
 
 def test_photo_counts_only_where_its_coordinates_are_precise_enough():
