@@ -8,12 +8,9 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter, validators
 
-from geoloc.cli.console import STOPPED, fail, fail_writing
+from geoloc.cli.console import SOME_FAILED, STOPPED, fail, fail_writing
 
 PROGRAM = "geoloc batch"
-
-SOME_FAILED = 1
-"""Exit code when the output is complete, but some photos failed."""
 
 Inputs = Annotated[list[str], Parameter(negative=(), allow_leading_hyphen=True)]
 Top = Annotated[int, Parameter(name=["--top", "-k"], validator=validators.Number(gte=1, lte=40))]

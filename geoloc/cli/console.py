@@ -11,6 +11,9 @@ from cyclopts import App, CycloptsError
 if TYPE_CHECKING:
     from rich.console import Console
 
+SOME_FAILED = 1
+"""Exit code when the output is complete, but some inputs failed."""
+
 BAD_INPUT = 2
 """Exit code when an input or an argument cannot be used."""
 

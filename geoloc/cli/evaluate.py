@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter, validators
 
-from geoloc.cli.console import BAD_INPUT, fail, fail_writing, table_console
+from geoloc.cli.console import BAD_INPUT, SOME_FAILED, fail, fail_writing, table_console
 from geoloc.errors import GeolocError
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def evaluate(
     predictions: Path | None = None,
     command: str | None = None,
     against: Annotated[tuple[Path, ...], Parameter(negative=(), show_default=False)] = (),
+    name: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)] = (),
     train: Path | None = None,
     out: Out = None,
     max_error_km: Positive = 14_916.862,
@@ -42,6 +44,9 @@ def evaluate(
     seed: int = 0,
 ) -> int:
     """Score a bundle, or any other system, on photos with known locations.
+
+    The exit code is 0 if all photos are answered, 1 if some photos or answers are missing or cannot
+    be used, and 2 if there is nothing to score.
 
     Parameters
     ----------
@@ -62,6 +67,9 @@ def evaluate(
         {"lat": …, "lon": …}.
     against
         Table of another system's answers for the same photos, to compare with; may be repeated.
+    name
+        Name of the system in the report; by default that of its bundle, file or program. Repeat it
+        to name the systems of --against, in their order.
     train
         Table of the training photos of the system (lat, lon, optionally author), to detect leakage.
     out
@@ -76,7 +84,6 @@ def evaluate(
     seed
         Seed of the resamples.
     """
-    from geoloc.bundle.installed import choose_default
     from geoloc.evaluation import benchmark as benchmarks
     from geoloc.evaluation import leakage
     from geoloc.evaluation import predictions as tables
@@ -84,18 +91,21 @@ def evaluate(
 
     try:
         _check(benchmark, bundle, predictions, command, out)
+        if len(name) > 1 + len(against):
+            raise UsageError(
+                f"{len(name)} names for {1 + len(against)} systems; give --name at most once for"
+                " each system"
+            )
         photos = benchmarks.read(benchmark, images)
         if predictions is not None:
             training_photos = leakage.read(train) if train else None
             system = tables.read(predictions, photos)
         else:
             photos = _with_files(photos)
-            system, training_photos = _ask(
-                photos, bundle or choose_default(), command, timeout_s, train
-            )
-        others = [tables.read(path, photos) for path in against]
+            system, training_photos = _ask(photos, bundle, command, timeout_s, train)
+        systems = _named([system, *(tables.read(path, photos) for path in against)], name)
         report = assess(
-            photos, [system, *others], training_photos,
+            photos, systems, training_photos,
             max_error_km=max_error_km, resamples=resamples, seed=seed,
         )  # fmt: skip
         _print(report)
@@ -107,8 +117,12 @@ def evaluate(
         return fail_writing("geoloc evaluate", error, out or benchmark)
     for line in report["problems"]:
         fail("geoloc evaluate", line)
-    wrong = [photos.problems, *(each.problems for each in (system, *others))]
-    return BAD_INPUT if any(wrong) else 0
+    if system.refused.all():
+        return BAD_INPUT
+    complete = not any(each.problems for each in (photos, *systems)) and not any(
+        each.refused.any() for each in systems
+    )
+    return 0 if complete else SOME_FAILED
 
 
 def results(
@@ -173,11 +187,31 @@ def _with_files(photos: Benchmark) -> Benchmark:
     return photos.take(rows)
 
 
+def _named(systems: list[Predictions], names: Sequence[str]) -> list[Predictions]:
+    """Return the systems under the names given for the first of them.
+
+    Systems whose names are equal get a number.
+    """
+    from dataclasses import replace
+
+    titles = [*names, *(each.system for each in systems[len(names) :])]
+    numbered = [
+        f"{title} ({titles[: row + 1].count(title)})" if title in titles[:row] else title
+        for row, title in enumerate(titles)
+    ]
+    return [replace(each, system=title) for each, title in zip(systems, numbered, strict=True)]
+
+
 def _ask(
-    photos: Benchmark, bundle: str, command: str | None, timeout_s: float, train: Path | None
+    photos: Benchmark,
+    bundle: str | None,
+    command: str | None,
+    timeout_s: float,
+    train: Path | None,
 ) -> tuple[Predictions, TrainingPhotos | None]:
     """Return the answers of a program or a bundle, and its training photos if they are known."""
     from geoloc.bundle.directory import load
+    from geoloc.bundle.installed import choose_default
     from geoloc.evaluation import answering, leakage
     from geoloc.evaluation import command as programs
     from geoloc.io.progress import ProgressBars
@@ -187,7 +221,7 @@ def _ask(
         report.stage("answering photos", len(photos))
         if command is not None:
             return programs.answer(command, photos, timeout_s, report.advance), training_photos
-        model = load(bundle)
+        model = load(bundle or choose_default())
         answers = answering.answer(model, photos, report.advance)
     members = model.ranker.gallery.members
     return answers, training_photos or leakage.TrainingPhotos(members.latlon, members.author)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tomllib
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -74,8 +74,10 @@ class Benchmark:
     sha256: str
     """Of the table."""
     published: Published | None = None
-    problems: tuple[str, ...] = field(default=())
-    """One line for each kind of problem with the table or the photos."""
+    problems: tuple[str, ...] = ()
+    """One line for each kind of row or photo that cannot be used."""
+    notices: tuple[str, ...] = ()
+    """One line for each peculiarity of the table that makes no photo unusable."""
 
     def __len__(self) -> int:
         return len(self.photo_id)
@@ -145,9 +147,10 @@ def _benchmark(
 ) -> Benchmark:
     count = len(raw)
     problems: list[str] = []
+    notices: list[str] = []
     latlon = read_degrees(raw, path, NEEDS)
     if look_swapped(latlon):
-        problems.append(
+        notices.append(
             f"{path}: latitude and longitude are swapped; they are read the right way round"
         )
         latlon = latlon[:, ::-1].copy()
@@ -157,18 +160,17 @@ def _benchmark(
     ids = to_texts(name if key is None else key, count)
     usable = on_earth(latlon)
     first = first_of_each(to_strings(ids))
-    for bad, problem in (
-        (~usable, "have no place on the Earth"),
-        (usable & ~first, "have the id of an earlier one"),
-    ):
-        if bad.any():
-            problems.append(row_problem(path, ids, bad, problem))
+    repeated = usable & ~first
+    if not usable.all():
+        problems.append(row_problem(path, ids, ~usable, "have no place on the Earth"))
+    if repeated.any():
+        notices.append(row_problem(path, ids, repeated, "have the id of an earlier one"))
     rows = np.flatnonzero(usable & first)
     if not len(rows):
         raise TableError(f"{path}: no usable row of {count:,}; it needs {NEEDS}")
     if known and len(rows) not in known.photos:
         counts = " or ".join(f"{count:,}" for count in known.photos)
-        problems.append(f"{path}: {len(rows):,} usable photos; {known.title} has {counts}")
+        notices.append(f"{path}: {len(rows):,} usable photos; {known.title} has {counts}")
     names = (ids if name is None else to_texts(name, count))[rows]
     if images is None:
         files = _beside(path, names)
@@ -186,6 +188,7 @@ def _benchmark(
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         published=known,
         problems=tuple(problems),
+        notices=tuple(notices),
     )
 
 

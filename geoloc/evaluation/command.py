@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +24,10 @@ from geoloc.evaluation.benchmark import Benchmark
 from geoloc.evaluation.predictions import Predictions
 from geoloc.io.jsonl_process import JsonlProcess, NoReplyError, parse_command
 from geoloc.photos.tables import NAMES_SHOWN
+
+_INTERPRETER = re.compile(
+    r"(python|pypy|ruby|perl|php|lua|node|deno|bun|julia|Rscript|bash|sh|zsh)[\d.]*(\.exe)?"
+)
 
 GIVE_UP_AFTER = 20
 """Consecutive photos without an answer after which the evaluation stops."""
@@ -46,7 +51,7 @@ def answer(
         CommandError: the program cannot be started.
     """
     words = parse_command(command)
-    answers = Predictions.none(os.path.basename(words[0]), len(benchmark))
+    answers = Predictions.none(program_name(words), len(benchmark))
     failures: dict[str, list[str]] = {}
     program: JsonlProcess | None = None
     unanswered = 0
@@ -73,7 +78,15 @@ def answer(
         if program:
             program.close()
     lines = [_line(command, failure, photos) for failure, photos in failures.items() if photos]
-    return replace(answers, refusals=tuple(lines))
+    return replace(answers, problems=tuple(lines))
+
+
+def program_name(words: Sequence[str]) -> str:
+    """Return the name of a program: its file, or the script or module that an interpreter runs."""
+    names = [os.path.basename(word) for word in words]
+    if _INTERPRETER.fullmatch(names[0]):
+        return next((name for name in names[1:] if not name.startswith("-")), names[0])
+    return names[0]
 
 
 def _ask(program: JsonlProcess, file: str, timeout_s: float) -> dict[str, Any]:

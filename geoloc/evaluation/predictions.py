@@ -62,15 +62,15 @@ class Predictions:
     similarity: Float64Array
     """(N,) similarity of each photo to the most similar training photo of the system."""
     problems: tuple[str, ...] = ()
-    """One line for each kind of problem with the predictions."""
-    refusals: tuple[str, ...] = ()
-    """One line for each kind of refusal; refusals are no errors of the input."""
+    """One line for each kind of missing answer or unusable value."""
+    notices: tuple[str, ...] = ()
+    """One line for each peculiarity of the table that leaves no photo without an answer."""
 
     @classmethod
     def none(cls, system: str, count: int) -> Predictions:
         """Return predictions for `count` photos that are all refusals, to be filled."""
         widths = {"latlon": (2,), "radii_km": (3,), "region_km2": (3,), "region_holds": (3,)}
-        names = [f.name for f in fields(cls) if f.name not in ("system", "problems", "refusals")]
+        names = [f.name for f in fields(cls) if f.name not in ("system", "problems", "notices")]
         nothing: dict[str, Any] = {
             name: np.full((count, *widths.get(name, ())), np.nan) for name in names
         }
@@ -115,18 +115,18 @@ def read(path: Path, benchmark: Benchmark) -> Predictions:
             f" {benchmark.photo_id[0]}; its own first is {names[0]}"
         )
     problems = _Problems(path, names)
-    problems.add("are no photo of the benchmark", (row < 0) & ~found.ambiguous)
+    problems.add("are no photo of the benchmark", (row < 0) & ~found.ambiguous, harmless=True)
     problems.add("match several photos or share one; name the folders too", found.ambiguous)
     first = np.zeros(len(row), bool)
     first[np.unique(row, return_index=True)[1]] = True
-    problems.add("answer a photo again; its first row counts", (row >= 0) & ~first)
+    problems.add("answer a photo again; its first row counts", (row >= 0) & ~first, harmless=True)
     values = {name: to_floats(column(raw, name), len(raw)) for name in _NUMBERS}
     counted = (row >= 0) & first
     _check(latlon, values, problems, counted)
     answers = Predictions.none(path.stem, len(benchmark))
     _fill(answers, row[counted], latlon[counted], {k: v[counted] for k, v in values.items()})
     problems.add_unanswered(benchmark, np.setdiff1d(np.arange(len(benchmark)), row[counted]))
-    return replace(answers, problems=tuple(problems.lines), refusals=tuple(problems.refusals))
+    return replace(answers, problems=tuple(problems.lines), notices=tuple(problems.notices))
 
 
 _RADII = tuple(f"radius_{level}_km" for level in LEVELS)
@@ -138,13 +138,13 @@ class _Problems:
 
     def __init__(self, path: Path, names: StrArray) -> None:
         self.path, self.names = path, names
-        self.lines, self.refusals = list[str](), list[str]()
+        self.lines, self.notices = list[str](), list[str]()
 
-    def add(self, problem: str, bad: BoolArray, refused: bool = False) -> None:
+    def add(self, problem: str, bad: BoolArray, *, harmless: bool = False) -> None:
         """Add a line about the bad rows, if there are any."""
         if bad.any():
             line = row_problem(self.path, self.names, bad, problem)
-            (self.refusals if refused else self.lines).append(line)
+            (self.notices if harmless else self.lines).append(line)
 
     def add_unanswered(self, benchmark: Benchmark, rows: Int64Array) -> None:
         """Add a line about the photos that have no row."""
@@ -153,7 +153,7 @@ class _Problems:
             absent[rows] = True
             problem = "have no row and count as refused"
             line = row_problem(self.path, benchmark.photo_id, absent, problem, "photos")
-            self.refusals.append(line)
+            self.lines.append(line)
 
 
 def _check(
@@ -164,9 +164,7 @@ def _check(
 ) -> None:
     """Replace impossible coordinates, chances and radii by NaN, and report them."""
     is_number = np.isfinite(latlon).all(axis=1)
-    problems.add(
-        "have no number for lat or lon and count as refused", counted & ~is_number, refused=True
-    )
+    problems.add("have no number for lat or lon and count as refused", counted & ~is_number)
     beyond = is_number & ~on_earth(latlon)
     problems.add("lie outside -90..90, -180..180 degrees and count as refused", counted & beyond)
     latlon[~is_number | beyond] = np.nan

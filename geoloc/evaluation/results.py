@@ -90,8 +90,8 @@ def assess(
             "examples": examples(benchmark, systems[0], photo_scores[0].distance_km),
             "settings": {"max_error_km": max_error_km, "resamples": resamples, "seed": seed},
             "problems": [
-                *benchmark.problems,
-                *(line for each in systems for line in (*each.problems, *each.refusals)),
+                *(line for each in (benchmark, *systems) for line in each.notices),
+                *(line for each in (benchmark, *systems) for line in each.problems),
             ],
         }
     )

@@ -67,13 +67,14 @@ def test_swapped_columns_are_corrected_and_reported(tmp_path):
     path, places = im2gps3k(tmp_path / "im2gps3k_places365.csv", swapped=True)
     photos = read(str(path))
     assert photos.latlon == pytest.approx(places[:, ::-1])
-    assert "latitude and longitude are swapped" in photos.problems[0]
+    assert "latitude and longitude are swapped" in photos.notices[0]
+    assert photos.problems == ()
     # where no longitude is beyond 90 degrees, the share on land decides
     europe = LAND[[0, 1, 2] * 50] + np.random.default_rng(1).normal(0, 0.05, (150, 2))
     rows = [f"{i}.jpg,{lon},{lat}" for i, (lat, lon) in enumerate(europe)]
     photos = read(str(write(tmp_path / "europe.csv", rows, "file,lat,lon")))
     assert photos.latlon == pytest.approx(europe)
-    assert len(photos.problems) == 1
+    assert len(photos.notices) == 1
 
 
 def test_unusual_number_of_rows_and_missing_photos_are_reported(tmp_path):
@@ -83,9 +84,9 @@ def test_unusual_number_of_rows_and_missing_photos_are_reported(tmp_path):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "0_ab_0_1@N00.jpg").touch()
     photos = read("IM2GPS3k", tmp_path / "photos")
-    assert "2,992 usable photos; IM2GPS3k has 2,997" in photos.problems[0]
-    assert "2,991 of 2,992 photos have no photo here" in photos.problems[1]
-    assert "lugiavn/revisiting-im2gps" in photos.problems[1]  # where they were published
+    assert "2,992 usable photos; IM2GPS3k has 2,997" in photos.notices[0]
+    assert "2,991 of 2,992 photos have no photo here" in photos.problems[0]
+    assert "lugiavn/revisiting-im2gps" in photos.problems[0]  # where they were published
     assert (photos.file != "").sum() == 1
 
 
@@ -123,19 +124,19 @@ def test_osv5m_photos_are_found_by_their_id(tmp_path):
     assert photos.photo_id.tolist() == ["900", "901", "902"]
     assert (photos.file != "").all()
     assert photos.group[1] == "seq1"
-    assert "3 usable photos; OSV-5M has 210,122" in photos.problems[0]
+    assert "3 usable photos; OSV-5M has 210,122" in photos.notices[0]
 
 
 def test_each_kind_of_unusable_row_is_one_line(tmp_path):
     rows = ["a.jpg,1,2", "b.jpg,95,2", "c.jpg,nan,2", "d.jpg,x,2", "a.jpg,3,4", "e.jpg,,5"]
     photos = read(str(write(tmp_path / "mine.csv", rows, "file,lat,lon")))
     assert photos.photo_id.tolist() == ["a.jpg"]
-    assert len(photos.problems) == 2
+    assert len(photos.problems) == len(photos.notices) == 1
     assert (
         "4 of 6 rows have no place on the Earth (b.jpg, c.jpg, d.jpg and 1 more)"
         in (photos.problems[0])
     )
-    assert "1 of 6 rows have the id of an earlier one" in photos.problems[1]
+    assert "1 of 6 rows have the id of an earlier one" in photos.notices[0]
     with pytest.raises(TableError, match="no usable row"):
         read(str(write(tmp_path / "none.csv", ["a,99,0"], "file,lat,lon")))
     with pytest.raises(TableError, match="column lat, lon is missing"):

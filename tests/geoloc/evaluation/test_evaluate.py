@@ -58,7 +58,7 @@ def report(library, photo_folder):
 
 def test_bundle_is_scored(report, library):
     done, out = report
-    assert done.returncode == 2
+    assert done.returncode == 1
     lines = done.stderr.splitlines()
     assert "1 of 62 photos have no photo here (gone.jpg)" in lines[1]
     assert "damaged.jpg" in lines[2]
@@ -90,7 +90,7 @@ def test_saved_predictions_score_the_same(report, library):
     done = geoloc("evaluate", library / "mine.csv", "--predictions",
                   out.with_suffix(".predictions.csv"), "-o", again, "--resamples", 10,
                   "--against", out.with_suffix(".predictions.csv"))  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 1, done.stderr  # two photos have no answer
     first, second = (json.loads(path.with_suffix(".json").read_text()) for path in (out, again))
     assert second["scores"]["standard"][0]["photos"] == 62
     assert second["systems"][0]["refused"] == 2
@@ -132,13 +132,76 @@ def test_program_is_scored(library, photo_folder, tmp_path):
     done = geoloc("evaluate", library / "mine.csv", "--images", photo_folder, "--command",
                   f"{sys.executable} {tmp_path / 'player.py'}", "--resamples", 10,
                   "-o", tmp_path / "program.html")  # fmt: skip
-    assert done.returncode == 2  # a photo is missing; a crash of the program is not an input error
+    assert done.returncode == 1
+    assert "starter" not in done.stdout + done.stderr
     assert "ended with exit code" in done.stderr
     numbers = json.loads((tmp_path / "program.json").read_text())
     (system,) = numbers["systems"]
+    assert system["name"] == "player.py"
     assert system["refused"] == 12
     assert system["cost_usd_per_1000"] == pytest.approx(2.0)
     assert system["latency_s"] > 0
+
+
+TRUTH = "file,lat,lon\na.jpg,48.9,2.3\nb.jpg,40.7,-74.0\n"
+"""Two photos, in Paris and New York."""
+
+
+def write(path, text):
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("truth", "answers", "code"),
+    [
+        (TRUTH, TRUTH, 0),
+        (TRUTH, TRUTH + "a.jpg,1,1\nzzz.jpg,1,1\n", 0),  # a repeated row, and another photo
+        (TRUTH + "a.jpg,1,1\n", TRUTH, 0),
+        (TRUTH, "file,lat,lon\na.jpg,48.9,2.3\n", 1),
+        (TRUTH, TRUTH.replace("-74.0", ""), 1),
+        (TRUTH, TRUTH.replace("-74.0", "-740"), 1),
+        (TRUTH + "c.jpg,95,0\n", TRUTH, 1),
+        (TRUTH, "file,lat,lon\na.jpg,,\nb.jpg,,\n", 2),
+        (TRUTH, "file,lat,lon\nzzz.jpg,1,1\n", 2),
+    ],
+)
+def test_exit_code_says_whether_photos_are_unanswered(tmp_path, truth, answers, code):
+    truth, answers = write(tmp_path / "t.csv", truth), write(tmp_path / "a.csv", answers)
+    done = geoloc("evaluate", truth, "--predictions", answers, "--resamples", 5)
+    assert done.returncode == code, done.stderr
+
+
+def test_command_needs_no_bundle(library, photo_folder, monkeypatch):
+    def choose_default():
+        raise AssertionError("no bundle is used")
+
+    monkeypatch.setattr("geoloc.bundle.installed.choose_default", choose_default)
+    done = geoloc("evaluate", library / "mine.csv", "--images", photo_folder, "--command", "true",
+                  "--resamples", 5)  # fmt: skip
+    assert done.returncode == 2  # it answers nothing
+    assert "given up after 20 in a row" in done.stderr
+
+
+def test_systems_are_named_by_option_or_by_their_files(tmp_path):
+    truth = write(tmp_path / "t.csv", TRUTH)
+    (tmp_path / "other").mkdir()
+    files = [write(tmp_path / name, TRUTH) for name in ("a.csv", "other/a.csv", "b.csv")]
+    options = ["--predictions", files[0], "--against", files[1], "--against", files[2]]
+
+    def names(*more):
+        out = tmp_path / "r.html"
+        done = geoloc("evaluate", truth, *options, *more, "-o", out, "--resamples", 5)
+        assert done.returncode == 0, done.stderr
+        return [
+            each["name"] for each in json.loads(out.with_suffix(".json").read_text())["systems"]
+        ]
+
+    assert names() == ["a", "a (2)", "b"]
+    assert names("--name", "ours", "--name", "theirs") == ["ours", "theirs", "b"]
+    done = geoloc("evaluate", truth, *options, *["--name", "x"] * 4)
+    assert done.returncode == 2
+    assert "4 names for 3 systems" in done.stderr
 
 
 @pytest.mark.parametrize(

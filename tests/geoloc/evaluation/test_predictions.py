@@ -35,13 +35,16 @@ def test_each_kind_of_problem_is_one_line(tmp_path, benchmark):
     assert np.isnan([found.chance[3], found.radii_km[3, 1]]).all()
     words = ["no photo of the benchmark", "answer a photo again", "outside -90..90",
              "chance outside 0..1", "negative radius"]  # fmt: skip
-    assert len(found.problems) == len(words)
-    for word in words:
-        assert sum(word in line for line in found.problems) == 1
-    assert [line.split("theirs.csv: ")[1] for line in found.refusals] == [
-        "2 of 7 rows have no number for lat or lon and count as refused (p1.jpg, p4.jpg)",
-        "1 of 6 photos have no row and count as refused (p5.jpg)",
-    ]
+    lines = [line.split("theirs.csv: ")[1] for line in (*found.notices, *found.problems)]
+    assert len(found.notices) == 2  # no photo of the benchmark loses its answer
+    for word, line in zip(words[:2], lines[:2], strict=True):
+        assert word in line
+    assert lines[2] == (
+        "2 of 7 rows have no number for lat or lon and count as refused (p1.jpg, p4.jpg)"
+    )
+    for word, line in zip(words[2:], lines[3:6], strict=True):
+        assert word in line
+    assert lines[6:] == ["1 of 6 photos have no row and count as refused (p5.jpg)"]
 
 
 def test_synonyms_of_columns_and_other_folders_are_accepted(tmp_path, benchmark):
@@ -51,7 +54,8 @@ def test_synonyms_of_columns_and_other_folders_are_accepted(tmp_path, benchmark)
     assert found.latlon[2].tolist() == [1.0, 2.0]
     assert np.isnan(found.chance).all()  # text is no probability
     assert found.latency_s[2] == 0.5
-    assert found.problems == ()
+    assert found.notices == ()
+    assert len(found.problems) == 1  # the photos without a row
 
 
 def test_predicted_coordinates_are_read_rather_than_the_truth_beside_them(tmp_path, benchmark):
@@ -65,7 +69,7 @@ def test_identifiers_that_look_like_numbers_stay_text(tmp_path):
     table = write(tmp_path / "x.csv", "id,lat,lon", "34e1000,3,0", "007,1,0", "12e4567,2,0")
     found = read(table, benchmark)
     assert found.latlon[:, 0].tolist() == [1.0, 2.0, 3.0]
-    assert found.problems == found.refusals == ()
+    assert found.problems == found.notices == ()
 
 
 def test_equal_base_names_are_matched_by_folder_or_reported(tmp_path):
@@ -73,7 +77,7 @@ def test_equal_base_names_are_matched_by_folder_or_reported(tmp_path):
     benchmark.photo_id[:] = ["paris/0.jpg", "nyc/0.jpg", "1.jpg"]
     found = read(write(tmp_path / "x.csv", "id,lat,lon", "a/nyc/0.png,2,0", "0.jpg,9,9"), benchmark)
     assert found.refused.tolist() == [True, False, True]
-    (line,) = found.problems
+    line, _ = found.problems
     assert "1 of 2 rows match several photos or share one; name the folders too (0.jpg)" in line
 
 
@@ -138,7 +142,7 @@ def test_program_answers_and_other_output_is_ignored(tmp_path, benchmark):
     assert (found.chance == 0.5).all()
     assert found.cost_usd.sum() == pytest.approx(0.06)
     assert (found.latency_s > 0).all()
-    assert found.refusals == ()
+    assert found.problems == ()
 
 
 @pytest.mark.parametrize(
@@ -170,7 +174,7 @@ def test_missing_reply_counts_as_refusal(tmp_path, benchmark, short_wait, then):
 
 def check_refusal(found, reason):
     assert found.refused.tolist() == [False, False, True, False, False, False]
-    (line,) = found.refusals
+    (line,) = found.problems
     assert reason in line
     assert "p2.jpg" in line
 
@@ -179,13 +183,26 @@ def test_program_without_any_reply_is_abandoned(tmp_path, monkeypatch, benchmark
     monkeypatch.setattr(command, "GIVE_UP_AFTER", 2)
     found = ask(tmp_path, benchmark, "sys.exit(1)", when="True")
     assert found.refused.all()
-    assert "ended with exit code 1: 2 photos count as refused" in found.refusals[0]
-    assert "given up after 2 in a row without an answer: 4 photos" in found.refusals[1]
+    assert "ended with exit code 1: 2 photos count as refused" in found.problems[0]
+    assert "given up after 2 in a row without an answer: 4 photos" in found.problems[1]
 
 
 def test_reply_about_another_photo_is_ignored(tmp_path, benchmark):
     other = """say('{"photo": "another", "lat": 9.0, "lon": 9.0}')"""
     assert (ask(tmp_path, benchmark, other, when="True").latlon == [1.0, 2.0]).all()
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        ("/opt/models/geoclip --quiet", "geoclip"),
+        ("/usr/bin/python3.11 -u path/player.py --top 5", "player.py"),
+        ("python -m their.model", "their.model"),
+        ("python", "python"),
+    ],
+)
+def test_program_is_named_by_what_it_runs(words, name):
+    assert command.program_name(words.split()) == name
 
 
 def test_missing_program_is_reported_at_once(benchmark):
