@@ -119,10 +119,8 @@ def evaluate(
         fail("geoloc evaluate", line)
     if system.refused.all():
         return BAD_INPUT
-    complete = not any(each.problems for each in (photos, *systems)) and not any(
-        each.refused.any() for each in systems
-    )
-    return 0 if complete else SOME_FAILED
+    failed = any(bool(each.problems) or bool(each.refused.any()) for each in systems)
+    return SOME_FAILED if failed or photos.problems else 0
 
 
 def results(

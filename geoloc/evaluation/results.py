@@ -90,8 +90,10 @@ def assess(
             "examples": examples(benchmark, systems[0], photo_scores[0].distance_km),
             "settings": {"max_error_km": max_error_km, "resamples": resamples, "seed": seed},
             "problems": [
-                *(line for each in (benchmark, *systems) for line in each.notices),
-                *(line for each in (benchmark, *systems) for line in each.problems),
+                *benchmark.notices,
+                *(line for each in systems for line in each.notices),
+                *benchmark.problems,
+                *(line for each in systems for line in each.problems),
             ],
         }
     )

@@ -47,8 +47,8 @@ def beside(key: str, reports: Sequence[Report]) -> Table:
     measures = [
         measure
         for measure in PUBLISHED
-        if any(measure in value for (_, value, _), _ in rows)
-        and any(measure in result.value for result in published)
+        if any(value.get(measure) is not None for (_, value, _), _ in rows)
+        and (not published or any(measure in result.value for result in published))
     ]
     rows.sort(key=lambda row: -_rank(row[0][1]))
     return table(
@@ -57,24 +57,42 @@ def beside(key: str, reports: Sequence[Report]) -> Table:
             [name, *(number(measure, value.get(measure)) for measure in measures), source]
             for (name, value, source), _ in rows
         ],
-        "published results",
+        "published results" if published else "results",
         highlighted=[index for index, (_, own) in enumerate(rows) if own],
         text_columns=[0, len(measures) + 1],
     )
 
 
 def parts(reports: Sequence[Report]) -> list[dict[str, Any]]:
-    """Return for each benchmark its title, description, note and the table of `beside`."""
+    """Return for each benchmark its title, description, note and the table of `beside`.
+
+    Reports on other tables come first, one part for each table.
+    """
     known = benchmarks()
     titles = {key: each.title for key, each in known.items()} | OTHER_SETS
     return [
-        {
-            "title": title,
-            "benchmark": known.get(key),
-            "note": capitalised(known[key].note) if key in known else "",
-            "table": beside(key, [r for r in reports if r["benchmark"]["key"] == key]),
-        }
-        for key, title in titles.items()
+        *_custom_parts([r for r in reports if r["benchmark"]["key"] not in titles]),
+        *(
+            {
+                "title": title,
+                "benchmark": known.get(key),
+                "note": capitalised(known[key].note) if key in known else "",
+                "table": beside(key, [r for r in reports if r["benchmark"]["key"] == key]),
+            }
+            for key, title in titles.items()
+        ),
+    ]
+
+
+def _custom_parts(reports: Sequence[Report]) -> list[dict[str, Any]]:
+    """Return the parts of tables that are no published benchmark, in the order of the reports."""
+    by_table: dict[tuple[str, str], list[Report]] = {}
+    for report in reports:
+        benchmark = report["benchmark"]
+        by_table.setdefault((benchmark["title"], benchmark["sha256"]), []).append(report)
+    return [
+        {"title": title, "benchmark": None, "note": "", "table": beside("", members)}
+        for (title, _), members in by_table.items()
     ]
 
 

@@ -119,15 +119,47 @@ def systems(report: Report) -> Table:
 
 
 def paired(report: Report) -> list[dict[str, Any]]:
-    """Return for each other system "against", its name, and "table", the paired differences."""
+    """Return for each other system "against", its name, "verdict" and "table", the differences."""
     standard = report["scores"]["standard"]
     return [
         {
             "against": pair["against"],
+            "verdict": capitalised(verdict(report, index - 1)),
             "table": _differences(pair, standard[0]["value"], standard[index]["value"]),
         }
         for index, pair in enumerate(report["paired"], start=1)
     ]
+
+
+def verdict(report: Report, index: int) -> str:
+    """Return which system is better by GeoScore, with the interval of the difference.
+
+    Args:
+        report: of several systems.
+        index: of the comparison in its list "paired".
+    """
+    pair, scores = report["paired"][index], report["scores"]["standard"]
+    row = next(row for row in pair["rows"] if row["measure"] == "geoscore")
+    low, high = row["low"], row["high"]
+    ours, theirs = report["systems"][0]["name"], pair["against"]
+    if low is None or high is None:
+        return f"{ours} and {theirs} cannot be compared"
+    difference = scores[0]["value"]["geoscore"] - scores[index + 1]["value"]["geoscore"]
+    if low <= 0.0 <= high:
+        return (
+            f"no difference between {ours} and {theirs} is shown: {_points(difference)} points,"
+            f" 95 % {_points(low)} to {_points(high)}"
+        )
+    better, worse = (ours, theirs) if difference > 0.0 else (theirs, ours)
+    least, most = sorted((abs(low), abs(high)))
+    return (
+        f"{better} is better than {worse} by {_points(abs(difference))} points, 95 %"
+        f" {_points(least)}-{_points(most)}"
+    )
+
+
+def _points(value: float) -> str:
+    return number("geoscore", value)
 
 
 def _differences(

@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from geoloc.evaluation.report.sections import COMPARED
+from geoloc.evaluation.report.sections import COMPARED, verdict
 from geoloc.evaluation.report.tables import TITLES, number
 from geoloc.evaluation.results import Report
 
@@ -28,7 +28,10 @@ def render(report: Report) -> RenderableType:
         lines.append(Text(f"refused: {system['refused']:,}, counted as wrong"))
     if report["honesty"]["chances"]:
         lines.append(Text(f"expected calibration error of “within 200 km”: {system['ece']:.3f}"))
-    lines += [Text(_paired(pair)) for pair in report["paired"]]
+    lines += [
+        Text(f"{verdict(report, index)} (GeoScore)", style="bold")
+        for index in range(len(report["paired"]))
+    ]
     return Group(*lines)
 
 
@@ -68,9 +71,3 @@ def _audit(report: Report) -> str:
     unknown = [name for name in texts if audit[name] is None]
     remark = f" (not known: {', '.join(unknown)})" if unknown else ""
     return f"overlap with the training photos: {', '.join(counts)}{remark}"
-
-
-def _paired(pair: dict[str, Any]) -> str:
-    row = next(row for row in pair["rows"] if row["measure"] == "geoscore")
-    low, high = (number("geoscore", row[end], signed=True) for end in ("low", "high"))
-    return f"GeoScore against {pair['against']}: difference {low} to {high} (95 % interval)"

@@ -204,6 +204,42 @@ def test_systems_are_named_by_option_or_by_their_files(tmp_path):
     assert "4 names for 3 systems" in done.stderr
 
 
+def test_comparison_ends_with_a_verdict(tmp_path):
+    places = towns(40, np.random.default_rng(0))
+
+    def table(name, off):
+        rows = [f"{i}.jpg,{lat + off},{lon}" for i, (lat, lon) in enumerate(places)]
+        return write(tmp_path / name, "\n".join(["file,lat,lon", *rows, ""]))
+
+    truth, near, far = table("t.csv", 0), table("near.csv", 0.1), table("far.csv", 5)
+    alike = write(tmp_path / "alike.csv", near.read_text())
+
+    def verdict(first, second):
+        out = tmp_path / "r.html"
+        done = geoloc("evaluate", truth, "--predictions", first, "--against", second, "-o", out,
+                      "--resamples", 50)  # fmt: skip
+        line = done.stdout.splitlines()[-1]
+        sentence = line.removesuffix(" (GeoScore)")
+        assert sentence[1:] in out.read_text()
+        return sentence
+
+    # 11.1 km and 556 km: 4,963 and 3,445 points
+    better = "near is better than far by 1,518 points, 95 % 1,518-1,518"
+    assert verdict(near, far) == verdict(far, near) == better
+    none = "no difference between near and alike is shown: 0 points, 95 % 0 to 0"
+    assert verdict(near, alike) == none
+
+
+def test_report_on_a_custom_table_has_its_own_section_of_the_results(report, library):
+    _, out = report
+    page = library / "custom.html"
+    assert geoloc("results", out.with_suffix(".json"), "-o", page).returncode == 0
+    text = page.read_text()
+    section = text[text.index("<h2>mine</h2>") :].split("<h2>")[1]
+    assert "measured here, 61 photos" in section
+    assert "GeoScore" in section
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
