@@ -1,4 +1,4 @@
-"""Run the `geoloc` command as `python -m geoloc`."""
+"""Run the command `geoloc` as `python -m geoloc`."""
 
 from geoloc.cli.main import main
 

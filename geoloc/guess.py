@@ -1,4 +1,4 @@
-"""What an answer is: a ranked list of places, a radius that can be trusted, and the evidence."""
+"""`Guess` and its parts: candidates, place names, calibrated radii, region and evidence."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any, Literal
 SCHEMA_VERSION = 2
 
 Confidence = Literal["city", "region", "country", "not sure"]
-"""The finest statement the calibration stands behind; see `geoloc.answer.calibration`."""
+"""The finest claim whose calibrated probability is high enough; see `geoloc.answer.calibration`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A coordinate in words."""
+    """The names of the place at a coordinate."""
 
     country_code: str
     """ISO 3166-1 alpha-2, or "" on the open sea."""
@@ -33,21 +33,21 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One possible answer."""
+    """One candidate for the location of a photo."""
 
     lat: float
     """Degrees."""
     lon: float
     """Degrees, -180 <= lon < 180."""
     probability: float
-    """Belief that the photo lies in this candidate's geocell; sums to at most 1 over candidates."""
+    """Belief in the geocell of this candidate; at most 1 in total over all candidates."""
     cell_id: str
     place: Place
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """A known photo that speaks for the answer."""
+    """A gallery photo that is similar to the photo, with its attribution."""
 
     lat: float
     lon: float
@@ -70,86 +70,86 @@ class RegionCell:
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """Something else that the photo tells of its place."""
+    """A predicted property of the place or the photo."""
 
     name: str
     """ "driving side", "climate", ..."""
     value: str
     """ "left", "Cfb", "120 m", ..."""
     probability: float | None = None
-    """Belief in that value; None for a number, which is a mean."""
+    """Probability of the value; None for a number, which is a mean."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Why the answer is what it is."""
+    """The evidence behind an answer."""
 
     cell_path: tuple[str, ...]
     """Country, region and id of the answer's geocell."""
     attributes: tuple[Attribute, ...]
     prior: float
-    """How far each source was trusted; the three sum to 1."""
+    """Weight of the prior; the weights of the three sources sum to 1."""
     classifier: float
     retrieval: float
 
 
 @dataclass(frozen=True, slots=True)
 class Exif:
-    """What the file itself says; shown beside the guess, never used for it."""
+    """Position and time in a file's metadata; shown beside the guess, never used for it."""
 
     lat: float | None = None
     lon: float | None = None
     taken_at: str | None = None
-    """ISO 8601 local time without zone, as cameras write it."""
+    """ISO 8601 local time without a zone, as cameras write it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """Where a photo was taken, how sure we are, and why."""
+    """The estimated location of a photo, with its uncertainty and its evidence."""
 
     photo: str
-    """Name of the photo as the caller gave it."""
+    """Name of the photo, as given by the caller."""
     lat: float
     lon: float
     radius_km: float
-    """The truth lies within this distance of (lat, lon) for 80 % of photos like this one."""
+    """Distance from (lat, lon) within which 80 % of such photos have their true location."""
     radii_km: dict[str, float]
-    """Radius by coverage: keys "50", "80", "95"."""
+    """Radius by coverage in percent, with the keys "50", "80" and "95"."""
     confidence: Confidence
     localisability: float
-    """Chance that the answer is right within 200 km: how much the photo tells of its place."""
+    """Calibrated probability that the answer is right within 200 km."""
     place: Place
     candidates: tuple[Candidate, ...]
     """Best first; the first one is the answer."""
     region: tuple[RegionCell, ...]
     """Cells of the 95 % credible region, most probable first; at most 100 of them."""
     neighbours: tuple[Neighbour, ...]
-    """Known photos that decided, most similar first."""
+    """Gallery photos that are similar, most similar first."""
     evidence: Evidence
     exif: Exif
     exif_distance_km: float | None
-    """Distance between the answer and the file's own GPS position, if it has one."""
+    """Distance between the answer and the GPS position in the file; None without one."""
     bundle: str
     photos: int = 1
-    """How many photos of one place the answer is for."""
+    """Number of photos of one place that were located together."""
     agreement: float = 1.0
-    """Of several photos: how much belief they have in common, 0..1; near 0 they contradict each
-    other, and the answer is worth little."""
+    """Belief that several photos have in common, 0..1. Near 0 they contradict each other, and the
+    answer is unreliable."""
     within: str = ""
-    """What was known beforehand: the answer lies there."""
+    """Name of the constraint on the location; "" without one."""
     schema_version: int = SCHEMA_VERSION
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain dicts, lists, strings and numbers, ready for JSON."""
+        """Return nested dicts, tuples, strings and numbers, ready for JSON."""
         values: dict[str, Any] = _plain(self)
         return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Guess:
-        """The inverse of `to_dict`, also after a way through JSON.
+        """Return the guess of a dict made by `to_dict`, also after a round trip through JSON.
 
         Raises:
-            KeyError, TypeError: fields are missing, or there are others, as in another schema.
+            KeyError, TypeError: a field is missing or unknown, as in another schema version.
         """
         evidence = values["evidence"]
         nested = {
@@ -173,7 +173,7 @@ class Guess:
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401
-    """What `dataclasses.asdict` gives, without copying what cannot change: much quicker."""
+    """Do what `dataclasses.asdict` does, without copying immutable values, which is much faster."""
     kind = type(value)
     if kind in _FLAT:
         return dict(zip(*_FLAT[kind](value), strict=True))
@@ -195,6 +195,6 @@ def _flat(kind: Any) -> Any:  # noqa: ANN401
 
 
 _FLAT = {kind: _flat(kind) for kind in (Place, Neighbour, RegionCell, Attribute, Exif)}
-"""Dataclasses of plain values: a function that gives their names and values."""
+"""Functions that return the names and values of dataclasses of plain values."""
 
 _NESTED = {kind: _names(kind) for kind in (Candidate, Evidence, Guess)}

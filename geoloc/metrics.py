@@ -1,4 +1,4 @@
-"""How good answers are: accuracy within distances, country accuracy, coverage, score."""
+"""Metrics of answers: accuracy within distances, country accuracy, coverage, GeoGuessr points."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from geocells.sphere import haversine_km
 from geoloc.types import BoolArray, Float64Array, Int32Array, Int64Array
 
 THRESHOLDS_KM = (1.0, 5.0, 25.0, 200.0, 750.0, 2500.0)
-"""Street (two widths), city, region, country, continent."""
+"""Street (1 and 5 km), city, region, country and continent."""
 
 GEOGUESSR_SCALE_KM = 1492.7
-"""World map: 5000 * exp(-d / 1492.7) points for a guess d km off (PIGEON, section 6.1)."""
+"""World map: 5000 * exp(-d / 1492.7) points at a distance of d km (PIGEON, section 6.1)."""
 
 MOST_POINTS = 5000
-"""Of one guess."""
+"""Points of a perfect guess."""
 
 WORLD_MAX_ERROR_KM = 14_916.862
-"""`maxErrorDistance` of GeoGuessr's world map, as most tools have it."""
+"""`maxErrorDistance` of GeoGuessr's world map, as used by most tools."""
 
 BULLSEYE_KM = 0.025
-"""A guess nearer than this has all points in GeoGuessr, whatever the map."""
+"""Distance below which GeoGuessr gives all points on any map."""
 
 
 def geoscore(distance_km: npt.ArrayLike) -> Float64Array:
-    """Points 0..5000 of guesses (...) so far off, not rounded, as OSV-5M has them.
+    """Return the points 0..5000 of guesses at distances (...), without rounding (as OSV-5M does).
 
-    PIGEON rounds each to a whole number; see `geoguessr_points` for the game itself.
+    PIGEON rounds the points of each guess; for the game itself see `geoguessr_points`.
     """
     distance = np.asarray(distance_km, np.float64)
     return np.asarray(MOST_POINTS * np.exp(-distance / GEOGUESSR_SCALE_KM), np.float64)
@@ -39,12 +39,12 @@ def geoscore(distance_km: npt.ArrayLike) -> Float64Array:
 def geoguessr_points(
     distance_km: npt.ArrayLike, max_error_km: float = WORLD_MAX_ERROR_KM
 ) -> Int64Array:
-    """Whole points 0..5000 that GeoGuessr gives guesses (...) so far off.
+    """Return the whole points 0..5000 that GeoGuessr gives guesses at distances (...).
 
-    round(5000 * exp(-10 * d / max_error_km)), and 5000 nearer than 25 m.
+    They are round(5000 * exp(-10 * d / max_error_km)), and 5000 for distances below 25 m.
 
     Args:
-        distance_km: from guess to truth; infinite for no guess.
+        distance_km: (...) from guess to truth; infinite without a guess.
         max_error_km: `maxErrorDistance` of the map.
     """
     distance = np.asarray(distance_km, np.float64)
@@ -59,10 +59,10 @@ class Accuracy:
     photos: int
     median_km: float
     within: dict[str, float]
-    """Share of photos closer than each threshold, by its km as text. Only photos whose own
-    coordinates are at least that precise count; NaN if there are none."""
+    """Share of photos closer than each threshold, by its km as text; NaN without photos. Photos
+    whose own coordinates are less precise than a threshold do not count for it."""
     country: float
-    """Share whose answer lies in the country of the truth."""
+    """Share of photos whose answer lies in the true country."""
     geoscore: float
     """Mean GeoGuessr points, 0..5000."""
 
@@ -72,12 +72,12 @@ def score(
     truth: npt.ArrayLike,
     precision_km: npt.ArrayLike | None = None,
 ) -> Accuracy:
-    """Score answers.
+    """Return the metrics of N answers.
 
     Args:
         answer: (N, 2) degrees.
         truth: (N, 2) degrees.
-        precision_km: (N,) how far off each truth may be; all exact if left out.
+        precision_km: (N,) uncertainty of each truth; None if all are exact.
     """
     guess, true = np.asarray(answer, np.float64), np.asarray(truth, np.float64)
     if len(guess) == 0:
@@ -118,7 +118,7 @@ def same_country(a: npt.ArrayLike, b: npt.ArrayLike) -> BoolArray:
 
 
 def coverage(answer: npt.ArrayLike, truth: npt.ArrayLike, radius_km: npt.ArrayLike) -> float:
-    """Share of photos whose truth lies within the radius (N,) around the answer (N, 2)."""
+    """Return the share of photos whose truth lies within the radius (N,) of the answer (N, 2)."""
     return _share(haversine_km(answer, truth) <= np.asarray(radius_km))
 
 

@@ -1,4 +1,4 @@
-"""Names for the array types of this package; shapes stand in the docstrings that use them."""
+"""Array types of this package; shapes are given where the types are used."""
 
 from __future__ import annotations
 

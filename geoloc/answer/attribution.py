@@ -1,4 +1,4 @@
-"""Which parts of a photo speak for the answer: a signed map over the patches of a ViT."""
+"""Attribution maps: how much each patch of a photo supports the answer, for vision transformers."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ from geoloc.encoders.torch import OpenClipTokensEncoder
 from geoloc.types import Float32Array
 
 _STEPS = 16
-"""Points on the way from the average patch to the patches, in the integral."""
+"""Steps of the integral from the average patch to the patches."""
 
 
 def attribution_map(
     encoder: ImageEncoder, pixels: Float32Array, direction: Float32Array
 ) -> Float32Array | None:
-    """How much each patch speaks for the answer.
+    """Return how much each patch supports the answer.
 
-    Where the embedding is the mean of the last layer's tokens, a patch's value is exact: the share
-    its token has in the mean, along the direction. Elsewhere it is gradient x activation of the
-    tokens that enter the last block, integrated on the way from the average patch (integrated
-    gradients, Sundararajan et al. 2017, arXiv:1703.01365). Gradient x activation at the photo alone
-    would be 0 wherever the answer is read off the class token: a block looks at other tokens
-    through a layer norm, which does not see how long they are.
+    If the embedding is the mean of the last layer's tokens, a patch's value is exact: the
+    contribution of its token to the mean, along the direction. Otherwise it is gradient x
+    activation of the tokens that enter the last block, integrated along the path from the average
+    patch (integrated gradients, Sundararajan et al. 2017, arXiv:1703.01365). Gradient x activation
+    at the photo itself would be 0 if the embedding is read from the class token: the block sees
+    other tokens through a layer norm, which is invariant to their length.
 
     Args:
-        encoder: any; only ViTs in torch have a map.
+        encoder: only vision transformers in torch have a map.
         pixels: (3, size, size) from `encoder.spec.preprocessing`.
         direction: (D,) gradient of the answer's score with respect to the unit embedding, for
             example from `answer_direction`.
 
     Returns:
-        (rows, columns) float32 on the grid of patches, positive for and negative against the
-        answer, compared with the rest of the photo, in units of direction @ embedding. For means of
-        tokens the map and the class token's share sum to 0. Else the map sums, but for the error of
-        the integral, to what the score loses if all patches were like the average one. None if the
-        encoder has no patches or does not run in torch (ONNX exports, CNNs).
+        (rows, columns) float32 on the grid of patches, in units of direction @ embedding: positive
+        for and negative against the answer, relative to the rest of the photo. For means of tokens,
+        the map and the class token's share sum to 0. Otherwise the map sums, up to the error of the
+        integral, to the score lost if all patches equalled the average patch. None if the encoder
+        has no patches or does not run in torch (ONNX exports, CNNs).
     """
     network: Any = getattr(encoder, "module", None)
     if network is None:
@@ -53,7 +53,7 @@ def attribution_map(
 
 
 def answer_direction(heads: Heads, embedding: Float32Array, cell: int) -> Float32Array:
-    """Gradient of a cell's log belief, as `heads.classify` has it, with respect to the embedding.
+    """Return the gradient of a cell's log belief in `heads.classify` with respect to the embedding.
 
     Args:
         heads: of the encoder that made the embedding.
@@ -61,15 +61,15 @@ def answer_direction(heads: Heads, embedding: Float32Array, cell: int) -> Float3
         cell: row of the cell table.
 
     Returns:
-        (D,) float32; zeros for a cell that is not active, whose belief no photo changes.
+        (D,) float32; zeros for a cell that is not active, whose belief is constant.
     """
-    wanted = np.asarray(heads.active == cell)
+    target = np.asarray(heads.active == cell)
     length = float(np.linalg.norm((embedding - heads.mean) @ heads.projection))
-    if not wanted.any() or length == 0:
+    if not target.any() or length == 0:
         return np.zeros(len(embedding), np.float32)
     feature = heads.features(embedding[None])
     belief = heads.classify(feature)[0, heads.active]
-    by_feature = heads.weight @ (wanted - belief)
+    by_feature = heads.weight @ (target - belief)
     by_component = _tangent(by_feature, feature[0]) / length
     return np.asarray(heads.projection @ by_component, np.float32)
 
@@ -77,7 +77,7 @@ def answer_direction(heads: Heads, embedding: Float32Array, cell: int) -> Float3
 def _tangent(
     gradient: npt.NDArray[np.floating], unit: npt.NDArray[np.floating]
 ) -> npt.NDArray[Any]:
-    """What of a gradient (K,) with respect to a unit vector is left before it was normalised."""
+    """Return the part of a gradient (K,) that is orthogonal to a unit vector (K,)."""
     return np.asarray(gradient - (gradient @ unit) * unit)
 
 
@@ -86,7 +86,7 @@ def _shares_of_mean(
     pixels: Float32Array,
     direction: Float32Array,
 ) -> Float32Array | None:
-    """The map where `encoders.torch.mean_of_tokens` makes the embedding."""
+    """Return the exact map for embeddings from `encoders.torch.mean_of_tokens`."""
     import torch
 
     with torch.inference_mode():
@@ -108,7 +108,7 @@ def _shares_of_mean(
 
 
 def _last_block(network: Any) -> tuple[Any, int] | None:  # noqa: ANN401
-    """The last block of a ViT of open_clip or timm, and how many tokens precede the patches."""
+    """Return the last block of a ViT and the number of tokens before its patches; None for others."""
     for tower in (network, getattr(network, "trunk", None)):
         blocks, prefix = getattr(tower, "blocks", None), getattr(tower, "num_prefix_tokens", None)
         if blocks is not None and prefix is not None:
@@ -126,15 +126,15 @@ def _integrated(
     pixels: Float32Array,
     direction: Float32Array,
 ) -> Float32Array | None:
-    """The map by what enters a block; None if that is not one token for each patch."""
+    """Return the map for the input of a block; None if that is not one token per patch."""
     import torch
 
     entered: list[tuple[Any, Any]] = []
     caller = get_ident()
 
-    def spread(_: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:  # noqa: ANN401
-        """Put the way from the average patch in the place of the photo, as a batch."""
-        tokens = inputs[0] if inputs and get_ident() == caller else None  # others may embed now
+    def interpolate(_: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:  # noqa: ANN401
+        """Replace the photo by a batch: the path from the average patch to its patches."""
+        tokens = inputs[0] if inputs and get_ident() == caller else None  # ignores other threads
         if tokens is None or tokens.ndim != 3 or len(tokens) != 1:
             return None
         if not _side(tokens.shape[1] - prefix):
@@ -143,36 +143,36 @@ def _integrated(
         patches = tokens[:, prefix:]
         change[:, prefix:] = patches - patches.mean(dim=1, keepdim=True)
         missing = (torch.arange(_STEPS, device=tokens.device) + 0.5) / _STEPS
-        torch.set_grad_enabled(True)  # from here on only: earlier layers need keep nothing
-        way = (tokens - missing[:, None, None].to(tokens.dtype) * change).requires_grad_()
-        entered.append((way, change[0, prefix:]))
-        return (way, *inputs[1:])
+        torch.set_grad_enabled(True)  # only from here on: earlier layers need no activations
+        path = (tokens - missing[:, None, None].to(tokens.dtype) * change).requires_grad_()
+        entered.append((path, change[0, prefix:]))
+        return (path, *inputs[1:])
 
-    with torch.inference_mode(False), torch.no_grad():  # which also undo what the hook sets
-        hook = block.register_forward_pre_hook(spread)
+    with torch.inference_mode(False), torch.no_grad():  # restores the mode that the hook changes
+        hook = block.register_forward_pre_hook(interpolate)
         try:
             vectors = network(_batch(network, pixels))
         finally:
             hook.remove()
         if not entered:
             return None
-        way, change = entered[-1]
-        wanted = torch.as_tensor(direction, dtype=torch.float32, device=vectors.device)
-        scores = torch.nn.functional.normalize(vectors.float(), dim=1) @ wanted
-        (gradient,) = torch.autograd.grad(scores.sum(), way)
+        path, change = entered[-1]
+        target = torch.as_tensor(direction, dtype=torch.float32, device=vectors.device)
+        scores = torch.nn.functional.normalize(vectors.float(), dim=1) @ target
+        (gradient,) = torch.autograd.grad(scores.sum(), path)
         values = (gradient[:, prefix:].mean(dim=0) * change).sum(dim=1)
     return _on_grid(np.asarray(values.float().cpu()))
 
 
 def _batch(network: Any, pixels: Float32Array) -> Any:  # noqa: ANN401
-    """One photo (1, 3, size, size) where the network is."""
+    """Return one photo (1, 3, size, size) on the device of the network."""
     import torch
 
     return torch.from_numpy(pixels[None]).to(next(network.parameters()).device)
 
 
 def _side(count: int) -> int:
-    """Patches along a side of the square photo; 0 if so many are no square."""
+    """Return the number of patches along a side; 0 if they do not form a square."""
     side = math.isqrt(max(count, 0))
     return side if side * side == count else 0
 

@@ -1,1 +1,1 @@
-"""Bundles: model directories that are loaded, verified, downloaded and installed."""
+"""Bundles: model directories, their installation and download."""

@@ -1,7 +1,7 @@
-"""A model is a directory that describes itself; see `FILES` for what is in it.
+"""Bundles: self-describing model directories, verified, loaded and written.
 
 `bundle.json` holds the schema version, the encoder with its preprocessing, the sha256 of every
-other file, licences, and the metrics measured when the bundle was made.
+other file, licences, and the metrics measured when the bundle was built. `FILES` lists the others.
 """
 
 from __future__ import annotations
@@ -39,12 +39,13 @@ FILES = (
     "calibration.json",
     "MODEL_CARD.md",
 )
-"""Files of every bundle beside bundle.json; an encoder of kind onnx adds encoder.onnx."""
+"""Files of every bundle beside bundle.json. An encoder of kind onnx adds encoder.onnx."""
 
 ATTRIBUTES = "attributes.safetensors"
-"""A file that only some bundles have."""
+"""An optional file."""
 
 EMBEDDED = Path(__file__).parents[1] / "bundles"
+"""Folder of the bundles inside the package."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,13 +56,13 @@ class Bundle:
     path: Path
     encoder_spec: EncoderSpec
     metrics: dict[str, Any]
-    """Measured on held-out photos when the bundle was made."""
+    """Measured on held-out photos when the bundle was built."""
     ranker: Ranker
     attributes: AttributeHeads | None
-    """What it tells of a place beside where it is; small bundles have none."""
+    """Heads for elevation, climate and more; None in small bundles."""
 
     def build_encoder(self) -> ImageEncoder:
-        """Load the image encoder; the expensive part of a start."""
+        """Load the image encoder, which takes most of the start-up time."""
         return build_encoder(self.encoder_spec, self.path)
 
     @property
@@ -71,10 +72,10 @@ class Bundle:
 
 
 def find(name_or_path: str | os.PathLike[str]) -> Path:
-    """The folder of a bundle given by path, or by the name of an installed or embedded one.
+    """Return the folder of a bundle given by its path, or by its name if installed or embedded.
 
     Raises:
-        BundleError: there is none.
+        BundleError: there is no such bundle.
     """
     path = Path(name_or_path)
     if (path / "bundle.json").is_file():
@@ -83,26 +84,29 @@ def find(name_or_path: str | os.PathLike[str]) -> Path:
         return (installed.folder() if path.name in installed.names() else EMBEDDED) / path
     if path.exists():
         raise BundleError(
-            f"{path}: no bundle (there is no bundle.json in it); make one with geoloc-train learn"
+            f"{path}: not a bundle (it has no bundle.json); build one with geoloc-train learn"
         )
     if str(name_or_path) == installed.WORLD:
-        raise BundleError(f"{path}: not installed yet; run  geoloc bundle get {path}")
+        raise BundleError(f"{path}: not installed yet; run  {installed.world_command()}")
     raise BundleError(
-        f"{name_or_path}: no such bundle; give the path of one, or a name: {', '.join(names())}"
+        f"{name_or_path}: no such bundle; give its path, or one of the names {', '.join(names())}"
     )
 
 
 def names() -> list[str]:
-    """Names of the installed and the embedded bundles."""
+    """Return the names of all installed and embedded bundles, sorted."""
     embedded = {path.parent.name for path in EMBEDDED.glob("*/bundle.json")}
     return sorted(embedded | set(installed.names()))
 
 
 def load(name_or_path: str | os.PathLike[str]) -> Bundle:
-    """Verify and load a bundle.
+    """Verify and load a bundle, without its encoder.
+
+    Args:
+        name_or_path: see `find`.
 
     Raises:
-        BundleError: it is missing, half written, damaged or of another schema version.
+        BundleError: the bundle is missing, incomplete, damaged or of another schema version.
         MissingExtraError: FAISS is not installed.
     """
     path = find(name_or_path)
@@ -114,7 +118,7 @@ def load(name_or_path: str | os.PathLike[str]) -> Bundle:
         raise damaged(path / "bundle.json", str(error)) from error
     heads = Heads.read(path / "heads.safetensors")
     if len(heads.prior) != len(cells):
-        raise damaged(path / "heads.safetensors", "it belongs to other cells")
+        raise damaged(path / "heads.safetensors", "it belongs to another cell table")
     gallery = Gallery.read(path, len(cells))
     ranker = Ranker(cells, heads, gallery, Calibration.read(path / "calibration.json"))
     attributes = None
@@ -125,10 +129,10 @@ def load(name_or_path: str | os.PathLike[str]) -> Bundle:
 
 
 def verify(path: Path) -> dict[str, Any]:
-    """Check every file of a bundle against its checksum; returns bundle.json.
+    """Verify the checksum of every file of a bundle, and return the content of bundle.json.
 
     Raises:
-        BundleError: a file is missing or differs, or the schema version is another.
+        BundleError: a file is missing or differs, or the schema version is not supported.
     """
     try:
         manifest: dict[str, Any] = json.loads((path / "bundle.json").read_text(encoding="utf-8"))
@@ -138,7 +142,7 @@ def verify(path: Path) -> dict[str, Any]:
     if version != SCHEMA_VERSION:
         raise BundleError(
             f"{path}: bundle schema {version}, this program reads {SCHEMA_VERSION};"
-            " install the planet-geoloc that made it, or make it again"
+            " install the version of planet-geoloc that built it, or build it again"
         )
     for name in {*FILES, *checksums}:
         if not (path / name).is_file():
@@ -153,26 +157,25 @@ def verify(path: Path) -> dict[str, Any]:
 
 
 def sha256(path: Path) -> str:
-    """Hex digest of a file."""
+    """Return the hexadecimal sha256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_target(target: Path) -> None:
-    """Raise BundleError if something other than a bundle is where one is to be written."""
+    """Raise BundleError if `target` exists and is neither a bundle nor an empty folder."""
     if target.exists() and not (target / "bundle.json").is_file() and not _is_empty(target):
         raise BundleError(f"{target}: exists and is not a bundle; choose another name for -o")
 
 
 @contextmanager
 def writing(target: Path) -> Iterator[Path]:
-    """A folder to fill, which becomes the bundle `target` when everything went well.
+    """Yield a temporary folder that becomes the bundle `target` at the end of the `with` block.
 
-    Nothing is left behind when it did not; an older bundle at `target` stays until the new one is
-    whole.
+    After an error nothing is left behind, and an older bundle at `target` is unchanged.
 
     Raises:
-        BundleError: the disk is full or not writable, or `target` exists and is no bundle.
+        BundleError: the disk is full or not writable, or `target` exists and is not a bundle.
     """
     check_target(target)
     try:
@@ -188,7 +191,7 @@ def writing(target: Path) -> Iterator[Path]:
 def seal(
     folder: Path, name: str, spec: EncoderSpec, metrics: dict[str, Any], licences: dict[str, int]
 ) -> None:
-    """Write bundle.json over the finished files of a folder."""
+    """Write bundle.json, with the checksums of all files in a folder."""
     manifest = {
         "schema_version": SCHEMA_VERSION,
         "name": name,
@@ -206,5 +209,5 @@ def _is_empty(path: Path) -> bool:
 
 
 def damaged(path: Path, reason: str) -> BundleError:
-    """The error that names a file of a bundle and what is wrong with it."""
+    """Return the error for a damaged file of a bundle."""
     return BundleError(f"{path}: damaged bundle ({reason}); fetch or make it again")

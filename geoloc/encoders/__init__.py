@@ -1,1 +1,1 @@
-"""Image encoders: photos to embeddings, in ONNX Runtime or torch, cached by content."""
+"""Image encoders: photos to embeddings, with preprocessing, cache and pipeline."""

@@ -1,7 +1,7 @@
-"""Image encoders: upright RGB photos in, unit vectors out.
+"""Interface of image encoders, which map upright RGB photos to unit vectors.
 
-An encoder is described by an `EncoderSpec`, which carries its preprocessing, so that pixels are
-prepared at answering time exactly as they were when the bundle was made.
+An `EncoderSpec` describes an encoder together with its preprocessing, so that pixels are prepared
+exactly as they were when the bundle was built.
 """
 
 from __future__ import annotations
@@ -22,29 +22,30 @@ _RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resamplin
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How an upright RGB photo becomes the network's input."""
+    """Preparation of an upright RGB photo as the network's input."""
 
     size: int
     """Side of the square input in pixels."""
     mean: tuple[float, float, float]
-    """Per channel, of values in 0..1."""
+    """Mean of each channel, of values in 0..1."""
     std: tuple[float, float, float]
+    """Standard deviation of each channel."""
     resize: Literal["squash", "crop", "clip"] = "squash"
-    """Squash the whole photo into the square, or crop the square in the middle: before scaling it
-    down roughly and quickly, or as CLIP was trained, after looking at every pixel."""
+    """"squash": resize the whole photo to the square. "crop": crop the central square, then resize
+    it fast and approximately. "clip": as CLIP was trained, resize exactly, then crop."""
     interpolation: Literal["bilinear", "bicubic"] = "bicubic"
     detail_px: int | None = None
-    """Reduce every photo to this short side first. Collections differ in resolution, and a model
-    that sees it learns to tell collections apart instead of places."""
+    """Short side that every photo is reduced to first. Collections differ in resolution, and a
+    model that sees the difference learns collections instead of places."""
 
     @property
     def min_side(self) -> int | None:
-        """Short side, in pixels, below which a decoder must not shrink a photo; None: at all."""
+        """Short side in pixels that a decoder must keep; None if it must not shrink a photo."""
         return None if self.resize == "clip" else self.detail_px or self.size
 
     def __call__(self, image: Image.Image) -> Float32Array:
-        """Prepare one upright RGB photo; returns (3, size, size)."""
-        image = self._exact(image) if self.resize == "clip" else self._quick(image)
+        """Return the network's input (3, size, size) for one upright RGB photo."""
+        image = self._exact(image) if self.resize == "clip" else self._approximate(image)
         mean, std = np.asarray(self.mean, np.float32), np.asarray(self.std, np.float32)
         values = np.array(np.asarray(image).transpose(2, 0, 1), np.float32, order="C")
         values /= np.float32(255.0)
@@ -52,10 +53,10 @@ class Preprocessing:
         values /= std[:, None, None]
         return values
 
-    def _quick(self, image: Image.Image) -> Image.Image:
+    def _approximate(self, image: Image.Image) -> Image.Image:
         method = _RESAMPLING[self.interpolation]
         if self.resize == "crop":
-            image = _middle_square(image)
+            image = _central_square(image)
         if self.detail_px is not None and min(image.size) > self.detail_px:
             scale = self.detail_px / min(image.size)
             reduced = [max(1, round(side * scale)) for side in image.size]
@@ -65,10 +66,10 @@ class Preprocessing:
     def _exact(self, image: Image.Image) -> Image.Image:
         short = min(image.size)
         width, height = (self.size * side // short for side in image.size)
-        return _middle_square(image.resize((width, height), _RESAMPLING[self.interpolation]))
+        return _central_square(image.resize((width, height), _RESAMPLING[self.interpolation]))
 
 
-def _middle_square(image: Image.Image) -> Image.Image:
+def _central_square(image: Image.Image) -> Image.Image:
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     return image.crop((left, top, left + side, top + side))
@@ -76,34 +77,35 @@ def _middle_square(image: Image.Image) -> Image.Image:
 
 @dataclass(frozen=True)
 class EncoderSpec:
-    """Which network, with which weights, fed how."""
+    """Description of an encoder: network, weights and preprocessing."""
 
     kind: str
-    """A key of `ENCODERS`."""
+    """A key of `geoloc.encoders.registry.ENCODERS`."""
     model: str
-    """The model's name in its library; for onnx what the file was exported from."""
+    """Name of the model in its library; for onnx the model that the file was exported from."""
     weights: str
-    """onnx: sha256 of the file; open_clip and timm: pretrained tag, or the sha256 of a folder's."""
+    """onnx: sha256 of the file. open_clip and timm: pretrained tag, or sha256 of the files of a
+    local model."""
     dim: int
     """Length of the embedding."""
     preprocessing: Preprocessing
 
     @property
     def fingerprint(self) -> str:
-        """The same for two encoders only if they give the same embeddings; keys the caches."""
+        """Hash of all fields, the key of caches: equal only for encoders with equal embeddings."""
         text = json.dumps(asdict(self), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
+        """Return a dict ready for JSON."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> EncoderSpec:
-        """The inverse of `to_dict`.
+        """Return the spec of a dict made by `to_dict`.
 
         Raises:
-            TypeError, KeyError: fields are missing or unknown.
+            TypeError, KeyError: a field is missing or unknown.
         """
         fields = dict(values)
         pixels = dict(fields.pop("preprocessing"))
@@ -112,7 +114,7 @@ class EncoderSpec:
 
 
 class ImageEncoder(Protocol):
-    """What turns prepared photos into embeddings."""
+    """Maps prepared photos to embeddings."""
 
     spec: EncoderSpec
 
@@ -129,6 +131,6 @@ class ImageEncoder(Protocol):
 
 
 def normalise(vectors: npt.NDArray[np.floating]) -> Float32Array:
-    """Scale rows (N, D) to unit length; zero rows stay zero."""
+    """Return rows (N, D) scaled to unit length; zero rows stay zero."""
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(vectors / np.maximum(length, 1e-12), np.float32)

@@ -1,4 +1,4 @@
-"""Embeddings kept between runs, by content hash and encoder; memory stays flat for any number."""
+"""`EmbeddingCache`: embeddings on disk, by content hash and encoder, in constant memory."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from geoloc.errors import GeolocError
 from geoloc.types import Float32Array
 
 TRANSACTION = 1024
-"""Embeddings written together: what is lost at most when the machine stops."""
+"""Embeddings in one transaction, which is the most that a crash can lose."""
 
 WAIT_S = 60.0
-"""How long another run may write before this one gives up."""
+"""Time limit on waiting for another process that writes."""
 
 
 class CacheError(GeolocError):
@@ -34,24 +34,24 @@ def default_cache() -> Path:
 
 
 class EmbeddingCache:
-    """Vectors of one encoder in a SQLite file, keyed by the sha256 of photo files.
+    """Embeddings of one encoder in a SQLite file, keyed by the sha256 of photo files.
 
-    Vectors are float16: what comes back is rounded so, whether it was just added or is from an
-    earlier run. Threads and processes may share a cache. It is used in a `with` block, at whose end
-    what is left is written.
+    Embeddings are stored as float16; `get` returns them rounded to it, in the run that added them
+    as well. Threads and processes may share a cache. Use it in a `with` block, whose end writes the
+    remaining embeddings.
     """
 
     def __init__(self, folder: Path, spec: EncoderSpec) -> None:
-        """Open or start the cache of an encoder below `folder`.
+        """Open or create the cache of an encoder below `folder`.
 
         Raises:
-            CacheError: it cannot be used; says why.
+            CacheError: the file cannot be used.
         """
         self._file = folder / "embeddings" / f"{spec.fingerprint}.sqlite"
         self._dim = spec.dim
         self._waiting: dict[str, bytes] = {}
         self._lock = threading.Lock()
-        with self._explained():
+        with self._reported():
             self._file.parent.mkdir(parents=True, exist_ok=True)
             self._table = sqlite3.connect(self._file, timeout=WAIT_S, check_same_thread=False)
             self._table.execute("PRAGMA synchronous = NORMAL")
@@ -74,14 +74,14 @@ class EmbeddingCache:
             return self._find(str(sha256)) is not None
 
     def get(self, sha256: Sequence[str]) -> Float32Array:
-        """Vectors (N, D) of photos that are in the cache, by hex digests."""
+        """Return the embeddings (N, D) of N hex digests that are in the cache."""
         with self._lock:
             rows = [self._find(digest) for digest in sha256]
         joined = b"".join(row for row in rows if row is not None)
         return np.frombuffer(joined, np.float16).reshape(len(rows), self._dim).astype(np.float32)
 
     def add(self, sha256: Sequence[str], vectors: npt.NDArray[np.floating]) -> None:
-        """Keep vectors (N, D).
+        """Store embeddings (N, D) of N hex digests.
 
         Raises:
             CacheError: the disk is full or not writable.
@@ -96,7 +96,7 @@ class EmbeddingCache:
         if digest in self._waiting:
             return self._waiting[digest]
         query = "SELECT vector FROM embedding WHERE sha256 = ?"
-        with self._explained():
+        with self._reported():
             row = self._table.execute(query, (bytes.fromhex(digest),)).fetchone()
         return bytes(row[0]) if row else None
 
@@ -104,12 +104,12 @@ class EmbeddingCache:
         if not self._waiting:
             return
         rows = [(bytes.fromhex(digest), vector) for digest, vector in self._waiting.items()]
-        with self._explained(), self._table:
+        with self._reported(), self._table:
             self._table.executemany("INSERT OR IGNORE INTO embedding VALUES (?, ?)", rows)
         self._waiting.clear()
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _reported(self) -> Iterator[None]:
         try:
             yield
         except (sqlite3.Error, OSError) as error:

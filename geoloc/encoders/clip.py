@@ -1,4 +1,4 @@
-"""CLIP towers published in other forms than open_clip's: GeoCLIP's, and Hugging Face's layout."""
+"""CLIP image towers of GeoCLIP, and in the layout of Hugging Face's transformers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 IMAGE_HEAD = "image_head.safetensors"
-"""GeoCLIP's own part of its image encoder, in a bundle."""
+"""File in a bundle with GeoCLIP's layers on top of CLIP."""
 
 GEOCLIP_DIM = 512
 
@@ -30,22 +30,22 @@ _UNDESCRIBED = {
         "hidden_act": "gelu",
     }
 }
-"""Vision configurations of models whose own config.json has none."""
+"""Vision configurations of models whose config.json has none."""
 
 Tensors = dict[str, Any]
 
 
 def geoclip_spec(model: str, weights: str, size: int = 224) -> EncoderSpec:
-    """GeoCLIP's image encoder over a tower of open_clip; it is fed as CLIP was trained."""
+    """Return the spec of GeoCLIP's encoder on an open_clip tower, with CLIP's preprocessing."""
     pixels = Preprocessing(size, CLIP_MEAN, CLIP_STD, resize="clip")
     return EncoderSpec("geoclip", model, weights, GEOCLIP_DIM, pixels)
 
 
 class GeoClipEncoder(TorchEncoder):
-    """CLIP's image tower with GeoCLIP's head on its projection (Vivanco Cepeda et al. 2023)."""
+    """CLIP's image tower with GeoCLIP's head on its projection (Vivanco Cepeda et al., 2023)."""
 
     def __init__(self, spec: EncoderSpec, folder: Path | None, tower: Any = None) -> None:  # noqa: ANN401
-        """Load the tower, or take one, and the head from a bundle's folder.
+        """Load the head from a bundle's folder, and the tower unless one is given.
 
         Raises:
             BundleError: the head is missing or damaged, or the tower cannot be loaded.
@@ -71,14 +71,14 @@ def _image_head(folder: Path) -> Any:  # noqa: ANN401
         )
         head.load_state_dict(weights)
     except (OSError, KeyError, RuntimeError, SafetensorError) as error:
-        raise BundleError(f"{path}: no readable image head; make the bundle again") from error
+        raise BundleError(f"{path}: not a readable image head; make the bundle again") from error
     return head
 
 
 class HubClipEncoder(TorchEncoder):
-    """A CLIP image tower in the layout of Hugging Face's transformers, which it does not need.
+    """A CLIP image tower in the layout of Hugging Face's transformers, which is not imported.
 
-    `model` is the name of a model on the Hub or a folder with the same files.
+    `model` is the name of a model on the Hub, or a folder with the same files.
     """
 
     def __init__(self, spec: EncoderSpec) -> None:
@@ -87,7 +87,7 @@ class HubClipEncoder(TorchEncoder):
 
 
 def describe_hub_clip(model: str) -> EncoderSpec:
-    """The spec of such a model; raises BundleError and MissingExtraError as `describe` does."""
+    """Return the spec of a model in Hugging Face's layout; raise as `registry.describe` does."""
     config, weights = _published(model)
     tower = tower_of(config, weights)
     size = int(config["image_size"])
@@ -97,7 +97,7 @@ def describe_hub_clip(model: str) -> EncoderSpec:
 
 
 def _published(model: str) -> tuple[dict[str, Any], Tensors]:
-    """Vision configuration and weights, downloaded once."""
+    """Return the vision configuration and the weights of a model, downloaded if necessary."""
     import torch
     from safetensors.torch import load_file
 
@@ -119,30 +119,28 @@ def _published(model: str) -> tuple[dict[str, Any], Tensors]:
 
 
 def _downloaded(model: str) -> Path:
-    """Folder with the files of a model on the Hub, fetched once, checked and resumed by it."""
-    try:
-        from huggingface_hub import list_repo_files, snapshot_download
-        from huggingface_hub.errors import OfflineModeIsEnabled
-    except ImportError as error:
-        raise MissingExtraError("huggingface_hub", "gpu") from error
-    wanted = ["config.json", "model.safetensors"]
+    """Return the folder with the files of a model on the Hub, downloaded if necessary."""
+    from huggingface_hub import list_repo_files, snapshot_download
+    from huggingface_hub.errors import OfflineModeIsEnabled
+
+    patterns = ["config.json", "model.safetensors"]
     try:
         if "model.safetensors" not in list_repo_files(model):
-            wanted[1] = "pytorch_model.bin"
-    except OfflineModeIsEnabled:  # what is in the cache
-        wanted.append("pytorch_model.bin")
-    return Path(snapshot_download(model, allow_patterns=wanted))
+            patterns[1] = "pytorch_model.bin"
+    except OfflineModeIsEnabled:  # whichever is in the cache
+        patterns.append("pytorch_model.bin")
+    return Path(snapshot_download(model, allow_patterns=patterns))
 
 
 def tower_of(config: dict[str, Any], weights: Tensors) -> Any:  # noqa: ANN401
-    """open_clip's image tower with weights in Hugging Face's layout.
+    """Build open_clip's image tower with weights in Hugging Face's layout.
 
     Args:
         config: of the vision model.
-        weights: state dict of a CLIPModel, or of a model that holds one under any prefix.
+        weights: state dict of a CLIPModel, or of a model that contains one under any prefix.
 
     Raises:
-        BundleError: the weights are not those of such a model.
+        BundleError: the weights do not belong to such a model.
     """
     import torch
     from open_clip.transformer import QuickGELU, VisionTransformer
@@ -177,7 +175,7 @@ _RENAMED = {
     "embeddings.position_embedding.weight": "positional_embedding",
 }
 _PARTS = {
-    "pre_layrnorm": "ln_pre",  # so misspelt where it was published
+    "pre_layrnorm": "ln_pre",  # [sic]
     "post_layernorm": "ln_post",
     "layer_norm1": "ln_1",
     "layer_norm2": "ln_2",
@@ -188,10 +186,10 @@ _PARTS = {
 
 
 def open_clip_names(weights: Tensors) -> Tensors:
-    """Vision weights in Hugging Face's layout as open_clip's image tower names and shapes them.
+    """Rename and reshape vision weights from Hugging Face's layout to that of open_clip's tower.
 
     Raises:
-        KeyError: there is no such vision model among the weights.
+        KeyError: the weights contain no such vision model.
     """
     import torch
 
@@ -209,8 +207,8 @@ def open_clip_names(weights: Tensors) -> Tensors:
         if part in ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"):
             joined.setdefault(f"{layer}attn.in_proj_{kind}", {})[part[-6]] = tensor
         else:
-            whole = _RENAMED.get(f"{part}.{kind}") or f"{_PARTS[part]}.{kind}"
-            named[layer + whole] = tensor
+            full = _RENAMED.get(f"{part}.{kind}") or f"{_PARTS[part]}.{kind}"
+            named[layer + full] = tensor
     for name, parts in joined.items():
         named[name] = torch.cat([parts[which] for which in "qkv"])
     projection = weights.get(prefix.removesuffix("vision_model.") + "visual_projection.weight")
@@ -220,7 +218,7 @@ def open_clip_names(weights: Tensors) -> Tensors:
 
 
 def _place(name: str) -> tuple[str, str, str]:
-    """Layer in open_clip's words, part in Hugging Face's, and "weight", "bias" or an embedding."""
+    """Split a name: open_clip's layer, Hugging Face's part, and "weight", "bias" or embedding."""
     layer = ""
     if inside := _LAYER.fullmatch(name):
         layer, name = f"transformer.resblocks.{inside[1]}.", inside[2]

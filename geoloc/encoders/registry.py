@@ -1,8 +1,11 @@
-"""Registry of encoder kinds: from a spec or a name to an encoder."""
+"""Registry of encoder kinds, and of published encoders with their licences."""
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from geoloc.encoders.base import EncoderSpec, ImageEncoder
@@ -48,19 +51,19 @@ ENCODERS: dict[str, Callable[[EncoderSpec, Path | None], ImageEncoder]] = {
     "geoclip": _geoclip,
     "hf_clip": _hf_clip,
 }
-"""Encoder kinds; a new kind is a new entry."""
+"""Constructors by kind; each takes the spec and the folder of the bundle."""
 
 
 def build_encoder(spec: EncoderSpec, folder: Path | None = None) -> ImageEncoder:
-    """Load the encoder a spec describes.
+    """Load the encoder that a spec describes.
 
     Args:
-        spec: from a bundle, or made by `geoloc.encoders.torch.describe`.
-        folder: the bundle's folder, for encoders whose weights travel in it.
+        spec: from a bundle, or from `describe`.
+        folder: of the bundle, for encoders whose weights are stored in it.
 
     Raises:
         BundleError: the weights are missing or damaged, or the kind is unknown.
-        MissingExtraError: the library is not installed.
+        MissingExtraError: the library of the encoder is not installed.
     """
     if spec.kind not in ENCODERS:
         raise BundleError(
@@ -71,18 +74,19 @@ def build_encoder(spec: EncoderSpec, folder: Path | None = None) -> ImageEncoder
 
 
 def describe(name: str) -> EncoderSpec:
-    """The spec of a named model, with the preprocessing its weights were trained with.
+    """Return the spec of a named model, with the preprocessing of its training.
 
     Args:
-        name: "open_clip:ARCHITECTURE/PRETRAINED" (for example open_clip:ViT-B-32/laion2b_s34b_b79k)
-            or "open_clip:local-dir:FOLDER" (what `geoloc-train pretrain` writes);
-            "open_clip_tokens:…" likewise, for the mean of all tokens instead of the projection;
-            "hf_clip:OWNER/MODEL" or a folder, for CLIP in Hugging Face's layout;
-            or "timm:MODEL.TAG" (for example timm:convnext_tiny.fb_in22k).
+        name: one of
+            "open_clip:ARCHITECTURE/PRETRAINED", such as open_clip:ViT-B-32/laion2b_s34b_b79k;
+            "open_clip:local-dir:FOLDER", a folder written by `geoloc-train pretrain`;
+            "open_clip_tokens:…", the same with the mean of all tokens instead of the projection;
+            "hf_clip:OWNER/MODEL" or "hf_clip:FOLDER", CLIP in Hugging Face's layout;
+            "timm:MODEL.TAG", such as timm:convnext_tiny.fb_in22k.
 
     Raises:
-        BundleError: the name is not of this form or the model cannot be loaded.
-        MissingExtraError: the library is not installed.
+        BundleError: the name has another form, or the model cannot be loaded.
+        MissingExtraError: the library of the encoder is not installed.
     """
     from geoloc.encoders.clip import describe_hub_clip
     from geoloc.encoders.torch import LOCAL, describe_open_clip, describe_timm
@@ -102,3 +106,28 @@ def describe(name: str) -> EncoderSpec:
         f"encoder {name!r} is unknown: write open_clip:ARCHITECTURE/PRETRAINED, timm:MODEL.TAG,"
         " hf_clip:OWNER/MODEL, or the path of a bundle whose encoder to use"
     )
+
+
+@dataclass(frozen=True)
+class PublishedEncoder:
+    """One entry of `published.toml`."""
+
+    encoder: str
+    """Name for `describe`."""
+    licence: str
+    by: str
+    """The publisher."""
+
+
+@cache
+def published_encoders() -> dict[str, PublishedEncoder]:
+    """Return the published encoders by their short names."""
+    text = Path(__file__).with_name("published.toml").read_text(encoding="utf-8")
+    return {name: PublishedEncoder(**entry) for name, entry in tomllib.loads(text).items()}
+
+
+def licence_notice(name: str) -> str | None:
+    """Return the publisher and licence of a published encoder; None for any other name."""
+    if (published := published_encoders().get(name)) is None:
+        return None
+    return f"{name}: {published.encoder}, by {published.by}; licence: {published.licence}"

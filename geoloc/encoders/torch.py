@@ -1,4 +1,4 @@
-"""Encoders that run in torch: every open_clip and every timm model, in bf16 on a GPU."""
+"""Encoders in torch: all open_clip and timm models, in bfloat16 on a GPU."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from geoloc.errors import BundleError, MissingExtraError
 from geoloc.types import Float32Array
 
 LOCAL = "local-dir:"
-"""How open_clip calls a model in a folder of this machine."""
+"""open_clip's prefix for a model in a local folder."""
 
 
 class TorchEncoder:
@@ -42,7 +42,7 @@ class TorchEncoder:
 class OpenClipEncoder(TorchEncoder):
     """An open_clip image tower: `model` is its architecture, `weights` its pretrained tag.
 
-    For a model in a folder of this machine, "local-dir:FOLDER", `weights` is their sha256.
+    For a local model, "local-dir:FOLDER", `weights` is the sha256 of its files.
     """
 
     def __init__(self, spec: EncoderSpec) -> None:
@@ -53,7 +53,7 @@ class OpenClipEncoder(TorchEncoder):
 class OpenClipTokensEncoder(TorchEncoder):
     """The mean over all tokens of the tower's last layer, as in PIGEON (section 4.1).
 
-    Longer than the projection that captions are compared with, and tells more of a place.
+    It is longer than the projection that is compared with captions, and locates photos better.
     """
 
     def __init__(self, spec: EncoderSpec) -> None:
@@ -67,7 +67,7 @@ def _open_clip_tower(spec: EncoderSpec) -> Any:  # noqa: ANN401
 
 
 def mean_of_tokens(tower: Any, pixels: Any) -> Any:  # noqa: ANN401
-    """Mean over all tokens (B, width) of a tower's last layer, class token included."""
+    """Return the mean (B, width) over all tokens of a tower's last layer, with the class token."""
     import torch
 
     out = tower.forward_intermediates(
@@ -92,7 +92,7 @@ def _mean_of_tokens(tower: Any) -> Any:  # noqa: ANN401
 
 
 class TimmEncoder(TorchEncoder):
-    """A timm backbone with global pooling; empty `weights` means random ones (for tests)."""
+    """A timm backbone with global pooling; empty `weights` means random weights, for tests."""
 
     def __init__(self, spec: EncoderSpec) -> None:
         model = _timm_model(spec.model, spec.weights)
@@ -100,14 +100,14 @@ class TimmEncoder(TorchEncoder):
 
 
 def describe_open_clip(kind: str, architecture: str, tag: str) -> EncoderSpec:
-    """Describe an open_clip tower; `kind` is "open_clip" or "open_clip_tokens"."""
+    """Return the spec of an open_clip tower; `kind` is "open_clip" or "open_clip_tokens"."""
     import torch
 
     model = load_open_clip(architecture, tag)
     pixels = preprocessing_of(model)
     tower = model.visual.eval()
     network = _mean_of_tokens(tower) if kind == "open_clip_tokens" else tower
-    with torch.inference_mode():  # a timm tower inside open_clip does not say how long it answers
+    with torch.inference_mode():  # open_clip does not give the output size of a timm tower
         dim = int(network(torch.zeros(1, 3, pixels.size, pixels.size)).shape[1])
     if architecture.startswith(LOCAL):
         tag = _weights_digest(Path(architecture.removeprefix(LOCAL)))
@@ -115,7 +115,7 @@ def describe_open_clip(kind: str, architecture: str, tag: str) -> EncoderSpec:
 
 
 def _weights_digest(folder: Path) -> str:
-    """sha256 of all weight files of a model's folder."""
+    """Return the sha256 of all weight files in a model's folder."""
     digest = hashlib.sha256()
     for path in sorted([*folder.glob("*.safetensors"), *folder.glob("*.bin")]):
         with path.open("rb") as file:
@@ -124,7 +124,7 @@ def _weights_digest(folder: Path) -> str:
 
 
 def preprocessing_of(model: Any) -> Preprocessing:  # noqa: ANN401
-    """What the image tower of an open_clip model is fed: the square in the middle of a photo."""
+    """Return the preprocessing of an open_clip model's image tower, with a central crop."""
     size = model.visual.image_size
     return Preprocessing(
         size=int(size[0] if isinstance(size, tuple) else size),
@@ -135,7 +135,7 @@ def preprocessing_of(model: Any) -> Preprocessing:  # noqa: ANN401
 
 
 def describe_timm(architecture: str, tag: str) -> EncoderSpec:
-    """Describe a timm backbone."""
+    """Return the spec of a timm backbone."""
     import timm
 
     model = _timm_model(architecture, tag)
@@ -151,21 +151,21 @@ def describe_timm(architecture: str, tag: str) -> EncoderSpec:
 
 
 def load_open_clip(architecture: str, tag: str, **options: Any) -> Any:  # noqa: ANN401
-    """A CLIP model.
+    """Load a CLIP model.
 
     Args:
         architecture: open_clip's name, or "local-dir:FOLDER".
         tag: pretrained tag, path of a checkpoint, or "" for random weights.
-        options: for `open_clip.create_model`.
+        options: passed to `open_clip.create_model`.
 
     Raises:
-        BundleError: it cannot be loaded.
+        BundleError: the model cannot be loaded.
         MissingExtraError: open_clip is not installed.
     """
     try:
         import open_clip
     except ImportError as error:
-        raise MissingExtraError("open-clip-torch", "gpu") from error
+        raise MissingExtraError("open-clip-torch", "train") from error
     try:
         return open_clip.create_model(architecture, pretrained=tag or None, **options)
     except Exception as error:
@@ -176,7 +176,7 @@ def _timm_model(architecture: str, tag: str) -> Any:  # noqa: ANN401
     try:
         import timm
     except ImportError as error:
-        raise MissingExtraError("timm", "gpu") from error
+        raise MissingExtraError("timm", "train") from error
     name = f"{architecture}.{tag}" if tag else architecture
     try:
         return timm.create_model(name, pretrained=bool(tag), num_classes=0)
@@ -185,7 +185,7 @@ def _timm_model(architecture: str, tag: str) -> Any:  # noqa: ANN401
 
 
 def unavailable(name: str, error: Exception) -> BundleError:
-    """What to say when weights cannot be loaded."""
+    """Return the error for weights that cannot be loaded."""
     reason = (str(error).splitlines() or [type(error).__name__])[0]
     return BundleError(
         f"{name}: the weights cannot be loaded ({reason}); connect to the internet once, or copy"

@@ -30,9 +30,9 @@ def require(*packages: str) -> None:
 
 def show_licence(encoder: str) -> None:
     """Print the publisher and licence of published weights before they are downloaded."""
-    from geoloc.encoders.published import notice
+    from geoloc.encoders.registry import licence_notice
 
-    if text := notice(encoder):
+    if text := licence_notice(encoder):
         print(f"geoloc-train: {text}", file=sys.stderr)
 
 

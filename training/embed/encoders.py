@@ -11,8 +11,7 @@ from typing import Any
 from geoloc.bundle import directory as bundles
 from geoloc.encoders.base import EncoderSpec, ImageEncoder, Preprocessing
 from geoloc.encoders.onnx import OnnxEncoder
-from geoloc.encoders.published import public_encoders
-from geoloc.encoders.registry import build_encoder
+from geoloc.encoders.registry import build_encoder, published_encoders
 from geoloc.errors import MissingExtraError
 from geoloc.io.atomic import atomic_directory
 from training.embed.export import export_onnx
@@ -44,15 +43,16 @@ def load_encoder(name: str, cache: Path) -> LoadedEncoder:
 
     Args:
         name: a bundle (name or path), a key of EFFICIENTNET_LITE, a name of
-            `geoloc.encoders.published`, or a model name for `geoloc.encoders.registry.describe`.
+            `geoloc/encoders/published.toml`, or a model name for
+            `geoloc.encoders.registry.describe`.
         cache: folder of exported encoders.
 
     Raises:
         BundleError: there is no such encoder, or its weights cannot be loaded.
         MissingExtraError: its library is not installed.
     """
-    if name in public_encoders():
-        name = public_encoders()[name].encoder
+    if name in published_encoders():
+        name = published_encoders()[name].encoder
     if name not in EFFICIENTNET_LITE and ":" not in name:
         folder = bundles.find(name)
         spec = EncoderSpec.from_dict(bundles.verify(folder)["encoder"])

@@ -1,3 +1,5 @@
+"""Bundle directories: verification, atomic writing, and answers of the embedded starter."""
+
 import json
 import shutil
 
@@ -22,7 +24,7 @@ def copy(tmp_path):
     return target
 
 
-def test_the_starter_is_small_and_says_what_it_can_do():
+def test_the_starter_is_small_and_has_calibrated_metrics():
     path = directory.EMBEDDED / "starter"
     assert sum(file.stat().st_size for file in path.iterdir()) <= 40e6
     metrics = directory.verify(path)["metrics"]
@@ -34,7 +36,7 @@ def test_the_starter_is_small_and_says_what_it_can_do():
 
 
 @pytest.mark.parametrize("name", directory.FILES)
-def test_every_missing_or_changed_file_is_named(copy, name):
+def test_a_missing_or_damaged_file_is_named_in_the_error(copy, name):
     content = bytearray((copy / name).read_bytes())
     content[len(content) // 2] ^= 1
     (copy / name).write_bytes(bytes(content))
@@ -45,7 +47,7 @@ def test_every_missing_or_changed_file_is_named(copy, name):
         directory.load(copy)
 
 
-def test_another_schema_version(copy):
+def test_another_schema_version_is_refused(copy):
     manifest = json.loads((copy / "bundle.json").read_text())
     manifest["schema_version"] = 99
     (copy / "bundle.json").write_text(json.dumps(manifest))
@@ -59,7 +61,7 @@ def write_until_the_disk_is_full(target):
         raise OSError(28, "No space left on device")
 
 
-def test_writing_leaves_the_old_bundle_until_the_new_one_is_whole(copy):
+def test_an_older_bundle_is_kept_until_the_new_one_is_complete(copy):
     before = directory.sha256(copy / "bundle.json")
     with pytest.raises(BundleError, match="No space"):
         write_until_the_disk_is_full(copy)
@@ -71,18 +73,18 @@ def test_writing_leaves_the_old_bundle_until_the_new_one_is_whole(copy):
     assert [path.name for path in copy.parent.iterdir()] == ["copy"]
 
 
-def test_writing_does_not_replace_what_is_no_bundle(tmp_path):
+def test_a_folder_that_is_not_a_bundle_is_not_replaced(tmp_path):
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "dear.txt").write_text("…")
     with pytest.raises(BundleError, match="not a bundle"), directory.writing(tmp_path / "letters"):
         raise AssertionError("must not begin")
 
 
-def test_an_exported_encoder_has_no_patches_to_show(starter, photo_folder):
+def test_an_onnx_encoder_has_no_attribution_map(starter, photo_folder):
     assert starter.attribution(photo_folder / "00.jpg") is None
 
 
-def test_the_direction_of_an_answer_is_given_to_the_map(starter, photo_folder, monkeypatch):
+def test_the_attribution_map_gets_the_direction_of_the_answer(starter, photo_folder, monkeypatch):
     import geoloc.answer.attribution as attribution
 
     monkeypatch.setattr(attribution, "attribution_map", lambda *given: given[2])
@@ -91,7 +93,7 @@ def test_the_direction_of_an_answer_is_given_to_the_map(starter, photo_folder, m
     assert np.abs(direction).max() > 0
 
 
-def test_answers_do_not_depend_on_the_company(starter, photo_folder):
+def test_answers_do_not_depend_on_the_other_photos(starter, photo_folder):
     files = sorted(photo_folder.glob("0*.jpg"))[:5]
     together = list(starter.locate_many(files))
     alone = starter.locate(files[3])
@@ -100,17 +102,17 @@ def test_answers_do_not_depend_on_the_company(starter, photo_folder):
     assert together[3].radius_km == pytest.approx(alone.radius_km, rel=1e-3)
 
 
-def test_the_file_says_where_but_is_not_believed(starter, photo_folder):
+def test_metadata_is_reported_but_not_used(starter, photo_folder):
     content = (photo_folder / "00.jpg").read_bytes()
     from geoloc.photos.decode import strip
 
-    told, untold = starter.locate(content), starter.locate(strip(content))
-    assert told.exif.lat is not None
-    assert untold.exif.lat is None
-    assert (told.lat, told.lon) == pytest.approx((untold.lat, untold.lon), abs=5.0)
+    tagged, stripped = starter.locate(content), starter.locate(strip(content))
+    assert tagged.exif.lat is not None
+    assert stripped.exif.lat is None
+    assert (tagged.lat, tagged.lon) == pytest.approx((stripped.lat, stripped.lon), abs=5.0)
 
 
-def test_noise_is_not_claimed_to_be_anywhere(starter):
+def test_noise_gives_no_confident_answer(starter):
     from PIL import Image
 
     rng = np.random.default_rng(0)
@@ -120,8 +122,8 @@ def test_noise_is_not_claimed_to_be_anywhere(starter):
     assert guess.radius_km > 500
 
 
-def test_known_photos_are_found_where_they_were_taken(starter, shared):
-    """Photos the starter has seen: retrieval must lead to them."""
+def test_photos_of_the_gallery_are_located_at_their_places(starter, shared):
+    """The photos are members of the starter's gallery, so retrieval must find them."""
     import csv
 
     with (shared / "data/photos/photos.csv").open() as file:

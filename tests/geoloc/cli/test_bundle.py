@@ -112,8 +112,8 @@ def test_unreachable_server_is_reported_in_one_line(refusal):
     [
         (lambda: bundle_cli.get("nosuch"), "nosuch: not an address; give https://"),
         (lambda: bundle_cli.get("http://127.0.0.1:9/x/", name="../x"), "'../x': not a name"),
-        (lambda: bundle_cli.verify("nosuch"), "nosuch: no such bundle; give the path of one, or"),
-        (lambda: bundle_cli.verify("geoclip"), "geoclip: not installed yet; run  geoloc bundle"),
+        (lambda: bundle_cli.verify("nosuch"), "nosuch: no such bundle; give its path, or"),
+        (lambda: bundle_cli.verify("geoclip"), "geoclip: not installed yet; run  "),
     ],
 )
 def test_unknown_name_is_reported_in_one_line(call, reason, capsys):

@@ -1,4 +1,4 @@
-"""CLIP in Hugging Face's layout runs in open_clip's tower, and answers the same."""
+"""CLIP in Hugging Face's layout: open_clip's tower gives the same embeddings."""
 
 import json
 
@@ -12,8 +12,7 @@ transformers = pytest.importorskip("transformers")
 from safetensors.torch import save_file
 
 from geoloc.encoders.clip import HubClipEncoder, open_clip_names, tower_of
-from geoloc.encoders.published import notice, public_encoders
-from geoloc.encoders.registry import build_encoder, describe
+from geoloc.encoders.registry import build_encoder, describe, licence_notice, published_encoders
 from geoloc.errors import BundleError
 from training.embed.encoders import load_encoder
 
@@ -42,15 +41,15 @@ def pixels():
     return torch.randn(3, 3, 56, 56, generator=torch.Generator().manual_seed(1))
 
 
-def test_the_same_weights_give_the_same_vectors(theirs, pixels):
+def test_converted_weights_give_the_same_embeddings(theirs, pixels):
     ours = tower_of(theirs.config.vision_config.to_dict(), theirs.state_dict()).eval()
     with torch.inference_mode():
         expected = theirs.visual_projection(theirs.vision_model(pixels).pooler_output)
         assert torch.allclose(ours(pixels), expected, atol=1e-5)
 
 
-def test_a_vision_model_inside_another_model_is_found(theirs, pixels):
-    """As OSV-5M's baseline is published: under a prefix, and without a projection."""
+def test_a_vision_model_under_a_prefix_is_found(theirs, pixels):
+    """OSV-5M's baseline is published under a prefix and without a projection."""
     inside = {f"model.backbone.clip.vision_model.{k}": v
               for k, v in theirs.vision_model.state_dict().items()}  # fmt: skip
     ours = tower_of(theirs.config.vision_config.to_dict(), {**inside, "model.head.bias": pixels})
@@ -59,7 +58,7 @@ def test_a_vision_model_inside_another_model_is_found(theirs, pixels):
         assert torch.allclose(ours.eval()(pixels), expected, atol=1e-5)
 
 
-def test_other_weights_are_refused(theirs):
+def test_weights_of_other_models_are_refused(theirs):
     with pytest.raises(BundleError, match="not a CLIP model"):
         tower_of(theirs.config.vision_config.to_dict(), {"weight": torch.zeros(1)})
     with pytest.raises(KeyError):
@@ -70,7 +69,7 @@ def test_other_weights_are_refused(theirs):
 
 
 @pytest.mark.parametrize("older", [False, True], ids=["safetensors", "bin"])
-def test_a_folder_is_an_encoder(theirs, tmp_path, older):
+def test_a_local_folder_is_loaded(theirs, tmp_path, older):
     (tmp_path / "config.json").write_text(json.dumps(theirs.config.to_dict()))
     weights = {name: tensor.contiguous() for name, tensor in theirs.state_dict().items()}
     if older:
@@ -85,7 +84,7 @@ def test_a_folder_is_an_encoder(theirs, tmp_path, older):
     assert np.linalg.norm(vectors, axis=1) == pytest.approx(1.0)
 
 
-def test_what_cannot_be_had_is_said_in_one_line(tmp_path, monkeypatch):
+def test_unavailable_weights_give_a_one_line_error(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     for name in ("hf_clip:nobody/nothing", f"hf_clip:{tmp_path}"):
@@ -95,16 +94,16 @@ def test_what_cannot_be_had_is_said_in_one_line(tmp_path, monkeypatch):
 
 
 def test_published_encoders_name_their_licences(tmp_path, monkeypatch):
-    known = public_encoders()
-    assert {"clip", "siglip2", "dinov3", "streetclip", "osv5m"} <= set(known)
-    assert "CC BY-NC 4.0" in notice("streetclip")
-    assert notice("efficientnet_lite2") is None
+    published = published_encoders()
+    assert {"clip", "siglip2", "dinov3", "streetclip", "osv5m"} <= set(published)
+    assert "CC BY-NC 4.0" in licence_notice("streetclip")
+    assert licence_notice("efficientnet_lite2") is None
     import open_clip
     import timm
 
     pretrained = {f"{model}/{tag}" for model, tag in open_clip.list_pretrained()}
     pretrained.add("ViT-L-14-quickgelu/openai")
-    for entry in known.values():
+    for entry in published.values():
         kind, _, name = entry.encoder.partition(":")
         if kind == "open_clip":
             assert name in pretrained or name.replace("-quickgelu", "") in pretrained
@@ -113,5 +112,5 @@ def test_published_encoders_name_their_licences(tmp_path, monkeypatch):
         else:
             assert kind == "hf_clip"
     monkeypatch.setattr("training.embed.encoders._export", lambda name, folder: 1 / 0)
-    with pytest.raises(ZeroDivisionError):  # the name led to the network's own
+    with pytest.raises(ZeroDivisionError):  # the published name was resolved
         load_encoder("dinov3", tmp_path)

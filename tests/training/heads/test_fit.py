@@ -96,7 +96,7 @@ def test_attributes_are_learned_in_their_units(tmp_path):
 
 def test_damaged_attribute_heads_are_named(tmp_path):
     (tmp_path / "attributes.safetensors").write_bytes(b"no")
-    with pytest.raises(BundleError, match=r"attributes\.safetensors: no readable attribute heads"):
+    with pytest.raises(BundleError, match=r"attributes\.safetensors: not a readable file of heads"):
         AttributeHeads.read(tmp_path / "attributes.safetensors")
 
 

@@ -111,7 +111,7 @@ def test_real_photos_calibrate_the_bundle(
     assert loaded.encoder_spec.kind == "geoclip"
     loaded.build_encoder()
     (tmp_path / "real" / "image_head.safetensors").write_bytes(b"")
-    with pytest.raises(BundleError, match="no readable image head"):
+    with pytest.raises(BundleError, match="not a readable image head"):
         loaded.build_encoder()
 
 
