@@ -108,7 +108,7 @@ def _shares_of_mean(
 
 
 def _last_block(network: Any) -> tuple[Any, int] | None:  # noqa: ANN401
-    """Return the last block of a ViT and the number of tokens before its patches; None for others."""
+    """Return the last block of a ViT and the number of tokens before its patches, or None."""
     for tower in (network, getattr(network, "trunk", None)):
         blocks, prefix = getattr(tower, "blocks", None), getattr(tower, "num_prefix_tokens", None)
         if blocks is not None and prefix is not None:
