@@ -30,6 +30,7 @@ from geoloc.photos.columns import (
     to_floats,
     to_texts,
 )
+from geoloc.photos.coordinate_columns import choose_coordinates, coordinate_columns
 from geoloc.photos.matching import Matches, match_names
 from geoloc.photos.tables import read_table, row_problem
 from geoloc.types import BoolArray, Float64Array, Int64Array, StrArray
@@ -95,13 +96,14 @@ def read(path: Path, benchmark: Benchmark) -> Predictions:
     """Read a table of predictions in any order; photos are found by ID or file name.
 
     Where a table has both the true coordinates and predicted ones, such as lat, lon, pred_lat and
-    pred_lon, the predicted ones are read. Each kind of problem becomes one line and counts as a
-    refusal; of doubled rows the first counts.
+    pred_lon, the predicted ones are read; see `choose_coordinates`. Each kind of problem becomes
+    one line and counts as a refusal; of doubled rows the first counts.
 
     Raises:
-        TableError: there is no such table, or it answers none of the photos.
+        TableError: there is no such table, it answers none of the photos, or its answers are the
+            true coordinates.
     """
-    raw = read_table(path, NEEDS)
+    raw = _final_answers(read_table(path, NEEDS))
     key = column(raw, "photo_id")
     key = column(raw, "file") if key is None else key
     require(path, NEEDS, photo=key)
@@ -123,10 +125,56 @@ def read(path: Path, benchmark: Benchmark) -> Predictions:
     values = {name: to_floats(column(raw, name), len(raw)) for name in _NUMBERS}
     counted = (row >= 0) & first
     _check(latlon, values, problems, counted)
+    _check_no_truth(path, raw, latlon[counted], benchmark.latlon[row[counted]])
+    problems.notices += _choice(path, raw)
     answers = Predictions.none(path.stem, len(benchmark))
     _fill(answers, row[counted], latlon[counted], {k: v[counted] for k, v in values.items()})
     problems.add_unanswered(benchmark, np.setdiff1d(np.arange(len(benchmark)), row[counted]))
     return replace(answers, problems=tuple(problems.lines), notices=tuple(problems.notices))
+
+
+def _final_answers(table: pa.Table) -> pa.Table:
+    """Return the rows of the hierarchy, if a table of GeoEstimation has them.
+
+    It has one row for each partition of the Earth; published scores are those of the hierarchy.
+    """
+    import pyarrow.compute as pc
+
+    if "p_key" not in table.column_names:
+        return table
+    final = table.filter(pc.equal(table["p_key"].cast(pa.string()), "hierarchy"))
+    return final if len(final) else table
+
+
+def _choice(path: Path, table: pa.Table) -> list[str]:
+    """Return a line about the columns that are read, if a table has several predictions."""
+    chosen = choose_coordinates(table.column_names, predicted=True)
+    others = [
+        pair
+        for pair in coordinate_columns(table.column_names)
+        if pair.complete and pair.predicted and pair != chosen
+    ]
+    if not others:
+        return []
+    return [
+        f"{path}: the answers are read from {chosen}; the table also has {len(others):,} other"
+        f" predictions ({others[0]}{' …' if len(others) > 1 else ''})"
+    ]
+
+
+def _check_no_truth(path: Path, table: pa.Table, latlon: Float64Array, truth: Float64Array) -> None:
+    """Raise a TableError if lat and lon hold the truth beside predictions of unknown names."""
+    chosen = choose_coordinates(table.column_names, predicted=True)
+    others = [
+        pair
+        for pair in coordinate_columns(table.column_names)
+        if pair.complete and pair != chosen and not pair.true
+    ]
+    if not chosen.words and others and np.allclose(latlon, truth, rtol=0.0, atol=1e-5):
+        raise TableError(
+            f"{path}: {chosen} are the true coordinates; name the columns of the predictions"
+            f" predicted_lat and predicted_lon (are they {others[0]}?)"
+        )
 
 
 _RADII = tuple(f"radius_{level}_km" for level in LEVELS)

@@ -12,6 +12,7 @@ import pyarrow as pa
 from geocells.attributes import is_land
 from geocells.columns import numbers, objects, to_numbers, to_strings
 from geoloc.errors import TableError
+from geoloc.photos.coordinate_columns import choose_coordinates
 from geoloc.photos.decode import SUFFIXES
 from geoloc.types import BoolArray, Float64Array, StrArray
 
@@ -185,22 +186,22 @@ def read_degrees(
         table: N rows.
         path: of the table, for the error message.
         needs: which columns the table needs, for the error message.
-        predicted: prefer columns of predictions, such as pred_lat and pred_lon. Tables that hold
-            both have the true coordinates in lat and lon.
+        predicted: read predictions rather than the truth; see `choose_coordinates`.
 
     Returns:
         (N, 2) latitude and longitude in degrees, NaN for null and for what is no number. They may
         be out of range or swapped; see `on_earth` and `look_swapped`.
 
     Raises:
-        TableError: there is no column of latitudes or of longitudes.
+        TableError: there is no column of latitudes or of longitudes, or only one of predictions.
     """
-    pairs = [("predicted_lat", "predicted_lon")] if predicted else []
-    found: list[pa.ChunkedArray | None] = [None, None]
-    for pair in [*pairs, ("lat", "lon")]:
-        found = [column(table, name) for name in pair]
-        if all(values is not None for values in found):
-            break
+    chosen = choose_coordinates(table.column_names, predicted=predicted)
+    found = [None if name is None else table[name] for name in (chosen.lat, chosen.lon)]
+    if chosen.words and not chosen.complete:
+        raise TableError(
+            f"{path}: column {chosen} is one half of a prediction; the table needs both, such as"
+            " predicted_lat and predicted_lon"
+        )
     require(path, needs, lat=found[0], lon=found[1])
     return np.stack([to_floats(values, len(table)) for values in found], axis=1)
 

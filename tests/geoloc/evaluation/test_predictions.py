@@ -63,6 +63,33 @@ def test_predicted_coordinates_are_read_rather_than_the_truth_beside_them(tmp_pa
     assert read(table, benchmark).latlon[0].tolist() == [5.0, 6.0]
 
 
+def test_one_of_several_predictions_is_read_and_named(tmp_path, benchmark):
+    table = write(tmp_path / "g3.csv", "IMG_ID,LAT,LON,zs_0_latitude,zs_0_longitude,"
+                  "5_rag_0_latitude,5_rag_0_longitude", "p0.jpg,1,2,3,4,5,6")  # fmt: skip
+    found = read(table, benchmark)
+    assert found.latlon[0].tolist() == [3.0, 4.0]
+    (notice,) = found.notices
+    assert "read from zs_0_latitude, zs_0_longitude; the table also has 1 other" in notice
+
+
+def test_hierarchy_of_geoestimation_is_read(tmp_path, benchmark):
+    rows = [f"p{i},{key},7,{lat},0" for lat, key in enumerate(("coarse", "fine", "hierarchy"))
+            for i in range(6)]  # fmt: skip
+    found = read(write(tmp_path / "x.csv", "img_id,p_key,pred_class,pred_lat,pred_lng", *rows),
+                 benchmark)  # fmt: skip
+    assert found.latlon.tolist() == [[2.0, 0.0]] * 6
+    assert found.problems == found.notices == ()
+
+
+def test_truth_beside_predictions_of_unknown_names_is_no_answer(tmp_path, benchmark):
+    rows = [f"p{i}.jpg,{lat},{lon},1,2" for i, (lat, lon) in enumerate(benchmark.latlon)]
+    table = write(tmp_path / "x.csv", "id,lat,lon,model_lat,model_lon", *rows)
+    with pytest.raises(
+        TableError, match=r"lat, lon are the true .*\(are they model_lat, model_lon"
+    ):
+        read(table, benchmark)
+
+
 def test_identifiers_that_look_like_numbers_stay_text(tmp_path):
     benchmark = drawn_benchmark(towns(3, np.random.default_rng(0)))
     benchmark.photo_id[:] = ["007", "12e4567", "34e1000"]

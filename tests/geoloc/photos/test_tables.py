@@ -24,6 +24,7 @@ from geoloc.photos.columns import (
     to_floats,
     to_texts,
 )
+from geoloc.photos.coordinate_columns import choose_coordinates
 from geoloc.photos.rows import YFCC100M, read_rows
 from geoloc.photos.tables import read_folder, read_table, resolve, row_problem
 from tests.geoloc.photos.samples import encoded, gps_exif, picture
@@ -255,7 +256,36 @@ def test_predicted_coordinates_are_preferred_where_asked_for(tmp_path):
     assert read_degrees(table, "t", NEEDS, predicted=True).tolist() == [[3.0, 4.0]]
     assert read_degrees(table, "t", NEEDS).tolist() == [[1.0, 2.0]]
     half = table.drop_columns("Pred_Lng")
-    assert read_degrees(half, "t", NEEDS, predicted=True).tolist() == [[1.0, 2.0]]
+    with pytest.raises(TableError, match="pred_lat is one half of a prediction"):
+        read_degrees(half, "t", NEEDS, predicted=True)
+
+
+@pytest.mark.parametrize(
+    ("header", "truth", "prediction"),
+    [
+        ("img_id,gt_lat,predicted_lat,gt_long,predicted_long", "gt_lat, gt_long",
+         "predicted_lat, predicted_long"),
+        ("IMG_ID,AUTHOR,LAT,LON,zs_0_latitude,zs_0_longitude,zs_1_latitude,zs_1_longitude,"
+         "5_rag_0_latitude,5_rag_0_longitude", "LAT, LON", "zs_0_latitude, zs_0_longitude"),
+        ("id,5_rag_10_latitude,5_rag_10_longitude,10_rag_5_latitude,10_rag_5_longitude",
+         "", "10_rag_5_latitude, 10_rag_5_longitude"),
+        ("img_id,p_key,pred_class,pred_lat,pred_lng", "", "pred_lat, pred_lng"),
+        ("id,lat,lon,lat_prediction,lon_prediction", "lat, lon", "lat_prediction, lon_prediction"),
+        ("id,latitude,longitude,PredLat,PredLon", "latitude, longitude", "PredLat, PredLon"),
+        ("id,lat,lon,pred_lat_2,pred_lon_2,pred_lat_1,pred_lon_1", "lat, lon",
+         "pred_lat_1, pred_lon_1"),
+        ("id,lat,lon,predicted_lat,pred_lng", "lat, lon", "predicted_lat, pred_lng"),
+        ("id,lat,lon,true_lat,true_lon", "true_lat, true_lon", "lat, lon"),
+        ("id,lat,lon,ground_truth_lat,ground_truth_lon,guess_lat,guess_lon",
+         "ground_truth_lat, ground_truth_lon", "guess_lat, guess_lon"),
+        ("id,lat,lon,pred_lat_std,pred_lon_std,exif_lat,exif_lon", "lat, lon", "lat, lon"),
+        ("id,lat,lon,predicted_long_term_risk", "lat, lon", "lat, lon"),
+        ("id,lat,latitude,lng,longitude", "lat, lng", "lat, lng"),
+    ],
+)  # fmt: skip
+def test_truth_and_prediction_of_one_table_are_told_apart(header, truth, prediction):
+    assert str(choose_coordinates(header.split(","))) == truth
+    assert str(choose_coordinates(header.split(","), predicted=True)) == prediction
 
 
 def test_swapped_coordinates_are_recognised_by_range_or_by_land():
