@@ -121,12 +121,12 @@ def group_by_geonames(
     code, name = unique(table.iso_3166_2), table.name.copy()
     centres = shapely.get_coordinates(shapely.point_on_surface(table.polygon.to_numpy()))[:, ::-1]
     for _, rows in table.groupby("country").groups.items():
-        known = [row for row in rows if major[row] == major[row]]
-        if len(rows) <= GROUP_RATIO * max(1, len(set(major[known]))) or len(known) < 5:
+        with_towns = [row for row in rows if major[row] == major[row]]
+        if len(rows) <= GROUP_RATIO * max(1, len(set(major[with_towns]))) or len(with_towns) < 5:
             continue
-        nearest = sphere.pairwise_km(centres[rows], centres[known]).argmin(axis=1)
+        nearest = sphere.pairwise_km(centres[rows], centres[with_towns]).argmin(axis=1)
         for row, other in zip(rows, nearest, strict=True):
-            division = divisions.iloc[int(major[row if row in known else known[other]])]
+            division = divisions.iloc[int(major[row if row in with_towns else with_towns[other]])]
             code[row] = division.gn or division.iso or f"{division.cc}.{division.gid}"
             name[row] = " ".join(reversed(division["name"].split(", ")))
     return code, name
