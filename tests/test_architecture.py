@@ -19,6 +19,8 @@ MOST_FUNCTION_LINES = 50
 SHORT_FOR_A_REASON = {
     "geoloc/__main__.py": "python -m geoloc",
     "training/__main__.py": "python -m training, which torchrun starts",
+    "geocells/types.py": "names of array types",
+    "geoloc/types.py": "names of array types",
     "training/types.py": "names of array types",
     "demo/space/app.py": "the file that a Hugging Face Space runs",
 }
