@@ -25,7 +25,7 @@ from geoloc.photos.columns import (
     to_texts,
 )
 from geoloc.photos.discover import photos_below
-from geoloc.photos.matching import match_names
+from geoloc.photos.matching import match_any
 from geoloc.photos.tables import first_of_each, folder_of, read_table, resolve, row_problem
 from geoloc.types import BoolArray, Float64Array, StrArray
 
@@ -74,6 +74,8 @@ class Benchmark:
     sha256: str
     """Of the table."""
     published: Published | None = None
+    file_name: StrArray | None = None
+    """(N,) file names as the table has them, None if it has IDs only."""
     problems: tuple[str, ...] = ()
     """One line for each kind of row or photo that cannot be used."""
     notices: tuple[str, ...] = ()
@@ -171,11 +173,11 @@ def _benchmark(
     if known and len(rows) not in known.photos:
         counts = " or ".join(f"{count:,}" for count in known.photos)
         notices.append(f"{path}: {len(rows):,} usable photos; {known.title} has {counts}")
-    names = (ids if name is None else to_texts(name, count))[rows]
+    names = None if name is None else to_texts(name, count)[rows]
     if images is None:
-        files = _beside(path, names)
+        files = _beside(path, ids[rows] if names is None else names)
     else:
-        files, ambiguous = _find_files(images, names, known)
+        files, ambiguous = _find_files(images, names, ids[rows], known)
         problems += _missing_files(images, ids[rows], files == "", ambiguous, known)
     return Benchmark(
         title=known.title if known else path.stem,
@@ -187,6 +189,7 @@ def _benchmark(
         group=to_texts(column(raw, "group"), count)[rows],
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         published=known,
+        file_name=names,
         problems=tuple(problems),
         notices=tuple(notices),
     )
@@ -208,9 +211,9 @@ def _missing_files(
 
 
 def _find_files(
-    images: Path, names: StrArray, known: Published | None
+    images: Path, names: StrArray | None, ids: StrArray, known: Published | None
 ) -> tuple[StrArray, BoolArray]:
-    """Find photos below a folder.
+    """Find photos below a folder, by their file names or IDs.
 
     Returns:
         (N,) paths, "" where there is none, and (N,) whether that is because several would do.
@@ -230,7 +233,7 @@ def _find_files(
     if known and known.prefix:
         base_names = to_strings([os.path.basename(path) for path in relative])
         among = pc.replace_substring_regex(base_names, known.prefix, "")
-    found = match_names(to_strings(names), among)
+    found = match_any([to_strings(each) for each in (names, ids) if each is not None], [among])
     files = np.array([*there, ""], dtype=object)[found.row]  # the last is for -1
     return files, found.ambiguous
 

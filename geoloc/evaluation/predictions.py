@@ -31,7 +31,7 @@ from geoloc.photos.columns import (
     to_texts,
 )
 from geoloc.photos.coordinate_columns import choose_coordinates, coordinate_columns
-from geoloc.photos.matching import Matches, match_names
+from geoloc.photos.matching import Matches, match_any
 from geoloc.photos.tables import read_table, row_problem
 from geoloc.types import BoolArray, Float64Array, Int64Array, StrArray
 
@@ -104,12 +104,11 @@ def read(path: Path, benchmark: Benchmark) -> Predictions:
             true coordinates.
     """
     raw = _final_answers(read_table(path, NEEDS))
-    key = column(raw, "photo_id")
-    key = column(raw, "file") if key is None else key
-    require(path, NEEDS, photo=key)
+    keys = [key for key in (column(raw, "photo_id"), column(raw, "file")) if key is not None]
+    require(path, NEEDS, photo=keys[0] if keys else None)
     latlon = read_degrees(raw, path, NEEDS, predicted=True)
-    names = to_texts(key, len(raw))
-    found = _match(names, benchmark)
+    names = to_texts(keys[0], len(raw))
+    found = _match([names, *(to_texts(key, len(raw)) for key in keys[1:])], benchmark)
     row = found.row
     if len(raw) and not (row >= 0).any():
         raise TableError(
@@ -227,9 +226,12 @@ def _check(
         radius[wrong] = np.nan
 
 
-def _match(names: StrArray, benchmark: Benchmark) -> Matches:
-    """Find the row of the benchmark that each name or ID means."""
-    return match_names(to_strings(names), to_strings(benchmark.photo_id))
+def _match(names: list[StrArray], benchmark: Benchmark) -> Matches:
+    """Find the row of the benchmark that each ID or file name means."""
+    among = [benchmark.photo_id]
+    if benchmark.file_name is not None:
+        among.append(benchmark.file_name)
+    return match_any([to_strings(each) for each in names], [to_strings(each) for each in among])
 
 
 def _fill(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import pyarrow as pa
@@ -57,6 +59,28 @@ def match_names(names: pa.Array | pa.ChunkedArray, among: pa.Array | pa.ChunkedA
     stem = _tail(names_of, 1)
     fits = _bools(pc.is_in(stem, value_set=_tail(others_of, 1), skip_nulls=True))
     return Matches(row, (row < 0) & fits)
+
+
+def match_any(
+    names: Sequence[pa.Array | pa.ChunkedArray], among: Sequence[pa.Array | pa.ChunkedArray]
+) -> Matches:
+    """Match photos that both tables may name by an ID, by a file name, or by both.
+
+    One column of each table is matched: the pair of columns with the most matches, the first among
+    equals. Columns are not mixed, because an ID of one photo may be the file name of another.
+
+    Args:
+        names: columns of N names or IDs, the preferred one first.
+        among: columns of M names or IDs, the preferred one first.
+    """
+    best = match_names(names[0], among[0])
+    for ours, theirs in list(product(names, among))[1:]:
+        if (best.row >= 0).all():
+            break
+        found = match_names(ours, theirs)
+        if (found.row >= 0).sum() > (best.row >= 0).sum():
+            best = found
+    return best
 
 
 def _plain(names: pa.Array | pa.ChunkedArray) -> pa.Array:

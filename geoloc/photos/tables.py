@@ -24,6 +24,7 @@ from geoloc.guess import Exif
 from geoloc.photos import rows as by_rows
 from geoloc.photos import storage
 from geoloc.photos.columns import NUMERIC, find_name, on_earth
+from geoloc.photos.coordinate_columns import coordinate_columns
 from geoloc.photos.decode import printable, read_exif
 from geoloc.photos.discover import photos_below
 from geoloc.photos.exif import gps_position
@@ -162,8 +163,10 @@ def _without_decimal_commas(table: pa.Table) -> pa.Table:
     """Numbers with decimal points, as in tables of countries that write 48,85."""
     import pyarrow.compute as pc
 
-    for name in NUMERIC:
-        found = find_name(table.column_names, name)
+    known = {find_name(table.column_names, name) for name in NUMERIC}
+    for pair in coordinate_columns(table.column_names):
+        known |= {pair.lat, pair.lon}
+    for found in known:
         if found is not None:
             points = pc.replace_substring_regex(table[found], _DECIMAL_COMMA, r"\1.\2")
             table = table.set_column(table.column_names.index(found), found, points)

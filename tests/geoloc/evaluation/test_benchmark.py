@@ -127,6 +127,16 @@ def test_osv5m_photos_are_found_by_their_id(tmp_path):
     assert "3 usable photos; OSV-5M has 210,122" in photos.notices[0]
 
 
+def test_photos_are_found_by_their_id_if_the_folder_has_other_names(tmp_path):
+    (tmp_path / "images").mkdir()
+    for name in ("007.jpg", "42.jpg"):
+        (tmp_path / "images" / name).touch()
+    rows = ["007,Eiffel.jpg,48.9,2.3", "42,Liberty.jpg,40.7,-74"]
+    photos = read(str(write(tmp_path / "t.csv", rows, "id,file,lat,lon")), tmp_path / "images")
+    assert [file.rpartition("/")[2] for file in photos.file] == ["007.jpg", "42.jpg"]
+    assert photos.problems == ()
+
+
 def test_each_kind_of_unusable_row_is_one_line(tmp_path):
     rows = ["a.jpg,1,2", "b.jpg,95,2", "c.jpg,nan,2", "d.jpg,x,2", "a.jpg,3,4", "e.jpg,,5"]
     photos = read(str(write(tmp_path / "mine.csv", rows, "file,lat,lon")))

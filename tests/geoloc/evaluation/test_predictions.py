@@ -7,6 +7,7 @@ import pytest
 
 from geoloc.errors import TableError
 from geoloc.evaluation import command, predictions
+from geoloc.evaluation.benchmark import read as read_benchmark
 from geoloc.evaluation.predictions import read
 from geoloc.io.jsonl_process import CommandError
 from tests.geoloc.evaluation.samples import drawn_answers, drawn_benchmark, towns
@@ -96,6 +97,28 @@ def test_identifiers_that_look_like_numbers_stay_text(tmp_path):
     table = write(tmp_path / "x.csv", "id,lat,lon", "34e1000,3,0", "007,1,0", "12e4567,2,0")
     found = read(table, benchmark)
     assert found.latlon[:, 0].tolist() == [1.0, 2.0, 3.0]
+    assert found.problems == found.notices == ()
+
+
+@pytest.mark.parametrize("truth", ["id,file", "id", "file"])
+@pytest.mark.parametrize("answers", ["id,file", "id", "file"])
+def test_photos_are_found_by_whichever_name_both_tables_have(tmp_path, truth, answers):
+    if {truth, answers} == {"id", "file"}:
+        pytest.skip("nothing in common")
+
+    def table(path, columns, latitude):
+        values = {"id": ["007", "42"], "file": ["b/x.jpg", "a/y.jpg"]}
+        rows = [
+            ",".join(
+                [*(values[name][row] for name in columns.split(",")), str(latitude + row), "2"]
+            )
+            for row in range(2)
+        ]
+        return write(path, f"{columns},lat,lon", *rows)
+
+    photos = read_benchmark(str(table(tmp_path / "truth.csv", truth, 10)))
+    found = read(table(tmp_path / "answers.csv", answers, 20), photos)
+    assert found.latlon[:, 0].tolist() == [20.0, 21.0]
     assert found.problems == found.notices == ()
 
 

@@ -288,6 +288,13 @@ def test_truth_and_prediction_of_one_table_are_told_apart(header, truth, predict
     assert str(choose_coordinates(header.split(","), predicted=True)) == prediction
 
 
+def test_decimal_commas_of_predictions_are_read(tmp_path):
+    table = tmp_path / "t.csv"
+    table.write_text("img_id;zs_0_latitude;zs_0_longitude\na;48,5;-2,25\n", encoding="utf-8")
+    found = read_degrees(read_table(table, NEEDS), table, NEEDS, predicted=True)
+    assert found.tolist() == [[48.5, -2.25]]
+
+
 def test_swapped_coordinates_are_recognised_by_range_or_by_land():
     rng = np.random.default_rng(0)
     spain = rng.uniform((38, -5), (42, -2), (200, 2))
