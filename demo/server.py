@@ -36,7 +36,7 @@ NotNegative = Parameter(validator=validators.Number(gte=0))
 @app.default
 def serve(
     *,
-    bundle: Annotated[Sequence[str], Parameter(negative=())] = (),
+    bundle: Annotated[Sequence[str], Parameter(negative=(), show_default=False)] = (),
     host: str = "127.0.0.1",
     port: Annotated[int, Parameter(validator=validators.Number(gte=0, lte=65535))] = 7860,
     page: bool = True,

@@ -50,12 +50,13 @@ scripts write what was chosen into the value of their component.
 def connect(components: Components, controller: Controller) -> None:
     """Connect the components of `locate_tab` to the controller."""
     _connect_photos(components, controller)
+    _connect_thumbnails(components, controller)
     _connect_form(components, controller)
     _connect_downloads(components, controller)
 
 
 def _connect_photos(components: Components, controller: Controller) -> None:
-    """Handle new photos, another bundle and the selection of a photo."""
+    """Handle new photos and another bundle."""
 
     def locate(paths: list[Path], bundle: str, together: str, *form: Any) -> Iterator[Updates]:  # noqa: ANN401
         yield {
@@ -88,11 +89,6 @@ def _connect_photos(components: Components, controller: Controller) -> None:
         updates = controller.rerank(session, together == SAME_PLACE, read_form)
         return _outputs(components, updates)
 
-    def select(session: Session | None, index: int) -> Updates:
-        if session is None:
-            return _no_photo(components)
-        return _outputs(components, controller.select(session, index))
-
     inputs = [components[name] for name in ("bundle", "together", *FORM_FIELDS)]
     outputs = _all_outputs(components)
     located_by = []
@@ -106,8 +102,19 @@ def _connect_photos(components: Components, controller: Controller) -> None:
         form = [components["session"], *inputs[1:]]
         applied = located.then(apply_late_form, form, outputs, **EVENT_OPTIONS)
         _explain_after(applied, components, controller)
-    choice = [components["session"], components["selected"]]
-    selected = components["selected"].select(select, choice, outputs, **EVENT_OPTIONS)
+
+
+def _connect_thumbnails(components: Components, controller: Controller) -> None:
+    """Handle the selection of another photo."""
+
+    def select(session: Session | None, index: int) -> Updates:
+        if session is None:
+            return _no_photo(components)
+        return _outputs(components, controller.select(session, index))
+
+    inputs = [components["session"], components["selected"]]
+    outputs = _all_outputs(components)
+    selected = components["selected"].select(select, inputs, outputs, **EVENT_OPTIONS)
     _explain_after(selected, components, controller)
 
 

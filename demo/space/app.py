@@ -1,11 +1,11 @@
-"""The demo as a Space, for strangers: `python app.py`."""
+"""The demo as a public Hugging Face Space; also runs with `python app.py`."""
 
 import os
 
 from demo.server import serve
 
 PROXIES = "10.0.0.0/8"
-"""Who is asking is what the proxies in front of a Space say; nobody else is believed."""
+"""Network of the proxies in front of a Space. Only their X-Forwarded-For header is trusted."""
 
 if __name__ == "__main__":
     os.environ.setdefault("FORWARDED_ALLOW_IPS", PROXIES)
