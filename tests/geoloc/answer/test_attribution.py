@@ -1,4 +1,4 @@
-"""Attribution maps: exact where they can be, complete elsewhere, and no trace left behind."""
+"""Attribution maps: exact for means of tokens, complete otherwise, without side effects."""
 
 import json
 import logging
@@ -48,7 +48,7 @@ def _towers(tmp_path_factory):
 
 
 def make_encoder(name: str):
-    """With random weights: what counts is that the map explains what the network computes."""
+    """Return an encoder with random weights; a map must explain any network."""
     torch.manual_seed(0)
     kind, _, model = name.partition(":")
     pixels = Preprocessing(SIZE.get(model, 64), (0.5,) * 3, (0.5,) * 3)
@@ -63,13 +63,13 @@ def make_encoder(name: str):
 
 
 def grid(name: str) -> int:
-    """Patches along a side."""
+    """Return the number of patches along a side."""
     _, _, model = name.partition(":")
     return SIZE.get(model, 64) // (8 if model == "attribution_vit" else 16)
 
 
 def noise(encoder, seed: int = 0):
-    """A photo and a direction."""
+    """Return a photo and a direction."""
     rng = np.random.default_rng(seed)
     side = encoder.spec.preprocessing.size
     pixels = rng.normal(size=(3, side, side)).astype(np.float32)
@@ -91,7 +91,7 @@ def embed_exactly(encoder, pixels):
 
 
 @pytest.mark.parametrize("name", MEANS)
-def test_a_share_of_the_mean_is_what_scaling_its_token_does(name):
+def test_a_value_equals_the_effect_of_scaling_its_token(name):
     encoder = make_encoder(name)
     pixels, direction = noise(encoder)
     found = attribution_map(encoder, pixels, direction)
@@ -119,8 +119,8 @@ def test_a_share_of_the_mean_is_what_scaling_its_token_does(name):
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_the_other_maps_are_complete(name):
-    """They sum to what the score loses if every patch enters the last block as the average one."""
+def test_integrated_maps_are_complete(name):
+    """A map sums to the score lost if all patches enter the last block as their average."""
     encoder = make_encoder(name)
     pixels, direction = noise(encoder)
     found = attribution_map(encoder, pixels, direction)
@@ -142,8 +142,8 @@ def test_the_other_maps_are_complete(name):
 
 @pytest.mark.parametrize("where", ["left", "right"])
 @pytest.mark.parametrize("name", [*MEANS, *OTHERS])
-def test_the_half_that_tells_is_larger(name, where):
-    """Two photos differ in two patches of one half; what speaks for one of them is there."""
+def test_the_informative_half_has_the_larger_values(name, where):
+    """Two photos differ in two patches of one half, which must support the answer."""
     encoder = make_encoder(name)
     side, rows = encoder.spec.preprocessing.size, grid(name)
     column = 0 if where == "left" else rows - 1
@@ -162,7 +162,7 @@ def test_the_half_that_tells_is_larger(name, where):
 
 
 @pytest.mark.parametrize("name", [MEANS[0], OTHERS[0], OTHERS[2]])
-def test_it_leaves_no_trace(name):
+def test_a_map_does_not_change_the_network(name):
     encoder = make_encoder(name)
     pixels, direction = noise(encoder)
     before = encoder.embed(pixels[None])
@@ -200,7 +200,7 @@ def test_hooks_are_removed_after_errors():
     assert torch.is_grad_enabled()
 
 
-def test_a_photo_embedded_meanwhile_is_not_disturbed():
+def test_concurrent_embedding_is_not_affected():
     encoder = make_encoder("timm:test_vit")
     pixels, direction = noise(encoder)
     others = noise(encoder, seed=1)[0][None]
@@ -220,7 +220,7 @@ def test_a_photo_embedded_meanwhile_is_not_disturbed():
 
 
 class Convolutions(torch.nn.Module):
-    """With blocks as EfficientNet has them: grids, not tokens."""
+    """A network whose blocks process grids instead of tokens, as in EfficientNet."""
 
     def __init__(self, prefix: dict[str, int]) -> None:
         super().__init__()
@@ -253,7 +253,7 @@ def heads():
 
 
 @pytest.mark.parametrize("cell", [0, 3, 5])
-def test_the_direction_is_the_slope_of_the_log_belief(heads, cell):
+def test_the_direction_is_the_gradient_of_the_log_belief(heads, cell):
     embedding = normalise(np.random.default_rng(1).normal(size=(1, 12)))[0].astype(np.float64)
     found = answer_direction(heads, embedding, cell)
     step = 1e-2
@@ -268,11 +268,11 @@ def test_the_direction_is_the_slope_of_the_log_belief(heads, cell):
     assert found == pytest.approx(slopes, abs=2e-3)
 
 
-def test_no_direction_leads_to_a_cell_that_is_not_active(heads):
+def test_an_inactive_cell_has_a_zero_direction(heads):
     embedding = normalise(np.random.default_rng(1).normal(size=(1, 12)))[0]
     assert answer_direction(heads, embedding, 1).tolist() == [0] * 12
     assert answer_direction(heads, embedding, 2).any()
 
 
-def test_the_average_photo_has_no_direction(heads):
+def test_the_mean_embedding_has_a_zero_direction(heads):
     assert answer_direction(heads, heads.mean, 0).tolist() == [0] * 12

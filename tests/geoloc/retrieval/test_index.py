@@ -1,3 +1,5 @@
+"""FAISS indexes with given lists: exact searches, quantisation, files and GPUs."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -22,14 +24,14 @@ def unit(count: int, dim: int, seed: int = 0):
 
 
 def around(centres, count: int, seed: int):
-    """Unit vectors near centres, and the centre of each."""
+    """Return unit vectors near centres, and the centre of each."""
     rng = np.random.default_rng(seed)
     lists = rng.integers(0, len(centres), count)
     return normalise(centres[lists] + rng.normal(0, 0.15, (count, centres.shape[1]))), lists
 
 
 def exact(queries, vectors, lists, wanted, k):
-    """(N, k) highest inner products among the vectors of the wanted lists; -1 beyond the last."""
+    """Return the (N, k) largest inner products in the given lists; -1 beyond the last."""
     looked_at = (lists == wanted[:, :, None]).any(axis=1)
     product = np.where(looked_at, queries @ vectors.T, -np.inf)
     padded = np.pad(product, ((0, 0), (0, k)), constant_values=-np.inf)
@@ -38,7 +40,7 @@ def exact(queries, vectors, lists, wanted, k):
 
 
 def check_exact(build, data, most_columns):
-    """A search in up to so many lists, or numbers of none, finds what is most similar in them."""
+    """Check that a search in given lists, some of them -1, finds the most similar vectors."""
     n_lists = data.draw(st.integers(1, 7))
     lists = np.array(data.draw(st.lists(st.integers(0, n_lists - 1), min_size=1, max_size=40)))
     vectors, queries = unit(len(lists), 8, 1), unit(3, 8, 2)
@@ -67,7 +69,7 @@ def test_a_search_is_exact_inside_the_given_lists(build, data):
 @builders
 @given(data=st.data())
 @few
-def test_a_search_is_exact_where_a_row_has_more_places_than_there_are_lists(build, data):
+def test_a_search_is_exact_for_rows_longer_than_the_number_of_lists(build, data):
     check_exact(build, data, lambda n_lists: n_lists + 3)
 
 
@@ -82,7 +84,7 @@ def test_lists_may_be_empty_or_hold_one_vector(build):
 
 
 def coded(monkeypatch, build, count: int):
-    """An index that codes its vectors, with these, their lists and those of 500 queries."""
+    """Return a quantised index, its vectors and lists, and 500 queries with their lists."""
     monkeypatch.setattr(indexes, "QUANTISED_FROM", 2000)
     centres = unit(40, 64)
     vectors, lists = around(centres, count, 1)
@@ -96,7 +98,7 @@ def test_few_vectors_are_kept_in_half_precision(build, monkeypatch):
     assert index.sq.qtype == indexes.faiss().ScalarQuantizer.QT_fp16
 
 
-def test_many_vectors_that_decide_take_a_byte_a_dimension_and_find_the_same(monkeypatch):
+def test_a_large_scalar_index_takes_one_byte_per_dimension(monkeypatch):
     index, vectors, lists, queries, wanted = coded(monkeypatch, indexes.build_scalar, 4000)
     assert index.sq.qtype == indexes.faiss().ScalarQuantizer.QT_8bit
     assert index.code_size == 64
@@ -107,7 +109,7 @@ def test_many_vectors_that_decide_take_a_byte_a_dimension_and_find_the_same(monk
         assert (row == best.argmax(axis=1)).mean() >= 0.95
 
 
-def test_many_vectors_that_refine_are_product_quantised(monkeypatch):
+def test_a_large_compact_index_is_product_quantised(monkeypatch):
     index, vectors, lists, queries, wanted = coded(monkeypatch, compact, 4000)
     assert isinstance(index, indexes.faiss().IndexIVFPQ)
     assert index.code_size == indexes.PQ_BYTES
@@ -118,7 +120,7 @@ def test_many_vectors_that_refine_are_product_quantised(monkeypatch):
     assert similarity == pytest.approx(np.take_along_axis(product, row, axis=1), abs=0.1)
 
 
-def test_what_cannot_be_cut_into_parts_is_not_product_quantised(monkeypatch):
+def test_an_indivisible_dimension_is_not_product_quantised(monkeypatch):
     monkeypatch.setattr(indexes, "QUANTISED_FROM", 100)
     index = compact(unit(200, 40), np.zeros(200, int), unit(1, 40))
     assert index.sq.qtype == indexes.faiss().ScalarQuantizer.QT_8bit
@@ -126,7 +128,7 @@ def test_what_cannot_be_cut_into_parts_is_not_product_quantised(monkeypatch):
 
 @builders
 @pytest.mark.parametrize("count", [300, 4000])
-def test_the_same_vectors_make_the_same_file(build, count, monkeypatch, tmp_path):
+def test_equal_vectors_make_equal_files(build, count, monkeypatch, tmp_path):
     for name in "ab":
         indexes.write(coded(monkeypatch, build, count)[0], tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
@@ -135,7 +137,7 @@ def test_the_same_vectors_make_the_same_file(build, count, monkeypatch, tmp_path
 @builders
 @pytest.mark.parametrize("mapped", [False, True])
 @pytest.mark.parametrize("count", [300, 4000])
-def test_a_file_finds_the_same(build, mapped, count, monkeypatch, tmp_path):
+def test_an_index_read_from_a_file_finds_the_same(build, mapped, count, monkeypatch, tmp_path):
     index, _, _, queries, wanted = coded(monkeypatch, build, count)
     indexes.write(index, tmp_path / "index")
     if mapped:
@@ -154,7 +156,7 @@ def test_a_file_finds_the_same(build, mapped, count, monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("mapped", [False, True])
-def test_a_damaged_file_or_one_of_other_sizes_is_named(mapped, monkeypatch, tmp_path):
+def test_a_damaged_or_mismatched_file_is_named_in_the_error(mapped, monkeypatch, tmp_path):
     if mapped:
         monkeypatch.setattr(indexes, "MAPPED_FROM_BYTES", 0)
     path = tmp_path / "index"
@@ -171,7 +173,7 @@ def test_a_damaged_file_or_one_of_other_sizes_is_named(mapped, monkeypatch, tmp_
 
 
 class FaissWithGpus:
-    """The library as a build with GPUs would answer, on the CPU."""
+    """Make the library appear as a build with GPUs."""
 
     def __init__(self, library):
         self.library, self.moved = library, []
@@ -188,7 +190,7 @@ class FaissWithGpus:
 
 
 @pytest.mark.parametrize("gpus", [False, True])
-def test_one_array_of_all_vectors_lies_on_the_gpus_there_are(gpus, monkeypatch):
+def test_an_exhaustive_index_is_put_on_all_gpus(gpus, monkeypatch):
     vectors = unit(50, 16)
     index = indexes.build_scalar(vectors, np.arange(50)[::-1] % 7, unit(7, 16))
     fake = FaissWithGpus(indexes.faiss())

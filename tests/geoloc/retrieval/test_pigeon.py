@@ -1,3 +1,5 @@
+"""Refinement as published with PIGEON."""
+
 import numpy as np
 import pytest
 
@@ -9,18 +11,18 @@ ANYWHERE = float("inf")
 
 
 def sure_of(*cells):
-    """Belief in one cell for each photo."""
+    """Return the belief that is concentrated in one cell for each photo."""
     return np.eye(CELLS, dtype=np.float32)[list(cells)]
 
 
 def photo_rows(gallery, found):
-    """Which known photo, of those at the same place any, lies at each answer (N, 2)."""
+    """Return a gallery photo at the place of each answer (N, 2)."""
     away = haversine_km(found[:, None], gallery.members.latlon)
     assert (away.min(axis=1) < 1e-6).all()
     return away.argmin(axis=1)
 
 
-def test_golden_values():
+def test_weights_equal_precomputed_values():
     chance = np.array([[0.5, 0.3, 0.2]], np.float32)
     distance = np.array([[10.0, 9.0, 8.0]], np.float32)
     nearness = weigh(np.ones((1, 3), np.float32), distance, 1.6)
@@ -33,7 +35,7 @@ def test_golden_values():
     assert sharper[0, 2] / sharper[0, 1] == pytest.approx(2 / 3 * np.exp(1 / 0.6), rel=1e-4)
 
 
-def test_presets_are_the_published_ones():
+def test_presets_equal_the_published_values():
     assert PRESETS["pigeon"] == Refinement(5, 1.6, 1000.0)
     assert PRESETS["pigeotto"].top_cells == 40
     assert PRESETS["pigeotto"].temperature == 0.6
@@ -52,7 +54,7 @@ def test_the_most_similar_photo_of_the_best_cluster_is_the_answer():
     assert not (row == np.nanargmin(product, axis=1)).any()
 
 
-def test_a_cell_that_is_less_sure_wins_where_its_prototype_is_much_nearer():
+def test_a_less_probable_cell_wins_with_a_much_nearer_prototype():
     gallery, prototypes, _ = make_gallery()
     photos = prototypes[[6, 6]]  # a cluster of cell 2
     belief = np.zeros((2, CELLS), np.float32)
@@ -62,7 +64,7 @@ def test_a_cell_that_is_less_sure_wins_where_its_prototype_is_much_nearer():
     assert make_cells().locate(found).tolist() == [2, 7]
 
 
-def test_only_the_top_cells_are_looked_at():
+def test_only_the_top_cells_are_refined():
     gallery, prototypes, _ = make_gallery()
     belief = np.full((1, CELLS), 0.05, np.float32)
     belief[0, 7], belief[0, 2] = 0.4, 0.1
@@ -73,7 +75,7 @@ def test_only_the_top_cells_are_looked_at():
         assert make_cells().locate(found).tolist() == [cell]
 
 
-def test_a_refined_answer_too_far_off_is_not_believed():
+def test_a_refined_answer_too_far_away_is_rejected():
     gallery, prototypes, _ = make_gallery()
     belief = np.zeros((1, CELLS), np.float32)
     belief[0, 10], belief[0, 0] = 0.6, 0.4
@@ -84,7 +86,7 @@ def test_a_refined_answer_too_far_off_is_not_believed():
     assert guarded.tolist() == cells.centroids[[10]].tolist()
 
 
-def test_a_cell_without_clusters_is_never_picked_unless_all_are():
+def test_a_cell_without_clusters_is_chosen_only_if_all_are_empty():
     gallery, _, _ = make_gallery()
     photos, _ = queries(40)
     belief = sure_of(*[EMPTY] * 40)

@@ -1,3 +1,5 @@
+"""Shares, features, gating features and scores of candidates."""
+
 from dataclasses import replace
 
 import numpy as np
@@ -26,7 +28,7 @@ places = st.lists(st.tuples(st.floats(-90, 90), st.floats(-180, 180)), min_size=
 
 
 def candidates_of(count: int):
-    """Candidates of some photos in all cells, with belief and utility."""
+    """Return candidates in all cells for some photos, with belief and utility."""
     gallery, _, _ = make_gallery()
     photos, belief = queries(count)
     utility = CellSpace(make_cells().centroids).expected_utility(belief)
@@ -34,13 +36,13 @@ def candidates_of(count: int):
 
 
 def in_cells(candidates, share):
-    """Share (N, CELLS) that the candidates of each cell have together."""
+    """Return the total share (N, CELLS) of the candidates of each cell."""
     total = np.zeros((len(share), CELLS))
     np.add.at(total, (np.arange(len(share))[:, None], candidates.cell), share)
     return total
 
 
-def test_the_candidates_of_a_cell_share_its_belief():
+def test_shares_of_a_cell_sum_to_its_belief():
     candidates, belief, _, _ = candidates_of(20)
     share = votes(candidates, belief, sharpness=5.0)
     assert share.sum(axis=1) == pytest.approx(1.0, abs=1e-5)
@@ -49,13 +51,13 @@ def test_the_candidates_of_a_cell_share_its_belief():
 
 
 @pytest.mark.parametrize("sharpness", [20.0, 80.0])
-def test_the_candidates_of_a_cell_share_its_belief_however_sharp_the_votes_are(sharpness):
+def test_shares_sum_to_the_belief_for_any_sharpness(sharpness):
     candidates, belief, _, _ = candidates_of(400)
     share = votes(candidates, belief, sharpness)
     assert in_cells(candidates, share) == pytest.approx(belief, abs=1e-5)
 
 
-def test_inside_a_cell_the_more_similar_candidate_has_more():
+def test_the_more_similar_candidate_of_a_cell_has_the_larger_share():
     candidates, belief, _, _ = candidates_of(20)
     share = votes(candidates, belief, sharpness=5.0)
     both = candidates.valid[:, :, None] & candidates.valid[:, None]
@@ -68,7 +70,7 @@ def test_inside_a_cell_the_more_similar_candidate_has_more():
 
 @given(latlon=places)
 @few
-def test_distances_are_those_on_the_sphere(latlon):
+def test_distances_are_great_circle_distances(latlon):
     points = np.array([latlon])
     found = distances_km(points)
     assert (found == found.transpose(0, 2, 1)).all()
@@ -82,12 +84,12 @@ def test_distances_are_those_on_the_sphere(latlon):
     km=st.floats(-0.5, 4.3).map(lambda power: 10.0**power),
 )  # fmt: skip
 @few
-def test_distances_are_as_good_in_a_street_as_across_the_world(lat, lon, bearing, km):
+def test_distances_are_precise_at_all_scales(lat, lon, bearing, km):
     points = np.array([[(lat, lon), destination((lat, lon), bearing, km)]])
     assert distances_km(points)[0, 0, 1] == pytest.approx(haversine_km(*points[0]), rel=1e-2)
 
 
-def test_what_speaks_for_a_candidate():
+def test_features_of_a_candidate():
     candidates, belief, utility, members = candidates_of(20)
     share = votes(candidates, belief, sharpness=5.0)
     described = describe(candidates, share, utility, belief, members)
@@ -112,7 +114,7 @@ def test_what_speaks_for_a_candidate():
     assert (np.diff(described[..., 7:], axis=-1) >= 0.0).all(), "a wider kernel holds more"
 
 
-def test_no_belief_and_no_vote_are_still_finite():
+def test_features_are_finite_without_belief_and_votes():
     candidates, belief, utility, members = candidates_of(5)
     nothing = np.zeros_like(belief)
     share = votes(candidates, nothing, sharpness=80.0)
@@ -122,7 +124,7 @@ def test_no_belief_and_no_vote_are_still_finite():
     assert votes(candidates, only_empty, 80.0).sum(axis=1) == pytest.approx(1.0)
 
 
-def test_a_mood_is_how_similar_how_sure_and_how_concentrated():
+def test_gating_features_are_similarity_belief_and_votes():
     candidates, belief, utility, members = candidates_of(20)
     share = votes(candidates, belief, sharpness=5.0)
     described = describe(candidates, share, utility, belief, members)
@@ -139,7 +141,7 @@ def reranker(seed: int) -> Reranker:
     return Reranker(tuple(map(tuple, weights.tolist())))
 
 
-def test_a_score_is_linear_in_features_moods_and_weights():
+def test_a_score_is_linear_in_features_and_gating_features():
     rng = np.random.default_rng(3)
     features, other = rng.normal(size=(2, 6, 9, FEATURES)).astype(np.float32)
     gating, another = rng.normal(size=(2, 6, GATING_FEATURES)).astype(np.float32)
@@ -153,7 +155,7 @@ def test_a_score_is_linear_in_features_moods_and_weights():
     assert combined == pytest.approx(score(features, gating) + score(features, another), abs=1e-3)
 
 
-def test_untrained_more_similarity_belief_and_votes_are_better():
+def test_the_untrained_score_increases_with_similarity_belief_and_votes():
     gating = np.ones((1, GATING_FEATURES), np.float32)
     plain = np.zeros((1, 2, FEATURES), np.float32)
     for feature in (0, 4, *range(7, FEATURES)):
@@ -163,7 +165,7 @@ def test_untrained_more_similarity_belief_and_votes_are_better():
         assert best > worse
 
 
-def test_a_place_that_is_listed_twice_does_not_vote():
+def test_a_repeated_place_does_not_vote():
     candidates, belief, _, _ = candidates_of(5)
     nobody = replace(candidates, valid=np.zeros_like(candidates.valid))
     assert (votes(nobody, belief, 20.0) == 0.0).all()
