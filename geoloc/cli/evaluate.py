@@ -53,7 +53,8 @@ def evaluate(
     benchmark
         im2gps, im2gps3k, yfcc4k, yfcc26k, gws15k or osv5m, with their published tables in the
         folder of the photos or beside it; or any CSV or Parquet table with the columns file (or
-        id), lat, lon and optionally author, group, precision_km.
+        id), lat, lon and optionally author, group, precision_km. A table with the column country
+        instead of lat and lon scores the country only.
     images
         Folder of the photos; needed unless --predictions is given or the table has paths of files.
     bundle

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from geocells.borders.hierarchy import find_countries
 from geocells.columns import to_strings
 from geoloc.errors import TableError
 from geoloc.photos.columns import (
@@ -24,14 +25,16 @@ from geoloc.photos.columns import (
     to_floats,
     to_texts,
 )
+from geoloc.photos.coordinate_columns import choose_coordinates
 from geoloc.photos.discover import photos_below
 from geoloc.photos.matching import match_any
 from geoloc.photos.tables import first_of_each, folder_of, read_table, resolve, row_problem
-from geoloc.types import BoolArray, Float64Array, StrArray
+from geoloc.types import BoolArray, Float64Array, Int32Array, StrArray
 
 DATA = Path(__file__).with_name("benchmarks.toml")
 
 NEEDS = "the columns file (or id), lat, lon"
+COUNTRY_NEEDS = "the columns file (or id), country"
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ class Benchmark:
     file: StrArray
     """Paths of the photos, "" where there is none."""
     latlon: Float64Array
-    """(N, 2) degrees."""
+    """(N, 2) degrees; all NaN for a table of countries."""
     precision_km: Float64Array
     """Uncertainty of the coordinates; 0 where it is unknown."""
     author: StrArray
@@ -76,6 +79,8 @@ class Benchmark:
     published: Published | None = None
     file_name: StrArray | None = None
     """(N,) file names as the table has them, None if it has IDs only."""
+    country: Int32Array | None = None
+    """(N,) rows of `embedded_boundaries().country` for a table of countries without coordinates."""
     problems: tuple[str, ...] = ()
     """One line for each kind of row or photo that cannot be used."""
     notices: tuple[str, ...] = ()
@@ -83,6 +88,11 @@ class Benchmark:
 
     def __len__(self) -> int:
         return len(self.photo_id)
+
+    @property
+    def country_only(self) -> bool:
+        """Whether only the countries of the photos are known."""
+        return self.country is not None
 
     def take(self, rows: npt.ArrayLike) -> Benchmark:
         """Return some rows, in the order given."""
@@ -150,7 +160,10 @@ def _benchmark(
     count = len(raw)
     problems: list[str] = []
     notices: list[str] = []
-    latlon = read_degrees(raw, path, NEEDS)
+    country = _countries(raw)
+    latlon = np.full((count, 2), np.nan)
+    if country is None:
+        latlon = read_degrees(raw, path, NEEDS)
     if look_swapped(latlon):
         notices.append(
             f"{path}: latitude and longitude are swapped; they are read the right way round"
@@ -160,16 +173,18 @@ def _benchmark(
     if name is None and key is None:
         raise TableError(f"{path}: no column names the photos; it needs {NEEDS}")
     ids = to_texts(name if key is None else key, count)
-    usable = on_earth(latlon)
+    usable = on_earth(latlon) if country is None else country >= 0
     first = first_of_each(to_strings(ids))
     repeated = usable & ~first
     if not usable.all():
-        problems.append(row_problem(path, ids, ~usable, "have no place on the Earth"))
+        missing = "place on the Earth" if country is None else "known country"
+        problems.append(row_problem(path, ids, ~usable, f"have no {missing}"))
     if repeated.any():
         notices.append(row_problem(path, ids, repeated, "have the id of an earlier one"))
     rows = np.flatnonzero(usable & first)
     if not len(rows):
-        raise TableError(f"{path}: no usable row of {count:,}; it needs {NEEDS}")
+        needs = NEEDS if country is None else COUNTRY_NEEDS
+        raise TableError(f"{path}: no usable row of {count:,}; it needs {needs}")
     if known and len(rows) not in known.photos:
         counts = " or ".join(f"{count:,}" for count in known.photos)
         notices.append(f"{path}: {len(rows):,} usable photos; {known.title} has {counts}")
@@ -190,9 +205,19 @@ def _benchmark(
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         published=known,
         file_name=names,
+        country=None if country is None else country[rows],
         problems=tuple(problems),
         notices=tuple(notices),
     )
+
+
+def _countries(table: pa.Table) -> Int32Array | None:
+    """Return the countries of a table without coordinates, None for other tables."""
+    chosen = choose_coordinates(table.column_names)
+    names = column(table, "country")
+    if chosen.lat is not None or chosen.lon is not None or names is None:
+        return None
+    return find_countries(to_texts(names, len(table)))
 
 
 def _missing_files(

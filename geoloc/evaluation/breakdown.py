@@ -36,7 +36,7 @@ def breakdown(
     Args:
         scores: of the answers.
         truth: (N, 2) country and region of the photos; see `true_areas`.
-        latlon: (N, 2) degrees of the photos.
+        latlon: (N, 2) degrees of the photos, NaN where only countries are known.
         nearest_km: (N,) distance to the nearest training photo; None if these are unknown.
     """
     country = embedded_boundaries().country
@@ -46,9 +46,11 @@ def breakdown(
     tables = {
         "continent": _largest_first(_by(scores, code[truth[:, 0]], list(names))),
         "country": _largest_first(_by(scores, truth[:, 0], list(country.names))),
-        "population": _by(scores, *_ranges(population_per_km2(latlon), POPULATION, "{} per km²")),
         "confusion": _confusions(scores, truth[:, 0]),
     }
+    if not np.isnan(latlon).any():
+        density = population_per_km2(latlon)
+        tables["population"] = _by(scores, *_ranges(density, POPULATION, "{} per km²"))
     if nearest_km is not None:
         tables["nearest"] = _by(scores, *_ranges(nearest_km, NEAREST_KM, "{} km"))
     return tables

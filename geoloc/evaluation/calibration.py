@@ -24,6 +24,10 @@ AREAS_KM2 = np.geomspace(1.0, 510e6, CURVE_POINTS)
 """From one square kilometre to the whole Earth."""
 
 
+NO_CALIBRATION: dict[str, Any] = {"chances": None, "radii": None, "regions": None, "area": None}
+"""The values of `assess_calibration` where the true coordinates are unknown."""
+
+
 def assess_calibration(answers: Predictions, scores: PhotoScores) -> dict[str, Any]:
     """Compare all that answers claim with the truth.
 

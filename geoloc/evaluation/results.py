@@ -12,7 +12,7 @@ import numpy as np
 from geoloc import __version__
 from geoloc.evaluation.benchmark import Benchmark
 from geoloc.evaluation.breakdown import breakdown
-from geoloc.evaluation.calibration import assess_calibration
+from geoloc.evaluation.calibration import NO_CALIBRATION, assess_calibration
 from geoloc.evaluation.examples import examples
 from geoloc.evaluation.leakage import Leakage, TrainingPhotos, find_leakage
 from geoloc.evaluation.predictions import Predictions
@@ -65,14 +65,19 @@ def assess(
         seed: of the resamples.
 
     Returns:
-        Values for JSON; missing numbers are None.
+        Values for JSON; missing numbers are None. For a table of countries only the country
+        accuracy is scored; curves and maps are None.
     """
     truth = true_areas(benchmark)
     photo_scores = [score_photos(benchmark, each, truth, max_error_km) for each in systems]
-    leakage = _leakage(benchmark, systems[0], training) if training else None
+    located = not benchmark.country_only
+    leakage = _leakage(benchmark, systems[0], training) if training and located else None
     unit = resampling_units(benchmark.group, benchmark.author)
     scores, paired = _scores(systems, photo_scores, unit, leakage, resamples, seed)
-    claims = [assess_calibration(*pair) for pair in zip(systems, photo_scores, strict=True)]
+    claims = [
+        assess_calibration(*pair) if located else NO_CALIBRATION
+        for pair in zip(systems, photo_scores, strict=True)
+    ]
     nearest_km = leakage.nearest_km if leakage else None
     report: Report = _json_values(
         {
@@ -85,9 +90,11 @@ def assess(
             "paired": paired,
             "honesty": claims[0],
             "breakdown": breakdown(photo_scores[0], truth, benchmark.latlon, nearest_km),
-            "curves": _curves(photo_scores, leakage),
-            "maps": _maps(benchmark, systems[0], photo_scores[0]),
-            "examples": examples(benchmark, systems[0], photo_scores[0].distance_km),
+            "curves": _curves(photo_scores, leakage) if located else None,
+            "maps": _maps(benchmark, systems[0], photo_scores[0]) if located else None,
+            "examples": (
+                examples(benchmark, systems[0], photo_scores[0].distance_km) if located else {}
+            ),
             "settings": {"max_error_km": max_error_km, "resamples": resamples, "seed": seed},
             "problems": [
                 *benchmark.notices,
@@ -139,6 +146,7 @@ def _benchmark(benchmark: Benchmark, unit: IndexArray) -> dict[str, Any]:
         "title": benchmark.title,
         "key": known.key if known else "",
         "photos": len(benchmark),
+        "country_only": benchmark.country_only,
         "published_photos": list(known.photos) if known else [],
         "cite": known.cite if known else "",
         "note": known.note if known else "",

@@ -39,7 +39,8 @@ class PhotoScores:
     """The scores of each of N answers."""
 
     distance_km: Float64Array
-    """(N,) distance from answer to truth; REFUSED_KM for a refusal."""
+    """(N,) distance from answer to truth; REFUSED_KM for a refusal, NaN if the true coordinates
+    are unknown."""
     values: Float32Array
     """(N, MEANS) values whose means are the scores: for the geometric mean the logarithm of the
     distance; NaN where the photo's own coordinates are not precise enough for the threshold."""
@@ -69,7 +70,12 @@ class SystemScore:
 
 
 def true_areas(benchmark: Benchmark) -> Int32Array:
-    """Return (N, 2) indices of country and region of the photos; see `country_and_region`."""
+    """Return (N, 2) indices of country and region of the photos; see `country_and_region`.
+
+    The region is -1 where only countries are known.
+    """
+    if benchmark.country is not None:
+        return np.stack([benchmark.country, np.full_like(benchmark.country, -1)], axis=1)
     return country_and_region(benchmark.latlon)
 
 
@@ -88,10 +94,14 @@ def score_photos(
         max_error_km: `maxErrorDistance` of the GeoGuessr map.
     """
     answered = ~answers.refused
-    distance = np.full(len(answers), REFUSED_KM)
-    distance[answered] = haversine_km(answers.latlon[answered], benchmark.latlon[answered])
     units = np.full((len(answers), 2), -1, np.int32)
     units[answered] = country_and_region(answers.latlon[answered])
+    if benchmark.country_only:
+        values = np.full((len(answers), len(MEANS)), np.nan, np.float32)
+        values[:, MEANS.index("country")] = units[:, 0] == truth[:, 0]
+        return PhotoScores(np.full(len(answers), np.nan), values, answered, units[:, 0])
+    distance = np.full(len(answers), REFUSED_KM)
+    distance[answered] = haversine_km(answers.latlon[answered], benchmark.latlon[answered])
     points = geoscore(distance)
     values = np.empty((len(answers), len(MEANS)), np.float32)
     for column, km in enumerate(THRESHOLDS_KM):

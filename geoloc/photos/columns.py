@@ -33,6 +33,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "source": (),
     "licence": ("license", "license_name"),
     "precision_km": (),
+    "country": ("country_code", "iso2", "iso_a2", "iso3", "iso_a3"),
     "split": (),
     # a photo inside a tar shard
     "offset": (),

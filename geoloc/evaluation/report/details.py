@@ -80,7 +80,11 @@ def confusion(report: Report) -> Table:
 
 
 def _part_table(rows: list[dict[str, Any]], label: str) -> Table:
-    measures = [name for name in rows[0] if name not in ("name", "photos")]
+    measures = [
+        name
+        for name in rows[0]
+        if name not in ("name", "photos") and any(row[name] is not None for row in rows)
+    ]
     return table(
         ["", "photos", *(TITLES[measure] for measure in measures)],
         [

@@ -95,7 +95,7 @@ def results_html(reports: list[Report]) -> str:
 def _context(report: Report) -> dict[str, Any]:
     """Return the values of report.html that are computed from the report."""
     claims, key = report["honesty"], report["benchmark"]["key"]
-    chances = claims["chances"]
+    chances, located = claims["chances"], not report["benchmark"]["country_only"]
     countries, more_countries = details.countries(report)
     return {
         "title": sections.title(report),
@@ -106,14 +106,14 @@ def _context(report: Report) -> dict[str, Any]:
         "systems": sections.systems(report),
         "paired": sections.paired(report),
         "units": sections.resampling_units(report),
-        "error_chart": figures.error_chart(report),
-        "error_map": details.error_map(report),
+        "error_chart": figures.error_chart(report) if located else None,
+        "error_map": details.error_map(report) if located else None,
         "error_levels": ERROR_LEVELS,
-        "far_map": details.far_map(report),
+        "far_map": details.far_map(report) if located else None,
         "coverage": details.coverage(report),
         "reliability_chart": figures.reliability_chart(chances) if chances else None,
         "risk_chart": figures.risk_chart(chances) if chances else None,
-        "area_chart": figures.area_chart(claims),
+        "area_chart": figures.area_chart(claims) if located else None,
         "parts": details.parts(report),
         "countries": countries,
         "more_countries": more_countries,

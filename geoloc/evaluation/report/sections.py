@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from geoloc.evaluation.report.tables import (
@@ -33,6 +34,12 @@ OVERLAPS = {
 }
 
 
+def measures(report: Report, names: Sequence[str]) -> list[str]:
+    """Return the measures that a report has: all, or the country if only that is known."""
+    country_only = report["benchmark"]["country_only"]
+    return [name for name in names if name == "country" or not country_only]
+
+
 def title(report: Report) -> str:
     """Return "system on benchmark"."""
     return f"{report['systems'][0]['name']} on {report['benchmark']['title']}"
@@ -44,11 +51,13 @@ def summary(report: Report) -> str:
     value = report["scores"]["standard"][0]["value"]
     counts = benchmark["published_photos"]
     of = f" of {counts[0]:,}" if counts and counts[0] != benchmark["photos"] else ""
-    text = (
-        f"{benchmark['photos']:,}{of} photos: median error {distance(value['median_km'])},"
-        f" {number('within_25_km', value['within_25_km'])} of the answers within 25 km,"
-        f" {number('country', value['country'])} in the right country."
-    )
+    text = f"{benchmark['photos']:,}{of} photos: "
+    if not benchmark["country_only"]:
+        text += (
+            f"median error {distance(value['median_km'])},"
+            f" {number('within_25_km', value['within_25_km'])} of the answers within 25 km, "
+        )
+    text += f"{number('country', value['country'])} in the right country."
     if system["refused"]:
         text += f" {system['refused']:,} photos were refused and count as wrong."
     return text
@@ -84,7 +93,7 @@ def scores(report: Report) -> Table:
                 for row in parts.values()
             ),
         ]
-        for name in MEASURES
+        for name in measures(report, MEASURES)
     ]
     return table(["", *parts], [counts, *rows], "scores")
 
@@ -100,20 +109,20 @@ def audit(report: Report) -> Table | None:
 
 def systems(report: Report) -> Table:
     """Return the systems with refusals, calibration error, latency and cost."""
-    rows = []
+    rows, shown = [], measures(report, COMPARED)
     for system, score in zip(report["systems"], report["scores"]["standard"], strict=True):
         value, cost = score["value"], system["cost_usd_per_1000"]
         rows.append(
             [
                 system["name"],
-                *(number(measure, value[measure]) for measure in COMPARED),
+                *(number(measure, value[measure]) for measure in shown),
                 f"{system['refused']:,}",
                 NO_VALUE if system["ece"] is None else f"{system['ece']:.3f}",
                 NO_VALUE if system["latency_s"] is None else f"{system['latency_s']:.2g} s",
                 NO_VALUE if cost is None else f"{cost:,.2f}",
             ]
         )
-    head = ["system", *(TITLES[measure] for measure in COMPARED), "refused", "ECE", "latency",
+    head = ["system", *(TITLES[measure] for measure in shown), "refused", "ECE", "latency",
             "USD per 1,000"]  # fmt: skip
     return table(head, rows, "systems", highlighted=[0])
 
@@ -125,49 +134,59 @@ def paired(report: Report) -> list[dict[str, Any]]:
         {
             "against": pair["against"],
             "verdict": capitalised(verdict(report, index - 1)),
-            "table": _differences(pair, standard[0]["value"], standard[index]["value"]),
+            "table": _differences(report, pair, standard[0]["value"], standard[index]["value"]),
         }
         for index, pair in enumerate(report["paired"], start=1)
     ]
 
 
 def verdict(report: Report, index: int) -> str:
-    """Return which system is better by GeoScore, with the interval of the difference.
+    """Return which system is better, with the interval of the difference.
+
+    Systems are compared by GeoScore, or by their country accuracy if only countries are known.
 
     Args:
         report: of several systems.
         index: of the comparison in its list "paired".
     """
     pair, scores = report["paired"][index], report["scores"]["standard"]
-    row = next(row for row in pair["rows"] if row["measure"] == "geoscore")
+    measure = "country" if report["benchmark"]["country_only"] else "geoscore"
+    row = next(row for row in pair["rows"] if row["measure"] == measure)
     low, high = row["low"], row["high"]
     ours, theirs = report["systems"][0]["name"], pair["against"]
     if low is None or high is None:
         return f"{ours} and {theirs} cannot be compared"
-    difference = scores[0]["value"]["geoscore"] - scores[index + 1]["value"]["geoscore"]
+    difference = scores[0]["value"][measure] - scores[index + 1]["value"][measure]
+    unit = f"{'percentage ' if measure == 'country' else ''}points"
+    suffix = f" ({TITLES[measure]})"
+
+    def text(value: float) -> str:
+        return number(measure, value).removesuffix(" %")
+
     if low <= 0.0 <= high:
         return (
-            f"no difference between {ours} and {theirs} is shown: {_points(difference)} points,"
-            f" 95 % {_points(low)} to {_points(high)}"
+            f"no difference between {ours} and {theirs} is shown: {text(difference)} {unit},"
+            f" 95 % {text(low)} to {text(high)}{suffix}"
         )
     better, worse = (ours, theirs) if difference > 0.0 else (theirs, ours)
     least, most = sorted((abs(low), abs(high)))
     return (
-        f"{better} is better than {worse} by {_points(abs(difference))} points, 95 %"
-        f" {_points(least)}-{_points(most)}"
+        f"{better} is better than {worse} by {text(abs(difference))} {unit}, 95 %"
+        f" {text(least)}-{text(most)}{suffix}"
     )
 
 
-def _points(value: float) -> str:
-    return number("geoscore", value)
-
-
 def _differences(
-    pair: dict[str, Any], ours: dict[str, float | None], theirs: dict[str, float | None]
+    report: Report,
+    pair: dict[str, Any],
+    ours: dict[str, float | None],
+    theirs: dict[str, float | None],
 ) -> Table:
-    rows = []
+    rows, shown = [], measures(report, MEASURES)
     for row in pair["rows"]:
         name = row["measure"]
+        if name not in shown:
+            continue
         first, second = ours[name], theirs[name]
         value = None if first is None or second is None else first - second
         low, high = (number(name, row[end], signed=True) for end in ("low", "high"))

@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from geoloc.evaluation.report.sections import COMPARED, verdict
+from geoloc.evaluation.report.sections import COMPARED, measures, verdict
 from geoloc.evaluation.report.tables import TITLES, number
 from geoloc.evaluation.results import Report
 
@@ -28,10 +28,7 @@ def render(report: Report) -> RenderableType:
         lines.append(Text(f"refused: {system['refused']:,}, counted as wrong"))
     if report["honesty"]["chances"]:
         lines.append(Text(f"expected calibration error of “within 200 km”: {system['ece']:.3f}"))
-    lines += [
-        Text(f"{verdict(report, index)} (GeoScore)", style="bold")
-        for index in range(len(report["paired"]))
-    ]
+    lines += [Text(verdict(report, index), style="bold") for index in range(len(report["paired"]))]
     return Group(*lines)
 
 
@@ -47,7 +44,7 @@ def _scores(report: Report) -> Table:
     for name, _ in columns:
         table.add_column(name, justify="right")
     table.add_row("photos", *(f"{row['photos']:,}" for _, row in columns))
-    for measure in COMPARED:
+    for measure in measures(report, COMPARED):
         table.add_row(TITLES[measure], *(_cell(row, measure) for _, row in columns))
     return table
 
@@ -63,6 +60,8 @@ def _cell(row: dict[str, Any], measure: str) -> str:
 
 def _audit(report: Report) -> str:
     audit = report["audit"]
+    if report["benchmark"]["country_only"]:
+        return "leakage: not audited; the table has no coordinates"
     if audit is None:
         return "leakage: not audited; give the training photos with --train"
     texts = {"author": "share an author", "duplicate": "are near-duplicates",

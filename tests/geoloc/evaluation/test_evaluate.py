@@ -230,6 +230,44 @@ def test_comparison_ends_with_a_verdict(tmp_path):
     assert verdict(near, alike) == none
 
 
+def test_table_of_countries_scores_the_country_only(tmp_path):
+    truth = write(tmp_path / "t.csv", "id,country\na,FR\nb,usa\nc,Japan\nd,Atlantis\n")
+    head = "id,lat,lon,chance_200km,radius_80_km\n"
+    ours = write(tmp_path / "ours.csv", f"{head}a,48.9,2.3,0.9,10\nb,40.7,-74.0,0.9,10\nc,,,,\n")
+    theirs = write(tmp_path / "theirs.csv", f"{head}a,0,0,,\nb,52.5,13.4,,\nc,35.7,139.7,,\n")
+    out = tmp_path / "r.html"
+    done = geoloc("evaluate", truth, "--predictions", ours, "--against", theirs, "-o", out,
+                  "--resamples", 20, "--train", ours)  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert "1 of 4 rows have no known country (d)" in done.stderr
+    report = json.loads(out.with_suffix(".json").read_text())
+    first, second = report["scores"]["standard"]
+    assert first["value"]["country"] == pytest.approx(2 / 3)
+    assert second["value"]["country"] == pytest.approx(1 / 3)
+    assert {name for name, value in first["value"].items() if value is not None} == {"country"}
+    assert [row["name"] for row in report["breakdown"]["country"]] != []
+    assert "percentage points" in done.stdout
+    assert "25 km" not in done.stdout
+    page = out.read_text()
+    assert "<h2>Errors</h2>" not in page
+    assert "GeoScore" not in page.split("<h2>Method</h2>")[0]
+    results = tmp_path / "results.html"
+    assert geoloc("results", out.with_suffix(".json"), "-o", results).returncode == 0
+    assert "<h2>t</h2>" in results.read_text()
+
+
+def test_bundle_is_scored_by_country(photo_folder, tmp_path):
+    photos = sorted(path.name for path in photo_folder.glob("[0-9]*.jpg"))[:4]
+    rows = "".join(f"{name},AU\n" for name in photos)
+    truth = write(tmp_path / "t.csv", f"file,country_code\n{rows}")
+    done = geoloc("evaluate", truth, "--images", photo_folder, "--bundle", "starter",
+                  "--resamples", 5, "-o", tmp_path / "r.html")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    score = json.loads((tmp_path / "r.json").read_text())["scores"]["standard"][0]
+    assert score["answered"] == 4
+    assert 0.0 <= score["value"]["country"] <= 1.0
+
+
 def test_report_on_a_custom_table_has_its_own_section_of_the_results(report, library):
     _, out = report
     page = library / "custom.html"
