@@ -1,4 +1,4 @@
-"""A planet of four countries, each in its own colours, as photo table and tiny photos."""
+"""A test planet: tiny photos of four countries, each in its own colours, and a photo table."""
 
 import io
 import json
@@ -27,18 +27,19 @@ TOWERS = {
 
 
 def write_towers(folder: Path) -> Path:
-    """A CLIP model that trains in milliseconds a step."""
+    """Write the description of a CLIP model that trains in milliseconds per step."""
     path = folder / "tiny_towers.json"
     path.write_text(json.dumps(TOWERS))
     return path
 
 
-LOOKS = (((90, 160, 230), (60, 120, 40)), ((230, 170, 90), (170, 120, 60)),
+COLOURS = (((90, 160, 230), (60, 120, 40)), ((230, 170, 90), (170, 120, 60)),
          ((150, 150, 160), (70, 70, 80)), ((200, 220, 255), (240, 240, 240)))  # fmt: skip
 
 
-def picture(kind: int, rng: np.random.Generator) -> bytes:
-    sky, ground = LOOKS[kind]
+def draw_photo(country: int, rng: np.random.Generator) -> bytes:
+    """Draw a JPEG of sky and ground in the colours of a country."""
+    sky, ground = COLOURS[country]
     pixels = np.empty((SIDE, SIDE + 8, 3))
     horizon = int(rng.integers(12, 28))
     pixels[:horizon], pixels[horizon:] = sky, ground
@@ -49,7 +50,7 @@ def picture(kind: int, rng: np.random.Generator) -> bytes:
 
 
 def make_planet(folder: Path, count: int, *, shards: int = 2, seed: int = 0) -> pa.Table:
-    """Write `count` photos into tar shards; returns the enriched photo table."""
+    """Write `count` photos into tar shards; return the enriched photo table."""
     rng = np.random.default_rng(seed)
     kind = rng.integers(0, len(COUNTRIES), count)
     files, offsets, sizes = [], [], []
@@ -57,7 +58,7 @@ def make_planet(folder: Path, count: int, *, shards: int = 2, seed: int = 0) -> 
         path = folder / f"{number:06}.tar"
         with tarfile.open(path, "w") as shard:
             for row in rows.tolist():
-                content = picture(int(kind[row]), rng)
+                content = draw_photo(int(kind[row]), rng)
                 member = tarfile.TarInfo(f"{row:06}.jpg")
                 member.size = len(content)
                 shard.addfile(member, io.BytesIO(content))

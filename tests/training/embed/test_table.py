@@ -1,11 +1,9 @@
-"""Embeddings of whole tables: resumed, the same on a cluster, no photo silently missing."""
+"""Embeddings of photo tables: resumed after a kill, equal on a cluster, bad photos reported."""
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pyarrow as pa
@@ -14,57 +12,56 @@ import pytest
 from geoloc.encoders.registry import build_encoder, describe
 from geoloc.errors import TableError
 from tests.embedding import embed_images
-from tests.training.planet import make_planet, write_towers
 from training.data.loading import load_photo
-from training.embed import table as embed_table
-from training.embed.table import embed_table as embed
-from training.pretrain import clip
+from training.embed import table as module
+from training.embed.table import embed_table
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("planet")
-    towers = clip.build(str(write_towers(folder)))
-    clip.write(folder / "model", towers, towers.model.state_dict(), {})
-    return folder, make_planet(folder, 90), describe(f"open_clip_tokens:local-dir:{folder}/model")
+def planet(small_planet):
+    """Folder, table of 90 photos and the spec of the tiny image tower."""
+    folder, table = small_planet
+    return folder, table.slice(0, 90), describe(f"open_clip_tokens:local-dir:{folder}/model")
 
 
-def test_every_photo_has_its_embedding(world, tmp_path):
-    folder, table, spec = world
-    done = embed(table, folder, spec, None, tmp_path / "out")
+def test_every_photo_has_its_embedding(planet, tmp_path):
+    folder, table, spec = planet
+    done = embed_table(table, folder, spec, None, tmp_path / "out")
     assert done.photos.equals(table)
     assert done.embeddings.dtype == np.float16
     images = [load_photo(table, folder, row).image for row in (0, 47, 89)]
-    wanted = embed_images(build_encoder(spec), images)
-    assert (done.embeddings[[0, 47, 89]] * wanted).sum(axis=1).min() > 0.999
+    expected = embed_images(build_encoder(spec), images)
+    assert (done.embeddings[[0, 47, 89]] * expected).sum(axis=1).min() > 0.999
     assert done.problems == []
 
 
-def test_what_is_done_is_not_repeated(world, tmp_path, monkeypatch):
-    folder, table, spec = world
-    monkeypatch.setattr(embed_table, "PART", 32)
+def test_embedded_parts_are_not_embedded_again(planet, tmp_path, monkeypatch):
+    folder, table, spec = planet
+    monkeypatch.setattr(module, "PART", 32)
     counted: list[int] = []
-    first = embed(table, folder, spec, None, tmp_path / "out", progress=counted.append)
+    first = embed_table(table, folder, spec, None, tmp_path / "out", progress=counted.append)
     assert counted == [0, 32, 32, 26]
     before = (tmp_path / "out" / "embeddings.npy").stat().st_mtime_ns
     counted.clear()
-    embed(table, folder, spec, None, tmp_path / "out", progress=counted.append)
+    embed_table(table, folder, spec, None, tmp_path / "out", progress=counted.append)
     assert counted == [90]
     assert (tmp_path / "out" / "embeddings.npy").stat().st_mtime_ns == before
     shutil.copytree(folder, tmp_path / "moved")
     os.utime(tmp_path / "moved" / "000001.tar")
     counted.clear()
-    again = embed(table, tmp_path / "moved", spec, None, tmp_path / "out", progress=counted.append)
+    again = embed_table(
+        table, tmp_path / "moved", spec, None, tmp_path / "out", progress=counted.append
+    )
     assert counted[0] == 0, "a changed shard is embedded again"
     assert np.array_equal(first.embeddings, again.embeddings)
 
 
-def test_bad_photos_are_named_and_left_out(world, tmp_path):
-    folder, table, spec = world
+def test_unreadable_photos_are_reported_and_skipped(planet, tmp_path):
+    folder, table, spec = planet
     files = table["file"].to_pylist()
     files[3] = "nowhere.tar"
     broken = table.set_column(table.column_names.index("file"), "file", pa.array(files))
-    done = embed(broken, folder, spec, None, tmp_path / "out")
+    done = embed_table(broken, folder, spec, None, tmp_path / "out")
     assert len(done.problems) == 1
     assert "nowhere.tar" in done.problems[0]
     kept = [row for row in range(90) if row != 3]
@@ -72,59 +69,93 @@ def test_bad_photos_are_named_and_left_out(world, tmp_path):
     assert len(done.embeddings) == 89
 
 
-def test_nothing_readable_is_an_error(world, tmp_path):
-    folder, table, spec = world
+def test_table_without_readable_photos_is_refused(planet, tmp_path):
+    folder, table, spec = planet
     files = pa.array(["nowhere.tar"] * len(table))
     broken = table.set_column(table.column_names.index("file"), "file", files)
     with pytest.raises(TableError, match=r"none of 90 photos can be read: .*nowhere\.tar"):
-        embed(broken, folder, spec, None, tmp_path / "out")
+        embed_table(broken, folder, spec, None, tmp_path / "out")
 
 
-SCRIPT = """
-import sys
+KILLED_RUN = """
+import os, signal, sys
 from pathlib import Path
+
+import numpy as np
+import open_clip  # once, not in every child
 import pyarrow.parquet as pq
 from geoloc.encoders.registry import describe
-from training.embed import table as embed_table
-embed_table.PART = 6
-folder = Path(sys.argv[1])
+from training.embed import table as module
+
+module.PART = 6
+folder, out = Path(sys.argv[1]), Path(sys.argv[2])
+table = pq.read_table(folder / "photos.parquet").slice(0, 90)
 spec = describe(f"open_clip_tokens:local-dir:{folder}/model")
-embed_table.embed_table(pq.read_table(folder / "photos.parquet"), folder, spec, None,
-                        Path(sys.argv[2]), progress=lambda n: print(n, flush=True))
+
+def embed(progress=print):
+    module.embed_table(table, folder, spec, None, out, progress=progress)
+
+def die(*arguments, **named):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def killed_after_two_parts():
+    done = []
+    embed(lambda count: die() if len(done) == 2 else done.append(count))
+
+def killed_while_a_part_is_written():
+    savez, written = np.savez, []
+
+    def partly(file, **arrays):
+        if written:
+            file.write(b"half")
+            file.flush()
+            die()
+        written.append(file)
+        savez(file, **arrays)
+
+    np.savez = partly
+    embed()
+
+def killed_while_parts_are_joined():
+    module.pq.write_table = die
+    embed()
+
+for run in (killed_after_two_parts, killed_while_a_part_is_written, killed_while_parts_are_joined):
+    child = os.fork()
+    if not child:
+        run()
+        os._exit(0)
+    status = os.waitpid(child, 0)[1]
+    assert os.waitstatus_to_exitcode(status) == -signal.SIGKILL, run
+embed()
 """
 
 
-def test_killed_at_any_moment_it_goes_on(world, tmp_path, monkeypatch):
-    folder, table, spec = world
-    monkeypatch.setattr(embed_table, "PART", 6)
-    import pyarrow.parquet as pq
-
-    pq.write_table(table, folder / "photos.parquet")
-    calm = embed(table, folder, spec, None, tmp_path / "calm")
-    command = [sys.executable, "-c", SCRIPT, str(folder), str(tmp_path / "out")]
-    rng = np.random.default_rng(0)
-    for _ in range(3):
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        process.stdout.readline()
-        process.stdout.readline()
-        time.sleep(rng.uniform(0, 0.05))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert int(done.stdout.splitlines()[0]) >= 18, "parts of the killed runs are kept"
-    again = embed(table, folder, spec, None, tmp_path / "out")
-    assert np.array_equal(again.embeddings, calm.embeddings)
-    assert not (tmp_path / "out" / "parts").exists()
+@pytest.mark.slow
+def test_killed_run_keeps_its_parts_and_gives_the_undisturbed_result(planet, tmp_path, monkeypatch):
+    folder, table, spec = planet
+    command = [sys.executable, "-u", "-c", KILLED_RUN, str(folder), str(tmp_path / "killed")]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    counts = [int(line) for line in done.stdout.splitlines()]
+    assert counts[0] == 12, "two parts of the first run are kept"
+    assert counts[2] == 18, "the complete part of the second run is kept"
+    assert counts[-1] == 90, "nothing is left to embed"
+    monkeypatch.setattr(module, "PART", 6)
+    undisturbed = embed_table(table, folder, spec, None, tmp_path / "undisturbed")
+    again = embed_table(table, folder, spec, None, tmp_path / "killed")
+    assert np.array_equal(again.embeddings, undisturbed.embeddings)
+    assert not (tmp_path / "killed" / "parts").exists()
 
 
 @pytest.mark.slow
-def test_a_cluster_gives_the_same(world, tmp_path, monkeypatch):
+def test_ray_cluster_gives_the_same_embeddings(planet, tmp_path, monkeypatch):
     ray = pytest.importorskip("ray")
-    folder, table, spec = world
-    monkeypatch.setattr(embed_table, "PART", 32)
-    here = embed(table, folder, spec, None, tmp_path / "here")
-    there = embed(table, folder, spec, None, tmp_path / "there", ray="local")
+    folder, table, spec = planet
+    monkeypatch.setattr(module, "PART", 32)
+    here = embed_table(table, folder, spec, None, tmp_path / "here")
+    there = embed_table(table, folder, spec, None, tmp_path / "there", ray="local")
     ray.shutdown()
     assert here.photos.equals(there.photos)
     assert np.abs(here.embeddings - there.embeddings).max() < 1e-3

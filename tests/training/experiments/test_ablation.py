@@ -1,4 +1,4 @@
-"""The ablation runs as a whole, and its table says no more than the numbers do."""
+"""The ablation: its rows, its table with confidence intervals, and complete small runs."""
 
 import json
 import subprocess
@@ -25,7 +25,7 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_every_row_lacks_one_step_more_than_the_one_above():
+def test_each_row_differs_from_the_previous_one_by_one_step():
     assert len(ROWS) == 9
     for rows in (ROWS, EMBEDDED_ROWS):
         for above, below in pairwise(rows):
@@ -43,22 +43,24 @@ def results(*scores: list[float]) -> dict:
     }
 
 
-def test_the_table_tells_what_is_certain_and_what_is_not():
-    found = results([3000, 3010, 2990], [2000, 2020, 1985], [2010, 1980, 2020], [2500, 2490, 2510])
-    lines = findings(found)
+def test_findings_and_table_state_significance():
+    measured = results(
+        [3000, 3010, 2990], [2000, 2020, 1985], [2010, 1980, 2020], [2500, 2490, 2510]
+    )
+    lines = findings(measured)
     assert lines[0].endswith("it helps")
-    assert lines[1].endswith("no effect that 3 seeds could show")
+    assert lines[1].endswith("not significant with 3 seeds")
     assert lines[2].endswith("it harms")
-    table = markdown(found)
+    table = markdown(measured)
     assert "3,000 ± 25" in table, "Student's interval of three values"
     assert table.count("\n") == 5
     one = findings(results([3000], [2000]))
-    assert "one seed says nothing for certain" in one[0]
+    assert "one seed has no confidence interval" in one[0]
     assert "±" not in markdown(results([3000], [2000]))
 
 
 @pytest.mark.slow
-def test_the_quick_form_runs_and_is_not_repeated(tmp_path):
+def test_quick_run_writes_results_and_is_not_repeated(tmp_path):
     done = run("--quick", "-o", tmp_path)
     assert done.returncode == 0, done.stderr
     table = json.loads((tmp_path / "ablation.json").read_text())
@@ -69,11 +71,11 @@ def test_the_quick_form_runs_and_is_not_repeated(tmp_path):
     assert "Simulated: drawn photographs" in (tmp_path / "ablation.md").read_text()
     again = run("--quick", "-o", tmp_path)
     assert again.returncode == 0
-    assert "seed 0" not in again.stdout, "every row was there"
+    assert "seed 0" not in again.stdout, "every row was cached"
     assert again.stdout.strip() == (tmp_path / "ablation.md").read_text().strip()
 
 
-def test_given_embeddings_need_no_tower(tmp_path):
+def test_existing_embeddings_are_measured_without_towers(tmp_path):
     planet = sample_planet(900, 1, seed=3).select(["lat", "lon", "month"])
     latlon = np.stack([planet["lat"].to_numpy(), planet["lon"].to_numpy()], axis=1)
     rng = np.random.default_rng(0)

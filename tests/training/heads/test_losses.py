@@ -1,4 +1,4 @@
-"""Golden values, definitions and gradients of the head losses."""
+"""Published values, definitions and gradients of the head losses."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def vectors(latlon) -> torch.Tensor:
     return torch.from_numpy(unit_vectors(latlon))
 
 
-def test_smoothing_has_the_published_values():
+def test_smoothed_labels_have_the_published_values():
     here = np.array([[48.0, 11.0]])
     cells = np.concatenate([destination(here, 90.0, km) for km in (10.0, 85.0, 160.0)])
     labels = smoothed_labels(vectors(here), vectors(cells), 75.0)
@@ -38,7 +38,7 @@ places = st.tuples(st.floats(-90, 90), st.floats(-180, 180))
     st.data(),
 )
 @settings(deadline=None, max_examples=60)
-def test_smoothing_is_its_definition(photos, cells, tau_km, data):
+def test_smoothed_labels_match_their_definition(photos, cells, tau_km, data):
     photos, cells = np.array(photos), np.array(cells)
     cell = np.array([data.draw(st.integers(0, len(cells) - 1)) for _ in photos])
     distance = pairwise_km(photos, cells)
@@ -51,7 +51,7 @@ def test_smoothing_is_its_definition(photos, cells, tau_km, data):
     assert np.log(np.clip(got, np.exp(-60), np.exp(60))) == pytest.approx(exponent, abs=0.02)
 
 
-def test_labels_of_many_photos_are_those_of_each():
+def test_labels_do_not_depend_on_the_batch():
     rng = np.random.default_rng(0)
     photos, cells = rng.uniform(-80, 80, (700, 2)), rng.uniform(-80, 80, (600, 2))
     together = smoothed_labels(vectors(photos), vectors(cells), 75.0)
@@ -59,7 +59,7 @@ def test_labels_of_many_photos_are_those_of_each():
     assert torch.allclose(together[[0, 431]], torch.cat(alone), atol=1e-6)
 
 
-def test_cross_entropy_is_torchs():
+def test_cross_entropy_equals_that_of_torch():
     logits, labels = torch.randn(6, 9), torch.rand(6, 9)
     published = soft_cross_entropy(logits, labels, normalise=False)
     assert torch.allclose(published, torch.nn.functional.cross_entropy(logits, labels))
@@ -68,14 +68,14 @@ def test_cross_entropy_is_torchs():
     assert torch.allclose(soft_cross_entropy(logits, labels), normalised)
 
 
-def test_weights_count_photos():
+def test_photos_are_weighted():
     logits, labels = torch.randn(2, 5), torch.rand(2, 5)
     first = soft_cross_entropy(logits[:1], labels[:1])
     assert torch.allclose(soft_cross_entropy(logits, labels, torch.tensor([2.0, 0.0])), first)
 
 
 @pytest.mark.parametrize("normalise", [True, False])
-def test_gradients_are_finite_differences(normalise):
+def test_gradients_match_finite_differences(normalise):
     logits = torch.randn(4, 5, dtype=torch.float64, requires_grad=True)
     labels, weights = torch.rand(4, 5, dtype=torch.float64), torch.rand(4, dtype=torch.float64)
     assert torch.autograd.gradcheck(
@@ -87,7 +87,7 @@ def test_gradients_are_finite_differences(normalise):
     assert torch.autograd.gradcheck(lambda z: masked_cross_entropy(z, classes), logits)
 
 
-def test_what_is_unknown_teaches_nothing():
+def test_unknown_targets_have_no_gradient():
     values = torch.randn(3, 2, requires_grad=True)
     target = torch.tensor([[np.nan, 1.0], [np.nan, np.nan], [0.5, np.nan]])
     masked_mse(values, target).backward()

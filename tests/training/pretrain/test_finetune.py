@@ -1,4 +1,4 @@
-"""Tuning the last block: nothing else changes, the loss falls, a stopped run goes on."""
+"""Fine-tuning: only the last block changes, the loss falls, an interrupted run resumes."""
 
 import json
 import shutil
@@ -12,7 +12,6 @@ from safetensors.torch import load_file
 from geocells.partition.build import build_cells
 from geocells.partition.config import CellConfig
 from geoloc.errors import TableError
-from tests.training.planet import make_planet, write_towers
 from training.config import FinetuneConfig, HeadConfig
 from training.data.table import latlon_of
 from training.engine.checkpoint import CheckpointError
@@ -24,16 +23,14 @@ CONFIG = FinetuneConfig(epochs=8, batch=32, learning_rate=3e-3, workers=0, save_
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("planet")
-    table = make_planet(folder, 160)
-    towers = clip.build(str(write_towers(folder)))
-    clip.write(folder / "model", towers, towers.model.state_dict(), {})
+def planet(small_planet):
+    """Folder, photo table and geocells."""
+    folder, table = small_planet
     return folder, table, build_cells(latlon_of(table), CellConfig(4, 8))
 
 
-def tuned(world, run, **changed):
-    folder, table, cells = world
+def tuned(planet, run, **changed):
+    folder, table, cells = planet
     config = replace(CONFIG, **changed)
     return finetune(table, folder, folder / "model", cells, run, HEADS, config)
 
@@ -42,12 +39,12 @@ def curve(run) -> list[float]:
     return [json.loads(line)["loss"] for line in (run / "losses.jsonl").read_text().splitlines()]
 
 
-def test_only_the_last_block_changes_and_the_loss_falls(world, tmp_path):
-    model = tuned(world, tmp_path / "run")
+def test_only_the_last_block_changes_and_the_loss_falls(planet, tmp_path):
+    model = tuned(planet, tmp_path / "run")
     losses = curve(tmp_path / "run")
     assert len(losses) == 8 * (128 // 32)
     assert np.mean(losses[-4:]) < np.mean(losses[:4]) - 0.5
-    before = load_file(world[0] / "model" / "open_clip_model.safetensors")
+    before = load_file(planet[0] / "model" / "open_clip_model.safetensors")
     after = load_file(model / "open_clip_model.safetensors")
     assert before.keys() == after.keys()
     changed = {name for name in before if not torch.equal(before[name], after[name])}
@@ -56,20 +53,20 @@ def test_only_the_last_block_changes_and_the_loss_falls(world, tmp_path):
     assert clip.build(str(model)).model is not None
 
 
-def test_a_stopped_run_goes_on(world, tmp_path):
-    calm = tuned(world, tmp_path / "calm")
-    tuned(world, tmp_path / "run")
+def test_interrupted_run_resumes_with_the_same_result(planet, tmp_path):
+    reference = tuned(planet, tmp_path / "reference")
+    tuned(planet, tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / "model")
     last = sorted((tmp_path / "run" / "checkpoints").glob("step-*"))[-1]
     shutil.rmtree(last)
-    again = tuned(world, tmp_path / "run")
-    assert curve(tmp_path / "run") == curve(tmp_path / "calm")
-    one, other = (load_file(m / "open_clip_model.safetensors") for m in (calm, again))
+    again = tuned(planet, tmp_path / "run")
+    assert curve(tmp_path / "run") == curve(tmp_path / "reference")
+    one, other = (load_file(m / "open_clip_model.safetensors") for m in (reference, again))
     assert all(torch.equal(one[name], other[name]) for name in one)
     with pytest.raises(CheckpointError, match=r"epochs = 8, not 9"):
-        tuned(world, tmp_path / "run", epochs=9)
+        tuned(planet, tmp_path / "run", epochs=9)
 
 
-def test_too_few_photos_are_refused(world, tmp_path):
+def test_too_few_photos_are_refused(planet, tmp_path):
     with pytest.raises(TableError, match=r"128 photos to train on are fewer than the 500"):
-        tuned(world, tmp_path / "run", batch=500)
+        tuned(planet, tmp_path / "run", batch=500)
