@@ -173,10 +173,10 @@ def _write(target: Path, step: int, parts: dict[str, Tensors], config: dict[str,
         digests = {path.name: sha256(path) for path in sorted(partial.iterdir())}
         stored = {"step": step, "config": config, "sha256": digests}
         (partial / "state.json").write_text(json.dumps(stored, indent=1), encoding="utf-8")
-    for old in complete_checkpoints(target.parent)[:-KEPT]:
-        shutil.rmtree(old, ignore_errors=True)
-    for partial in target.parent.glob(".step-*"):  # left behind by killed processes
-        shutil.rmtree(partial, ignore_errors=True)
+    kept = complete_checkpoints(target.parent)[-KEPT:]
+    for path in set(target.parent.glob("*step-*")).difference(kept):  # also of killed processes
+        (path / "state.json").unlink(missing_ok=True)  # half deleted, it must not count as complete
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _load(path: Path, state: TrainState) -> None:

@@ -1,4 +1,4 @@
-"""Encoders: ONNX agrees with torch, and the weights are the ones they claim to be."""
+"""Encoders: ONNX export agrees with torch, and the weights are the documented ones."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ from training.pretrain import clip
 
 PALACE = 698
 FLOWERY = {985, 738, 989, 309}
-"""Daisy, pot, hip and bee: a dahlia is no class of ImageNet."""
+"""Daisy, pot, hip and bee: ImageNet has no class for the dahlia in the photo."""
 
 
 def sample(name: str) -> Image.Image:
@@ -36,7 +36,7 @@ def sample(name: str) -> Image.Image:
 
 
 @pytest.mark.parametrize("name", EFFICIENTNET_LITE)
-def test_the_weights_know_imagenet(name):
+def test_weights_classify_imagenet_photos(name):
     import torch
 
     model = timm.create_model(f"tf_{name}").eval()
@@ -51,7 +51,7 @@ def test_the_weights_know_imagenet(name):
     assert set(best[1]) & FLOWERY
 
 
-def test_the_starter_runs_these_weights(tmp_path):
+def test_starter_bundle_contains_these_weights(tmp_path):
     starter = directory.load("starter")
     torch_encoder = efficientnet_lite(starter.encoder_spec.model.removeprefix("tf_"))
     assert torch_encoder.spec.preprocessing == starter.encoder_spec.preprocessing
@@ -62,7 +62,7 @@ def test_the_starter_runs_these_weights(tmp_path):
 
 @pytest.mark.parametrize("name", ["timm:test_resnet", "timm:test_vit"])
 def test_onnx_agrees_with_torch(name, tmp_path):
-    """Random weights of small models: what counts is that both compute the same."""
+    """With random weights of small models, as only the agreement matters."""
     import torch
 
     torch.manual_seed(0)
@@ -89,7 +89,7 @@ def test_open_clip_models_embed():
 
 
 @pytest.mark.parametrize("kind", ["open_clip", "open_clip_tokens"])
-def test_own_towers_are_encoders(kind, tmp_path):
+def test_pretrained_towers_load_as_encoders(kind, tmp_path):
     import torch
 
     towers = clip.build(str(write_towers(tmp_path)))
@@ -100,23 +100,23 @@ def test_own_towers_are_encoders(kind, tmp_path):
     visual = towers.model.eval().visual
     with torch.inference_mode():
         tokens = visual.transformer(visual._embeds(pixels)).mean(dim=1)
-        wanted = visual(pixels) if kind == "open_clip" else tokens
-        wanted = torch.nn.functional.normalize(wanted, dim=1).numpy()
+        expected = visual(pixels) if kind == "open_clip" else tokens
+        expected = torch.nn.functional.normalize(expected, dim=1).numpy()
     loaded = [
         load_encoder(f"{kind}:local-dir:{tmp_path / name / 'model'}", tmp_path / "cache")
         for name in ("run0", "run1")
     ]
     found = [encoder.network.embed(pixels.numpy()) for encoder in loaded]
-    assert (found[1] * wanted).sum(axis=1).min() >= 0.9999
-    assert (found[0] * wanted).sum(axis=1).max() < 0.9999, "other weights, other embeddings"
-    assert loaded[1].spec.model == "run1/model", "a bundle does not tell where it was made"
-    assert loaded[1].spec.dim == wanted.shape[1]
+    assert (found[1] * expected).sum(axis=1).min() >= 0.9999
+    assert (found[0] * expected).sum(axis=1).max() < 0.9999, "other weights give other embeddings"
+    assert loaded[1].spec.model == "run1/model", "no absolute path"
+    assert loaded[1].spec.dim == expected.shape[1]
 
 
 @pytest.mark.parametrize(
     "name", ["open_clip:ViT-B-32/laion2b_s34b_b79k", "timm:convnext_tiny.fb_in22k"]
 )
-def test_weights_that_cannot_be_had_say_what_to_do(name, monkeypatch, tmp_path):
+def test_unavailable_weights_are_reported_with_a_remedy(name, monkeypatch, tmp_path):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     import huggingface_hub.constants as constants
@@ -127,7 +127,7 @@ def test_weights_that_cannot_be_had_say_what_to_do(name, monkeypatch, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_unknown_names_and_kinds(tmp_path):
+def test_unknown_names_and_kinds_are_refused(tmp_path):
     with pytest.raises(BundleError, match="nosuch"):
         load_encoder("nosuch", tmp_path)
     with pytest.raises(BundleError, match="open_clip:ARCHITECTURE"):
@@ -137,7 +137,7 @@ def test_unknown_names_and_kinds(tmp_path):
         build_encoder(EncoderSpec("quantum", "", "", 1, pixels))
 
 
-def test_preprocessing():
+def test_preprocessing_resizes_and_normalises():
     picture = Image.new("RGB", (600, 300), (255, 0, 127))
     for resize in ("squash", "crop"):
         pixels = Preprocessing(64, (0.5,) * 3, (0.5,) * 3, resize=resize, detail_px=100)(picture)
@@ -145,7 +145,7 @@ def test_preprocessing():
         assert pixels[:, 32, 32] == pytest.approx([1.0, -1.0, 0.0], abs=0.01)
 
 
-def test_detail_hides_the_resolution_of_a_collection():
+def test_detail_limit_removes_high_frequencies():
     rng = np.random.default_rng(0)
     sharp = Image.fromarray(rng.integers(0, 255, (600, 800, 3), dtype=np.uint8))
     plain = Preprocessing(224, (0.5,) * 3, (0.5,) * 3)

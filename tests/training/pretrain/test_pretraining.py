@@ -144,45 +144,50 @@ def test_two_processes_give_the_result_of_one(small_planet, tmp_path, strategy):
 
 
 KILLED_RUN = """
-import os, signal, sys, time
+import itertools, os, pathlib, random, shutil, signal, sys
 from pathlib import Path
 
-import open_clip, torch.utils.tensorboard  # once, not in every child
+import open_clip, torch, torch.utils.tensorboard  # once, not in every child
 import pyarrow.parquet as pq
-from training.pretrain.pretraining import pretrain
+import safetensors.torch
 from training.config import PretrainConfig
+from training.engine import checkpoint, loop
+from training.pretrain.pretraining import pretrain
 
 folder, run = Path(sys.argv[1]), Path(sys.argv[2])
 config = eval(sys.argv[3])
 table = pq.read_table(folder / "photos.parquet")
+rng = random.Random(0)
+POINTS = [  # before the n-th call of a function
+    (torch.optim.AdamW, "step", 7),
+    (safetensors.torch, "save_file", 7),
+    (pathlib.Path, "rename", 3),
+    (loop, "_truncate_log", 1),
+    (shutil, "rmtree", 4),
+    (loop.Run, "log_step", 5),
+    (checkpoint, "complete_checkpoints", 3),
+]
 
-def checkpoints():
-    return set(run.glob("checkpoints/step-*/state.json"))
+def kill_at(owner, name, number):
+    original, calls = getattr(owner, name), itertools.count(1)
 
-def partial_checkpoints():
-    return set(run.glob("checkpoints/.step-*"))
+    def counted(*arguments, **named):
+        if next(calls) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(*arguments, **named)
 
-def lines():
-    log = run / "losses.jsonl"
-    return log.read_bytes().count(b"\\n") if log.is_file() else 0
+    setattr(owner, name, counted)
 
 for turn in range(20):
-    old = checkpoints(), partial_checkpoints(), lines()
+    owner, name, most = POINTS[turn % len(POINTS)]
     child = os.fork()
     if not child:
+        kill_at(owner, name, rng.randint(1, most) if turn >= len(POINTS) else most)
         pretrain(table, folder, run, config)
         os._exit(0)
-    while True:
-        if turn % 3 == 0 and checkpoints() - old[0]:
-            break
-        if turn % 3 == 1 and partial_checkpoints() - old[1]:
-            break
-        if turn % 3 == 2 and lines() > old[2]:
-            break
-        assert os.waitpid(child, os.WNOHANG) == (0, 0), "ended before it was killed"
-        time.sleep(0.001)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    rng.random()  # the same sequence here and in the children
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert code == -signal.SIGKILL, (turn, name, code)
 assert not (run / "model").exists(), "killed before its end each time"
 pretrain(table, folder, run, config)
 """
@@ -190,7 +195,7 @@ pretrain(table, folder, run, config)
 
 @pytest.mark.slow
 def test_run_killed_twenty_times_gives_the_undisturbed_result(small_planet, tmp_path):
-    """Killed after a checkpoint, while one is written, and between checkpoints."""
+    """Killed during and between steps, and while checkpoints are written and deleted."""
     folder, table = small_planet
     config = settings(folder, epochs=40, save_every=2)
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
@@ -203,7 +208,7 @@ def test_run_killed_twenty_times_gives_the_undisturbed_result(small_planet, tmp_
     assert losses(killed) == losses(undisturbed)
     one, other = weights(undisturbed), weights(killed)
     assert all(torch.equal(one[name], other[name]) for name in one)
-    assert not list(killed.glob("checkpoints/.step-*")), "partial checkpoints are removed"
+    assert len(list((killed / "checkpoints").iterdir())) == 2, "remains of killed runs are deleted"
 
 
 def steps_saved(run: Path) -> list[str]:
