@@ -1,10 +1,7 @@
 """The ablation: its rows, its table with confidence intervals, and complete small runs."""
 
 import json
-import subprocess
-import sys
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -16,13 +13,7 @@ from training.experiments.ablation_report import findings, markdown
 from training.experiments.ablation_rows import EMBEDDED_ROWS, ROWS
 from training.synthetic.planet import sample_planet
 
-BIN = Path(sys.executable).parent
 STEPS = ("tune", "refine", "pretrained", "semantic", "multitask", "panorama", "smooth")
-
-
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [BIN / "geoloc-train", "ablation", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def test_each_row_differs_from_the_previous_one_by_one_step():
@@ -60,8 +51,8 @@ def test_findings_and_table_state_significance():
 
 
 @pytest.mark.slow
-def test_quick_run_writes_results_and_is_not_repeated(tmp_path):
-    done = run("--quick", "-o", tmp_path)
+def test_quick_run_writes_results_and_is_not_repeated(tmp_path, geoloc_train):
+    done = geoloc_train("ablation", "--quick", "-o", tmp_path)
     assert done.returncode == 0, done.stderr
     table = json.loads((tmp_path / "ablation.json").read_text())
     assert list(table) == [row.name for row in ROWS]
@@ -69,13 +60,13 @@ def test_quick_run_writes_results_and_is_not_repeated(tmp_path):
         assert len(seeds) == 1
         assert 0 < seeds[0]["geoscore"] < 5000
     assert "Simulated: drawn photographs" in (tmp_path / "ablation.md").read_text()
-    again = run("--quick", "-o", tmp_path)
+    again = geoloc_train("ablation", "--quick", "-o", tmp_path)
     assert again.returncode == 0
     assert "seed 0" not in again.stdout, "every row was cached"
     assert again.stdout.strip() == (tmp_path / "ablation.md").read_text().strip()
 
 
-def test_existing_embeddings_are_measured_without_towers(tmp_path):
+def test_existing_embeddings_are_measured_without_towers(tmp_path, geoloc_train):
     planet = sample_planet(900, 1, seed=3).select(["lat", "lon", "month"])
     latlon = np.stack([planet["lat"].to_numpy(), planet["lon"].to_numpy()], axis=1)
     rng = np.random.default_rng(0)
@@ -84,12 +75,12 @@ def test_existing_embeddings_are_measured_without_towers(tmp_path):
     for name, rows in (("train", slice(0, 700)), ("test", slice(700, 900))):
         np.save(tmp_path / f"{name}.npy", views[rows].astype(np.float16))
         pq.write_table(planet.take(pa.array(np.arange(900)[rows])), tmp_path / f"{name}.parquet")
-    done = run("--quick", "-o", tmp_path / "out", "--embeddings", tmp_path)
+    done = geoloc_train("ablation", "--quick", "-o", tmp_path / "out", "--embeddings", tmp_path)
     assert done.returncode == 0, done.stderr
     table = json.loads((tmp_path / "out" / "ablation.json").read_text())
     score = {name: seeds[0]["geoscore"] for name, seeds in table.items()}
     assert list(score) == [row.name for row in EMBEDDED_ROWS]
     assert score["- multi-task heads"] > score["- panorama of four"] + 100
-    done = run("-o", tmp_path / "out", "--embeddings", tmp_path / "nowhere")
+    done = geoloc_train("ablation", "-o", tmp_path / "out", "--embeddings", tmp_path / "nowhere")
     assert done.returncode == 2
     assert "train.npy: missing" in done.stderr

@@ -93,17 +93,16 @@ def test_epochs_and_seeds_give_other_captions():
     assert all(np.mean([a == b for a, b in zip(first, o, strict=True)]) < 0.5 for o in others)
 
 
-def test_captions_are_equal_in_other_processes():
+def test_captions_are_equal_in_another_process():
+    """Python's own hash differs between processes."""
     code = (
         "import pyarrow as pa; from training.pretrain.captions import Captioner;"
         "t = pa.table({'photo_id': ['a', 'b'], 'country': ['Chile', 'Japan'], 'month': [1, 2]});"
         "print(Captioner('pigeon').batch(t, [0, 1], 3, 4))"
     )
-    runs = {
-        subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
-        for _ in range(2)
-    }
-    assert len(runs) == 1
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    table = pa.table({"photo_id": ["a", "b"], "country": ["Chile", "Japan"], "month": [1, 2]})
+    assert done.stdout.strip() == str(Captioner("pigeon").batch(table, [0, 1], 3, 4))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
