@@ -24,12 +24,6 @@ REHEARSAL_TOWERS = Path(__file__).parent / "recipes" / "rehearsal_towers.json"
 GEOCLIP_TOWER = "ViT-L-14-quickgelu/openai"
 """open_clip's name of the image tower and weights (MIT) that GeoCLIP was trained on."""
 
-NUMBER_WEIGHT, CLIMATE_WEIGHT, MONTH_WEIGHT = 8.0, 2.0, 1.0
-"""Weights of the attribute losses relative to the geocell loss (PIGEON, section 4.2)."""
-
-LEVEL_WEIGHT = 0.5
-"""Weight of the country loss and of the region loss in a hierarchical head."""
-
 FREE_TO_CHANGE = ("workers", "compile", "checkpointing", "strategy", "save_every", "measure_every")
 """Settings of `PretrainConfig` that a resumed run may change: they do not affect the result."""
 

@@ -10,8 +10,13 @@ from torch import Tensor, nn
 from geocells.attributes import KOPPEN_CLASSES
 from geocells.table import Hierarchy
 from geoloc.belief.attribute_heads import NUMBERS
-from training.config import CLIMATE_WEIGHT, LEVEL_WEIGHT, MONTH_WEIGHT, NUMBER_WEIGHT
 from training.heads.losses import masked_cross_entropy, masked_mse, soft_cross_entropy
+
+NUMBER_WEIGHT, CLIMATE_WEIGHT, MONTH_WEIGHT = 8.0, 2.0, 1.0
+"""Weights of the attribute losses relative to the geocell loss (PIGEON, section 4.2)."""
+
+LEVEL_WEIGHT = 0.5
+"""Weight of the country loss and of the region loss in a hierarchical head."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -28,6 +28,7 @@ from training.heads.losses import smoothed_labels
 from training.heads.modules import GeoHeads, Targets
 from training.pretrain import clip
 from training.pretrain.captions import Captioner
+from training.types import Tensors
 
 
 def finetune(
@@ -95,18 +96,8 @@ def _tune(
     bf16 = config.bf16 and device.type == "cuda"
     dtype = torch.bfloat16 if bf16 else torch.float32
     model = distribute(network, config.strategy, processes, dtype)
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimiser = torch.optim.AdamW(
-        parameters, config.learning_rate, weight_decay=config.weight_decay
-    )
-    state = TrainState(model, optimiser, None)
-    group = (processes.rank, processes.count)
-    batches = Batches(np.arange(len(photos)), config.batch, 1, *group, seed=config.seed)
-    if batches.steps_per_epoch < 1:
-        raise TableError(
-            f"{len(photos)} photos to train on are fewer than the {batches.photos_per_step} of one"
-            " step; add photos, or use a smaller --batch"
-        )
+    state = _initial_state(model, config)
+    batches = _batches(len(photos), config, processes)
     loop = LoopConfig(
         steps=config.epochs * batches.steps_per_epoch, learning_rate=config.learning_rate,
         warmup=0.05, bf16=bf16, seed=config.seed, save_every=config.save_every,
@@ -130,10 +121,38 @@ def _tune(
     fit(state, stream, objective, loop, run, start)
     weights = checkpoint.result_weights(state)
     if processes.first:
-        tuned = {f"visual.{name.removeprefix('tower.')}": tensor
-                 for name, tensor in weights.items() if name.startswith("tower.")}  # fmt: skip
-        clip.write(run_folder / "model", built, {**built.model.state_dict(), **tuned}, settings)
+        tower = _tower_weights(weights)
+        clip.write(run_folder / "model", built, {**built.model.state_dict(), **tower}, settings)
     processes.barrier()
+
+
+def _initial_state(model: nn.Module, config: FinetuneConfig) -> TrainState:
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimiser = torch.optim.AdamW(
+        parameters, config.learning_rate, weight_decay=config.weight_decay
+    )
+    return TrainState(model, optimiser, None)
+
+
+def _tower_weights(weights: Tensors) -> Tensors:
+    """Select the weights of the tower, under their names in open_clip's model."""
+    prefix = "tower."
+    return {
+        f"visual.{name.removeprefix(prefix)}": tensor
+        for name, tensor in weights.items()
+        if name.startswith(prefix)
+    }
+
+
+def _batches(photos: int, config: FinetuneConfig, processes: Processes) -> Batches:
+    group = (processes.rank, processes.count)
+    batches = Batches(np.arange(photos), config.batch, 1, *group, seed=config.seed)
+    if batches.steps_per_epoch < 1:
+        raise TableError(
+            f"{photos} photos to train on are fewer than the {batches.photos_per_step} of one"
+            " step; add photos, or use a smaller --batch"
+        )
+    return batches
 
 
 class TowerAndHeads(nn.Module):
