@@ -10,13 +10,11 @@ import pytest
 
 from training.cli.recipes import pigeon_app, pigeotto_app
 from training.config import (
-    CLIMATE_WEIGHT,
-    MONTH_WEIGHT,
-    NUMBER_WEIGHT,
     FinetuneConfig,
     PigeonRecipe,
     PigeottoRecipe,
 )
+from training.heads.modules import CLIMATE_WEIGHT, MONTH_WEIGHT, NUMBER_WEIGHT
 
 GPUS = 4
 
