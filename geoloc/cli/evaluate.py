@@ -92,11 +92,7 @@ def evaluate(
 
     try:
         _check(benchmark, bundle, predictions, command, out)
-        if len(name) > 1 + len(against):
-            raise UsageError(
-                f"{len(name)} names for {1 + len(against)} systems; give --name at most once for"
-                " each system"
-            )
+        _check_names(name, 1 + len(against))
         photos = benchmarks.read(benchmark, images)
         if predictions is not None:
             training_photos = leakage.read(train) if train else None
@@ -118,10 +114,7 @@ def evaluate(
         return fail_writing("geoloc evaluate", error, out or benchmark)
     for line in report["problems"]:
         fail("geoloc evaluate", line)
-    if system.refused.all():
-        return BAD_INPUT
-    failed = any(bool(each.problems) or bool(each.refused.any()) for each in systems)
-    return SOME_FAILED if failed or photos.problems else 0
+    return _exit_code(photos, systems)
 
 
 def results(
@@ -173,6 +166,14 @@ def _check(
         )
 
 
+def _check_names(names: Sequence[str], systems: int) -> None:
+    """Raise a UsageError if there are more names than systems."""
+    if len(names) > systems:
+        raise UsageError(
+            f"{len(names)} names for {systems} systems; give --name at most once for each system"
+        )
+
+
 def _with_files(photos: Benchmark) -> Benchmark:
     """Return the photos with a file; raises UsageError if there are none."""
     import numpy as np
@@ -184,6 +185,14 @@ def _with_files(photos: Benchmark) -> Benchmark:
             " answers with --predictions"
         )
     return photos.take(rows)
+
+
+def _exit_code(photos: Benchmark, systems: list[Predictions]) -> int:
+    """Return 0 if the first system and all others answer every photo."""
+    if systems[0].refused.all():
+        return BAD_INPUT
+    failed = any(bool(each.problems) or bool(each.refused.any()) for each in systems)
+    return SOME_FAILED if failed or photos.problems else 0
 
 
 def _named(systems: list[Predictions], names: Sequence[str]) -> list[Predictions]:

@@ -161,14 +161,7 @@ def _benchmark(
     problems: list[str] = []
     notices: list[str] = []
     country = _countries(raw)
-    latlon = np.full((count, 2), np.nan)
-    if country is None:
-        latlon = read_degrees(raw, path, NEEDS)
-    if look_swapped(latlon):
-        notices.append(
-            f"{path}: latitude and longitude are swapped; they are read the right way round"
-        )
-        latlon = latlon[:, ::-1].copy()
+    latlon = _degrees(raw, path, notices) if country is None else np.full((count, 2), np.nan)
     name, key = column(raw, "file"), column(raw, "photo_id")
     if name is None and key is None:
         raise TableError(f"{path}: no column names the photos; it needs {NEEDS}")
@@ -209,6 +202,15 @@ def _benchmark(
         problems=tuple(problems),
         notices=tuple(notices),
     )
+
+
+def _degrees(table: pa.Table, path: Path, notices: list[str]) -> Float64Array:
+    """Return the coordinates (N, 2) of a table; add a line to `notices` if they are swapped."""
+    latlon = read_degrees(table, path, NEEDS)
+    if not look_swapped(latlon):
+        return latlon
+    notices.append(f"{path}: latitude and longitude are swapped; they are read the right way round")
+    return latlon[:, ::-1].copy()
 
 
 def _countries(table: pa.Table) -> Int32Array | None:
