@@ -44,7 +44,7 @@ class Geolocator:
         """Wrap a loaded bundle; its encoder is loaded on first use.
 
         Args:
-            bundle: the models.
+            bundle: see `geoloc.load_bundle`.
             encoder: used instead of the bundle's encoder; must give the same embeddings.
             load: decodes one photo; replace it to set limits or to read other sources.
         """
@@ -149,10 +149,7 @@ class Geolocator:
         return self.guess_together(encoded.embeddings, [encoded.photos], top, constraint)[0]
 
     def encode(self, sources: Iterable[PhotoSource]) -> Iterator[Encoded]:
-        """Decode and encode photos in batches, the next one while the caller uses the current one.
-
-        Unreadable photos are reported in each batch; see `Encoded`.
-        """
+        """Decode and encode photos in batches, ahead of the caller; see `Encoded`."""
         return prefetch(encode(self.encoder, _several(sources), load=self.load))
 
     def embed(self, sources: Iterable[PhotoSource]) -> Float32Array:
@@ -251,7 +248,7 @@ class Geolocator:
         return parse(within).mask(self.cells, self.bundle.ranker.gallery.clusters.latlon)
 
     def attribution(self, source: PhotoSource) -> Float32Array | None:
-        """Return how much each patch of a photo speaks for (+) or against (-) its answer.
+        """Return how much each patch of a photo supports (+) or opposes (-) its answer.
 
         Returns:
             (rows, columns) on the encoder's patch grid; None if the encoder is not a vision

@@ -1,0 +1,124 @@
+"""The encoding pipeline: order, unreadable photos, cache, and bounded look-ahead."""
+
+import threading
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from geoloc.encoders.base import EncoderSpec, Preprocessing, normalise
+from geoloc.encoders.cache import EmbeddingCache
+from geoloc.encoders.pipeline import QUEUED_BATCHES, encode, encode_all, encode_batches, prefetch
+from geoloc.errors import PhotoError
+from geoloc.guess import Exif
+from geoloc.photos.decode import NO_PIXELS, Photo
+
+
+class MeanColour:
+    """The mean colour of a photo; records the sizes of its batches."""
+
+    spec = EncoderSpec("mean", "", "", 3, Preprocessing(16, (0.5,) * 3, (0.25,) * 3))
+
+    def __init__(self):
+        self.batches = []
+
+    def embed(self, pixels):
+        self.batches.append(len(pixels))
+        return normalise(pixels.mean(axis=(2, 3)))
+
+
+def read(number, /, *, min_side=None, skip_pixels=()):
+    """Return a photo whose colour depends on its number; every fifth cannot be read."""
+    if number % 5 == 4:
+        raise PhotoError(f"{number}: unreadable")
+    digest = f"{number:064x}"
+    if digest in skip_pixels:
+        return Photo(str(number), NO_PIXELS, Exif(), digest)
+    image = Image.new("RGB", (16, 16), (number, 255 - number, 100))
+    return Photo(str(number), image, Exif(), digest)
+
+
+def test_batches_keep_the_order_and_skip_unreadable_photos():
+    encoder = MeanColour()
+    batches = list(encode(encoder, range(12), batch=5, load=read))
+    assert [len(batch.results) for batch in batches] == [5, 5, 2]
+    assert encoder.batches == [4, 4, 2]
+    for start, batch in zip((0, 5, 10), batches, strict=True):
+        assert [start + row for row in batch.index] == [
+            number for number in range(start, start + len(batch.results)) if number % 5 != 4
+        ]
+        assert [photo.name for photo in batch.photos] == [str(start + row) for row in batch.index]
+        assert all(photo.image is NO_PIXELS for photo in batch.photos), "pixels are released"
+        assert len(batch.errors) + len(batch.photos) == len(batch.results)
+        alone = [encode_all(encoder, [start + row], load=read).embeddings[0] for row in batch.index]
+        assert batch.embeddings == pytest.approx(np.array(alone), abs=1e-6)
+
+
+def test_all_photos_are_joined_and_progress_sums_to_their_number():
+    done = []
+    encoded = encode_all(MeanColour(), range(70), load=read, progress=done.append)
+    assert sum(done) == len(encoded.results) == 70
+    assert len(done) == 3
+    assert encoded.embeddings.shape == (56, 3)
+    assert encoded.index.tolist() == [number for number in range(70) if number % 5 != 4]
+    assert [str(error) for error in encoded.errors[:2]] == ["4: unreadable", "9: unreadable"]
+    nothing = encode_all(MeanColour(), [], load=read)
+    assert nothing.embeddings.shape == (0, 3)
+    assert nothing.results == nothing.photos == nothing.errors == []
+
+
+def test_a_strict_run_raises_the_first_error():
+    with pytest.raises(PhotoError, match=r"^4: unreadable"):
+        encode_all(MeanColour(), range(12), load=read, strict=True)
+    assert len(encode_all(MeanColour(), range(4), load=read, strict=True).photos) == 4
+
+
+def test_cached_photos_are_neither_decoded_nor_encoded(tmp_path):
+    encoder = MeanColour()
+    with EmbeddingCache(tmp_path, encoder.spec) as cache:
+        first = encode_all(encoder, range(10), load=read, cache=cache)
+    assert encoder.batches == [8]
+    with EmbeddingCache(tmp_path, encoder.spec) as cache:
+        again = encode_all(encoder, range(11), load=read, cache=cache)
+    assert encoder.batches == [8, 1], "only the new photo"
+    assert (again.embeddings[:8] == first.embeddings).all()
+    assert again.index.tolist() == [*first.index, 10]
+
+
+def test_sources_are_taken_only_as_far_ahead_as_batches_are_queued():
+    taken = []
+
+    def sources():
+        for number in range(100):
+            taken.append(number)
+            yield [number]
+
+    batches = encode_batches(MeanColour(), sources(), load=read)
+    next(batches)
+    assert len(taken) == QUEUED_BATCHES
+    next(batches)
+    assert len(taken) == QUEUED_BATCHES + 1
+    batches.close()
+
+
+def test_prefetch_computes_the_next_item_while_one_is_used():
+    started = threading.Event()
+
+    def items():
+        yield 0
+        started.set()
+        yield 1
+
+    prefetched = prefetch(items())
+    assert next(prefetched) == 0
+    assert started.wait(60)
+    assert list(prefetched) == [1]
+
+
+def test_prefetch_raises_errors_of_the_items():
+    def items():
+        yield 0
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        list(prefetch(items()))
