@@ -30,7 +30,7 @@ DEFAULT_TOP = 5
 
 
 class Geolocator:
-    """Locates photos with the models of one bundle; safe to use from several threads.
+    """Locates photos with the models of one bundle.
 
     Example:
         >>> geolocator = Geolocator.from_bundle("starter")  # doctest: +SKIP
