@@ -16,19 +16,18 @@ from typing import Any, Literal
 from xml.etree import ElementTree
 
 from geoloc.errors import GeolocError, MissingExtraError
-from geoloc.guess import Guess
+from geoloc.guess import Exif, Guess
 from geoloc.io.atomic import atomic_write_bytes
 from geoloc.output.text import claimed_place, km
-from geoloc.photos.exif import gps_position
+from geoloc.photos import decode
+from geoloc.photos.exif import Metadata, gps_position
+from geoloc.photos.position import ESTIMATE_METHOD
 
 Convention = Literal["digikam", "lightroom"]
 """Name of a sidecar. "digikam": `photo.jpg.xmp`, also read by darktable and Immich. "lightroom":
 `photo.xmp`, which Adobe's programs read beside raw files only, not beside JPEGs."""
 
 _POSITION = ("Xmp.exif.GPSLatitude", "Xmp.exif.GPSLongitude")
-
-METHOD = "ESTIMATE planet-geoloc"
-"""GPSProcessingMethod of every position written here."""
 
 _EMPTY_SIDECAR = (
     b'<?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?>'
@@ -42,7 +41,7 @@ def tag_copy(source: Path, target: Path, guess: Guess) -> bool:
     """Write a copy of a photo with the estimated position; an older `target` is replaced.
 
     Returns:
-        False if the photo has a position of its own: the copy keeps it and gets no estimate.
+        False if the photo has GPS tags of its own: the copy keeps them and gets no estimate.
 
     Raises:
         GeolocError: `target` is the photo itself, or the file format does not support metadata.
@@ -52,7 +51,7 @@ def tag_copy(source: Path, target: Path, guess: Guess) -> bool:
         raise GeolocError(f"{source}: a copy cannot replace the photo; choose another folder")
     content = source.read_bytes()
     with _metadata(content, source, "ask for sidecars instead") as image:
-        own = _has_position(image.read_exif()) or _has_position(image.read_xmp())
+        own = _has_gps_tags(image.read_exif()) or _has_gps_tags(image.read_xmp())
         if not own:
             image.modify_exif(_exif(guess, image.read_exif()))
             image.modify_xmp(_places(guess, image.read_xmp()))
@@ -73,14 +72,15 @@ def write_sidecar(photo: Path, guess: Guess, convention: Convention = "digikam")
     """Write the estimate into the XMP sidecar of a photo, keeping its other properties.
 
     Returns:
-        False if the photo or the sidecar already has another position: nothing is written.
+        False if the photo or a sidecar of either convention already has another position: nothing
+        is written.
 
     Raises:
         GeolocError: an existing sidecar cannot be read.
         OSError: the sidecar cannot be written; names the file.
     """
     path = sidecar_path(photo, convention)
-    if gps_position(guess.exif) is not None:
+    if gps_position(guess.exif) is not None or gps_position(_exif_of(photo)) is not None:
         return False
     content = path.read_bytes() if path.exists() else _EMPTY_SIDECAR
     with _metadata(content, path, "move it away") as sidecar:
@@ -88,12 +88,20 @@ def write_sidecar(photo: Path, guess: Guess, convention: Convention = "digikam")
         if not existing and _has_properties(content):
             raise RuntimeError("its XMP cannot be parsed")
         estimate = _xmp(guess, existing)
-        if _has_position(existing):
+        if _has_gps_tags(existing):
             return all(existing.get(name) == estimate[name] for name in _POSITION)
         sidecar.modify_xmp(estimate)
         content = sidecar.get_bytes()
     atomic_write_bytes(path, content)
     return True
+
+
+def _exif_of(photo: Path) -> Exif:
+    """Return the position of a photo or its sidecars, also of raw files, which are not decoded."""
+    try:
+        return decode.read_exif(photo)
+    except GeolocError:
+        return Metadata(Exif()).or_sidecar(photo).exif
 
 
 @contextmanager
@@ -123,7 +131,8 @@ def _has_properties(sidecar: bytes) -> bool:
     return any(node.attrib.keys() - about or len(node) for node in root.iter(f"{rdf}Description"))
 
 
-def _has_position(tags: dict[str, Any]) -> bool:
+def _has_gps_tags(tags: dict[str, Any]) -> bool:
+    """Return whether there is a latitude or longitude, even one that is no position."""
     return any(name.endswith((".GPSLatitude", ".GPSLongitude")) for name in tags)
 
 
@@ -138,7 +147,7 @@ def _exif(guess: Guess, existing: dict[str, Any]) -> dict[str, str]:
         "Exif.GPSInfo.GPSLongitudeRef": "W" if guess.lon < 0 else "E",
         "Exif.GPSInfo.GPSLongitude": _rationals(guess.lon),
         "Exif.GPSInfo.GPSMapDatum": "WGS-84",
-        "Exif.GPSInfo.GPSProcessingMethod": f"charset=Ascii {METHOD}",
+        "Exif.GPSInfo.GPSProcessingMethod": f"charset=Ascii {ESTIMATE_METHOD}",
         "Exif.GPSInfo.GPSHPositioningError": f"{_metres(guess)}/1",
     }
 
@@ -152,7 +161,7 @@ def _xmp(guess: Guess, existing: dict[str, Any]) -> dict[str, Any]:
         "Xmp.exif.GPSLatitude": _minutes(guess.lat, "NS"),
         "Xmp.exif.GPSLongitude": _minutes(guess.lon, "EW"),
         "Xmp.exif.GPSMapDatum": "WGS-84",
-        "Xmp.exif.GPSProcessingMethod": METHOD,
+        "Xmp.exif.GPSProcessingMethod": ESTIMATE_METHOD,
         "Xmp.exif.GPSHPositioningError": f"{_metres(guess)}/1",
         **_places(guess, existing),
     }

@@ -21,7 +21,7 @@ from PIL import Image, ImageFile, ImageOps
 from geoloc.errors import FileError, PhotoError
 from geoloc.guess import Exif
 from geoloc.photos.colour import to_rgb, to_srgb
-from geoloc.photos.exif import exif_of
+from geoloc.photos.exif import Metadata, metadata_of
 
 PhotoSource = (
     str | os.PathLike[str] | bytes | bytearray | BinaryIO | Image.Image | npt.NDArray[np.uint8]
@@ -42,8 +42,6 @@ SUFFIXES = frozenset(".jpg .jpeg .png .webp .heic .heif .tif .tiff .gif .bmp .av
 
 NO_PIXELS = Image.new("RGB", (1, 1))
 """The image of a photo whose pixels are not needed."""
-
-_READABLE = "give a JPEG, PNG, WebP, HEIC or TIFF photo"
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,8 +71,7 @@ def load(
         source: see PhotoSource.
         name: of the photo, for messages and results; by default its path, or "photo".
         min_side: length of the short side, in pixels, that the caller needs. A JPEG is then decoded
-            at 1/2, 1/4 or 1/8 of its size, with a short side of at least twice this length, which
-            is several times faster.
+            several times faster, at 1/2, 1/4 or 1/8 of its size but at least twice this length.
         skip_pixels: sha256 of files that need not be decoded: their image is NO_PIXELS.
         max_megapixels: larger pictures are refused by their header.
 
@@ -88,12 +85,12 @@ def load(
         _check_size(source, name, max_megapixels)
         image = _rgb_or_error(source, name)
         pixels = str(image.size).encode() + image.tobytes()
-        return Photo(name, image, exif_of(source), hashlib.sha256(pixels).hexdigest())
+        return Photo(name, image, metadata_of(source).exif, hashlib.sha256(pixels).hexdigest())
     content = _read(source, name)
     digest = hashlib.sha256(content).hexdigest()
     with _opened(io.BytesIO(content), name) as picture:
         _check_size(picture, name, max_megapixels)
-        exif = exif_of(picture)
+        exif = metadata_of(picture, source).exif
         if digest in skip_pixels:
             return Photo(name, NO_PIXELS, exif, digest)
         if picture.format in ("JPEG", "MPO"):
@@ -105,7 +102,14 @@ def load(
 
 
 def read_exif(source: PhotoSource, *, name: str | None = None) -> Exif:
-    """Read position and time from the metadata of a photo, without decoding its pixels.
+    """Read position and time of a photo; see `read_metadata`."""
+    return read_metadata(source, name=name).exif
+
+
+def read_metadata(source: PhotoSource, *, name: str | None = None) -> Metadata:
+    """Read position and time of a photo, without decoding its pixels.
+
+    The position is that of EXIF, or else of embedded XMP, or else, for a path, of an XMP sidecar.
 
     Raises:
         FileError: the file cannot be opened.
@@ -114,9 +118,9 @@ def read_exif(source: PhotoSource, *, name: str | None = None) -> Exif:
     name = _name(source, name)
     source = _from_memory(source, name)
     if isinstance(source, Image.Image):
-        return exif_of(source)
+        return metadata_of(source)
     with _explained(name), _file(source) as file, _opened(file, name) as picture:
-        return exif_of(picture)
+        return metadata_of(picture, source)
 
 
 def strip(source: PhotoSource) -> bytes:
@@ -222,7 +226,8 @@ def _opened(file: BinaryIO, name: str) -> ImageFile.ImageFile:
         try:
             picture = Image.open(file, formats=formats)
         except Exception as error:  # damaged headers raise errors of any type
-            raise PhotoError(f"{name}: not a picture this program can read; {_READABLE}") from error
+            reason = "not a picture this program can read; give a JPEG, PNG, WebP, HEIC or TIFF"
+            raise PhotoError(f"{name}: {reason}") from error
         finally:
             Image.MAX_IMAGE_PIXELS = limit
     _check_size(picture, name)
@@ -257,8 +262,7 @@ def _check_complete(jpeg: bytes, name: str) -> None:
     """Refuse a JPEG without an end marker: broken copies are padded with zeros, and decode grey."""
     at = 2  # skips metadata, which may hold whole pictures with ends of their own
     while jpeg[at : at + 1] == b"\xff" and jpeg[at + 1 : at + 2] != b"\xda":
-        padding = jpeg[at + 1 : at + 2] == b"\xff"
-        at += 1 if padding else 2 + int.from_bytes(jpeg[at + 2 : at + 4])
+        at += 1 if jpeg[at + 1 : at + 2] == b"\xff" else 2 + int.from_bytes(jpeg[at + 2 : at + 4])
     if jpeg.rfind(b"\xff\xd9", at) < 0:
         raise PhotoError(f"{name}: damaged picture (its end is missing); copy it again")
 

@@ -1,46 +1,98 @@
-"""Position and time in the EXIF metadata of a photo."""
+"""Position and time in the metadata of a photo: EXIF, embedded XMP, and XMP sidecars."""
 
 from __future__ import annotations
 
+import os
+from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from PIL import ExifTags, Image
 
 from geoloc.guess import Exif
+from geoloc.photos import xmp
+from geoloc.photos.position import position
+
+_XMP_TAG = 700
+"""Of TIFF, for an XMP packet."""
 
 
-def exif_of(picture: Image.Image) -> Exif:
-    """Return position and time of an opened picture; None for what is missing or invalid."""
+@dataclass(frozen=True)
+class Metadata:
+    """What the metadata of one photo states."""
+
+    exif: Exif
+    """Position and time, None for what is missing or invalid."""
+    unusable_gps: bool = False
+    """Whether there are GPS coordinates of which none is a position: without N, S, E or W..."""
+
+    def or_sidecar(self, photo: Path) -> Metadata:
+        """Return the position of the first sidecar that has one, if the photo has none."""
+        if gps_position(self.exif) is not None:
+            return self
+        found = self
+        for path in xmp.sidecars(photo):
+            found = found.or_position_of(xmp.gps_properties(xmp.read_sidecar(path)))
+        return found
+
+    def or_position_of(self, gps: dict[str, Any]) -> Metadata:
+        """Return the position of GPS tags, by their names in EXIF, if there is none yet."""
+        if gps_position(self.exif) is not None:
+            return self
+        if gps.keys().isdisjoint(("GPSLatitude", "GPSLongitude")):
+            return self
+        found = position(
+            gps.get("GPSLatitude"),
+            gps.get("GPSLatitudeRef"),
+            gps.get("GPSLongitude"),
+            gps.get("GPSLongitudeRef"),
+            gps.get("GPSProcessingMethod"),
+        )
+        if found is None:
+            return replace(self, unusable_gps=True)
+        return Metadata(Exif(*found, self.exif.taken_at))
+
+
+def metadata_of(picture: Image.Image, source: object = None) -> Metadata:
+    """Return position and time of an opened picture.
+
+    Args:
+        picture: the position of its EXIF counts first, then that of its embedded XMP.
+        source: if it is the path of the picture, the position of a sidecar counts third.
+    """
+    exif: Any = {}
+    gps: dict[str, Any] = {}
+    taken_at = None
     try:
-        tags = picture.getexif()
-        gps = tags.get_ifd(ExifTags.IFD.GPSInfo)
-        details = tags.get_ifd(ExifTags.IFD.Exif)
+        exif = picture.getexif()
+        gps = {
+            ExifTags.GPSTAGS.get(tag, str(tag)): value
+            for tag, value in exif.get_ifd(ExifTags.IFD.GPSInfo).items()
+        }
+        taken_at = _iso_time(exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.DateTimeOriginal))
     except Exception:  # damaged metadata is common; the picture itself may be intact
-        return Exif()
-    lat = _degrees(gps.get(ExifTags.GPS.GPSLatitude), gps.get(ExifTags.GPS.GPSLatitudeRef), 90.0)
-    lon = _degrees(gps.get(ExifTags.GPS.GPSLongitude), gps.get(ExifTags.GPS.GPSLongitudeRef), 180.0)
-    if lat is None or lon is None:
-        lat = lon = None
-    return Exif(lat, lon, _iso_time(details.get(ExifTags.Base.DateTimeOriginal)))
+        gps = {}
+    found = Metadata(Exif(taken_at=taken_at)).or_position_of(gps)
+    found = found.or_position_of(_xmp(picture, exif))
+    return found.or_sidecar(Path(source)) if isinstance(source, str | os.PathLike) else found
 
 
 def gps_position(exif: Exif) -> tuple[float, float] | None:
-    """Return the (latitude, longitude) in degrees that the EXIF of a photo holds, None without."""
+    """Return the (latitude, longitude) in degrees of a photo, None for a photo without."""
     return None if exif.lat is None or exif.lon is None else (exif.lat, exif.lon)
 
 
-def _degrees(parts: Any, side: Any, limit: float) -> float | None:  # noqa: ANN401
-    """Convert degrees, minutes, seconds and N, S, E or W to signed degrees."""
+def _xmp(picture: Image.Image, exif: Any) -> dict[str, str]:  # noqa: ANN401
+    """Return the GPS properties of the XMP that is embedded in a picture."""
     try:
-        degrees, minutes, seconds = (float(part) for part in (*parts, 0.0, 0.0)[:3])
-    except (TypeError, ValueError, ZeroDivisionError):
-        return None
-    value = degrees + minutes / 60.0 + seconds / 3600.0
-    if not -limit <= value <= limit:  # true for NaN, which zero denominators give
-        return None
-    letter = side.decode("ascii", "ignore") if isinstance(side, bytes) else str(side or "")
-    return -value if letter.strip("\0 ").upper() in ("S", "W") else value
+        packets = [picture.info.get("xmp"), picture.info.get("XML:com.adobe.xmp")]
+        packets.append(exif.get(_XMP_TAG))
+        packets.append(getattr(picture, "tag_v2", {}).get(_XMP_TAG))
+    except Exception:  # damaged tags raise errors of any type
+        return {}
+    packet = next((each for each in packets if isinstance(each, bytes | str) and each), "")
+    return xmp.gps_properties(packet)
 
 
 def _iso_time(text: Any) -> str | None:  # noqa: ANN401

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -25,9 +25,9 @@ from geoloc.photos import rows as by_rows
 from geoloc.photos import storage
 from geoloc.photos.columns import NUMERIC, find_name, on_earth
 from geoloc.photos.coordinate_columns import coordinate_columns
-from geoloc.photos.decode import printable, read_exif
+from geoloc.photos.decode import printable, read_metadata
 from geoloc.photos.discover import photos_below
-from geoloc.photos.exif import gps_position
+from geoloc.photos.exif import Metadata, gps_position
 from geoloc.types import BoolArray, Float64Array, StrArray
 
 NAMES_SHOWN = 3
@@ -180,11 +180,25 @@ class Folder:
     file: StrArray
     """(N,) relative to the folder."""
     latlon: Float64Array
-    """(N, 2) degrees, NaN without a GPS position in the EXIF."""
+    """(N, 2) degrees, NaN without a position; see `geoloc.photos.decode.read_metadata`."""
     taken_at: StrArray
     """(N,) ISO 8601, None where it is missing."""
     unreadable: tuple[str, ...]
     """One line for each photo that cannot be read; these have no position."""
+    unusable_gps: tuple[str, ...] = ()
+    """Files with GPS coordinates that are no position; see `geoloc.photos.position`."""
+
+    def problems(self, path: str | os.PathLike[str]) -> list[str]:
+        """Return a line for each unreadable photo, and one about unusable GPS coordinates."""
+        if not self.unusable_gps:
+            return list(self.unreadable)
+        names = _objects(self.unusable_gps)
+        problem = (
+            "have GPS coordinates that are no position (without N, S, E or W; 0/0; 0 N 0 E; or an"
+            " estimate of this program)"
+        )
+        line = row_problem(path, names, np.ones(len(names), bool), problem, "photos")
+        return [*self.unreadable, line]
 
     def geotagged(self, path: str | os.PathLike[str]) -> Folder:
         """Return the photos with a position.
@@ -195,30 +209,37 @@ class Folder:
         rows = np.flatnonzero(on_earth(self.latlon))
         if not len(rows):
             without = len(self.file) - len(self.unreadable)
+            unusable = len(self.unusable_gps)
+            partly = f", {unusable} of them with unusable ones" if unusable else ""
             raise TableError(
-                f"{path}: no photo with GPS coordinates in its EXIF ({without} without); give a"
-                " folder that has some, or a CSV with the columns file,lat,lon"
+                f"{path}: no photo with GPS coordinates in its EXIF ({without} without{partly});"
+                " give a folder that has some, or a CSV with the columns file,lat,lon"
             )
-        return Folder(self.file[rows], self.latlon[rows], self.taken_at[rows], self.unreadable)
+        return replace(
+            self, file=self.file[rows], latlon=self.latlon[rows], taken_at=self.taken_at[rows]
+        )
 
 
 def read_folder(folder: str | os.PathLike[str]) -> Folder:
-    """Read the positions that the photos of a folder carry in their EXIF."""
+    """Read the positions that the photos of a folder have in their metadata or sidecars."""
     files: list[str] = []
     positions: list[tuple[float, float]] = []
     times: list[str | None] = []
     unreadable: list[str] = []
+    unusable: list[str] = []
     for file in photos_below(folder):
         try:
-            exif = read_exif(file)
+            found = read_metadata(file)
         except PhotoError as error:
-            exif = Exif()
+            found = Metadata(Exif())
             unreadable.append(str(error))
         files.append(os.path.relpath(file, folder))
-        positions.append(gps_position(exif) or (np.nan, np.nan))
-        times.append(exif.taken_at)
+        if found.unusable_gps:
+            unusable.append(files[-1])
+        positions.append(gps_position(found.exif) or (np.nan, np.nan))
+        times.append(found.exif.taken_at)
     latlon = np.array(positions, np.float64).reshape(-1, 2)
-    return Folder(_objects(files), latlon, _objects(times), tuple(unreadable))
+    return Folder(_objects(files), latlon, _objects(times), tuple(unreadable), tuple(unusable))
 
 
 def _objects(values: Sequence[Any]) -> StrArray:

@@ -72,7 +72,7 @@ def read(path: str | os.PathLike[str]) -> tuple[Manifest, list[str]]:
     place = Path(path)
     if place.is_dir():
         photos = read_folder(place).geotagged(place)
-        return _manifest(str(place), {"file": photos.file}, photos.latlon), list(photos.unreadable)
+        return _manifest(str(place), {"file": photos.file}, photos.latlon), photos.problems(place)
     if not place.is_file():
         raise TableError(f"{place}: no such folder or table; give one that exists")
     return _read_table(place)

@@ -60,14 +60,14 @@ def read(source: Path, images: Path | None = None) -> tuple[pa.Table, Path, list
 
 
 def _read_folder(folder: Path) -> tuple[pa.Table, list[str]]:
-    """Return the photos that have GPS in their EXIF, and lines about those that are unreadable."""
+    """Return the photos that have GPS in their EXIF, and lines about those that are left out."""
     photos = read_folder(folder).geotagged(folder)
     names = [printable(name) for name in photos.file]
     table = pa.table({
         "file": names, "lat": photos.latlon[:, 0], "lon": photos.latlon[:, 1],
         "taken_at": pa.array(photos.taken_at, pa.string()),
     })  # fmt: skip
-    return table, list(photos.unreadable)
+    return table, photos.problems(folder)
 
 
 def _read_shards(paths: list[Path]) -> tuple[pa.Table, list[str]]:

@@ -17,9 +17,10 @@ from PIL import ExifTags, Image, ImageCms
 
 from geoloc.errors import GeolocError, MissingExtraError
 from geoloc.guess import Exif
-from geoloc.output.tagging import METHOD, sidecar_path, tag_copy, write_sidecar
-from geoloc.photos import decode
+from geoloc.output.tagging import sidecar_path, tag_copy, write_sidecar
+from geoloc.photos.position import ESTIMATE_METHOD
 from tests.geoloc.output.records import make_guess
+from tests.geoloc.photos.samples import written_position
 
 pyexiv2 = pytest.importorskip("pyexiv2")
 SYDNEY = make_guess(-33.8587, 151.2140, radius_km=12.0)
@@ -59,9 +60,9 @@ def test_copy_contains_the_estimate_and_the_same_pixels(tmp_path, ending):
         assert new.tobytes() == old.tobytes()
         gps = new.getexif().get_ifd(ExifTags.IFD.GPSInfo)
     assert float(gps[ExifTags.GPS.GPSHPositioningError]) == 12_000
-    assert METHOD.encode() in bytes(gps[ExifTags.GPS.GPSProcessingMethod])
-    found = decode.read_exif(target)
-    assert (found.lat, found.lon) == pytest.approx((SYDNEY.lat, SYDNEY.lon), abs=1e-6)
+    assert ESTIMATE_METHOD.encode() in bytes(gps[ExifTags.GPS.GPSProcessingMethod])
+    found = written_position(target)
+    assert found == pytest.approx((SYDNEY.lat, SYDNEY.lon), abs=1e-6)
     written = tags(target)
     assert "estimated from the picture by planet-geoloc" in written["Exif.Photo.UserComment"]
     assert written["Xmp.photoshop.City"] == "Paris"
@@ -102,8 +103,8 @@ def test_positions_are_accurate_everywhere_on_earth(tmp_path_factory, lat, lon, 
         picture(source)
     guess = make_guess(lat, lon, radius_km=radius_km)
     tag_copy(source, folder / "copy.jpg", guess)
-    found = decode.read_exif(folder / "copy.jpg")
-    assert (found.lat, found.lon) == pytest.approx((lat, lon), abs=2e-7)
+    found = written_position(folder / "copy.jpg")
+    assert found == pytest.approx((lat, lon), abs=2e-7)
     (folder / "plain.jpg.xmp").unlink(missing_ok=True)
     assert write_sidecar(source, guess)
     values = description(folder / "plain.jpg.xmp")
@@ -148,7 +149,7 @@ def test_comment_and_place_names_are_kept(tmp_path):
     assert written["Exif.Photo.UserComment"] == tags(source)["Exif.Photo.UserComment"]
     assert written["Xmp.photoshop.City"] == "Wien"
     assert "Xmp.photoshop.Country" not in written
-    assert METHOD in written["Exif.GPSInfo.GPSProcessingMethod"]
+    assert ESTIMATE_METHOD in written["Exif.GPSInfo.GPSProcessingMethod"]
 
 
 @pytest.mark.parametrize(
@@ -218,7 +219,7 @@ def test_sidecar_name_follows_the_convention(tmp_path, convention, name):
     assert hashlib.sha256(source.read_bytes()).digest() == before
     assert {path.name for path in tmp_path.iterdir()} == {"walk.final.jpg", name}
     values = description(tmp_path / name)
-    assert values[f"{EXIF}GPSProcessingMethod"] == METHOD
+    assert values[f"{EXIF}GPSProcessingMethod"] == ESTIMATE_METHOD
     assert values[f"{EXIF}GPSHPositioningError"] == "12000/1"
     assert "estimated from the picture" in values[f"{EXIF}UserComment"]
     assert values[f"{PHOTOSHOP}City"] == "Paris"
@@ -245,7 +246,7 @@ def test_existing_properties_of_a_sidecar_are_kept(tmp_path):
     assert values["{http://ns.adobe.com/xap/1.0/}Rating"] == "4"
     assert values["{http://example.org/own/}note"] == "mine"
     assert values["{http://www.digikam.org/ns/1.0/}TagsList"] == "Trips/Sydney"
-    assert values[f"{EXIF}GPSProcessingMethod"] == METHOD
+    assert values[f"{EXIF}GPSProcessingMethod"] == ESTIMATE_METHOD
 
 
 def test_existing_position_is_not_replaced(tmp_path):
@@ -295,8 +296,33 @@ def test_exiftool_reads_the_same_values(tmp_path):
     command = ["exiftool", "-json", "-n", tmp_path / "copy.jpg", tmp_path / "a.jpg.xmp"]
     shown = subprocess.run(command, capture_output=True, text=True, check=True)
     for values in json.loads(shown.stdout):
-        assert values["GPSProcessingMethod"] == METHOD
+        assert values["GPSProcessingMethod"] == ESTIMATE_METHOD
         assert values["GPSHPositioningError"] == 12_000
         assert (values["City"], values["CountryCode"]) == ("Paris", "FR")
         position = (values["GPSLatitude"], values["GPSLongitude"])
         assert tuple(map(float, position)) == pytest.approx((SYDNEY.lat, SYDNEY.lon), abs=1e-6)
+
+
+@pytest.mark.parametrize("where", ["a.xmp", "a.jpg.xmp", "embedded"])
+@pytest.mark.parametrize("convention", ["digikam", "lightroom"])
+def test_no_estimate_beside_a_real_position(tmp_path, convention, where):
+    source = picture(tmp_path / "a.jpg")
+    position = {"Xmp.exif.GPSLatitude": "1,2.5N", "Xmp.exif.GPSLongitude": "3,4.5E"}
+    if where == "embedded":
+        with pyexiv2.ImageData(source.read_bytes()) as image:
+            image.modify_xmp(position)
+            source.write_bytes(image.get_bytes())
+    else:
+        text = "".join(f' exif:{name[9:]}="{value}"' for name, value in position.items())
+        (tmp_path / where).write_text(
+            DIGIKAM % f' xmlns:exif="http://ns.adobe.com/exif/1.0/"{text}'
+        )
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    assert write_sidecar(source, SYDNEY, convention) is False
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_estimate_of_the_other_convention_is_no_position(tmp_path):
+    source = picture(tmp_path / "a.jpg")
+    assert write_sidecar(source, SYDNEY, "digikam")
+    assert write_sidecar(source, SYDNEY, "lightroom")

@@ -43,6 +43,19 @@ def gps_exif(lat: float, lon: float, taken: str = "2024:05:06 07:08:09") -> Imag
     return exif
 
 
+def written_position(path: Path) -> tuple[float, float]:
+    """Return the degrees in the EXIF of a file, also of an estimate, which is no known position."""
+    with Image.open(path) as image:
+        gps = image.getexif().get_ifd(ExifTags.IFD.GPSInfo)
+    lat, lon = (
+        sum(float(part) / 60**power for power, part in enumerate(gps[tag]))
+        for tag in (ExifTags.GPS.GPSLatitude, ExifTags.GPS.GPSLongitude)
+    )
+    south = gps[ExifTags.GPS.GPSLatitudeRef] == "S"
+    west = gps[ExifTags.GPS.GPSLongitudeRef] == "W"
+    return (-lat if south else lat), (-lon if west else lon)
+
+
 def png_header(width: int, height: int) -> bytes:
     """Return a PNG whose header gives a size, and which holds no pixels."""
 
