@@ -37,9 +37,9 @@ def test_shards_hold_the_photos_at_the_positions_in_the_table(tmp_path):
     table = pq.read_table(path)
     drawn = render(table, 48, 5)
     for row in (0, 31, 59):
-        seen = np.asarray(load_photo(table, path.parent, row).image, float)
-        assert np.abs(seen - drawn[row]).mean() < 12, "differs by JPEG compression only"
-        nearest = np.abs(seen - drawn.astype(float)).mean(axis=(1, 2, 3)).argmin()
+        loaded = np.asarray(load_photo(table, path.parent, row).image, float)
+        assert np.abs(loaded - drawn[row]).mean() < 12, "differs by JPEG compression only"
+        nearest = np.abs(loaded - drawn.astype(float)).mean(axis=(1, 2, 3)).argmin()
         assert nearest == row
     before = path.stat().st_mtime_ns
     write_planet(tmp_path / "planet", 30, 2, 48, seed=5)
@@ -55,11 +55,11 @@ def test_splits_share_no_author_group_or_square(planet):
     latlon = np.stack([planet["lat"].to_numpy(), planet["lon"].to_numpy()], axis=1)
     squares = [f"{a:.0f} {b:.0f}" for a, b in np.floor(latlon / BLOCK_DEG)]
     for keys in (planet["author"].to_pylist(), planet["group"].to_pylist(), squares):
-        seen = {name: {k for k, s in zip(keys, split, strict=True) if s == name}
+        keys_of = {name: {k for k, s in zip(keys, split, strict=True) if s == name}
                 for name in ("train", "val", "test")}  # fmt: skip
-        assert not seen["train"] & seen["test"]
-        assert not seen["train"] & seen["val"]
-        assert not seen["val"] & seen["test"]
+        assert not keys_of["train"] & keys_of["test"]
+        assert not keys_of["train"] & keys_of["val"]
+        assert not keys_of["val"] & keys_of["test"]
     assert 0.65 < (split == "train").mean() < 0.92
 
 
