@@ -67,7 +67,9 @@ def _example_thumbnails() -> tuple[str, ...]:
 
 def _chooser() -> gr.HTML:
     """Return a container of buttons whose value is the index of the last one clicked."""
-    return gr.HTML(html_template="@children", js_on_load=static_file("choose.js"))
+    return gr.HTML(
+        html_template="@children", js_on_load=static_file("choose.js"), elem_classes="chooser"
+    )
 
 
 def _inputs() -> Components:

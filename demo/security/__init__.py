@@ -1,1 +1,1 @@
-"""Protection of a public server: sandbox, request checks, coarse answers."""
+"""Protection of a public server: sandbox, request checks, blurred locations."""
