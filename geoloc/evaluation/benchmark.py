@@ -14,12 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from geocells.borders.hierarchy import find_countries
 from geocells.columns import to_strings
 from geoloc.errors import TableError
 from geoloc.photos.columns import (
     column,
-    look_swapped,
     on_earth,
     read_degrees,
     to_floats,
@@ -28,6 +26,7 @@ from geoloc.photos.columns import (
 from geoloc.photos.coordinate_columns import choose_coordinates
 from geoloc.photos.discover import photos_below
 from geoloc.photos.matching import match_any
+from geoloc.photos.swapped import countries_of, look_swapped
 from geoloc.photos.tables import first_of_each, folder_of, read_table, resolve, row_problem
 from geoloc.types import BoolArray, Float64Array, Int32Array, StrArray
 
@@ -207,7 +206,7 @@ def _benchmark(
 def _degrees(table: pa.Table, path: Path, notices: list[str]) -> Float64Array:
     """Return the coordinates (N, 2) of a table; add a line to `notices` if they are swapped."""
     latlon = read_degrees(table, path, NEEDS)
-    if not look_swapped(latlon):
+    if not look_swapped(latlon, countries_of(table)):
         return latlon
     notices.append(f"{path}: latitude and longitude are swapped; they are read the right way round")
     return latlon[:, ::-1].copy()
@@ -216,10 +215,7 @@ def _degrees(table: pa.Table, path: Path, notices: list[str]) -> Float64Array:
 def _countries(table: pa.Table) -> Int32Array | None:
     """Return the countries of a table without coordinates, None for other tables."""
     chosen = choose_coordinates(table.column_names)
-    names = column(table, "country")
-    if chosen.lat is not None or chosen.lon is not None or names is None:
-        return None
-    return find_countries(to_texts(names, len(table)))
+    return countries_of(table) if chosen.lat is None and chosen.lon is None else None
 
 
 def _missing_files(

@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from geocells.neighbours import NearestPoints
 from geoloc.errors import TableError
-from geoloc.photos.columns import column, on_earth, read_degrees, to_texts
+from geoloc.photos.columns import column, on_earth, to_texts
+from geoloc.photos.swapped import read_true_degrees
 from geoloc.photos.tables import read_table
 from geoloc.types import BoolArray, Float64Array, StrArray
 
@@ -68,7 +69,7 @@ def read(path: Path) -> TrainingPhotos:
         TableError: the table is missing or has no coordinates.
     """
     raw = read_table(path, NEEDS)
-    latlon = read_degrees(raw, path, NEEDS)
+    latlon = read_true_degrees(raw, path, NEEDS)
     good = on_earth(latlon)
     if not good.any():
         raise TableError(f"{path}: no row has coordinates; it needs {NEEDS}")

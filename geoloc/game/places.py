@@ -21,6 +21,7 @@ from geoloc.photos.columns import (
     to_texts,
 )
 from geoloc.photos.decode import printable
+from geoloc.photos.swapped import refuse_swapped
 from geoloc.photos.tables import read_folder, read_table, row_problem
 from geoloc.types import Float64Array, StrArray
 
@@ -131,6 +132,8 @@ def read_located(
     about = next((found for found in options if found is not None), None)
     require(path, NEEDS, file=about)
     latlon = read_degrees(table, path, NEEDS, predicted=predicted)
+    if not predicted:
+        refuse_swapped(table, latlon, path)
     latlon[~on_earth(latlon)] = np.nan
     return table, to_texts(about, len(table)), latlon
 

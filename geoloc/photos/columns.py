@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from geocells.attributes import is_land
 from geocells.columns import numbers, objects, to_numbers, to_strings
 from geoloc.errors import TableError
 from geoloc.photos.coordinate_columns import choose_coordinates
@@ -69,13 +68,6 @@ NUMERIC = frozenset(
     " radius_80_km radius_95_km latency_s cost_usd".split()
 )
 """Columns that hold decimal numbers. All others are text or whole numbers."""
-
-MIN_ROWS_TO_JUDGE = 100
-"""Fewer coordinates may all lie on one coast, where land and sea decide nothing."""
-
-_MAX_BEYOND_POLES = 0.02
-_MIN_ON_LAND = 0.5
-_MIN_ON_LAND_SWAPPED = 0.75
 
 _NUMBER = r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*$"
 _AROUND_NUMBER = r"^\s*\+?|\s*$"
@@ -191,7 +183,7 @@ def read_degrees(
 
     Returns:
         (N, 2) latitude and longitude in degrees, NaN for null and for what is no number. They may
-        be out of range or swapped; see `on_earth` and `look_swapped`.
+        be out of range or swapped; see `on_earth` and `geoloc.photos.swapped`.
 
     Raises:
         TableError: there is no column of latitudes or of longitudes, or only one of predictions.
@@ -217,27 +209,3 @@ def require(path: str | PathLike[str], needs: str, **columns: pa.ChunkedArray | 
 def on_earth(latlon: Float64Array) -> BoolArray:
     """Return (N,) whether coordinates (N, 2) are numbers in -90..90 and -180..180 degrees."""
     return np.asarray((np.abs(latlon) <= (90.0, 180.0)).all(axis=1))  # False for NaN
-
-
-def look_swapped(latlon: Float64Array) -> bool:
-    """Return whether the first column holds longitudes and the second latitudes.
-
-    Copies of IM2GPS3k with swapped columns exist. They are recognised by latitudes beyond 90
-    degrees, or, where both ways are possible, by the share of coordinates that lie on land.
-
-    Args:
-        latlon: (N, 2) degrees as written, NaN where they are missing. With fewer than
-            MIN_ROWS_TO_JUDGE numbers the answer is False.
-    """
-    known = latlon[np.isfinite(latlon).all(axis=1)]
-    if len(known) < MIN_ROWS_TO_JUDGE or (np.abs(known[:, 1]) > 90.0).any():
-        return False
-    beyond = np.abs(known[:, 0]) > 90.0
-    if beyond.mean() > _MAX_BEYOND_POLES:  # fewer may be typing errors
-        return True
-    if beyond.any():
-        return False
-    return bool(
-        is_land(known).mean() < _MIN_ON_LAND
-        and is_land(known[:, ::-1]).mean() > _MIN_ON_LAND_SWAPPED
-    )

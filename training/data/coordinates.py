@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from geoloc.errors import TableError
-from geoloc.photos.columns import look_swapped, on_earth, read_degrees
+from geoloc.photos.columns import on_earth, read_degrees
+from geoloc.photos.swapped import refuse_swapped
 from geoloc.photos.tables import read_table
 from geoloc.types import BoolArray, Float64Array
 
@@ -24,7 +25,7 @@ def read(path: Path) -> tuple[Float64Array, pa.Table, list[str]]:
 
     Raises:
         TableError: the file is missing or no such table, no row is usable, or latitude and
-            longitude are swapped; see `geoloc.photos.columns.look_swapped`.
+            longitude are swapped; see `geoloc.photos.swapped`.
     """
     table = read_table(path, NEEDS)
     written = read_degrees(table, path, NEEDS)
@@ -33,11 +34,7 @@ def read(path: Path) -> tuple[Float64Array, pa.Table, list[str]]:
         raise TableError(
             f"{path}: no row has usable coordinates ({len(good):,} rows read); it needs {NEEDS}"
         )
-    if look_swapped(written):
-        raise TableError(
-            f"{path}: latitude and longitude seem to be swapped: most coordinates would be on land"
-            " the other way round; rename the columns"
-        )
+    refuse_swapped(table, written, path)
     problems = [] if good.all() else [_problem(path, written, good)]
     return written[good], table.filter(pa.array(good)), problems
 

@@ -15,12 +15,12 @@ from geoloc.photos.columns import (
     column,
     file_names,
     on_earth,
-    read_degrees,
     require,
     to_floats,
     to_texts,
 )
 from geoloc.photos.decode import printable
+from geoloc.photos.swapped import read_true_degrees
 from geoloc.photos.tables import folder_of, read_folder, read_table, resolve
 from geoloc.types import Float64Array, StrArray
 
@@ -82,7 +82,7 @@ def _read_table(path: Path) -> tuple[Manifest, list[str]]:
     table = read_table(path, NEEDS)
     files = file_names(table)
     require(path, NEEDS, file=files)
-    latlon = read_degrees(table, path, NEEDS)
+    latlon = read_true_degrees(table, path, NEEDS)
     count = len(table)
     columns: dict[str, StrArray | Float64Array] = {"file": to_texts(files, count)}
     for name in ("group", "source", "licence", "author"):

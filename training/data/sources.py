@@ -16,6 +16,7 @@ from geoloc.photos.columns import column, file_names, find_name, on_earth, requi
 from geoloc.photos.decode import printable
 from geoloc.photos.discover import photos_below
 from geoloc.photos.matching import match_names
+from geoloc.photos.swapped import refuse_swapped
 from geoloc.photos.tables import first_of_each, read_folder, read_table, row_problem
 from geoloc.types import BoolArray
 from training.data.table import SCHEMA, complete, latlon_of, with_column
@@ -55,7 +56,8 @@ def read(source: Path, images: Path | None = None) -> tuple[pa.Table, Path, list
         folder = images or source.parent
         raw = read_table(source, NEEDS)
         table, problems = _join(raw, source, images) if images else (_named(raw, source), [])
-    table = complete(table)
+    described, table = table, complete(table)
+    refuse_swapped(described, latlon_of(table), source)
     return (*_usable(table, folder, source, problems),)
 
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from geoloc.errors import GeolocError, TableError
-from geoloc.photos.columns import file_names, on_earth, read_degrees, require, to_texts
+from geoloc.photos.columns import file_names, on_earth, require, to_texts
 from geoloc.photos.decode import printable
+from geoloc.photos.swapped import read_true_degrees
 from geoloc.photos.tables import folder_of, read_table, resolve
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "places.csv"
@@ -37,7 +38,7 @@ def read(path: Path) -> list[LocatedPhoto]:
     if not len(table):
         raise TableError(f"{path}: no photos in it; give a table with {NEEDS}")
     require(path, NEEDS, file=names)
-    latlon = read_degrees(table, path, NEEDS)
+    latlon = read_true_degrees(table, path, NEEDS)
     good = on_earth(latlon)
     photos = []
     for row, name in enumerate(to_texts(names, len(table))):

@@ -18,7 +18,6 @@ from geoloc.photos.columns import (
     column,
     file_names,
     find_name,
-    look_swapped,
     on_earth,
     read_degrees,
     to_floats,
@@ -26,6 +25,7 @@ from geoloc.photos.columns import (
 )
 from geoloc.photos.coordinate_columns import choose_coordinates
 from geoloc.photos.rows import YFCC100M, read_rows
+from geoloc.photos.swapped import look_swapped
 from geoloc.photos.tables import read_folder, read_table, resolve, row_problem
 from tests.geoloc.photos.samples import encoded, gps_exif, picture
 
