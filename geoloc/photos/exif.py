@@ -7,15 +7,23 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 from PIL import ExifTags, Image
 
 from geoloc.guess import Exif
-from geoloc.photos import xmp
 from geoloc.photos.position import position
 
 _XMP_TAG = 700
 """Of TIFF, for an XMP packet."""
+
+
+MAX_XMP_BYTES = 4_000_000
+"""Longer XMP is not read."""
+
+_EXIF = "{http://ns.adobe.com/exif/1.0/}"
+_RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
+_BYTE_ORDER_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
 
 @dataclass(frozen=True)
@@ -32,8 +40,8 @@ class Metadata:
         if gps_position(self.exif) is not None:
             return self
         found = self
-        for path in xmp.sidecars(photo):
-            found = found.or_position_of(xmp.gps_properties(xmp.read_sidecar(path)))
+        for path in _sidecars(photo):
+            found = found.or_position_of(xmp_gps(_read_sidecar(path)))
         return found
 
     def or_position_of(self, gps: dict[str, Any]) -> Metadata:
@@ -92,7 +100,63 @@ def _xmp(picture: Image.Image, exif: Any) -> dict[str, str]:  # noqa: ANN401
     except Exception:  # damaged tags raise errors of any type
         return {}
     packet = next((each for each in packets if isinstance(each, bytes | str) and each), "")
-    return xmp.gps_properties(packet)
+    return xmp_gps(packet)
+
+
+def xmp_gps(xmp: bytes | str) -> dict[str, str]:
+    """Return the GPS properties of XMP, such as GPSLatitude: "33,51.4S".
+
+    Properties are attributes, as Lightroom writes them, or elements, as digiKam does. Those of
+    nested structures describe other places than that of the camera and are left out.
+
+    Returns:
+        {} for XMP without a position, XMP that is damaged or longer than MAX_XMP_BYTES, and XMP with
+        a document type, whose entities could fill the memory.
+    """
+    root = _parsed_xmp(xmp)
+    properties: dict[str, str] = {}
+    if root is None:
+        return properties
+    graphs = [root] if root.tag == f"{_RDF}RDF" else root.iter(f"{_RDF}RDF")
+    for graph in graphs:
+        for node in graph.findall(f"{_RDF}Description"):
+            values = [*node.attrib.items(), *((child.tag, child.text or "") for child in node)]
+            for name, value in values:
+                if name.startswith(f"{_EXIF}GPS") and value.strip():
+                    properties.setdefault(name.removeprefix(_EXIF), value.strip())
+    return properties
+
+
+def _parsed_xmp(xmp: bytes | str) -> ElementTree.Element | None:
+    if len(xmp) > MAX_XMP_BYTES:
+        return None
+    try:
+        if isinstance(xmp, bytes):
+            xmp = xmp.decode(_BYTE_ORDER_MARKS.get(xmp[:2], "utf-8-sig"))
+        text = xmp.strip("\0 \t\r\n\ufeff")
+        if "<!DOCTYPE" in text or "<!ENTITY" in text:
+            return None
+        return ElementTree.fromstring(text)
+    except (ValueError, ElementTree.ParseError):
+        return None
+
+
+def _sidecars(photo: Path) -> list[Path]:
+    """Return the existing sidecars of a photo: `photo.jpg.xmp`, then `photo.xmp`."""
+    names = [f"{photo.name}{end}" for end in (".xmp", ".XMP")]
+    names += [f"{photo.stem}{end}" for end in (".xmp", ".XMP")]
+    paths = [photo.with_name(name) for name in names]
+    return [path for path in paths if path != photo and path.is_file()]
+
+
+def _read_sidecar(path: Path) -> bytes:
+    """Return the content of a sidecar, b"" if it cannot be read or is longer than MAX_XMP_BYTES."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_XMP_BYTES + 1)
+    except OSError:
+        return b""
+    return content if len(content) <= MAX_XMP_BYTES else b""
 
 
 def _iso_time(text: Any) -> str | None:  # noqa: ANN401

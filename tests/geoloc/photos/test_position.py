@@ -8,7 +8,8 @@ from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import IFDRational
 
 from geoloc.guess import Exif
-from geoloc.photos import decode, xmp
+from geoloc.photos import decode
+from geoloc.photos.exif import MAX_XMP_BYTES, xmp_gps
 from geoloc.photos.position import ESTIMATE_METHOD, position
 from geoloc.photos.tables import read_folder
 from tests.geoloc.photos.samples import encoded, gps_exif, picture
@@ -142,18 +143,18 @@ def test_damaged_xmp_gives_no_error(data):
     whole = data.draw(st.sampled_from([LIGHTROOM, DIGIKAM, BOMB, "", "<"])).encode()
     start, end = sorted(data.draw(st.tuples(*[st.integers(0, len(whole))] * 2)))
     packet = whole[:start] + data.draw(st.binary(max_size=20)) + whole[end:]
-    assert isinstance(xmp.gps_properties(packet), dict)
+    assert isinstance(xmp_gps(packet), dict)
 
 
-@pytest.mark.parametrize("packet", [BOMB, NESTED, "x" * (xmp.MAX_BYTES + 1)], ids=len)
+@pytest.mark.parametrize("packet", [BOMB, NESTED, "x" * (MAX_XMP_BYTES + 1)], ids=len)
 def test_document_types_other_places_and_excess_are_not_read(packet):
-    assert xmp.gps_properties(packet) == {}
+    assert xmp_gps(packet) == {}
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 @pytest.mark.parametrize("packet", [LIGHTROOM, DIGIKAM])
 def test_xmp_is_read_in_every_encoding_and_form(packet, encoding):
-    found = xmp.gps_properties(packet.encode(encoding) + b"\0" * (2 if encoding == "utf-8" else 0))
+    found = xmp_gps(packet.encode(encoding) + b"\0" * (2 if encoding == "utf-8" else 0))
     assert found.keys() == {"GPSLatitude", "GPSLongitude"}
 
 
