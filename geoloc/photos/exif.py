@@ -17,7 +17,6 @@ from geoloc.photos.position import position
 _XMP_TAG = 700
 """Of TIFF, for an XMP packet."""
 
-
 MAX_XMP_BYTES = 4_000_000
 """Longer XMP is not read."""
 
@@ -110,8 +109,8 @@ def xmp_gps(xmp: bytes | str) -> dict[str, str]:
     nested structures describe other places than that of the camera and are left out.
 
     Returns:
-        {} for XMP without a position, XMP that is damaged or longer than MAX_XMP_BYTES, and XMP with
-        a document type, whose entities could fill the memory.
+        {} for XMP that has none, is damaged, is longer than MAX_XMP_BYTES, or has a document type,
+        whose entities could fill the memory.
     """
     root = _parsed_xmp(xmp)
     properties: dict[str, str] = {}
@@ -146,7 +145,7 @@ def _sidecars(photo: Path) -> list[Path]:
     names = [f"{photo.name}{end}" for end in (".xmp", ".XMP")]
     names += [f"{photo.stem}{end}" for end in (".xmp", ".XMP")]
     paths = [photo.with_name(name) for name in names]
-    return [path for path in paths if path != photo and path.is_file()]
+    return [path for path in paths if path != photo and os.path.isfile(path)]
 
 
 def _read_sidecar(path: Path) -> bytes:

@@ -193,3 +193,9 @@ def test_unusable_positions_of_a_folder_are_one_line_with_a_count(tmp_path):
     assert folder.geotagged(tmp_path).file.tolist() == ["3.jpg"]
     (line,) = folder.geotagged(tmp_path).problems(tmp_path)
     assert "3 of 3 photos have GPS coordinates that are no position" in line
+
+
+def test_photo_whose_sidecar_would_have_too_long_a_name_is_read(tmp_path):
+    long = tmp_path / f"{'a' * 250}.jpg"
+    long.write_bytes(photo())
+    assert decode.read_exif(long) == Exif()
