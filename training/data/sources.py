@@ -15,7 +15,7 @@ from geoloc.photos import shards
 from geoloc.photos.columns import column, file_names, find_name, on_earth, require
 from geoloc.photos.decode import printable
 from geoloc.photos.discover import photos_below
-from geoloc.photos.matching import match_names
+from geoloc.photos.matching import match_any
 from geoloc.photos.swapped import refuse_swapped
 from geoloc.photos.tables import first_of_each, read_folder, read_table, row_problem
 from geoloc.types import BoolArray
@@ -128,18 +128,17 @@ def _named(raw: pa.Table, source: Path) -> pa.Table:
 
 def _join(raw: pa.Table, source: Path, images: Path) -> tuple[pa.Table, list[str]]:
     """Find the photo of each row below a folder; rows that fit several photos are left out."""
-    named = column(raw, "file")
-    key = column(raw, "photo_id") if named is None else named
-    require(source, NEEDS, file=key)
+    keys = [key for key in (column(raw, "file"), column(raw, "photo_id")) if key is not None]
+    require(source, NEEDS, file=keys[0] if keys else None)
     there, names = _below(images)
-    matches = match_names(key, names)
+    matches = match_any([key.cast(pa.string()) for key in keys], [names])
     row = pa.array(matches.row, mask=matches.row < 0)
     for name in there.column_names:
         raw = with_column(raw, name, there[name].take(row))
     if not matches.ambiguous.any():
         return raw, []
     problem = "match several photos or share one; name the files with their folders"
-    line = row_problem(source, key, matches.ambiguous, problem)
+    line = row_problem(source, keys[0], matches.ambiguous, problem)
     return raw.filter(pa.array(~matches.ambiguous)), [line]
 
 

@@ -214,3 +214,15 @@ def test_manifest_writes_file_names_relative_to_its_table(shards, tmp_path, geol
     assert load_photo(table, out.parent, 0).image.size == (24, 20)
     assert geoloc_train("manifest", tmp_path / "nowhere", "-o", out).returncode == 2
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("stored", ["id", "file"])
+def test_photos_are_found_by_the_id_or_the_file_name_of_a_table_with_both(tmp_path, stored):
+    names = ["0111", "0222"] if stored == "id" else ["walk", "lake"]
+    write_photos(tmp_path / "images", [f"{name}.jpg" for name in names])
+    (tmp_path / "t.csv").write_text("id,file,lat,lon\n0111,walk.jpg,1,2\n0222,lake.jpg,3,4\n")
+    table, _, problems = read(tmp_path / "t.csv", tmp_path / "images")
+    assert table["file"].to_pylist() == [f"{name}.jpg" for name in names]
+    assert table["photo_id"].to_pylist() == ["0111", "0222"]
+    assert table["lat"].to_pylist() == [1.0, 3.0]
+    assert problems == []
