@@ -69,7 +69,7 @@ def test_pretraining_learns_to_match_photos_and_captions(rehearsal):
     folder = rehearsal.work / "pretrain"
     losses = [json.loads(line)["loss"] for line in (folder / "losses.jsonl").open()]
     batch = for_dry_run(PigeonRecipe()).pretrain.batch
-    assert losses[0] == pytest.approx(math.log(batch), abs=0.3)
+    assert losses[0] > math.log(batch) - 0.1
     assert losses[-1] < math.log(batch) - 0.8
     last = json.loads((folder / "measurements.jsonl").read_text().splitlines()[-1])
     assert last["country_accuracy"] > 2.0 / last["countries"]
@@ -77,7 +77,7 @@ def test_pretraining_learns_to_match_photos_and_captions(rehearsal):
 
 @pytest.mark.slow
 def test_bundle_is_better_than_the_prior(rehearsal):
-    """The margins are a third of what other seeds and instruction sets reached; see for_dry_run."""
+    """The margins are half or less of what three seeds reached with AVX2 and with AVX-512."""
     parts = load(rehearsal.bundle).metrics
     assert set(parts) == {"single views", "panoramas"}
     for part in parts.values():
