@@ -82,8 +82,8 @@ def test_bundle_is_better_than_the_prior(rehearsal):
     assert set(parts) == {"single views", "panoramas"}
     for part in parts.values():
         rows = part["accuracy"]
-        assert rows["classifier"]["geoscore"] > rows["prior"]["geoscore"] + 80
-        assert rows["full"]["geoscore"] > rows["prior"]["geoscore"] + 80
+        assert rows["classifier"]["geoscore"] > rows["prior"]["geoscore"] + 60
+        assert rows["full"]["geoscore"] > rows["prior"]["geoscore"] + 60
         assert rows["classifier"]["country"] > rows["prior"]["country"] + 0.04
         assert abs(part["coverage"]["80"] - 0.8) < 0.2
 
