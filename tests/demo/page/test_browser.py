@@ -218,7 +218,7 @@ def test_only_unreadable_photos(visit, broken):
     page = visit()
     page.locator("input[type=file]").set_input_files(broken)
     expect(page.get_by_role("heading", name="This photo cannot be read")).to_be_visible()
-    expect(page.get_by_role("alert")).to_contain_text("give a JPEG, PNG, WebP, HEIC or TIFF photo")
+    expect(page.get_by_role("alert")).to_contain_text("give a JPEG, PNG, WebP, HEIC or TIFF")
     expect(page.get_by_role("button", name="Save as CSV")).to_be_hidden()
 
 
