@@ -38,6 +38,7 @@ def blocks(language: str) -> list[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_every_command_works(tmp_path, photo_folder):
     shutil.copy(TINY_TOWERS, tmp_path / "towers.json")
     (tmp_path / "my-photos").mkdir()

@@ -26,6 +26,8 @@ from training.recipes import assemble as assembling
 from training.recipes.pigeon import make_bundle
 from training.synthetic.planet import write_planet
 
+pytestmark = pytest.mark.timeout(1800)  # the rehearsal, on a loaded machine
+
 ROOT = Path(__file__).parents[3]
 
 
