@@ -20,6 +20,8 @@ help: ## this list
 locate: .venv-cpu/.ready ## say where PHOTO=… was taken (runtime only, no torch); without PHOTO two examples
 ifeq ($(PHOTO),)
 	@.venv-cpu/bin/geoloc locate $(EXAMPLES) --bundle starter --top 2
+	@echo "The aqueduct is the Pont du Gard, in a photo that the starter was not trained on: its first"
+	@echo "place is right. The other is Mount Rushmore, which the starter does not know, and it says so."
 else
 	@.venv-cpu/bin/geoloc locate "$$PHOTO"
 endif
