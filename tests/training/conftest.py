@@ -1,23 +1,14 @@
 """Fixtures of the training tests: commands in this process, a small planet, a tiny CLIP model."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.commands import Done, in_process
 from tests.training.planet import make_planet, write_towers
-
-
-@dataclass(frozen=True)
-class Done:
-    """The result of a command, with the names of `subprocess.CompletedProcess`."""
-
-    returncode: int
-    stdout: str
-    stderr: str
 
 
 @pytest.fixture
@@ -25,16 +16,7 @@ def geoloc_train(capsys) -> Callable[..., Done]:
     """Run `geoloc-train` in this process, which saves loading the libraries again."""
     from training.cli.main import app
 
-    def run(*arguments: object) -> Done:
-        capsys.readouterr()
-        try:
-            returned = app(list(map(str, arguments)), result_action="return_value")
-        except SystemExit as stop:
-            returned = stop.code
-        printed = capsys.readouterr()
-        return Done(returned or 0, printed.out, printed.err)
-
-    return run
+    return in_process(capsys, app)
 
 
 @pytest.fixture(scope="session", autouse=True)

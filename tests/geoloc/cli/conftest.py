@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.geoloc.cli.commands import in_process
+from tests.commands import in_process
 
 
 @pytest.fixture

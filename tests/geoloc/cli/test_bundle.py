@@ -9,8 +9,8 @@ import pytest
 
 from geoloc.bundle import directory, installed
 from geoloc.cli import bundle as bundle_cli
+from tests.commands import process
 from tests.geoloc.bundle.publisher import Hub, Publisher
-from tests.geoloc.cli.commands import process
 
 STARTER = directory.EMBEDDED / "starter"
 

@@ -9,7 +9,7 @@ from cyclopts import App
 
 from geoloc.bundle import directory
 from geoloc.cli.main import app
-from tests.geoloc.cli.commands import process
+from tests.commands import process
 from tests.geoloc.photos.samples import write_bad_inputs
 from training.cli.main import app as train_app
 

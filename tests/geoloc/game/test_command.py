@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.geoloc.cli.commands import Done, in_process
+from tests.commands import Done, in_process
 
 
 @pytest.fixture

@@ -5,6 +5,8 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from cyclopts import App
+
 from geoloc.cli.main import app
 
 
@@ -17,13 +19,13 @@ class Done:
     stderr: str
 
 
-def in_process(capsys) -> Callable[..., Done]:
+def in_process(capsys, program: App = app) -> Callable[..., Done]:
     """Return a function that runs a command in this process, where the libraries are loaded."""
 
     def run(*arguments: object) -> Done:
         capsys.readouterr()
         try:
-            returned = app(list(map(str, arguments)), result_action="return_value")
+            returned = program(list(map(str, arguments)), result_action="return_value")
         except SystemExit as stop:
             returned = stop.code
         printed = capsys.readouterr()
