@@ -47,7 +47,7 @@ def test_every_command_works(tmp_path, photo_folder):
     shutil.copy(photo_folder / "31.jpg", tmp_path / "photo.jpg")
     environment = os.environ | {
         "PATH": f"{BIN}:{os.environ['PATH']}", "XDG_CACHE_HOME": str(tmp_path / "cache"),
-        "HF_HUB_OFFLINE": "1",
+        "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1",
     }  # fmt: skip
     done = []
     for command in blocks("bash"):

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import shutil
 import subprocess
 import sys
@@ -33,7 +34,10 @@ ROOT = Path(__file__).parents[3]
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    alone = os.environ | {
+        "OMP_NUM_THREADS": "1"
+    }  # threads that wait for each other spin under load
+    return subprocess.run(command, cwd=ROOT, env=alone, capture_output=True, text=True, check=False)
 
 
 @dataclass(frozen=True)
