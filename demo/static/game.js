@@ -114,10 +114,17 @@ function resetView() {                        // after a round: all pins; before
   }
   draw();
 }
+let outline = null;                           // requested once, and again after a failure
 async function changed() {
-  const land = svg.querySelector(".land");
-  if (!land.hasAttribute("d")) land.setAttribute("d", await server.world());
   resetView();
+  const land = svg.querySelector(".land");
+  if (land.hasAttribute("d")) return;
+  try {
+    land.setAttribute("d", await (outline ??= server.world()));
+  } catch {
+    outline = null;
+    setTimeout(changed, 2000);
+  }
 }
 watch("value", changed);
 if (props.value) changed();                   // the first round arrives before this script runs
