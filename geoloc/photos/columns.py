@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from geocells.columns import numbers, objects, to_numbers, to_strings
 from geoloc.errors import TableError
-from geoloc.photos.coordinate_columns import choose_coordinates
+from geoloc.photos.coordinate_columns import choose_coordinates, coordinate_columns
 from geoloc.photos.decode import SUFFIXES
 from geoloc.types import BoolArray, Float64Array, StrArray
 
@@ -39,16 +39,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "size": (),
     # maps of the game
     "location": ("location_id", *_PANORAMA),
-    # predictions, and answers of players
-    "predicted_lat": (
-        *("pred_lat", "lat_pred", "predicted_latitude", "pred_latitude"),
-        *("lat_predicted", "latitude_predicted", "lat_prediction", "latitude_prediction"),
-    ),
-    "predicted_lon": (
-        *("pred_lon", "lon_pred", "pred_lng", "pred_long", "predicted_lng", "predicted_long"),
-        *("predicted_longitude", "pred_longitude", "lng_pred", "long_pred", "lon_predicted"),
-        *("longitude_predicted", "lon_prediction", "lng_prediction", "longitude_prediction"),
-    ),
+    # predictions and answers of players; coordinates are in `coordinate_columns`
     "chance_200km": ("localisability", "confidence"),
     "radius_50_km": (),
     "radius_80_km": ("radius_km",),
@@ -64,8 +55,8 @@ preference where a table has several of them.
 """
 
 NUMERIC = frozenset(
-    "lat lon heading precision_km predicted_lat predicted_lon chance_200km radius_50_km"
-    " radius_80_km radius_95_km latency_s cost_usd".split()
+    "lat lon heading precision_km chance_200km radius_50_km radius_80_km radius_95_km latency_s"
+    " cost_usd".split()
 )
 """Columns that hold decimal numbers. All others are text or whole numbers."""
 
@@ -85,8 +76,11 @@ def find_name(present: Iterable[str], name: str) -> str | None:
 
 
 def count_known(present: Iterable[str]) -> int:
-    """Return the number of columns whose names are in SYNONYMS."""
-    return sum(_key(column) in _KNOWN for column in present)
+    """Return the number of columns with a name in SYNONYMS, or in a pair of coordinates."""
+    names = list(present)
+    pairs = [pair for pair in coordinate_columns(names) if pair.complete]
+    coordinates = {name for pair in pairs for name in (pair.lat, pair.lon)}
+    return sum(_key(name) in _KNOWN or name in coordinates for name in names)
 
 
 def _key(column: str) -> str:

@@ -27,12 +27,12 @@ _BYTE_ORDER_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
 @dataclass(frozen=True)
 class Metadata:
-    """What the metadata of one photo states."""
+    """Position and time in the metadata of one photo."""
 
     exif: Exif
-    """Position and time, None for what is missing or invalid."""
+    """None where a value is missing or invalid."""
     unusable_gps: bool = False
-    """Whether there are GPS coordinates of which none is a position: without N, S, E or W..."""
+    """Whether GPS coordinates are present but invalid, for example without a hemisphere."""
 
     def or_sidecar(self, photo: Path) -> Metadata:
         """Return the position of the first sidecar that has one, if the photo has none."""
@@ -86,7 +86,7 @@ def metadata_of(picture: Image.Image, source: object = None) -> Metadata:
 
 
 def gps_position(exif: Exif) -> tuple[float, float] | None:
-    """Return the (latitude, longitude) in degrees of a photo, None for a photo without."""
+    """Return (latitude, longitude) in degrees, or None if the metadata has no position."""
     return None if exif.lat is None or exif.lon is None else (exif.lat, exif.lon)
 
 
@@ -133,8 +133,8 @@ def _parsed_xmp(xmp: bytes | str) -> ElementTree.Element | None:
         if isinstance(xmp, bytes):
             xmp = xmp.decode(_BYTE_ORDER_MARKS.get(xmp[:2], "utf-8-sig"))
         text = xmp.strip("\0 \t\r\n\ufeff")
-        if "<!DOCTYPE" in text or "<!ENTITY" in text:
-            return None
+        if "GPS" not in text or "<!DOCTYPE" in text or "<!ENTITY" in text:
+            return None  # without GPS there is nothing to parse for, as in most photos
         return ElementTree.fromstring(text)
     except (ValueError, ElementTree.ParseError):
         return None

@@ -32,11 +32,11 @@ def position(
     lon_ref: Any,  # noqa: ANN401
     method: Any = "",  # noqa: ANN401
 ) -> tuple[float, float] | None:
-    """Return the (latitude, longitude) in degrees that GPS values of any form state.
+    """Parse GPS values of any form into (latitude, longitude) in degrees.
 
-    There is no position without a hemisphere for both angles, where an angle is no number (0/0) or
-    out of range, at 0 N 0 E, which devices write without a satellite fix, and where the processing
-    method says that this program estimated it.
+    Returns None if a hemisphere is missing, an angle is not a number (0/0) or out of range, or the
+    processing method marks an estimate of this program. 0 N 0 E is None as well: devices write it
+    when they have no satellite fix.
 
     Args:
         lat: latitude: degrees, or up to three of degrees, minutes and seconds, or text such as
@@ -56,7 +56,7 @@ def position(
 
 
 def _degrees(value: Any, ref: Any, letters: str, limit: float) -> float | None:  # noqa: ANN401
-    """Return signed degrees, None for what is no angle; a minus sign means south or west."""
+    """Return signed degrees, or None for an invalid angle; a minus sign means south or west."""
     side = _text(ref)
     if isinstance(value, str | bytes):
         found = _ANGLE.fullmatch(_text(value)[:_MAX_TEXT])

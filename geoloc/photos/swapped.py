@@ -15,31 +15,31 @@ from geoloc.photos.columns import column, on_earth, read_degrees, to_texts
 from geoloc.types import Float64Array, Int32Array
 
 MIN_ROWS_TO_JUDGE = 100
-"""Fewer coordinates may all lie on one coast, where land, sea and towns decide nothing."""
+"""Minimum number of coordinates: fewer may all lie on one coast, half of them at sea."""
 
 _MAX_BEYOND_POLES = 0.02
 _MIN_ON_LAND = 0.5
 _MIN_ON_LAND_SWAPPED = 0.75
 
 _MIN_COUNTRIES = 3
-"""Rows with a known country, fewer of which decide nothing."""
+"""Minimum number of rows with a known country for the country check."""
 _MIN_SAME_COUNTRY = 0.5
 _COAST_KM = 10.0
 
 _BLOCK_DEG = 0.1
 _MIN_BLOCKS = 30
-"""Fewer different places may all lie in one wilderness."""
+"""Minimum number of different places: fewer may all lie in one wilderness."""
 _MOST_PLACES = 1000
-"""Places that are looked up; more decide nothing else."""
+"""Maximum number of places that are looked up: a larger sample would not change the result."""
 _NEAR_KM = 5.0
 _SHIFTS_DEG = ((0.3, 0.0), (-0.3, 0.0), (0.0, 0.3), (0.0, -0.3))
 _MOST_CLUSTERING = 0.1
-"""Coordinates that cluster more around towns are not swapped."""
+"""Coordinates that cluster around towns more than this are not swapped."""
 _MORE_CLUSTERING = 0.05
 _MORE_NEAR_TOWNS = 0.3
-"""Swapped columns cluster more and are nearer to towns the other way round, by these shares..."""
+"""Swapped columns exceed both margins after swapping them back: clustering, share near towns."""
 _MUCH_MORE_CLUSTERING = 0.2
-"""...or they cluster much more."""
+"""A margin of clustering that is sufficient alone."""
 
 
 def read_true_degrees(table: pa.Table, path: str | PathLike[str], needs: str) -> Float64Array:
