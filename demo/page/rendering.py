@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +10,13 @@ from PIL import Image
 
 from geoloc.encoders.base import Preprocessing
 from geoloc.output import html
+from geoloc.output.thumbnails import data_uri
 from geoloc.types import Float32Array
 
 STATIC = Path(__file__).parents[1] / "static"
 
 THUMBNAIL_PX = 480
+JPEG_QUALITY = 80
 SUPPORTING_COLOUR, OPPOSING_COLOUR = (194, 65, 12), (30, 64, 110)
 MAX_OPACITY = 200
 """Opacity (0-255) of the strongest patch in an attribution overlay."""
@@ -44,11 +44,7 @@ def image_uri(image: Image.Image, max_px: int = THUMBNAIL_PX) -> str:
         image: an upright RGB image.
         max_px: the longer side after reduction.
     """
-    small = image.copy()
-    small.thumbnail((max_px, max_px))
-    out = io.BytesIO()
-    small.save(out, "JPEG", quality=80)
-    return f"data:image/jpeg;base64,{base64.b64encode(out.getvalue()).decode('ascii')}"
+    return data_uri(image, max_px, JPEG_QUALITY)
 
 
 def attribution_overlay(
