@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from geoloc.cli.console import BAD_INPUT, fail, fail_writing
+from geoloc.cli.console import fail, fail_writing
 from geoloc.io.atomic import atomic_file, atomic_write_bytes, atomic_write_text
-from training.cli.console import Out
+from training.cli.console import Out, print_problems
 
 if TYPE_CHECKING:
     from geocells.partition.config import CellConfig
@@ -86,9 +86,7 @@ def cells(
         return fail_writing("geoloc-train cells", error, out)
     _print_report(table, config)
     print(f"{out}: written after {time.perf_counter() - started:.1f} s")
-    for line in problems:
-        fail("geoloc-train cells", line)
-    return BAD_INPUT if problems else 0
+    return print_problems("geoloc-train cells", problems)
 
 
 @app.command

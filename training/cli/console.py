@@ -1,14 +1,16 @@
-"""Shared by the commands: the option --out, package checks, licence notice and progress bars."""
+"""Shared by the commands: the option --out, package checks, licences, progress and problems."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
+from geoloc.cli.console import BAD_INPUT, fail
 from geoloc.io.progress import ProgressBars
 
 Out = Annotated[Path, Parameter(name=["--out", "-o"])]
@@ -39,3 +41,10 @@ def show_licence(encoder: str) -> None:
 def progress_bars() -> ProgressBars:
     """Return the progress bars of a training command; logs get a line for each stage."""
     return ProgressBars(problem_prefix="left out: ", log_stages=True)
+
+
+def print_problems(program: str, problems: Sequence[str]) -> int:
+    """Print a line on standard error for each problem; return the exit code."""
+    for line in problems:
+        fail(program, line)
+    return BAD_INPUT if problems else 0

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from cyclopts import App
 
-from geoloc.cli.console import BAD_INPUT, fail, fail_writing
-from training.cli.console import Out
+from geoloc.cli.console import fail, fail_writing
+from training.cli.console import Out, print_problems
 
 manifest_app = App(name="manifest")
 enrich_app = App(name="enrich")
@@ -41,9 +41,7 @@ def manifest(source: Path, /, *, out: Out, images: Path | None = None) -> int:
     except OSError as error:
         return fail_writing("geoloc-train manifest", error, out)
     print(f"{out}: {len(table):,} photos")
-    for line in problems:
-        fail("geoloc-train manifest", line)
-    return BAD_INPUT if problems else 0
+    return print_problems("geoloc-train manifest", problems)
 
 
 @enrich_app.default
@@ -77,6 +75,4 @@ def enrich(photos: Path, /, *, out: Out) -> int:
     except OSError as error:
         return fail_writing("geoloc-train enrich", error, out)
     print(f"{out}: {count:,} photos after {time.perf_counter() - started:.1f} s")
-    for line in problems:
-        fail("geoloc-train enrich", line)
-    return BAD_INPUT if problems else 0
+    return print_problems("geoloc-train enrich", problems)

@@ -15,6 +15,7 @@ from geocells.table import CellTable
 from geoloc.answer.calibration import Calibration, Claim
 from geoloc.answer.ranker import Ranker
 from geoloc.bundle import directory as bundles
+from geoloc.bundle.installed import GEOCLIP_PACKAGE
 from geoloc.encoders.cache import EmbeddingCache
 from geoloc.encoders.pipeline import encode_all
 from geoloc.errors import TableError
@@ -38,7 +39,7 @@ from training.recipes.assemble import write_bundle
 from training.recipes.geoclip.card import world_card
 from training.recipes.geoclip.encoder import WorldEncoder, load_world_encoder
 from training.recipes.geoclip.location_encoder import LocationEncoder
-from training.recipes.geoclip.published import LICENCE, PACKAGE, Published
+from training.recipes.geoclip.published import LICENCE, Published
 from training.recipes.geoclip.simulated_photos import look_alikes, simulate_embeddings
 from training.recipes.model_card import measure_part
 
@@ -107,7 +108,7 @@ def build_world(
     write_bundle(
         out, {file.name: file for file in encoder.files}, encoder.spec, ranker, metrics,
         world_card(out.name, ranker, encoder, metrics),
-        {f"{LICENCE} ({PACKAGE})": 1, f"{LICENCE} (OpenAI CLIP)": 1},
+        {f"{LICENCE} ({GEOCLIP_PACKAGE})": 1, f"{LICENCE} (OpenAI CLIP)": 1},
     )  # fmt: skip
     return metrics
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from geoloc.answer.ranker import Ranker
+from geoloc.bundle.installed import GEOCLIP_PACKAGE
 from training.recipes.geoclip.encoder import WorldEncoder
-from training.recipes.geoclip.published import PACKAGE
 from training.recipes.model_card import calibration_lines, markdown_table
 
 PUBLISHED = """\
@@ -27,7 +27,7 @@ def world_card(name: str, ranker: Ranker, encoder: WorldEncoder, metrics: dict[s
     lines = [
         f"# {name}",
         "",
-        f"GeoCLIP's image head and location encoder ({PACKAGE}, MIT) on OpenAI's CLIP"
+        f"GeoCLIP's image head and location encoder ({GEOCLIP_PACKAGE}, MIT) on OpenAI's CLIP"
         f" ({encoder.spec.model}, MIT), over {len(ranker.cells):,} geocells and"
         f" {len(gallery.members):,} points in {len(gallery.clusters):,} location clusters. Image"
         f" encoder: {encoder.note}. Made by `geoloc bundle build geoclip`.",

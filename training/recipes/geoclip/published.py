@@ -25,7 +25,6 @@ from geoloc.photos.decode import PhotoSource, load
 from geoloc.types import Float32Array, Float64Array
 from training.recipes.geoclip.location_encoder import LocationEncoder
 
-PACKAGE = GEOCLIP_PACKAGE
 LICENCE = "MIT"
 
 _FILES = {
@@ -61,14 +60,14 @@ class Published:
         package = find_spec("geoclip")
         if package is None or not package.submodule_search_locations:
             raise BundleError(
-                "GeoCLIP's weights are not installed; run  pip install --no-deps " + PACKAGE
+                "GeoCLIP's weights are not installed; run  pip install --no-deps " + GEOCLIP_PACKAGE
             )
         folder = Path(package.submodule_search_locations[0]) / "model"
         for name, digest in _FILES.items():
             if not (folder / name).is_file() or sha256(folder / name) != digest:
                 raise BundleError(
-                    f"{folder / name}: missing, or not the file of {PACKAGE} (checksum);"
-                    f" run  pip install --no-deps --force-reinstall {PACKAGE}"
+                    f"{folder / name}: missing, or not the file of {GEOCLIP_PACKAGE} (checksum);"
+                    f" run  pip install --no-deps --force-reinstall {GEOCLIP_PACKAGE}"
                 )
         return cls(folder)
 
