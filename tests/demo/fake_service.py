@@ -10,8 +10,6 @@ import sys
 import time
 from types import SimpleNamespace
 
-import numpy as np
-import shapely
 from PIL import Image
 
 from demo import server
@@ -20,8 +18,8 @@ from demo.api.inference import ConcurrentGeolocator
 from demo.api.limits import Limits
 from demo.page.app import build
 from demo.security import sandbox
-from geocells.table import CellTable
 from geoloc.encoders.base import EncoderSpec, Preprocessing
+from tests.demo.fakes import make_cells
 from tests.demo.guesses import make_guess
 
 SIDE = 32
@@ -45,15 +43,7 @@ class ColourGeolocator(ConcurrentGeolocator):
     """Derives the place from the colour of a photo: red is the latitude, green the longitude."""
 
     def __init__(self, slow_s: float = 0.0, megapixels: int = 64) -> None:
-        cells = CellTable(
-            cell_id=np.array(["AU-1", "AU-2"]),
-            country=np.array(["AU", "AU"]),
-            region=np.array(["New South Wales", "Tasmania"]),
-            region_id=np.array(["AU/NSW", "AU/TAS"]),
-            centroids=np.array([[-33.9, 151.2], [-42.9, 147.3]]),
-            polygon=np.array([shapely.box(150, -35, 152, -33), shapely.box(145, -44, 149, -41)]),
-            count=np.array([5000, 40]),
-        )
+        cells = make_cells()
         gallery = SimpleNamespace(
             members=range(2), clusters=SimpleNamespace(latlon=cells.centroids)
         )

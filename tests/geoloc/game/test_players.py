@@ -9,7 +9,6 @@ import threading
 import time
 from email import policy
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,6 +23,7 @@ from geoloc.game.players.registry import make_players
 from geoloc.io.jsonl_process import CommandError
 from geoloc.photos.decode import read_exif
 from tests.geoloc.game.skilled import places_at
+from tests.processes import is_dead
 
 AMPLE_S = 300.0
 """Never used up: a test that waits so long has failed."""
@@ -59,15 +59,6 @@ def short_wait(monkeypatch):
         return ask(process, number, photos, seconds, loading_s)
 
     monkeypatch.setattr(command, "_ask", ask_odd_shortly)
-
-
-def is_dead(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    stat = Path(f"/proc/{pid}/stat")
-    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
 GOOD = """print('{"lat": 48.5, "lon": 2.5}')"""

@@ -5,7 +5,6 @@ import sys
 import textwrap
 import time
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
@@ -15,6 +14,7 @@ from geoloc.io.jsonl_process import (
     NoReplyError,
     parse_command,
 )
+from tests.processes import is_dead
 
 pytestmark = pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 
@@ -152,12 +152,3 @@ def wait_until(reached):
     """Wait for a state; the timeout of pytest ends a test that never reaches it."""
     while not reached():
         time.sleep(0.01)
-
-
-def is_dead(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    stat = Path(f"/proc/{pid}/stat")
-    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z"
