@@ -29,6 +29,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "view": (),
     "author": ("user_id", "user_nsid", "nsid", "owner", "creator", "username", "photographer"),
     "group": ("sequence", "sequence_id", "sequence_key", "album"),
+    "collection": (),
     "source": (),
     "licence": ("license", "license_name"),
     "precision_km": (),

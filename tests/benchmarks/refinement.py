@@ -81,7 +81,7 @@ def manifest(latlon: np.ndarray) -> Manifest:
     empty = np.full(len(latlon), "", dtype=object)
     alone = np.arange(len(latlon)).astype(str).astype(object)
     zero = np.zeros(len(latlon))
-    return Manifest(empty, latlon, alone, zero, empty, empty, empty, empty)
+    return Manifest(empty, latlon, alone, zero, *[empty] * 5)
 
 
 def train_ranker(vectors: np.ndarray, latlon: np.ndarray) -> Ranker:

@@ -43,10 +43,12 @@ class Manifest:
     precision_km: Float64Array
     """Uncertainty of the coordinates; 0 if it is unknown."""
     collection: StrArray
-    """Top folder of the relative path; results are reported for each collection."""
+    """Photos of one photographer or data set, held out together; see `collections_of`."""
     source: StrArray
     licence: StrArray
     author: StrArray
+    folder: StrArray
+    """Top folder of the relative path; in-collection results are reported for each folder."""
 
     def __len__(self) -> int:
         return len(self.file)
@@ -61,7 +63,8 @@ def read(path: str | os.PathLike[str]) -> tuple[Manifest, list[str]]:
     """Read a folder of geotagged photos, or a table of them.
 
     A table has the columns file (relative to the table), lat, lon in degrees, and may have group,
-    precision_km, source, licence and author; see `geoloc.photos.columns.SYNONYMS` for other names.
+    collection, precision_km, source, licence and author; see `geoloc.photos.columns.SYNONYMS` for
+    other names.
 
     Returns:
         The usable photos, and one line for each row or photo that is not usable.
@@ -85,7 +88,7 @@ def _read_table(path: Path) -> tuple[Manifest, list[str]]:
     latlon = read_true_degrees(table, path, NEEDS)
     count = len(table)
     columns: dict[str, StrArray | Float64Array] = {"file": to_texts(files, count)}
-    for name in ("group", "source", "licence", "author"):
+    for name in ("group", "collection", "source", "licence", "author"):
         found = column(table, name)
         if found is not None:
             columns[name] = to_texts(found, count)
@@ -105,18 +108,36 @@ def _manifest(base: str, columns: dict[str, Any], latlon: Float64Array) -> Manif
     """Make a manifest of columns (N,); missing ones get their defaults."""
     count = len(latlon)
     files = columns["file"]
-    folder = [Path(file).parts[0] if len(Path(file).parts) > 1 else "" for file in files]
+    folder = _column([Path(file).parts[0] if len(Path(file).parts) > 1 else "" for file in files])
     empty = _column([""] * count)
+    source, author = columns.get("source", empty), columns.get("author", empty)
     return Manifest(
         file=_column([resolve(base, file) for file in files]),
         latlon=latlon,
         group=columns.get("group", _blocks(latlon)),
         precision_km=columns.get("precision_km", np.zeros(count)),
-        collection=_column(folder),
-        source=columns.get("source", empty),
+        collection=collections_of(columns.get("collection", empty), author, source, folder),
+        source=source,
         licence=columns.get("licence", empty),
-        author=columns.get("author", empty),
+        author=author,
+        folder=folder,
     )
+
+
+def collections_of(
+    named: StrArray, author: StrArray, source: StrArray, folder: StrArray
+) -> StrArray:
+    """Return the collection (N,) of each photo: the first of these that is known.
+
+    Args:
+        named: (N,) the column collection.
+        author: (N,)
+        source: (N,) only the part before "@" counts, such as the repository in REPOSITORY@COMMIT.
+        folder: (N,) top folder of the relative path.
+    """
+    repository = [text.partition("@")[0] for text in source]
+    candidates = zip(named, author, repository, folder, strict=True)
+    return _column([next(filter(None, names), "") for names in candidates])
 
 
 def _blocks(latlon: Float64Array) -> StrArray:

@@ -170,7 +170,7 @@ def assign_folds(manifest: Manifest, embeddings: Float32Array, seed: int = 0) ->
     """Assign photos to folds for cross-validation.
 
     Groups stay whole, and groups with near-duplicates of each other stay together. The largest are
-    assigned first, each to the fold with the fewest photos of its collection.
+    assigned first, each to the fold with the fewest photos of its folder.
 
     Args:
         manifest: N photos.
@@ -192,10 +192,10 @@ def assign_folds(manifest: Manifest, embeddings: Float32Array, seed: int = 0) ->
         )
     folds = min(FOLDS, len(names))
     order = np.lexsort((np.random.default_rng(seed).random(len(names)), -size))
-    load = {name: np.zeros(folds) for name in np.unique(manifest.collection)}
+    load = {name: np.zeros(folds) for name in np.unique(manifest.folder)}
     fold_of = np.empty(len(names), np.intp)
     for unit_row in order:
-        photos_of_fold = load[manifest.collection[first[unit_row]]]
+        photos_of_fold = load[manifest.folder[first[unit_row]]]
         fold_of[unit_row] = np.argmin(photos_of_fold)
         photos_of_fold[fold_of[unit_row]] += size[unit_row]
     return fold_of[np.searchsorted(names, unit)]

@@ -22,7 +22,7 @@ from training.calibrate.crossval import answer_held_out, calibrate_ranker
 from training.calibrate.fit import UNFITTED
 from training.config import HeadConfig
 from training.data.audit import audit
-from training.data.manifest import Manifest
+from training.data.manifest import Manifest, collections_of
 from training.data.table import latlon_of, strings_of
 from training.embed.encoders import LoadedEncoder
 from training.embed.table import EmbeddedTable
@@ -173,11 +173,13 @@ def manifest_of(photos: pa.Table) -> Manifest:
     if "precision_km" in photos.column_names:
         precision = np.nan_to_num(photos["precision_km"].cast(pa.float64()).to_numpy())
     names = ("file", "group", "source", "licence", "author")
+    columns = {name: strings_of(photos, name) for name in names}
     return Manifest(
         latlon=latlon_of(photos),
         precision_km=precision,
-        collection=empty,
-        **{name: strings_of(photos, name) for name in names},
+        collection=collections_of(empty, columns["author"], columns["source"], empty),
+        folder=empty,
+        **columns,
     )
 
 

@@ -26,14 +26,14 @@ ANSWERED = "full, answered"
 
 
 def measure(manifest: Manifest, held_out: HeldOutAnswers) -> dict[str, Any]:
-    """Measure held-out answers by collection, ready for JSON.
+    """Measure held-out answers by folder, ready for JSON.
 
     Returns:
-        By collection (and "all", if there are several): accuracy by method, coverage and median of
+        By folder (and "all", if there are several): accuracy by method, coverage and median of
         the radii, number and precision of each claim, accuracy at places not in the gallery.
     """
-    names = sorted(set(manifest.collection))
-    parts = {name or "photos": np.flatnonzero(manifest.collection == name) for name in names}
+    names = sorted(set(manifest.folder))
+    parts = {name or "photos": np.flatnonzero(manifest.folder == name) for name in names}
     if len(parts) > 1:
         parts["all"] = np.arange(len(manifest))
     return {name: measure_part(manifest, held_out, rows) for name, rows in parts.items()}

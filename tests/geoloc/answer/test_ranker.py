@@ -55,7 +55,7 @@ def ranker() -> Ranker:
     examples = Examples(embeddings, latlon, np.ones(400, np.float32))
     heads, _ = fit_heads(examples, cells, density_prior(cells.count), config)
     words = np.full(400, "x", object)
-    manifest = Manifest(words, latlon, words, np.zeros(400), words, words, words, words)
+    manifest = Manifest(words, latlon, words, np.zeros(400), *[words] * 5)
     gallery = build_gallery(manifest, heads.features(embeddings), cells)
     calibration = random_calibration()
     chance = Ranker(cells, heads, gallery, calibration).rank(photos(40, 1)[1]).localisability

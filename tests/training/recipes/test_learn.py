@@ -136,7 +136,7 @@ def test_rows_without_coordinates_are_reported_and_left_out(tmp_path):
     )
     table, problems = photo_table.read(tmp_path / "bad.csv")
     assert [Path(file).name for file in table.file] == ["x.jpg", "w.jpg"]
-    assert table.collection.tolist() == ["a", "b"]
+    assert table.folder.tolist() == ["a", "b"]
     assert table.precision_km.tolist() == [1.0, 0.0]
     assert len(problems) == 3
     assert all("bad.csv" in line and "expected -90..90" in line for line in problems)

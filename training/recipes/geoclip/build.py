@@ -174,7 +174,7 @@ def point_manifest(latlon: Float64Array) -> Manifest:
     groups = np.arange(len(latlon)).astype(str).astype(object)
     source = np.full(len(latlon), "a point of the gallery", dtype=object)
     precision = np.zeros(len(latlon))
-    return Manifest(empty, latlon, groups, precision, empty, source, empty, empty)
+    return Manifest(empty, latlon, groups, precision, empty, source, empty, empty, empty)
 
 
 def without_claims(calibration: Calibration) -> Calibration:
