@@ -42,7 +42,7 @@ class StoredTensors:
             return cls(**{name: tensors[name] for name in names})
         except (OSError, KeyError, SafetensorError) as error:
             raise BundleError(
-                f"{path}: not a readable file of heads ({error}); fetch or make the bundle again"
+                f"{path}: not a readable file of tensors ({error}); fetch or make the bundle again"
             ) from error
 
 

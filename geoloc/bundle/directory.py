@@ -19,6 +19,7 @@ from geocells.table import CellTable
 from geoloc.answer.calibration import Calibration
 from geoloc.answer.ranker import Ranker
 from geoloc.belief.attribute_heads import AttributeHeads
+from geoloc.belief.background import Background
 from geoloc.belief.heads import Heads
 from geoloc.bundle import installed
 from geoloc.encoders.base import EncoderSpec, ImageEncoder
@@ -42,7 +43,8 @@ FILES = (
 """Files of every bundle beside bundle.json. An encoder of kind onnx adds encoder.onnx."""
 
 ATTRIBUTES = "attributes.safetensors"
-"""An optional file."""
+BACKGROUND = "background.safetensors"
+"""Optional files."""
 
 EMBEDDED = Path(__file__).parents[1] / "bundles"
 """Folder of the bundles inside the package."""
@@ -60,6 +62,8 @@ class Bundle:
     ranker: Ranker
     attributes: AttributeHeads | None
     """Heads for elevation, climate and more; None in small bundles."""
+    background: Background | None
+    """Photos from all over the world; None in a bundle that was made without them."""
 
     def build_encoder(self) -> ImageEncoder:
         """Load the image encoder, which takes most of the start-up time."""
@@ -124,8 +128,28 @@ def load(name_or_path: str | os.PathLike[str]) -> Bundle:
     attributes = None
     if ATTRIBUTES in manifest["sha256"]:
         attributes = AttributeHeads.read(path / ATTRIBUTES)
+    background = None
+    if BACKGROUND in manifest["sha256"]:
+        background = read_background(path / BACKGROUND, spec)
     name = str(manifest.get("name", path.name))
-    return Bundle(name, path, spec, manifest["metrics"], ranker, attributes)
+    return Bundle(name, path, spec, manifest["metrics"], ranker, attributes, background)
+
+
+def read_background(path: Path, spec: EncoderSpec) -> Background:
+    """Read the background of a bundle whose encoder is `spec`.
+
+    Raises:
+        BundleError: the file is damaged, or its embeddings are of another encoder.
+    """
+    background = Background.read(path)
+    count = len(background)
+    if not (
+        background.quantised.shape == (count, spec.dim)
+        and background.latlon.shape == (count, 2)
+        and background.collection.shape == (count,)
+    ):
+        raise damaged(path, "it belongs to another encoder, or its columns differ in length")
+    return background
 
 
 def verify(path: Path) -> dict[str, Any]:

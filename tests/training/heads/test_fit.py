@@ -95,7 +95,7 @@ def test_attributes_are_learned_in_their_units(tmp_path):
 
 def test_damaged_attribute_heads_are_reported(tmp_path):
     (tmp_path / "attributes.safetensors").write_bytes(b"no")
-    with pytest.raises(BundleError, match=r"attributes\.safetensors: not a readable file of heads"):
+    with pytest.raises(BundleError, match=r"attributes\.safetensors: not a readable file"):
         AttributeHeads.read(tmp_path / "attributes.safetensors")
 
 
