@@ -7,6 +7,9 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
+RETRY_SOON = {"Retry-After": "5"}
+"""Headers of the answer that the service is busy or stopping."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -22,6 +25,8 @@ class Limits:
     """Size of one photo."""
     requests: int = 96
     """Requests answered at the same time."""
+    page_requests: int = 256
+    """Uploads and events of the page handled or waiting at the same time."""
     batches: int = 16
     """Batches that are waiting, running or kept."""
     receive_s: float = 60.0

@@ -13,12 +13,13 @@ from fastapi.security import APIKeyHeader
 from starlette.exceptions import HTTPException
 
 from demo.api.jobs import Job
-from demo.api.limits import Limits
+from demo.api.limits import RETRY_SOON, Limits
 from demo.api.models import Answer, BundleInfo, Bundles, Health, Located, Problem, Progress
-from demo.api.service import RETRY_SOON, LocateOptions, Service, Upload
+from demo.api.service import LocateOptions, Service, Upload
 from demo.page.app import mount
 from demo.security.middleware import (
     BodyLimit,
+    PageLimit,
     RequestFilter,
     RequestIds,
     error_response,
@@ -89,6 +90,7 @@ def create(
     app.mount("/v1", _api(service, api_key))
     if page is not None:
         mount(page, app, limits, appearance or {})
+    app.add_middleware(PageLimit, max_requests=limits.page_requests)
     app.add_middleware(RequestFilter, posts_per_minute=limits.posts_per_minute)
     app.add_middleware(BodyLimit, max_bytes=limits.upload_mb * 10**6, timeout_s=limits.receive_s)
     app.add_middleware(RequestIds)

@@ -17,7 +17,7 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
 from demo.api.jobs import Job, Jobs
-from demo.api.limits import Limits
+from demo.api.limits import RETRY_SOON, Limits
 from demo.api.models import Answer
 from geoloc.errors import PhotoError
 from geoloc.geolocator import Geolocator
@@ -25,7 +25,6 @@ from geoloc.guess import Guess
 
 Result = TypeVar("Result")
 
-RETRY_SOON = {"Retry-After": "5"}
 EXPIRY_CHECK_S = 10.0
 
 

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
 UPLOADS_KEPT_S = 300
 
-CONCURRENT_EVENTS, QUEUED_EVENTS = 16, 256
-"""Events handled at the same time, so that their photos are encoded together, and events queued."""
-
 
 def build(
     geolocators: Mapping[str, Geolocator],
@@ -71,7 +68,6 @@ def mount(page: gr.Blocks, app: FastAPI, limits: Limits, appearance: Mapping[str
     """
     import gradio as gr
 
-    page.queue(default_concurrency_limit=CONCURRENT_EVENTS, max_size=QUEUED_EVENTS)
     gr.mount_gradio_app(
         app,
         page,

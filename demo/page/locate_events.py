@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,9 @@ from geoloc.errors import GeolocError
 
 Components = dict[str, Any]
 """Components by name."""
+
+PhotosOf = Callable[[Any], list[Path]]
+"""Returns the photos to locate from the value of the component that asks for it."""
 
 DIFFERENT_PLACES, SAME_PLACE = "Different places", "The same place"
 """Choices for what several photos show."""
@@ -38,9 +41,15 @@ EVENT_OPTIONS: dict[str, Any] = {
     "api_visibility": "private",
     "show_progress": "hidden",
     "trigger_mode": "always_last",
+    "queue": False,
 }
 """No API and no spinners. An event during a running one is handled after it, with the input values
 of then; several such events are handled once.
+
+No queue: the answer comes in the response to the request. Gradio's queue sends it in a stream of
+its own, and closes that stream after the last waiting event; an event that the browser sends before
+it has read the closing message is never answered. Events without the queue can be neither
+generators nor show `gr.Warning`.
 
 Event data must not be used with "always_last": gradio repeats the data of the first event. So the
 scripts write what was chosen into the value of their component.
@@ -58,28 +67,24 @@ def connect(components: Components, controller: Controller) -> None:
 def _connect_photos(components: Components, controller: Controller) -> None:
     """Handle new photos and another bundle."""
 
-    def locate(paths: list[Path], bundle: str, together: str, *form: Any) -> Iterator[Updates]:  # noqa: ANN401
-        yield {
+    def show_progress(photos_of: PhotosOf, value: Any) -> Updates:  # noqa: ANN401
+        paths = photos_of(value)
+        if not paths:
+            return _unchanged(components)
+        return {
             components["progress"]: gr.HTML(view.progress(len(paths)), visible=True),
             components["welcome"]: gr.Column(visible=False),
             components["results"]: gr.Column(visible=False),
         }
-        together_ = together == SAME_PLACE
-        updates = controller.locate(paths, bundle, together_, partial(_constraint, *form))
-        yield _outputs(components, updates) | {components["progress"]: gr.HTML(visible=False)}
 
-    def upload(drop: Any, *inputs: Any) -> Iterator[Updates]:  # noqa: ANN401
-        yield from locate(own_uploads(drop["paths"]), *inputs)
-
-    def example(index: int, *inputs: Any) -> Iterator[Updates]:  # noqa: ANN401
-        files = [item.file for item in photo_table.read(photo_table.EXAMPLES)]
-        yield from locate([files[index % len(files)]], *inputs)
-
-    def change_bundle(session: Session | None, *inputs: Any) -> Iterator[Updates]:  # noqa: ANN401
-        if session is None:
-            yield _unchanged(components)
-        else:
-            yield from locate([upload.path for upload in session.uploads], *inputs)
+    def locate(photos_of: PhotosOf, value: Any, *inputs: Any) -> Updates:  # noqa: ANN401
+        bundle, together, *form = inputs
+        paths = photos_of(value)
+        if not paths:
+            return _unchanged(components)
+        read_form = partial(_constraint, *form)
+        updates = controller.locate(paths, bundle, together == SAME_PLACE, read_form)
+        return _outputs(components, updates) | {components["progress"]: gr.HTML(visible=False)}
 
     def apply_late_form(session: Session | None, together: str, *form: Any) -> Updates:  # noqa: ANN401
         """Apply what was entered in the form while the photos were encoded."""
@@ -91,17 +96,34 @@ def _connect_photos(components: Components, controller: Controller) -> None:
 
     inputs = [components[name] for name in ("bundle", "together", *FORM_FIELDS)]
     outputs = _all_outputs(components)
-    located_by = []
-    for event, handler, name in (
-        (components["drop"].upload, upload, "drop"),
-        (components["example"].select, example, "example"),
-        (components["bundle"].change, change_bundle, "session"),
+    progress_outputs = {components[name] for name in ("progress", "welcome", "results", "notice")}
+    late_inputs = [components["session"], *inputs[1:]]
+    for event, photos_of, name in (
+        (components["drop"].upload, _uploaded, "drop"),
+        (components["example"].select, _example, "example"),
+        (components["bundle"].change, _current, "session"),
     ):
-        located_by.append(event(handler, [components[name], *inputs], outputs, **EVENT_OPTIONS))
-    for located in located_by:
-        form = [components["session"], *inputs[1:]]
-        applied = located.then(apply_late_form, form, outputs, **EVENT_OPTIONS)
+        value = components[name]
+        show = partial(show_progress, photos_of)
+        shown = event(show, value, progress_outputs, **EVENT_OPTIONS)
+        located = shown.success(
+            partial(locate, photos_of), [value, *inputs], outputs, **EVENT_OPTIONS
+        )
+        applied = located.then(apply_late_form, late_inputs, outputs, **EVENT_OPTIONS)
         _explain_after(applied, components, controller)
+
+
+def _uploaded(drop: dict[str, list[str]]) -> list[Path]:
+    return own_uploads(drop["paths"])
+
+
+def _example(index: int) -> list[Path]:
+    files = [item.file for item in photo_table.read(photo_table.EXAMPLES)]
+    return [files[index % len(files)]]
+
+
+def _current(session: Session | None) -> list[Path]:
+    return [upload.path for upload in session.uploads] if session else []
 
 
 def _connect_thumbnails(components: Components, controller: Controller) -> None:
@@ -176,17 +198,18 @@ def _connect_downloads(components: Components, controller: Controller) -> None:
         has_answers = session is not None and session.guesses
         return controller.export(session, kind) if has_answers else gr.skip()
 
-    def strip_metadata(session: Session | None) -> Any:  # noqa: ANN401
+    def strip_metadata(session: Session | None) -> list[Any]:
         try:
-            return controller.strip_metadata(session) if session else gr.skip()
+            return [controller.strip_metadata(session) if session else gr.skip(), view.notice("")]
         except (GeolocError, OSError):
-            gr.Warning("The photo has already been deleted from the server; upload it again.")
-            return gr.skip()
+            message = "The photo has already been deleted from the server; upload it again."
+            return [gr.skip(), view.notice(message)]
 
     session, download = components["session"], components["download"]
     for kind in EXPORTS:
         components[kind].click(partial(export, kind), session, download, **EVENT_OPTIONS)
-    components["clean"].click(strip_metadata, session, download, **EVENT_OPTIONS)
+    noticed = [download, components["notice"]]
+    components["clean"].click(strip_metadata, session, noticed, **EVENT_OPTIONS)
 
 
 def _explain_after(answered: Any, components: Components, controller: Controller) -> None:  # noqa: ANN401

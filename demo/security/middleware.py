@@ -1,4 +1,4 @@
-"""ASGI middleware of page and API: request ids, rate limit, blocked paths and size limits.
+"""ASGI middleware of page and API: request ids, blocked paths, limits of rate, number and size.
 
 Plain ASGI classes are used because starlette's `BaseHTTPMiddleware` buffers streamed responses.
 """
@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from demo.api.limits import RateLimit
+from demo.api.limits import RETRY_SOON, RateLimit
 from demo.security.sandbox import NO_DOWNLOADS
 
 REQUEST_ID = "X-Request-ID"
@@ -83,11 +83,15 @@ class RequestIds:
 
 
 class RequestFilter:
-    """Refuses requests above the rate limit, and gradio paths that download or run something."""
+    """Refuses requests above the rate limit, and gradio paths that download or run something.
+
+    Also gradio's queue, which would bypass `PageLimit`; no event of the page needs it.
+    """
 
     BLOCKED = re.compile(
         r"/gradio_api/(proxy=|file=[\s/]*[a-z+.-]+:|run-history|vibe|undo-vibe)", re.I
     )
+    QUEUE = re.compile(r"/gradio_api/(queue|call)/", re.I)
 
     def __init__(self, app: ASGIApp, posts_per_minute: int) -> None:
         self.app, self._rate = app, RateLimit(posts_per_minute)
@@ -100,6 +104,8 @@ class RequestFilter:
     def _refusal(self, scope: Scope) -> JSONResponse | None:
         if self.BLOCKED.match(scope["path"]):
             return error_response(scope, 403, NO_DOWNLOADS)
+        if self.QUEUE.match(scope["path"]):
+            return error_response(scope, 403, "events of this page are not queued")
         if scope["method"] != "POST":
             return None
         wait_s = self._rate.wait_s((scope.get("client") or ("",))[0])
@@ -112,6 +118,29 @@ class RequestFilter:
             f"too many requests; try again in {seconds} seconds",
             {"Retry-After": str(seconds)},
         )
+
+
+class PageLimit:
+    """Refuses uploads and events of the page while too many others are handled or waiting."""
+
+    def __init__(self, app: ASGIApp, max_requests: int) -> None:
+        self.app, self._free = app, max_requests
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one ASGI connection."""
+        is_post = scope["type"] == "http" and scope["method"] == "POST"
+        if not is_post or not scope["path"].startswith("/gradio_api/"):
+            await self.app(scope, receive, send)
+            return
+        if not self._free:
+            message = "the service is busy; try again in a few seconds"
+            await error_response(scope, 503, message, RETRY_SOON)(scope, receive, send)
+            return
+        self._free -= 1
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            self._free += 1
 
 
 class BodyLimit:

@@ -70,9 +70,11 @@ class GameController:
     def submit(self, game: Game, bundle: str, lat: str, lon: str) -> list[Any]:
         """Compare the player's guess with the bundle's, and return the result."""
         guess = _latlon(lat, lon)
-        if game.photo is None or guess is None:
-            gr.Warning("Click the map first, or enter latitude and longitude.")
+        if game.photo is None:
             return [gr.skip()] * 8
+        if guess is None:
+            problem = "Click the map first, or enter latitude and longitude."
+            return [*[gr.skip()] * 2, view.task(game, problem), *[gr.skip()] * 5]
         answer = self._blur_location(self._geolocators[bundle].locate(game.photo.file))
         after = game.with_guesses(guess, (answer.lat, answer.lon))
         return [

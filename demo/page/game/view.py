@@ -37,9 +37,15 @@ def photo(uri: str) -> str:
     return render("photo.html", uri=uri, alt="Where was this photo taken?")
 
 
-def task(game: Game) -> str:
-    """Return the instruction for the current round."""
-    return render("game/task.html", number=len(game.rounds) + 1, rounds=len(game.photos))
+def task(game: Game, problem: str = "") -> str:
+    """Return the instruction for the current round.
+
+    Args:
+        game: the current game.
+        problem: what the player has to do before the guess can be submitted.
+    """
+    number, rounds = len(game.rounds) + 1, len(game.photos)
+    return render("game/task.html", number=number, rounds=rounds, problem=problem)
 
 
 def result(game: Game) -> str:

@@ -4,7 +4,6 @@ Screenshots go to the folder in the environment variable GEOLOC_SCREENSHOTS.
 """
 
 import base64
-import contextlib
 import csv
 import io
 import json
@@ -22,8 +21,7 @@ from tests.browser import TIMEOUT_MS, WEBGL, Watch, launched
 from tests.demo.fakes import FakeGeolocator
 
 pytest.importorskip("gradio", reason="the demo extra is not installed")
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-expect, PlaywrightTimeoutError = playwright.expect, playwright.TimeoutError
+expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
 
 SYDNEY, HOBART = "Sydney, New South Wales, Australia", "Hobart, Tasmania, Australia"
 
@@ -122,14 +120,8 @@ def check_accessibility(page, state):
 
 
 def start_game(page):
-    """Start a game; again if gradio lost the first click, which it did once in some twenty runs."""
-    land = page.locator("#game-map svg .land[d]")
-    for _ in range(2):
-        page.get_by_role("button", name="Start the game").click()
-        with contextlib.suppress(PlaywrightTimeoutError):
-            land.wait_for(state="attached", timeout=30_000)
-            return
-    land.wait_for(state="attached")
+    page.get_by_role("button", name="Start the game").click()
+    page.locator("#game-map svg .land[d]").wait_for(state="attached")
 
 
 def test_a_chosen_photo_is_answered_with_all_details(visit, photo):
@@ -215,6 +207,22 @@ def test_the_last_of_several_quick_choices_wins(visit, photo, plain, heic):
         tiles.nth(index).click()
     expect(page.get_by_role("img", name="Your photo phone.heic")).to_be_visible()
     expect(tiles.nth(2)).to_have_attribute("aria-pressed", "true")
+
+
+def test_every_one_of_many_quick_choices_is_answered(visit, photo, plain, heic):
+    page = visit()
+    give(page, photo, plain, heic)
+    page.evaluate(
+        """async () => {
+          const tile = number => document.querySelectorAll(".strip [data-index]")[number % 3];
+          for (let number = 1; number <= 12; number++) {
+            tile(number).click();
+            while (tile(number).getAttribute("aria-pressed") !== "true")
+              await new Promise(requestAnimationFrame);
+          }
+        }"""
+    )
+    expect(page.get_by_role("img", name="Your photo holiday.jpg")).to_be_visible()
 
 
 def test_without_webgl_the_answer_is_complete_except_for_the_map(visit, plain):
@@ -326,6 +334,10 @@ def test_answers_are_saved_as_files(visit, photo, plain):
     assert name == "holiday-clean.jpg"
     assert read_exif(photo).lat is not None
     assert read_exif(content).lat is None
+    (upload,) = Path(os.environ["GRADIO_TEMP_DIR"]).rglob("holiday.jpg")
+    upload.unlink()
+    page.get_by_role("button", name="Download without metadata").click()
+    expect(page.get_by_role("alert")).to_contain_text("already been deleted from the server")
 
 
 def test_an_example_is_located(visit):
