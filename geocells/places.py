@@ -13,7 +13,7 @@ from geocells.borders.hierarchy import DATA, Boundaries, embedded_boundaries
 from geocells.columns import numbers, objects, read_parquet, to_numbers, to_strings
 from geocells.neighbours import NearestPoints
 from geocells.sphere import check_latlon
-from geocells.types import Float64Array, Int32Array, StrArray
+from geocells.types import Float64Array, IndexArray, Int32Array, StrArray
 
 OPEN_SEA_KM = 50.0
 """A coordinate farther than this from all land belongs to no country."""
@@ -50,17 +50,19 @@ def describe(latlon: npt.ArrayLike, boundaries: Boundaries | None = None) -> pa.
     """Return country, region and town of coordinates.
 
     Country and region belong to the polygon that covers the coordinate, or to the nearest polygon
-    within `OPEN_SEA_KM`. The town is chosen from the ten nearest, those of the same country first:
-    it has the smallest distance / (population + 100)^(1/5). A hamlet is therefore chosen only if it
-    is much nearer than the next city.
+    within `OPEN_SEA_KM`. The town is always one of that country: of those among the ten nearest
+    towns, else of the country's ten nearest, the one with the smallest
+    distance / (population + 100)^(1/5). A hamlet is therefore chosen only if it is much nearer than
+    the next city.
 
     Args:
         latlon: (N, 2) degrees.
         boundaries: borders to use instead of the embedded ones.
 
     Returns:
-        N rows: country_code, country, region and town (strings, all "" on the open sea), and
-        town_distance_km (on the open sea, the distance to the nearest town).
+        N rows: country_code, country, region and town (strings, all "" on the open sea; town is
+        also "" in a country without towns), and town_distance_km (where no town is named, the
+        distance to the nearest one).
 
     Raises:
         ValueError: a coordinate is not finite or out of range.
@@ -83,18 +85,37 @@ def describe(latlon: npt.ArrayLike, boundaries: Boundaries | None = None) -> pa.
 
 
 def _town(points: Float64Array, country: StrArray) -> tuple[StrArray, Float64Array]:
-    """Return the names (N,) and distances (N,) of the towns chosen for coordinates."""
+    """Return the names (N,) and distances (N,) of the towns chosen for coordinates.
+
+    Args:
+        points: (N, 2) degrees.
+        country: (N,) ISO codes; "" on the open sea.
+    """
     gazetteer = towns()
     distance_km, index = gazetteer.points.query(points, _CANDIDATES)
+    abroad = (gazetteer.country[index] != country[:, None]).all(axis=1)
+    for code in np.unique(country[abroad]):
+        own = np.flatnonzero(gazetteer.country == code)
+        rows = np.flatnonzero(abroad & (country == code))
+        if len(own):
+            own = np.resize(own, max(len(own), _CANDIDATES))  # repeats the towns of a small country
+            near = NearestPoints(gazetteer.points.latlon[own])
+            distance_km[rows], nearest = near.query(points[rows], _CANDIDATES)
+            index[rows] = own[nearest]
     weighted = distance_km / (gazetteer.population[index] + 100.0) ** 0.2
-    abroad = gazetteer.country[index] != country[:, None]
-    at_sea = country == ""
-    cost = np.where(at_sea[:, None], distance_km, weighted + 1e6 * abroad)
+    own_town = gazetteer.country[index] == country[:, None]
+    nameless = ~own_town.any(axis=1)
+    cost = np.where(nameless[:, None], distance_km, np.where(own_town, weighted, np.inf))
     best = np.argmin(cost, axis=1)[:, None]
     chosen = np.take_along_axis(index, best, axis=1)[:, 0]
-    distinct, row = np.unique(chosen, return_inverse=True)
+    names = _names(gazetteer, chosen)
+    names[nameless] = ""
+    return names, np.take_along_axis(distance_km, best, axis=1)[:, 0]
+
+
+def _names(gazetteer: Towns, rows: IndexArray) -> StrArray:
+    """Return the names (N,) of rows (N,)."""
+    distinct, back = np.unique(rows, return_inverse=True)
     # `take` would import pyarrow.compute, which takes longer than naming one place
     name = [gazetteer.name[i].as_py() for i in distinct.tolist()]
-    names = np.array([*name, None], dtype=object)[row]
-    names[at_sea] = ""
-    return names, np.take_along_axis(distance_km, best, axis=1)[:, 0]
+    return np.array([*name, None], dtype=object)[back]

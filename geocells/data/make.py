@@ -19,6 +19,7 @@ import shapely
 
 from geocells import sphere
 from geocells.borders.hierarchy import embedded_boundaries
+from geocells.data.reconcile import SLIVER_DEG, disagreements, move_borders
 from geocells.polygon_index import PolygonIndex
 from geocells.polygons import dissolve, repair
 
@@ -53,11 +54,14 @@ CONTINENTS = {
     "South America": "GF",
 }
 
+WESTERN_SAHARA_NORTH = 27.0 + 40.0 / 60.0
+"""Natural Earth draws the west of Western Sahara as provinces of Morocco."""
+
 GROUP_RATIO = 1.3
 ISLET_KM = 5.0
 ISLET_RADIUS_KM = 2.0
+ISLETS = ["Megísti"]  # Natural Earth lacks this island, less than ISLET_KM off a foreign coast
 ROUND_DEG = 1e-4
-SLIVER_DEG = 0.005
 OUTLINE_DEG = 0.1
 MIN_CITY_POPULATION = 300_000
 CITY_RADIUS_KM = 20.0
@@ -90,7 +94,8 @@ def districts(source: Path, country_names: dict[str, str]) -> pd.DataFrame:
     ]
     table["name"] = table.name_en.fillna(table.name).fillna(table.country.map(country_names))
     table = table[["iso_3166_2", "country", "name", "polygon"]]
-    return pd.concat([table, cut_jan_mayen(table)], ignore_index=True)
+    table = pd.concat([table, cut_jan_mayen(table), cut_western_sahara(table)])
+    return table[~shapely.is_empty(table.polygon)].reset_index(drop=True)
 
 
 def cut_jan_mayen(table: pd.DataFrame) -> pd.DataFrame:
@@ -102,6 +107,26 @@ def cut_jan_mayen(table: pd.DataFrame) -> pd.DataFrame:
     island = shapely.multipolygons(parts[there])
     return pd.DataFrame([{"iso_3166_2": "NO-22", "country": "SJ", "name": "Jan Mayen",
                           "polygon": island}])  # fmt: skip
+
+
+def codes_of_towns(towns: pd.DataFrame) -> pd.Series:
+    """Return country codes that follow the rules of the borders for disputed territories."""
+    sahara = (towns.cc == "MA") & (towns.lat < WESTERN_SAHARA_NORTH)
+    bases = (towns.cc == "GB") & towns.name.isin(["Akrotiri", "Dhekelia"])
+    return towns.cc.mask(sahara, "EH").mask(bases, "CY")
+
+
+def cut_western_sahara(table: pd.DataFrame) -> pd.DataFrame:
+    """Cut Morocco's units at 27° 40' N and return what lies south of it as units of EH."""
+    south = shapely.box(-180.0, -90.0, 180.0, WESTERN_SAHARA_NORTH)
+    rows = table.index[(table.country == "MA") & shapely.intersects(table.polygon, south)]
+    inside = table.loc[rows].assign(
+        country="EH",
+        iso_3166_2="EH-" + table.iso_3166_2[rows],
+        polygon=shapely.intersection(table.polygon[rows], south),
+    )
+    table.loc[rows, "polygon"] = shapely.difference(table.polygon[rows], south)
+    return inside
 
 
 def group_by_geonames(
@@ -142,7 +167,7 @@ def add_islets(table: pd.DataFrame, towns: pd.DataFrame) -> None:
     """Add an octagon around each town outside all polygons to the nearest unit of its country."""
     latlon = towns[["lat", "lon"]].to_numpy(float)
     index = PolygonIndex(table.polygon.to_numpy())
-    lost = towns.index[index.locate(latlon, max_km=ISLET_KM) < 0]
+    lost = towns.index[(index.locate(latlon, max_km=ISLET_KM) < 0) | towns.name.isin(ISLETS)]
     octagon = np.arange(0, 360, 45.0)
     for town in lost:
         rows = table.index[table.country == towns.cc[town]]
@@ -167,9 +192,11 @@ def main(source: Path) -> None:
     nations = countries(source)
     nations.to_csv(DATA / "countries.csv", index=False)
     towns = pd.read_parquet(source / "geonames_cities500.parquet")
+    towns["cc"] = codes_of_towns(towns)
     divisions = pd.read_parquet(source / "geonames_subdivisions.parquet")
     table = districts(source, dict(zip(nations.iso2, nations.name, strict=True)))
     add_islets(table, towns)
+    move_borders(table, towns)
     index = PolygonIndex(table.polygon.to_numpy())
     towns["unit"] = index.locate(towns[["lat", "lon"]].to_numpy(float), max_km=30)
     table["region_code"], table["region"] = group_by_geonames(table, towns, divisions)
@@ -181,6 +208,7 @@ def main(source: Path) -> None:
     pq.write_table(out, DATA / "regions.parquet", compression="zstd", compression_level=19)
     write_outline()
     write_towns(towns)
+    disagreements().to_csv(DATA / "disagreements.csv", index=False)
     write_rasters(source)
     write_time_zones(source)
 

@@ -22,7 +22,7 @@ def world():
 
 def test_embedded_levels_are_linked_and_have_unique_codes(world):
     country, region, district = world.levels
-    assert (len(country), len(district)) == (250, 4596)
+    assert (len(country), len(district)) == (250, 4598)
     assert set(country.codes) == set(country_table())
     assert (country.parent == -1).all()
     for level, above in ((region, country), (district, region)):
