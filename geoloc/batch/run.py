@@ -21,6 +21,7 @@ from geoloc.bundle import installed
 from geoloc.errors import GeolocError, PhotoError
 from geoloc.geolocator import DEFAULT_TOP
 from geoloc.guess import SCHEMA_VERSION
+from geoloc.io.digests import sha256
 from geoloc.io.progress import Reporter
 from geoloc.output.formats import Record
 from geoloc.output.sinks import check_ending, open_sink
@@ -119,7 +120,7 @@ class _Batch:
         self.report.stage("looking for photos")
         options = self.options
         settings = {
-            "bundle": bundles.sha256(bundles.find(options.bundle) / "bundle.json"),
+            "bundle": sha256(bundles.find(options.bundle) / "bundle.json"),
             "version": [__version__, SCHEMA_VERSION],
             "top": options.top,
             "within": _constraint_key(options.within),

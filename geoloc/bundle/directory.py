@@ -6,7 +6,6 @@ other file, licences, and the metrics measured when the bundle was built. `FILES
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -26,6 +25,7 @@ from geoloc.encoders.base import EncoderSpec, ImageEncoder
 from geoloc.encoders.registry import build_encoder
 from geoloc.errors import BundleError
 from geoloc.io.atomic import atomic_directory
+from geoloc.io.digests import sha256
 from geoloc.retrieval.gallery import Gallery
 
 SCHEMA_VERSION = 2
@@ -178,12 +178,6 @@ def verify(path: Path) -> dict[str, Any]:
         if checksums.get(name) != digest:
             raise damaged(path / name, "its checksum differs from bundle.json")
     return manifest
-
-
-def sha256(path: Path) -> str:
-    """Return the hexadecimal sha256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_target(target: Path) -> None:

@@ -18,6 +18,7 @@ from urllib.parse import urljoin, urlsplit
 
 from geoloc.bundle import directory as bundles
 from geoloc.errors import BundleError
+from geoloc.io.digests import sha256
 
 TIMEOUT_S = 30.0
 BLOCK = 2**16
@@ -111,7 +112,7 @@ def _from_hub(repository: str, partial: Path) -> list[str]:
     download(list(files))
     for name, digest in files.items():
         path = partial / name
-        if path.is_file() and bundles.sha256(path) != digest:
+        if path.is_file() and sha256(path) != digest:
             path.unlink()
             raise _wrong_checksum(f"{HUB}{repository}/{name}")
     return list(files)
@@ -181,11 +182,11 @@ def _files(manifest: Path, base: str) -> dict[str, str]:
 
 def _fetch_file(address: str, path: Path, digest: str, progress: Progress) -> None:
     """Download one file of a bundle, unless it is complete already."""
-    if path.is_file() and bundles.sha256(path) == digest:
+    if path.is_file() and sha256(path) == digest:
         return
     part = path.with_name(path.name + ".part")
     _download(address, part, progress)
-    if bundles.sha256(part) != digest:
+    if sha256(part) != digest:
         part.unlink()
         raise _wrong_checksum(address)
     part.replace(path)

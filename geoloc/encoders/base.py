@@ -84,21 +84,25 @@ class EncoderSpec:
     model: str
     """Name of the model in its library; for onnx the model that the file was exported from."""
     weights: str
-    """onnx: sha256 of the file. open_clip and timm: pretrained tag, or sha256 of the files of a
-    local model."""
+    """onnx: sha256 of the file. Others: pretrained tag, path of a checkpoint file, or "" for a
+    model in a folder."""
     dim: int
     """Length of the embedding."""
     preprocessing: Preprocessing
+    digest: str = ""
+    """Digest of the weight files on this machine; "" for onnx and for published weights, which
+    `weights` identifies."""
 
     @property
     def fingerprint(self) -> str:
         """Hash of all fields, the key of caches: equal only for encoders with equal embeddings."""
-        text = json.dumps(asdict(self), sort_keys=True)
+        text = json.dumps(self.to_dict(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a dict ready for JSON."""
-        return asdict(self)
+        """Return a dict ready for JSON; without an empty digest, which older programs refuse."""
+        values = asdict(self)
+        return values if self.digest else {k: v for k, v in values.items() if k != "digest"}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> EncoderSpec:

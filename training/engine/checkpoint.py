@@ -23,9 +23,9 @@ from torch.distributed.checkpoint.state_dict import (
     set_optimizer_state_dict,
 )
 
-from geoloc.bundle.directory import sha256
 from geoloc.errors import GeolocError
 from geoloc.io.atomic import atomic_directory
+from geoloc.io.digests import sha256
 from training.engine.parallel import Processes, full_tensor, shard_like
 from training.types import Tensors
 
@@ -85,12 +85,10 @@ def resume(folder: Path, state: TrainState, config: dict[str, Any]) -> int:
         stored = json.loads((path / "state.json").read_text(encoding="utf-8"))
         if any(sha256(path / name) != digest for name, digest in stored["sha256"].items()):
             continue
-        changed = [key for key in config if stored["config"].get(key) != config[key]]
-        if changed:
-            key = changed[0]
+        if changed := _changed(stored["config"], config):
             raise CheckpointError(
-                f"{path}: was made with {key} = {stored['config'].get(key)}, not {config[key]};"
-                " use another folder, or the settings that the run was started with"
+                f"{path}: was made with {changed}; use another folder, or the settings that the run"
+                " was started with"
             )
         _load(path, state)
         return int(stored["step"])
@@ -106,15 +104,22 @@ def is_finished(run_folder: Path, config: dict[str, Any]) -> bool:
     note = run_folder / "model" / "run.json"
     if not note.is_file():
         return False
-    stored = json.loads(note.read_text(encoding="utf-8"))
-    changed = [key for key in config if stored.get(key) != config[key]]
-    if changed:
-        key = changed[0]
+    if changed := _changed(json.loads(note.read_text(encoding="utf-8")), config):
         raise CheckpointError(
-            f"{run_folder}: holds a finished run with {key} = {stored.get(key)}, not"
-            f" {config[key]}; use another folder"
+            f"{run_folder}: holds a finished run with {changed}; use another folder"
         )
     return True
+
+
+def _changed(stored: dict[str, Any], config: dict[str, Any]) -> str:
+    """Return the first setting that differs, as text; "" for none.
+
+    A setting that the stored run does not have is newer than the run, and not compared.
+    """
+    for key, value in config.items():
+        if stored.get(key, value) != value:
+            return f"{key} = {stored[key]}, not {value}"
+    return ""
 
 
 def model_digest(model: Path) -> str:

@@ -12,6 +12,7 @@ from torch import nn
 from geoloc.encoders.base import Preprocessing
 from geoloc.errors import BundleError
 from geoloc.io.atomic import atomic_directory
+from geoloc.io.digests import content_digest
 from training.data.loading import Tokenizer
 from training.types import Tensors
 
@@ -67,6 +68,17 @@ def configuration(model: str) -> dict[str, Any]:
     if found is None:
         raise BundleError(f"{model}: not an open_clip architecture; see open_clip.list_models()")
     return found
+
+
+def source_digest(model: str, pretrained: str) -> dict[str, str]:
+    """Return a setting that identifies the files which training starts from; {} for none.
+
+    They are a folder written by `write`, a JSON file, and a checkpoint file.
+    """
+    start = Path(model)
+    files = [start / CONFIG, start / WEIGHTS, start, Path(pretrained)]
+    found = [path for path in files if path.is_file()]
+    return {"source_digest": content_digest(found)} if found else {}
 
 
 def _name(model: str) -> str:

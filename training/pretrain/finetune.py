@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from geoloc.errors import TableError
 from training.config import FinetuneConfig, HeadConfig
 from training.data.loading import Batch, CaptionedPhotos, load_batches
 from training.data.sampler import Batches
-from training.data.table import latlon_of
+from training.data.table import content_digest, latlon_of
 from training.engine import checkpoint
 from training.engine.checkpoint import CheckpointError, TrainState
 from training.engine.loop import LoopConfig, Run, as_settings, fit
@@ -68,7 +69,9 @@ def finetune(
         **as_settings(config),
         "heads": as_settings(heads),
         "photos": len(photos),
+        "photos_digest": content_digest(photos),
         "cells": len(cells),
+        "cells_digest": hashlib.sha256(cells.centroids.tobytes()).hexdigest(),
         "model": checkpoint.model_digest(model),
     }
     with process_group() as processes:

@@ -16,6 +16,7 @@ from geoloc.errors import TableError
 from training.config import FREE_TO_CHANGE, PretrainConfig
 from training.data.loading import CaptionedPhotos, load_batches
 from training.data.sampler import Batches
+from training.data.table import content_digest
 from training.engine import checkpoint
 from training.engine.checkpoint import TrainState
 from training.engine.loop import LoopConfig, Run, as_settings, fit
@@ -53,7 +54,7 @@ def pretrain(
     result = run_folder / "model"
     with process_group() as processes:
         photos, held_out = _split(table)
-        settings = _settings(config, len(photos), processes)
+        settings = _settings(config, photos, processes)
         if checkpoint.is_finished(run_folder, settings):
             return result
         _train(photos, held_out, folder, run_folder, config, settings, processes)
@@ -158,10 +159,19 @@ def _loop_config(config: PretrainConfig, batches: Batches, bf16: bool) -> LoopCo
     )
 
 
-def _settings(config: PretrainConfig, photos: int, processes: Processes) -> dict[str, Any]:
-    """Return the settings that a resumed run must share: the batch of a step, not its division."""
+def _settings(config: PretrainConfig, photos: pa.Table, processes: Processes) -> dict[str, Any]:
+    """Return the settings that a resumed run must share: the batch of a step, not its division.
+
+    Photos, captions and files that training starts from count by their content.
+    """
     settings = as_settings(config)
     for name in FREE_TO_CHANGE:
         del settings[name]
     photos_per_step = settings.pop("batch") * settings.pop("accumulate") * processes.count
-    return {**settings, "photos": photos, "photos_per_step": photos_per_step}
+    return {
+        **settings,
+        **clip.source_digest(config.model, config.pretrained),
+        "photos": len(photos),
+        "photos_digest": content_digest(photos),
+        "photos_per_step": photos_per_step,
+    }

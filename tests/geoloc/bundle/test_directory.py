@@ -10,6 +10,7 @@ from geoloc import Geolocator
 from geoloc.bundle import directory
 from geoloc.errors import BundleError
 from geoloc.guess import Guess
+from geoloc.io.digests import sha256
 
 
 @pytest.fixture(scope="module")
@@ -62,10 +63,10 @@ def write_until_the_disk_is_full(target):
 
 
 def test_an_older_bundle_is_kept_until_the_new_one_is_complete(copy):
-    before = directory.sha256(copy / "bundle.json")
+    before = sha256(copy / "bundle.json")
     with pytest.raises(BundleError, match="No space"):
         write_until_the_disk_is_full(copy)
-    assert directory.sha256(copy / "bundle.json") == before
+    assert sha256(copy / "bundle.json") == before
     assert [path.name for path in copy.parent.iterdir()] == ["copy"]
     with directory.writing(copy) as folder:
         (folder / "bundle.json").write_text("{}")

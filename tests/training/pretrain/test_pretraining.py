@@ -234,6 +234,32 @@ def test_run_is_not_resumed_with_other_settings(small_planet, tmp_path):
         pretrain(table, folder, tmp_path / "run", settings(folder, epochs=2))
 
 
+def test_finished_run_is_not_reused_for_other_photos_or_another_start(small_planet, tmp_path):
+    """As many photos, and a model of the same name; only their content differs."""
+    folder, table = small_planet
+    towers = tmp_path / "start.json"
+    shutil.copy(folder / "tiny_towers.json", towers)
+    config = settings(folder, epochs=1, model=str(towers))
+    pretrain(table, folder, tmp_path / "run", config)
+    renamed = pa.array(["Atlantis", *table["country"].to_pylist()[1:]])
+    other = table.set_column(table.column_names.index("country"), "country", renamed)
+    with pytest.raises(CheckpointError, match="photos_digest"):
+        pretrain(other, folder, tmp_path / "run", config)
+    towers.write_text(towers.read_text() + "\n")
+    with pytest.raises(CheckpointError, match="source_digest"):
+        pretrain(table, folder, tmp_path / "run", config)
+
+
+def test_run_of_an_earlier_version_is_still_finished(small_planet, tmp_path):
+    folder, table = small_planet
+    model = pretrain(table, folder, tmp_path / "run", settings(folder, epochs=1))
+    stored = json.loads((model / "run.json").read_text())
+    for newer in ("photos_digest", "source_digest"):
+        del stored[newer]
+    (model / "run.json").write_text(json.dumps(stored))
+    assert pretrain(table, folder, tmp_path / "run", settings(folder, epochs=1)) == model
+
+
 def test_damaged_checkpoint_is_skipped(small_planet, tmp_path):
     folder, table = small_planet
     pretrain(table, folder, tmp_path / "reference", settings(folder, epochs=2))

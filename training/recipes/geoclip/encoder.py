@@ -13,6 +13,7 @@ from geoloc.encoders.base import EncoderSpec, ImageEncoder
 from geoloc.encoders.clip import IMAGE_HEAD, GeoClipEncoder, geoclip_spec
 from geoloc.encoders.onnx import OnnxEncoder
 from geoloc.io.atomic import atomic_directory
+from geoloc.io.digests import content_digest
 from geoloc.types import Float32Array
 from training.config import GEOCLIP_TOWER, ClipForm
 from training.embed.export import export_onnx
@@ -49,7 +50,8 @@ def load_world_encoder(
     """
     architecture, _, weights = clip.partition("/")
     form = form or ("torch" if _on_gpu() else "int8")
-    spec = geoclip_spec(architecture, weights)
+    files = [published.image_head_file, *([Path(weights)] if Path(weights).is_file() else [])]
+    spec = geoclip_spec(architecture, weights, digest=content_digest(files))
     folder = cache / "encoders" / f"geoclip-{spec.fingerprint}-{form}"
     if not (folder / "encoder.json").is_file():
         _make(spec, form, published, folder)

@@ -17,10 +17,10 @@ import pyarrow.csv as csv
 
 from geocells.columns import numbers
 from geoloc.belief.heads import softmax
-from geoloc.bundle.directory import sha256
 from geoloc.bundle.installed import GEOCLIP_PACKAGE
 from geoloc.encoders.base import ImageEncoder
 from geoloc.errors import BundleError
+from geoloc.io.digests import sha256
 from geoloc.photos.decode import PhotoSource, load
 from geoloc.types import Float32Array, Float64Array
 from training.recipes.geoclip.location_encoder import LocationEncoder
@@ -76,6 +76,11 @@ class Published:
         encoder = LocationEncoder()
         encoder.load_state_dict(self._tensors("location_encoder_weights"))
         return encoder.eval()
+
+    @property
+    def image_head_file(self) -> Path:
+        """File of the two layers that follow CLIP's projection."""
+        return self.folder / "weights" / "image_encoder_mlp_weights.pth"
 
     def image_head(self) -> dict[str, Any]:
         """Return the state of the two layers that follow CLIP's projection."""
