@@ -14,12 +14,14 @@ import shapely
 from geocells.types import Float64Array, GeometryArray, IndexArray
 
 
-def read_topojson(path: str | os.PathLike[str]) -> tuple[list[dict[str, Any]], GeometryArray]:
-    """Read every polygon of a TopoJSON file, plain or gzipped.
+def read_topojson(
+    path: str | os.PathLike[str],
+) -> list[tuple[list[dict[str, Any]], GeometryArray]]:
+    """Read the polygons of each object (layer) of a TopoJSON file, plain or gzipped.
 
     Returns:
-        Properties of the N polygons, and (N,) shapely geometries in lon/lat degrees; these may be
-        invalid.
+        For each object, properties of its N polygons, and (N,) shapely geometries in lon/lat
+        degrees; these may be invalid.
 
     Raises:
         ValueError: the file is not TopoJSON.
@@ -34,11 +36,12 @@ def read_topojson(path: str | os.PathLike[str]) -> tuple[list[dict[str, Any]], G
     try:
         topology = orjson.loads(gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw)
         lonlat, edges = _decode_arcs(topology)
-        shapes = [shape for top in topology["objects"].values() for shape in _flatten(top)]
-        polygons = _polygons(shapes, lonlat, edges)
+        layers = [_flatten(top) for top in topology["objects"].values()]
+        polygons = [_polygons(shapes, lonlat, edges) for shapes in layers]
     except (OSError, EOFError, ValueError, KeyError, TypeError, IndexError) as error:
         raise ValueError(f"{path}: not a TopoJSON file ({error!r}); check the download") from error
-    return [shape.get("properties", {}) for shape in shapes], polygons
+    properties = [[shape.get("properties") or {} for shape in shapes] for shapes in layers]
+    return list(zip(properties, polygons, strict=True))
 
 
 def _decode_arcs(topology: dict[str, Any]) -> tuple[Float64Array, IndexArray]:

@@ -98,6 +98,137 @@ def test_two_gadm_files_give_three_levels(tmp_path):
     assert borders.finest.parent.tolist() == [0, 0, 1, 2]
 
 
+def gadm():
+    """France with the regions X, Y, Z, of which X and Z have districts, and Monaco without any."""
+    gpd = pytest.importorskip("geopandas")
+    countries = gpd.GeoDataFrame(
+        {"GID_0": ["FRA", "MCO"], "COUNTRY": ["France", "Monaco"]},
+        geometry=[shapely.box(2, 48, 5, 49), square(7.4, 43.7, 0.1)],
+        crs="EPSG:4326",
+    )
+    regions = gpd.GeoDataFrame(
+        {"GID_0": "FRA", "GID_1": ["FRA.1_1", "FRA.2_1", "FRA.3_1"], "NAME_1": ["X", "Y", "Z"]},
+        geometry=[square(2, 48), square(3, 48), square(4, 48)],
+        crs="EPSG:4326",
+    )
+    districts = gpd.GeoDataFrame(
+        {"GID_0": "FRA", "GID_1": ["FRA.1_1", "FRA.1_1", "FRA.3_1"], "NAME_1": ["X", "X", "Z"],
+         "GID_2": ["FRA.1.1_1", "FRA.1.2_1", "FRA.3.1_1"], "NAME_2": ["a", "b", "c"]},
+        geometry=[shapely.box(2, 48, 2.5, 49), shapely.box(2.5, 48, 3, 49), square(4, 48)],
+        crs="EPSG:4326",
+    )  # fmt: skip
+    return countries, regions, districts
+
+
+EXPECTED = [["France", "Monaco"], ["X", "Y", "Z", "Monaco"], ["a", "b", "Y", "c", "Monaco"]]
+PLACES = [(48.5, 2.2), (48.5, 2.7), (48.5, 3.5), (48.5, 4.5), (43.75, 7.45)]
+
+
+def paths_of(borders, places):
+    """Return the names of the units at coordinates, from the country down."""
+    names = [level.names for level in borders.levels]
+    return [
+        [str(name[row]) for name, row in zip(names, rows, strict=True)]
+        for rows in borders.locate(places)
+    ]
+
+
+def test_all_area_layers_of_a_file_are_read_and_units_without_finer_ones_stay(tmp_path):
+    gpd = pytest.importorskip("geopandas")
+    countries, regions, districts = gadm()
+    path = tmp_path / "gadm41_FRA.gpkg"
+    capital = gpd.GeoDataFrame({"NAME_1": ["Paris"]}, geometry=[shapely.Point(2.5, 48.5)], crs=4326)
+    # the finest layer first: the order in the file does not matter
+    for name, frame in [("ADM_2", districts), ("cities", capital), ("ADM_0", countries),
+                        ("ADM_1", regions)]:  # fmt: skip
+        frame.to_file(path, layer=name)
+    gpd.pd.DataFrame({"note": ["no areas"]}).pipe(gpd.GeoDataFrame).to_file(path, layer="notes")
+    borders = load_boundaries(path)
+    assert [level.names.tolist() for level in borders.levels] == EXPECTED
+    assert paths_of(borders, PLACES) == [
+        ["France", "X", "a"],
+        ["France", "X", "b"],
+        ["France", "Y", "Y"],
+        ["France", "Z", "c"],
+        ["Monaco", "Monaco", "Monaco"],
+    ]
+    assert borders.finest.codes.tolist() == [
+        "FRA.1.1_1", "FRA.1.2_1", "FRA.2_1", "FRA.3.1_1", "MC"
+    ]  # fmt: skip
+
+
+def test_one_gadm_layer_gives_all_levels_and_empty_names_are_those_above(tmp_path):
+    gpd = pytest.importorskip("geopandas")
+    _, regions, districts = gadm()
+    no_district = regions.iloc[1:2].assign(GID_2="", NAME_2=None)
+    gpd.pd.concat([districts, no_district]).to_file(tmp_path / "gadm_410.gpkg", layer="gadm_410")
+    borders = load_boundaries(tmp_path / "gadm_410.gpkg")
+    assert [level.names.tolist() for level in borders.levels] == [
+        ["France"], ["X", "Y", "Z"], ["a", "b", "Y", "c"]
+    ]  # fmt: skip
+    assert borders.finest.codes.tolist() == ["FRA.1.1_1", "FRA.1.2_1", "FRA.2_1", "FRA.3.1_1"]
+    assert paths_of(borders, PLACES[2:3]) == [["France", "Y", "Y"]]
+
+
+def test_countries_missing_in_a_finer_file_stay(tmp_path):
+    countries, regions, _ = gadm()
+    countries.to_parquet(tmp_path / "world.parquet")
+    regions.to_parquet(tmp_path / "france.parquet")
+    borders = load_boundaries([tmp_path / "world.parquet", tmp_path / "france.parquet"])
+    assert [level.names.tolist() for level in borders.levels] == EXPECTED[:2]
+
+
+@pytest.mark.parametrize("encoding", ["WKB", "geoarrow"])
+@pytest.mark.parametrize("crs", [4326, 3857])
+def test_both_geometry_encodings_of_geoparquet_are_read(tmp_path, encoding, crs):
+    _, regions, _ = gadm()
+    path = tmp_path / "regions.parquet"
+    mixed = regions.set_geometry(
+        [*regions.geometry[:2], shapely.MultiPolygon([regions.geometry[2]])]
+    )
+    mixed.to_crs(crs).to_parquet(path, geometry_encoding=encoding)
+    borders = load_boundaries(path)
+    assert borders.region.names.tolist() == ["X", "Y", "Z"]
+    assert borders.region.locate(PLACES[1:4]).tolist() == [0, 1, 2]
+
+
+def test_a_place_called_none_keeps_its_name(tmp_path):
+    gpd = pytest.importorskip("geopandas")
+    names = {"country": "ITA", "name": ["None", None, "Nan"], "code": ["01", "02", "03"]}
+    squares = [square(7.5, 44.9), square(8.6, 44.9), square(9.7, 44.9)]
+    gpd.GeoDataFrame(names, geometry=squares, crs=4326).to_file(tmp_path / "piedmont.gpkg")
+    borders = load_boundaries(tmp_path / "piedmont.gpkg")
+    assert borders.region.names.tolist() == ["None", "IT", "Nan"]
+    assert borders.region.codes.tolist() == ["01", "02", "03"]
+
+
+def test_objects_of_topojson_are_layers(tmp_path):
+    arcs = [
+        [[2, 0], [0, 2]],
+        [[2, 2], [-2, 0], [0, -2], [2, 0]],
+        [[2, 2], [2, 0], [0, -2], [-2, 0]],
+    ]
+    left = {"type": "Polygon", "arcs": [[0, 1]], "properties": {"country": "GA", "name": "left"}}
+    right = {
+        "type": "Polygon",
+        "arcs": [[-3, -1]],
+        "properties": {"country": "GA", "name": "right"},
+    }
+    both = {"type": "MultiPolygon", "arcs": [[[0, 1]], [[-3, -1]]], "properties": {"country": "GA"}}
+    topology = {
+        "type": "Topology",
+        "transform": {"scale": [0.5, 0.5], "translate": [10, -1]},
+        "arcs": arcs,
+        "objects": {
+            "states": {"type": "GeometryCollection", "geometries": [left, right]},
+            "countries": both,
+        },
+    }
+    (tmp_path / "gabon.topojson").write_text(json.dumps(topology))
+    borders = load_boundaries(tmp_path / "gabon.topojson")
+    assert [level.names.tolist() for level in borders.levels] == [["Gabon"], ["left", "right"]]
+
+
 @pytest.mark.parametrize("name", ["none.parquet", "text.geojson", "text.parquet", "text.topojson"])
 def test_error_names_missing_and_unreadable_files(tmp_path, name):
     if name.startswith("text"):
@@ -120,7 +251,7 @@ def test_topojson_arcs_are_shared_and_reversed(tmp_path):
     }  # fmt: skip
     path = tmp_path / "two.topojson.gz"
     path.write_bytes(gzip.compress(json.dumps(topology).encode()))
-    properties, polygons = read_topojson(path)
+    ((properties, polygons),) = read_topojson(path)
     assert [row["n"] for row in properties] == ["left", "right"]
     assert shapely.equals(polygons[0], square(0, 0))
     assert shapely.equals(polygons[1], square(1, 0))
@@ -138,7 +269,7 @@ def test_topojson_keeps_holes_and_drops_degenerate_rings(tmp_path):
     objects = {"a": {"type": "GeometryCollection", "geometries": shapes}}
     path = tmp_path / "plain.topojson"
     path.write_text(json.dumps({"arcs": [ring, hole, speck], "objects": objects}))
-    _, polygons = read_topojson(path)
+    ((_, polygons),) = read_topojson(path)
     assert shapely.area(polygons).tolist() == [80.5, 0]
     assert shapely.is_empty(polygons).tolist() == [False, True]
 
