@@ -19,10 +19,10 @@ from geoloc.belief.fusion import ConstraintMask
 from geoloc.bundle import directory as bundles
 from geoloc.bundle import installed
 from geoloc.encoders.base import ImageEncoder
-from geoloc.encoders.pipeline import Encoded, Load, encode, encode_all, prefetch
+from geoloc.encoders.pipeline import Encoded, Load, encode, encode_all, prefetch, unnamed_photos
 from geoloc.errors import PhotoError
-from geoloc.guess import Exif, Guess
-from geoloc.photos.decode import NO_PIXELS, Photo, PhotoSource, load
+from geoloc.guess import Guess
+from geoloc.photos.decode import Photo, PhotoSource, load
 from geoloc.types import Float32Array, IndexArray
 
 DEFAULT_TOP = 5
@@ -247,33 +247,31 @@ class Geolocator:
 
         return parse(within).mask(self.cells, self.bundle.ranker.gallery.clusters.latlon)
 
-    def attribution(self, source: PhotoSource) -> Float32Array | None:
+    def attribution(self, source: PhotoSource, within: str | None = None) -> Float32Array | None:
         """Return how much each patch of a photo supports (+) or opposes (-) its answer.
 
+        Args:
+            source: a photo, as for `locate`.
+            within: constraint of the answer, as for `locate`.
+
         Returns:
-            (rows, columns) on the encoder's patch grid; None if the encoder is not a vision
-            transformer in torch. See `geoloc.answer.attribution.attribution_map`.
+            (rows, columns) on the grid of patches over `Preprocessing.visible_part` of the photo;
+            None if the encoder is no vision transformer in torch. See `geoloc.answer.attribution`.
 
         Raises:
-            PhotoError: the photo cannot be read.
+            PhotoError, ConstraintError: as for `locate`.
         """
-        from geoloc.answer.attribution import answer_direction, attribution_map
+        from geoloc.answer.attribution import explain_answer, may_have_map
 
-        preprocessing = self.encoder.spec.preprocessing
+        if not may_have_map(self.encoder):
+            return None
+        preprocessing, constraint = self.encoder.spec.preprocessing, self.restrict(within)
         pixels = preprocessing(self.load(source, min_side=preprocessing.min_side).image)
-        embedding = self.encoder.embed(pixels[None])
-        cell = int(self.bundle.ranker.rank(embedding).cell[0, 0])
-        direction = answer_direction(self.bundle.ranker.heads, embedding[0], cell)
-        return attribution_map(self.encoder, pixels, direction)
+        return explain_answer(self.encoder, self.bundle.ranker, pixels, constraint)
 
     @cached_property
     def _explainer(self) -> Explainer:
         return Explainer(self.bundle.name, self.bundle.ranker, self.bundle.attributes)
-
-
-def unnamed_photos(count: int) -> list[Photo]:
-    """Return placeholders for photos of which only the embeddings are kept."""
-    return [Photo(f"embedding {row}", NO_PIXELS, Exif(), "") for row in range(count)]
 
 
 def single_threaded_blas() -> AbstractContextManager[Any]:

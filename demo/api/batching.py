@@ -103,7 +103,7 @@ class BatchingEncoder:
     def __init__(self, inner: ImageEncoder, max_photos: int = MAX_BATCH_PHOTOS) -> None:
         """Wrap an encoder; its batches hold at most `max_photos`, unless one call brings more."""
         self.spec = inner.spec
-        self._inner = inner
+        self.inner = inner
         self._batcher: MicroBatcher[Float32Array, Float32Array] = MicroBatcher(
             self._embed_all, len, max_photos
         )
@@ -113,5 +113,5 @@ class BatchingEncoder:
         return self._batcher(pixels)
 
     def _embed_all(self, inputs: Sequence[Float32Array]) -> Sequence[Float32Array]:
-        embeddings = self._inner.embed(inputs[0] if len(inputs) == 1 else np.concatenate(inputs))
+        embeddings = self.inner.embed(inputs[0] if len(inputs) == 1 else np.concatenate(inputs))
         return np.split(embeddings, np.cumsum([len(pixels) for pixels in inputs])[:-1])

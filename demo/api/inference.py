@@ -14,10 +14,11 @@ from demo.api.batching import BatchingEncoder, MicroBatcher
 from geoloc.belief.fusion import ConstraintMask
 from geoloc.bundle.directory import Bundle
 from geoloc.encoders.base import ImageEncoder
+from geoloc.encoders.pipeline import unnamed_photos
 from geoloc.errors import ConstraintError
-from geoloc.geolocator import DEFAULT_TOP, Geolocator, unnamed_photos
+from geoloc.geolocator import DEFAULT_TOP, Geolocator
 from geoloc.guess import Guess
-from geoloc.photos.decode import Photo, load
+from geoloc.photos.decode import Photo, PhotoSource, load
 from geoloc.types import Float32Array
 
 MAX_MEGAPIXELS = 64
@@ -59,6 +60,7 @@ class ConcurrentGeolocator(Geolocator):
         )
         self._max_megapixels = max_megapixels
         self._decoding = threading.Semaphore(os.cpu_count() or 1)
+        self._explaining = threading.Lock()
         self._ranking: MicroBatcher[_RankingRequest, list[Guess]] = MicroBatcher(
             self._guess_all, lambda request: len(request.photos)
         )
@@ -85,6 +87,11 @@ class ConcurrentGeolocator(Geolocator):
                 "a file name is not accepted here; give the GeoJSON text itself as the constraint"
             )
         return super().restrict(within)
+
+    def attribution(self, source: PhotoSource, within: str | None = None) -> Float32Array | None:
+        """Return an attribution map, one at a time; see `Geolocator.attribution`."""
+        with self._explaining:
+            return super().attribution(source, within)
 
     def _load_limited(
         self,

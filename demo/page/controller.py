@@ -45,7 +45,6 @@ class Controller:
     def __init__(self, geolocators: Mapping[str, Geolocator], blur_location: BlurLocation) -> None:
         """Take the arguments of `demo.page.app.build`."""
         self._geolocators, self._blur_location = geolocators, blur_location
-        self._has_attribution: dict[str, bool] = {}  # by bundle, once it is known
 
     def locate(self, paths: Sequence[Path], bundle: str, together: bool, form: Form) -> Updates:
         """Encode and locate photos. If the form is invalid, say so and ignore it."""
@@ -103,19 +102,18 @@ class Controller:
             return _download(f"{path.stem}-clean{path.suffix}", decode.strip(file))
 
     def _attribution(self, session: Session) -> str:
-        """Return the attribution card of the selected photo; "" if the encoder supports none."""
-        if session.together or not self._has_attribution.get(session.bundle, True):
+        """Return the attribution card of the selected photo; "" if there is no map of it."""
+        if session.together:
             return ""
         geolocator = self._geolocators[session.bundle]
         path = session.uploads[session.selected].path
         preprocessing = geolocator.encoder.spec.preprocessing
         try:
-            patches = geolocator.attribution(path)
-            image = decode.load(path, min_side=preprocessing.min_side).image
+            patches = geolocator.attribution(path, session.within)
+            if patches is None:
+                return ""
+            image = geolocator.load(path, min_side=preprocessing.min_side).image
         except PhotoError:  # the upload has been deleted in the meantime
-            return ""
-        self._has_attribution[session.bundle] = patches is not None
-        if patches is None:
             return ""
         overlay = rendering.attribution_overlay(image, preprocessing, patches)
         return explanation.attribution(rendering.image_uri(overlay))

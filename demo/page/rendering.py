@@ -57,11 +57,7 @@ def attribution_overlay(
         preprocessing: of the encoder; defines which part of the photo it sees.
         patches: (rows, columns) signed attribution from `Geolocator.attribution`.
     """
-    if preprocessing.resize == "crop":
-        side = min(image.size)
-        left, top = (image.width - side) // 2, (image.height - side) // 2
-        image = image.crop((left, top, left + side, top + side))
-    visible = image.copy()
+    visible = preprocessing.visible_part(image).copy()
     visible.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
     strength = np.abs(patches) / max(float(np.abs(patches).max()), 1e-12)
     mask = Image.fromarray((MAX_OPACITY * strength).astype(np.uint8)).resize(visible.size)

@@ -9,13 +9,39 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from geoloc.answer.ranker import Ranker
+from geoloc.belief.fusion import ConstraintMask
 from geoloc.belief.heads import Heads
-from geoloc.encoders.base import ImageEncoder
+from geoloc.encoders.base import ImageEncoder, innermost
 from geoloc.encoders.torch import OpenClipTokensEncoder
 from geoloc.types import Float32Array
 
 _STEPS = 16
 """Steps of the integral from the average patch to the patches."""
+
+
+def explain_answer(
+    encoder: ImageEncoder,
+    ranker: Ranker,
+    pixels: Float32Array,
+    constraint: ConstraintMask | None = None,
+) -> Float32Array | None:
+    """Return the `attribution_map` of one photo's answer.
+
+    Args:
+        encoder: the one that the ranker's models belong to.
+        ranker: gives the answer.
+        pixels: (3, size, size) from `encoder.spec.preprocessing`.
+        constraint: of the answer.
+
+    Returns:
+        (rows, columns) float32; None if the encoder has no map, or if the answer does not depend on
+        the classifier.
+    """
+    embedding = encoder.embed(pixels[None])
+    cell = int(ranker.rank(embedding, constraint).cell[0, 0])
+    direction = answer_direction(ranker.heads, embedding[0], cell, constraint)
+    return attribution_map(encoder, pixels, direction) if direction.any() else None
 
 
 def attribution_map(
@@ -43,6 +69,7 @@ def attribution_map(
         integral, to the score lost if all patches equalled the average patch. None if the encoder
         has no patches or does not run in torch (ONNX exports, CNNs).
     """
+    encoder = innermost(encoder)
     network: Any = getattr(encoder, "module", None)
     if network is None:
         return None
@@ -52,23 +79,40 @@ def attribution_map(
     return None if found is None else _integrated(network, *found, pixels, direction)
 
 
-def answer_direction(heads: Heads, embedding: Float32Array, cell: int) -> Float32Array:
+def may_have_map(encoder: ImageEncoder) -> bool:
+    """Return False if `attribution_map` returns None for every photo; needs no photo."""
+    encoder = innermost(encoder)
+    network: Any = getattr(encoder, "module", None)
+    tokens = isinstance(encoder, OpenClipTokensEncoder)
+    return network is not None and (tokens or _last_block(network) is not None)
+
+
+def answer_direction(
+    heads: Heads, embedding: Float32Array, cell: int, constraint: ConstraintMask | None = None
+) -> Float32Array:
     """Return the gradient of a cell's log belief in `heads.classify` with respect to the embedding.
 
     Args:
         heads: of the encoder that made the embedding.
         embedding: (D,) unit vector.
         cell: row of the cell table.
+        constraint: the belief is confined to it, so that the cell is compared with the others
+            inside.
 
     Returns:
-        (D,) float32; zeros for a cell that is not active, whose belief is constant.
+        (D,) float32; zeros for a cell whose belief is constant: it is not active, or the classifier
+        has no belief inside the constraint.
     """
     target = np.asarray(heads.active == cell)
     length = float(np.linalg.norm((embedding - heads.mean) @ heads.projection))
-    if not target.any() or length == 0:
-        return np.zeros(len(embedding), np.float32)
     feature = heads.features(embedding[None])
     belief = heads.classify(feature)[0, heads.active]
+    if constraint is not None:
+        belief = belief * constraint.share[heads.active]
+    total = float(belief.sum())
+    if not target.any() or length == 0 or total == 0:
+        return np.zeros(len(embedding), np.float32)
+    belief = belief / total
     by_feature = heads.weight @ (target - belief)
     by_component = _tangent(by_feature, feature[0]) / length
     return np.asarray(heads.projection @ by_component, np.float32)

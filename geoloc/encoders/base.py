@@ -53,6 +53,10 @@ class Preprocessing:
         values /= std[:, None, None]
         return values
 
+    def visible_part(self, image: Image.Image) -> Image.Image:
+        """Return the part of an upright photo that the network sees: all, or the central square."""
+        return image if self.resize == "squash" else _central_square(image)
+
     def _approximate(self, image: Image.Image) -> Image.Image:
         method = _RESAMPLING[self.interpolation]
         if self.resize == "crop":
@@ -118,7 +122,10 @@ class EncoderSpec:
 
 
 class ImageEncoder(Protocol):
-    """Maps prepared photos to embeddings."""
+    """Maps prepared photos to embeddings.
+
+    An encoder that passes its calls on to another one holds that one as `inner`; see `innermost`.
+    """
 
     spec: EncoderSpec
 
@@ -132,6 +139,13 @@ class ImageEncoder(Protocol):
             (N, dim) float32 unit vectors.
         """
         ...
+
+
+def innermost(encoder: ImageEncoder) -> ImageEncoder:
+    """Return the encoder that computes the embeddings, without the encoders around it."""
+    while (inner := getattr(encoder, "inner", None)) is not None:
+        encoder = inner
+    return encoder
 
 
 def normalise(vectors: npt.NDArray[np.floating]) -> Float32Array:

@@ -16,6 +16,7 @@ import numpy as np
 from geoloc.encoders.base import ImageEncoder
 from geoloc.encoders.cache import EmbeddingCache
 from geoloc.errors import PhotoError
+from geoloc.guess import Exif
 from geoloc.photos import decode
 from geoloc.types import Float32Array, IndexArray
 
@@ -180,6 +181,11 @@ def _embed(
         cache.add([digest for digest, pixels in readable if pixels is not None], embeddings)
         embeddings = cache.get([digest for digest, _ in readable])
     return Encoded(results, embeddings)
+
+
+def unnamed_photos(count: int) -> list[decode.Photo]:
+    """Return placeholders for photos of which only the embeddings are kept."""
+    return [decode.Photo(f"embedding {row}", decode.NO_PIXELS, Exif(), "") for row in range(count)]
 
 
 def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

@@ -69,7 +69,7 @@ class FakeGeolocator:
             replace(self._guess(photos[0], constraint), photos=len(photos)) for photos in groups
         ]
 
-    def attribution(self, source):
+    def attribution(self, source, within=None):
         load(source)
         return self.patches
 

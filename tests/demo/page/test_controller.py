@@ -12,7 +12,6 @@ from demo.page.controller import EXPORTS, MAX_PHOTOS, Controller
 from geoloc.encoders.base import Preprocessing
 from geoloc.errors import ConstraintError, GeolocError, PhotoError
 from geoloc.photos.decode import read_exif
-from tests.demo.fakes import FakeGeolocator
 from tests.demo.guesses import SYDNEY
 
 
@@ -100,18 +99,6 @@ def test_metadata_is_stripped_until_the_upload_is_deleted(controller, photo):
     assert controller.rerank(session, False, anywhere)[
         "session"
     ].guesses  # answers outlive the file
-
-
-def test_attribution_is_computed_once_for_encoders_without_it(photo, monkeypatch):
-    without, calls = FakeGeolocator(), []
-    monkeypatch.setattr(without, "attribution", lambda path: calls.append(path))
-    controller = Controller({"fake": without}, lambda guess: guess)
-    session = controller.locate([photo], "fake", False, anywhere)["session"]
-    assert [controller.explain(session)["attribution"] for _ in range(3)] == ["", "", ""]
-    assert len(calls) == 1
-    patches = np.array([[1.0, -1.0]], np.float32)
-    controller = Controller({"fake": FakeGeolocator(patches=patches)}, lambda guess: guess)
-    assert "data:image/jpeg" in controller.explain(session)["attribution"]
 
 
 def test_the_overlay_colours_supporting_and_opposing_regions():

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from geoloc.answer.attribution import answer_direction, attribution_map
+from geoloc.answer.attribution import answer_direction, attribution_map, may_have_map
+from geoloc.belief.fusion import ConstraintMask
 from geoloc.belief.heads import Heads
 from geoloc.encoders.base import EncoderSpec, Preprocessing, normalise
 from geoloc.encoders.registry import build_encoder
@@ -236,12 +237,25 @@ class Convolutions(torch.nn.Module):
 def test_networks_without_patches_have_no_map(prefix):
     encoder = SimpleNamespace(module=Convolutions(prefix))
     assert attribution_map(encoder, np.ones((3, 32, 32), np.float32), np.ones(4)) is None
+    assert not may_have_map(SimpleNamespace(module=torch.nn.Linear(1, 1)))
     assert not hooks(encoder)
 
 
 def test_exported_encoders_have_no_map():
     exported = SimpleNamespace(spec=None, embed=lambda pixels: pixels.mean(axis=(2, 3)))
     assert attribution_map(exported, np.ones((3, 8, 8), np.float32), np.ones(3)) is None
+    assert not may_have_map(exported)
+
+
+@pytest.mark.parametrize("name", [MEANS[0], OTHERS[0], OTHERS[2]])
+def test_an_encoder_inside_another_one_is_explained(name):
+    encoder = make_encoder(name)
+    pixels, direction = noise(encoder)
+    wrapped = SimpleNamespace(inner=SimpleNamespace(inner=encoder))
+    assert may_have_map(wrapped)
+    assert attribution_map(wrapped, pixels, direction) == pytest.approx(
+        attribution_map(encoder, pixels, direction), rel=1e-4, abs=1e-7
+    )
 
 
 @pytest.fixture
@@ -252,14 +266,23 @@ def heads():
     return Heads(**random, active=np.array([5, 0, 2, 3], np.int32), prior=np.full(7, 1 / 7))
 
 
+def inside(*share: float) -> ConstraintMask:
+    """Return a constraint that holds these shares of the cells."""
+    return ConstraintMask("", np.array(share, np.float32), np.zeros((7, 2)), np.ones(1, bool))
+
+
+@pytest.mark.parametrize("constraint", [None, inside(0.3, 0, 1, 1, 0, 0.5, 0)])
 @pytest.mark.parametrize("cell", [0, 3, 5])
-def test_the_direction_is_the_gradient_of_the_log_belief(heads, cell):
+def test_the_direction_is_the_gradient_of_the_log_belief(heads, cell, constraint):
     embedding = normalise(np.random.default_rng(1).normal(size=(1, 12)))[0].astype(np.float64)
-    found = answer_direction(heads, embedding, cell)
+    found = answer_direction(heads, embedding, cell, constraint)
     step = 1e-2
 
     def log_belief(moved):
-        return np.log(heads.classify(heads.features(moved[None]))[0, cell].astype(np.float64))
+        belief = heads.classify(heads.features(moved[None]))
+        if constraint is not None:
+            belief = constraint.mask(belief, heads.prior)
+        return np.log(belief[0, cell].astype(np.float64))
 
     steps = step * np.eye(12)
     slopes = [(log_belief(embedding + s) - log_belief(embedding - s)) / (2 * step) for s in steps]
@@ -272,6 +295,7 @@ def test_an_inactive_cell_has_a_zero_direction(heads):
     embedding = normalise(np.random.default_rng(1).normal(size=(1, 12)))[0]
     assert answer_direction(heads, embedding, 1).tolist() == [0] * 12
     assert answer_direction(heads, embedding, 2).any()
+    assert not answer_direction(heads, embedding, 2, inside(0, 1, 0, 0, 0, 0, 0)).any()
 
 
 def test_the_mean_embedding_has_a_zero_direction(heads):
