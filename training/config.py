@@ -110,7 +110,7 @@ class PretrainConfig:
     of a step.
     """
 
-    model: str = "ViT-L-14-336"
+    model: str = "ViT-L-14-336-quickgelu"
     """An open_clip architecture, or a JSON file that describes one (timm towers included)."""
     pretrained: str = "openai"
     """An open_clip weight tag, a checkpoint file, or "" for random weights."""

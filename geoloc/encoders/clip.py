@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from geoloc.encoders.base import EncoderSpec, Preprocessing
+from geoloc.encoders.compatibility import (
+    CLIP_MEAN,
+    CLIP_STD,
+    hub_activation,
+    hub_preprocessing,
+)
 from geoloc.encoders.torch import TorchEncoder, load_open_clip, unavailable
 from geoloc.encoders.weight_files import local_digest
 from geoloc.errors import BundleError, MissingExtraError
-
-CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
-CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 IMAGE_HEAD = "image_head.safetensors"
 """File in a bundle with GeoCLIP's layers on top of CLIP."""
@@ -86,22 +89,22 @@ class HubClipEncoder(TorchEncoder):
     """
 
     def __init__(self, spec: EncoderSpec) -> None:
-        network = tower_of(*_published(spec.model))
+        config, weights, _ = _published(spec.model)
+        network = tower_of(config, weights)
         super().__init__(spec, network, network)
 
 
 def describe_hub_clip(model: str) -> EncoderSpec:
     """Return the spec of a model in Hugging Face's layout; raise as `registry.describe` does."""
-    config, weights = _published(model)
+    config, weights, folder = _published(model)
     tower = tower_of(config, weights)
-    size = int(config["image_size"])
-    pixels = Preprocessing(size, CLIP_MEAN, CLIP_STD, resize="clip")
+    pixels = hub_preprocessing(folder, int(config["image_size"]))
     dim = int(config["hidden_size"] if tower.proj is None else tower.proj.shape[1])
     return EncoderSpec("hf_clip", model, "", dim, pixels, local_digest("hf_clip", model, ""))
 
 
-def _published(model: str) -> tuple[dict[str, Any], Tensors]:
-    """Return the vision configuration and the weights of a model, downloaded if necessary."""
+def _published(model: str) -> tuple[dict[str, Any], Tensors, Path]:
+    """Return vision configuration, weights and folder of a model, downloaded if necessary."""
     import torch
     from safetensors.torch import load_file
 
@@ -113,9 +116,9 @@ def _published(model: str) -> tuple[dict[str, Any], Tensors]:
         vision = config["vision_config"] if "vision_config" in config else _UNDESCRIBED[model]
         path = folder / "model.safetensors"
         if path.is_file():
-            return vision, load_file(path)
+            return vision, load_file(path), folder
         older = folder / "pytorch_model.bin"
-        return vision, torch.load(older, map_location="cpu", weights_only=True)
+        return vision, torch.load(older, map_location="cpu", weights_only=True), folder
     except MissingExtraError:
         raise
     except Exception as error:  # the Hub's errors have no common base
@@ -127,7 +130,7 @@ def _downloaded(model: str) -> Path:
     from huggingface_hub import list_repo_files, snapshot_download
     from huggingface_hub.errors import OfflineModeIsEnabled
 
-    patterns = ["config.json", "model.safetensors"]
+    patterns = ["config.json", "model.safetensors", "preprocessor_config.json"]
     try:
         if "model.safetensors" not in list_repo_files(model):
             patterns[1] = "pytorch_model.bin"
@@ -149,7 +152,7 @@ def tower_of(config: dict[str, Any], weights: Tensors) -> Any:  # noqa: ANN401
     import torch
     from open_clip.transformer import QuickGELU, VisionTransformer
 
-    quick = config.get("hidden_act", "quick_gelu") == "quick_gelu"
+    quick = hub_activation(config) == "quick_gelu"
     try:
         renamed = open_clip_names(weights)
         projection = renamed.get("proj", torch.empty(0, 1))

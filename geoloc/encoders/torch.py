@@ -8,6 +8,13 @@ from typing import Any
 import numpy as np
 
 from geoloc.encoders.base import EncoderSpec, Preprocessing, normalise
+from geoloc.encoders.compatibility import (
+    check_open_clip,
+    open_clip_architecture,
+    open_clip_options,
+    preprocessing,
+    timm_architecture,
+)
 from geoloc.encoders.weight_files import LOCAL, local_digest
 from geoloc.errors import BundleError, MissingExtraError
 from geoloc.types import Float32Array
@@ -101,6 +108,7 @@ def describe_open_clip(kind: str, architecture: str, tag: str) -> EncoderSpec:
 
     digest = local_digest(kind, architecture, tag)
     model = load_open_clip(architecture, tag)
+    architecture = open_clip_architecture(architecture, tag)
     pixels = preprocessing_of(model)
     tower = model.visual.eval()
     network = _mean_of_tokens(tower) if kind == "open_clip_tokens" else tower
@@ -110,34 +118,25 @@ def describe_open_clip(kind: str, architecture: str, tag: str) -> EncoderSpec:
 
 
 def preprocessing_of(model: Any) -> Preprocessing:  # noqa: ANN401
-    """Return the preprocessing of an open_clip model's image tower, with a central crop."""
+    """Return the preprocessing of an open_clip model's image tower."""
     size = model.visual.image_size
-    return Preprocessing(
-        size=int(size[0] if isinstance(size, tuple) else size),
-        mean=tuple(model.visual.image_mean),
-        std=tuple(model.visual.image_std),
-        resize="crop",
-    )
+    side = int(size[0] if isinstance(size, tuple | list) else size)
+    return preprocessing("open_clip", side, model.visual.preprocess_cfg)
 
 
 def describe_timm(architecture: str, tag: str) -> EncoderSpec:
     """Return the spec of a timm backbone."""
+    model = _timm_model(architecture, tag)
     import timm
 
-    model = _timm_model(architecture, tag)
+    architecture = timm_architecture(architecture, tag)
     config = timm.data.resolve_model_data_config(model)
-    pixels = Preprocessing(
-        size=int(config["input_size"][-1]),
-        mean=tuple(config["mean"]),
-        std=tuple(config["std"]),
-        resize="crop",
-        interpolation="bilinear" if config["interpolation"] == "bilinear" else "bicubic",
-    )
+    pixels = preprocessing(f"timm:{architecture}", config["input_size"][-1], config, "crop_mode")
     return EncoderSpec("timm", architecture, tag, int(model.num_features), pixels)
 
 
 def load_open_clip(architecture: str, tag: str, **options: Any) -> Any:  # noqa: ANN401
-    """Load a CLIP model.
+    """Load a CLIP model, with the activation and preprocessing of its weights.
 
     Args:
         architecture: open_clip's name, or "local-dir:FOLDER".
@@ -145,17 +144,21 @@ def load_open_clip(architecture: str, tag: str, **options: Any) -> Any:  # noqa:
         options: passed to `open_clip.create_model`.
 
     Raises:
-        BundleError: the model cannot be loaded.
+        BundleError: the model cannot be loaded, or is not what its weights need.
         MissingExtraError: open_clip is not installed.
     """
     try:
         import open_clip
     except ImportError as error:
         raise MissingExtraError("open-clip-torch", "train") from error
+    architecture = open_clip_architecture(architecture, tag)
+    options |= open_clip_options(architecture, tag)
     try:
-        return open_clip.create_model(architecture, pretrained=tag or None, **options)
+        model = open_clip.create_model(architecture, pretrained=tag or None, **options)
     except Exception as error:
         raise unavailable(f"open_clip:{architecture}/{tag}", error) from error
+    check_open_clip(model, architecture, tag)
+    return model
 
 
 def _timm_model(architecture: str, tag: str) -> Any:  # noqa: ANN401
@@ -163,6 +166,7 @@ def _timm_model(architecture: str, tag: str) -> Any:  # noqa: ANN401
         import timm
     except ImportError as error:
         raise MissingExtraError("timm", "train") from error
+    architecture = timm_architecture(architecture, tag)
     name = f"{architecture}.{tag}" if tag else architecture
     try:
         return timm.create_model(name, pretrained=bool(tag), num_classes=0)

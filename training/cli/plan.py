@@ -14,7 +14,7 @@ app = App(name="plan")
 @app.default
 def plan(
     *,
-    model: str = "ViT-L-14-336",
+    model: str = "ViT-L-14-336-quickgelu",
     photos: int = 4_500_000,
     epochs: int = 4,
     batch: int = 32,

@@ -10,6 +10,8 @@ from typing import Any
 from torch import nn
 
 from geoloc.encoders.base import Preprocessing
+from geoloc.encoders.compatibility import check_tokenizer, open_clip_architecture
+from geoloc.encoders.torch import load_open_clip, preprocessing_of, unavailable
 from geoloc.errors import BundleError
 from geoloc.io.atomic import atomic_directory
 from geoloc.io.digests import content_digest
@@ -42,18 +44,30 @@ def build(model: str, pretrained: str = "") -> Clip:
     Raises:
         BundleError: there is no such model, or its weights cannot be loaded.
     """
+    name = architecture_name(model, pretrained)
+    built = load_open_clip(name, pretrained, output_dict=True, nonscalar_logit_scale=True)
+    described = configuration(name)
+    tokenizer = _tokenizer(name)
+    check_tokenizer(tokenizer, described["text_cfg"], model)
+    return Clip(built, tokenizer, preprocessing_of(built), described)
+
+
+def architecture_name(model: str, pretrained: str) -> str:
+    """Return the name under which open_clip builds a model with the activation of its weights.
+
+    Raises:
+        BundleError: there is no such model, or its weights need another one.
+    """
+    return open_clip_architecture(_name(model), pretrained)
+
+
+def _tokenizer(name: str) -> Any:  # noqa: ANN401
     import open_clip
 
-    from geoloc.encoders.torch import load_open_clip, preprocessing_of
-
-    name = _name(model)
-    built = load_open_clip(name, pretrained, output_dict=True, nonscalar_logit_scale=True)
-    return Clip(
-        built,
-        open_clip.get_tokenizer(name),
-        preprocessing_of(built),
-        configuration(model),
-    )
+    try:
+        return open_clip.get_tokenizer(name)
+    except Exception as error:  # transformers and the Hub raise all kinds
+        raise unavailable(f"tokenizer of {name}", error) from error
 
 
 def configuration(model: str) -> dict[str, Any]:
@@ -90,12 +104,19 @@ def _name(model: str) -> str:
     if not model.endswith(".json"):
         return model
     try:
-        json.loads(Path(model).read_text(encoding="utf-8"))["vision_cfg"]
+        described = json.loads(Path(model).read_text(encoding="utf-8"))
+        described["vision_cfg"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BundleError(
             f"{model}: not a model description ({type(error).__name__}: {error}); it needs"
             " embed_dim, vision_cfg and text_cfg as in open_clip's model_configs"
         ) from error
+    theirs = Path(open_clip.__file__).parent / "model_configs" / Path(model).name
+    if theirs.is_file() and json.loads(theirs.read_text(encoding="utf-8")) != described:
+        raise BundleError(
+            f"{model}: open_clip has another architecture of this name, whose weights would be"
+            " loaded; rename the file"
+        )
     open_clip.add_model_config(model)
     return Path(model).stem
 
@@ -123,6 +144,7 @@ def write(target: Path, clip: Clip, weights: Tensors, run: dict[str, Any]) -> No
             "mean": pixels.mean,
             "std": pixels.std,
             "interpolation": pixels.interpolation,
+            "resize_mode": "squash" if pixels.resize == "squash" else "shortest",
         },
     }
     with atomic_directory(target) as partial:
@@ -130,5 +152,7 @@ def write(target: Path, clip: Clip, weights: Tensors, run: dict[str, Any]) -> No
             save_file({name: t.contiguous() for name, t in weights.items()}, partial / WEIGHTS)
         except SafetensorError as error:  # safetensors reports a full disk this way
             raise OSError(f"{target}: {error}") from error
+        if (theirs := getattr(clip.tokenizer, "tokenizer", None)) is not None:
+            theirs.save_pretrained(partial)  # open_clip looks for it in the folder
         (partial / CONFIG).write_text(json.dumps(config, indent=1), encoding="utf-8")
         (partial / "run.json").write_text(json.dumps(run, indent=1), encoding="utf-8")

@@ -164,12 +164,14 @@ def _settings(config: PretrainConfig, photos: pa.Table, processes: Processes) ->
 
     Photos, captions and files that training starts from count by their content.
     """
+    name = clip.architecture_name(config.model, config.pretrained)
     settings = as_settings(config)
     for name in FREE_TO_CHANGE:
         del settings[name]
     photos_per_step = settings.pop("batch") * settings.pop("accumulate") * processes.count
     return {
         **settings,
+        "model": config.model if Path(config.model).exists() else name,
         **clip.source_digest(config.model, config.pretrained),
         "photos": len(photos),
         "photos_digest": content_digest(photos),

@@ -34,7 +34,7 @@ CELLS = {
 }
 
 PRETRAINING = {
-    "model": "ViT-L-14-336",
+    "model": "ViT-L-14-336-quickgelu",
     "pretrained": "openai",
     "loss": "infonce",
     "geo_tau_km": None,
