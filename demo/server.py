@@ -3,6 +3,7 @@
 import importlib.util
 import logging
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -48,7 +49,8 @@ def serve(
     """Serve the web page at / and the HTTP API under /v1.
 
     If the environment variable GEOLOC_API_KEY is set, API requests must send the same value in the
-    header X-API-Key. On Ctrl-C or SIGTERM, the server finishes accepted work before it stops.
+    header X-API-Key. On Ctrl-C or SIGTERM, the server finishes accepted work before it stops; a
+    second one stops it at once.
 
     Args:
         bundle: name from `geoloc bundle list`, or a path; repeat it to offer several bundles.
@@ -68,11 +70,11 @@ def serve(
     limits = Limits(upload_mb=upload_mb, posts_per_minute=rate_limit)
     try:
         _require_extra()
-        with _listen(host, port) as listener, sandbox.private_temp_folder(limits.keep_s):
+        with _listen(host, port) as listener, sandbox.private_temp_folder(limits.keep_s) as folder:
             geolocators = _load(bundle, limits)
             service = _application(geolocators, limits, page, max_precision_km, game_photos)
             sandbox.block_connections()
-            _run_server(service, listener)
+            _run_server(service, listener, folder)
     except GeolocError as error:
         return fail("geoloc-demo", error)
     return 0
@@ -139,7 +141,8 @@ def _application(
     )
 
 
-def _run_server(service: "FastAPI", listener: socket.socket) -> None:
+def _run_server(service: "FastAPI", listener: socket.socket, temporary: Path) -> None:
+    """Serve until a signal; a second one ends the process, without its temporary folder."""
     import uvicorn
 
     from demo.api.service import DrainingServer
@@ -154,7 +157,12 @@ def _run_server(service: "FastAPI", listener: socket.socket) -> None:
     host, port = listener.getsockname()[:2]
     url_host = f"[{host}]" if ":" in host else host
     print(f"Open http://{url_host}:{port} in a browser; stop with Ctrl-C.", flush=True)
-    DrainingServer(config, service.state.service).run(sockets=[listener])
+
+    def stop_at_once(sig: int) -> None:
+        shutil.rmtree(temporary, ignore_errors=True)
+        os._exit(128 + sig)
+
+    DrainingServer(config, service.state.service, stop_at_once).run(sockets=[listener])
 
 
 def main() -> None:

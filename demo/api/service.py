@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,8 @@ from geoloc.guess import Guess
 Result = TypeVar("Result")
 
 EXPIRY_CHECK_S = 10.0
+
+log = logging.getLogger("geoloc.service")
 
 
 class Upload:
@@ -84,6 +87,17 @@ class Service:
     def idle(self) -> bool:
         """Whether all accepted requests are answered and all batch results fetched."""
         return not self._active and not self.jobs.unfetched
+
+    @property
+    def unfinished(self) -> str:
+        """The work that a stopping server waits for, in words."""
+        batches = self.jobs.unfetched
+        counts = []
+        if self._active:
+            counts.append(f"{self._active} request{'s' * (self._active > 1)}")
+        if batches:
+            counts.append(f"{batches} batch{'es' * (batches > 1)} to be finished and fetched")
+        return " and ".join(counts)
 
     def options(self, bundle: str | None, **values: Any) -> LocateOptions:  # noqa: ANN401
         """Return the options for the bundle of this name, or for the default bundle.
@@ -168,32 +182,62 @@ class Service:
 
 
 class DrainingServer(uvicorn.Server):
-    """A server that finishes accepted work after a signal before it stops.
+    """A server that finishes accepted work after a signal before it stops, and says so in the log.
 
     Until then it refuses new work but still listens, so that batch results can be fetched. A second
-    signal stops it after the photos that are being encoded.
+    signal stops it at once.
     """
 
-    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+    def __init__(
+        self, config: uvicorn.Config, service: Service, stop_at_once: Callable[[int], None]
+    ) -> None:
+        """Take the service that `config` runs.
+
+        Args:
+            config: of the server.
+            service: whose work is finished.
+            stop_at_once: called in the handler of the second signal with its number; must end the
+                process without waiting for threads.
+        """
         super().__init__(config)
-        self._service = service
-        self._deadline = float("inf")
+        self._service, self._stop_at_once = service, stop_at_once
+        self._deadline: float | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Start draining; on the second signal, cancel the batches.
+        """Start draining; on the second signal, stop at once.
 
         The base class is not called: it would raise the signal again at the end, which skips the
         removal of temporary files.
         """
         if self._service.stopping:
-            self._service.jobs.cancel()
-            self.should_exit = True
+            self._stop_at_once(sig)
         self._service.stopping = True
-        self._deadline = time.monotonic() + self._service.limits.drain_s
 
     async def on_tick(self, counter: int) -> bool:
         """Exit when the work is done or the deadline has passed; called ten times a second."""
-        late = time.monotonic() > self._deadline
-        if self._service.stopping and (self._service.idle or late):
-            self.should_exit = True
+        if self._service.stopping:
+            self._drain()
         return await super().on_tick(counter)
+
+    def _drain(self) -> None:
+        service, now = self._service, time.monotonic()
+        if self._deadline is None:
+            self._deadline = now + service.limits.drain_s
+            if not service.idle:
+                log.info(
+                    "stopping: waiting up to %g s for %s; a second signal stops at once",
+                    service.limits.drain_s,
+                    service.unfinished,
+                )
+        if not service.idle and now > self._deadline:
+            log.warning("stopping: gave up waiting for %s", service.unfinished)
+            service.jobs.cancel()
+        elif not service.idle:
+            return
+        self.should_exit = True
+        if self.server_state.connections:
+            log.info(
+                "stopping: closing connections and open pages (%d), for up to %d s",
+                len(self.server_state.connections),
+                self.config.timeout_graceful_shutdown or 0,
+            )

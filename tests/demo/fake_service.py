@@ -82,14 +82,15 @@ def main() -> None:
     logging.getLogger("geoloc.service").setLevel(logging.INFO)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     limits = Limits(**options.get("limits", {}))
-    with server._listen("127.0.0.1", 0) as listener, sandbox.private_temp_folder(limits.keep_s):
+    temporary = sandbox.private_temp_folder(limits.keep_s)
+    with server._listen("127.0.0.1", 0) as listener, temporary as folder:
         fake = ColourGeolocator(options.get("slow_s", 0.0), limits.megapixels)
         page = build({"fake": fake}) if options.get("page") else None
         service = routes.create(
             {"fake": fake}, limits=limits, api_key=options.get("api_key"), page=page
         )
         sandbox.block_connections()
-        server._run_server(service, listener)
+        server._run_server(service, listener, folder)
         print("calls of the encoder:", len(fake.colours.batches), flush=True)
 
 

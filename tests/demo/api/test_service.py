@@ -1,5 +1,6 @@
 import json
 import re
+import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -209,18 +210,40 @@ def test_stopping_finishes_accepted_work_and_lets_it_be_fetched():
         assert server.files() == []
 
 
-def test_a_second_signal_cancels_batches():
-    with fake(slow_s=0.5, limits={"batch_photos": 400}) as server:
-        contents = [jpeg(photo_of(1))] * 400  # 13 batches of the encoder
-        batch = server.client.post("/v1/batch", files=photos(*contents)).headers["Location"]
-        server.process.terminate()
-        while server.client.get("/v1/health").status_code != 503:
-            time.sleep(0.02)
-        assert server.client.get(batch).json()["state"] in ("waiting", "running")
+def start_batch(server, count: int) -> str:
+    """Send a batch, and stop the server once it has refused new work."""
+    contents = [jpeg(photo_of(1))] * count
+    batch = server.client.post("/v1/batch", files=photos(*contents)).headers["Location"]
+    server.process.terminate()
+    while server.client.get("/v1/health").status_code != 503:
+        time.sleep(0.02)
+    return batch
+
+
+def test_work_that_takes_too_long_is_given_up_when_the_server_stops():
+    limits = {"batch_photos": 400, "drain_s": 0.5}
+    with fake(slow_s=0.5, limits=limits) as server:
+        start_batch(server, 400)  # 13 batches of the encoder
         server.client.close()
-        assert server.stop() == 0
+        assert server.process.wait(60) == 0
         calls = int(server.process.stdout.read().rsplit(":", 1)[1])
         assert calls < 13
+        assert "gave up waiting for 1 batch" in server.log.read_text()
+        assert server.files() == []
+
+
+@pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopping_server_says_what_it_waits_for_and_a_second_signal_ends_it(sig):
+    with fake(slow_s=600) as server:  # longer than the test waits
+        batch = start_batch(server, 2)
+        assert server.client.get(batch).json()["state"] in ("waiting", "running")
+        server.client.close()
+        waiting = "stopping: waiting up to 120 s for 1 batch to be finished and fetched"
+        while waiting not in server.log.read_text():
+            time.sleep(0.02)
+        assert "a second signal stops at once" in server.log.read_text()
+        assert server.stop(sig) == 128 + sig
+        assert server.files() == []
 
 
 def test_the_document_is_complete(server):
