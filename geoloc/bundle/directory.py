@@ -1,7 +1,8 @@
 """Bundles: self-describing model directories, verified, loaded and written.
 
 `bundle.json` holds the schema version, the encoder with its preprocessing, the sha256 of every
-other file, licences, and the metrics measured when the bundle was built. `FILES` lists the others.
+other file, licences, the prior of use, and the metrics measured when the bundle was built. `FILES`
+lists the others.
 """
 
 from __future__ import annotations
@@ -207,15 +208,31 @@ def writing(target: Path) -> Iterator[Path]:
 
 
 def seal(
-    folder: Path, name: str, spec: EncoderSpec, metrics: dict[str, Any], licences: dict[str, int]
+    folder: Path,
+    name: str,
+    spec: EncoderSpec,
+    metrics: dict[str, Any],
+    licences: dict[str, int],
+    prior: str = "world",
 ) -> None:
-    """Write bundle.json, with the checksums of all files in a folder."""
+    """Write bundle.json, with the checksums of all files in a folder.
+
+    Args:
+        folder: holds all other files.
+        name: of the bundle.
+        spec: of the encoder.
+        metrics: measured on held-out photos.
+        licences: number of items under each licence.
+        prior: where the photos come from that the bundle is made for: "collection" for places like
+            those of its own photos, or "world".
+    """
     manifest = {
         "schema_version": SCHEMA_VERSION,
         "name": name,
         "encoder": spec.to_dict(),
         "sha256": {path.name: sha256(path) for path in sorted(folder.iterdir())},
         "licences": licences,
+        "prior_of_use": prior,
         "metrics": metrics,
     }
     text = json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"

@@ -25,6 +25,9 @@ class Reporter(Protocol):
     def problem(self, line: str) -> None:
         """Report one input that cannot be used, with the reason."""
 
+    def note(self, line: str) -> None:
+        """Report something to know that is no fault of an input."""
+
 
 class NullReporter:
     """A `Reporter` that ignores everything."""
@@ -37,6 +40,9 @@ class NullReporter:
 
     def problem(self, line: str) -> None:
         """Ignore a problem."""
+
+    def note(self, line: str) -> None:
+        """Ignore a note."""
 
 
 class ProgressBars:
@@ -131,8 +137,14 @@ class ProgressBars:
         """Print the first MAX_PRINTED_PROBLEMS problems and count all of them."""
         self.problems += 1
         if self.problems <= MAX_PRINTED_PROBLEMS:
-            text = f"{self._problem_prefix}{line}"
-            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+            self._print(f"{self._problem_prefix}{line}")
+
+    def note(self, line: str) -> None:
+        """Print a note."""
+        self._print(f"note: {line}")
+
+    def _print(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def _finish_stage(self) -> None:
         """Fill the bar of a stage whose number of steps was not known."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,15 @@ from geoloc.photos.columns import (
     to_floats,
     to_texts,
 )
-from geoloc.photos.decode import printable
 from geoloc.photos.swapped import read_true_degrees
-from geoloc.photos.tables import folder_of, read_folder, read_table, resolve
+from geoloc.photos.tables import (
+    NAMES_SHOWN,
+    folder_of,
+    read_folder,
+    read_table,
+    resolve,
+    row_problem,
+)
 from geoloc.types import Float64Array, StrArray
 
 NEEDS = "the columns file,lat,lon"
@@ -59,7 +66,34 @@ class Manifest:
         return Manifest(*(getattr(self, field.name)[index] for field in fields(self)))
 
 
-def read(path: str | os.PathLike[str]) -> tuple[Manifest, list[str]]:
+@dataclass(frozen=True)
+class Skipped:
+    """Photos and rows that are left out: one line, with their number, for each reason."""
+
+    problems: tuple[str, ...] = ()
+    """Inputs that are damaged or wrong."""
+    notes: tuple[str, ...] = ()
+    """Inputs that are in order but of no use, such as photos without GPS coordinates."""
+
+    def __add__(self, other: Skipped) -> Skipped:
+        """Return the lines of both."""
+        return Skipped(self.problems + other.problems, self.notes + other.notes)
+
+
+def read_all(paths: Sequence[str | os.PathLike[str]]) -> tuple[Manifest, Skipped]:
+    """Read several folders and tables as one manifest; see `read`.
+
+    Photos of different tables whose group or collection has the same name share it.
+    """
+    parts = [read(path) for path in paths]
+    columns = {
+        field.name: np.concatenate([getattr(manifest, field.name) for manifest, _ in parts])
+        for field in fields(Manifest)
+    }
+    return Manifest(**columns), sum((skipped for _, skipped in parts), Skipped())
+
+
+def read(path: str | os.PathLike[str]) -> tuple[Manifest, Skipped]:
     """Read a folder of geotagged photos, or a table of them.
 
     A table has the columns file (relative to the table), lat, lon in degrees, and may have group,
@@ -67,21 +101,39 @@ def read(path: str | os.PathLike[str]) -> tuple[Manifest, list[str]]:
     other names.
 
     Returns:
-        The usable photos, and one line for each row or photo that is not usable.
+        The photos with coordinates, and lines about the others.
 
     Raises:
         TableError: there is no such file, or it is no table of photos.
     """
     place = Path(path)
     if place.is_dir():
-        photos = read_folder(place).geotagged(place)
-        return _manifest(str(place), {"file": photos.file}, photos.latlon), photos.problems(place)
+        return _read_folder(place)
     if not place.is_file():
         raise TableError(f"{place}: no such folder or table; give one that exists")
     return _read_table(place)
 
 
-def _read_table(path: Path) -> tuple[Manifest, list[str]]:
+def _read_folder(path: Path) -> tuple[Manifest, Skipped]:
+    found = read_folder(path)
+    photos = found.geotagged(path)
+    count, errors = len(found.file), found.unreadable
+    unreadable = (unreadable_line(path, errors, count),) if errors else ()
+    problems = unreadable + tuple(replace(found, unreadable=()).problems(path))
+    without = count - len(photos.file) - len(errors) - len(found.unusable_gps)
+    note = f"{path}: {without:,} of {count:,} photos have no GPS coordinates"
+    manifest = _manifest(str(path), {"file": photos.file}, photos.latlon)
+    return manifest, Skipped(problems, (note,) if without else ())
+
+
+def unreadable_line(source: str | os.PathLike[str], errors: Sequence[str], count: int) -> str:
+    """Return one line about all unreadable ones of `count` photos that names the first."""
+    named = "; ".join(errors[:NAMES_SHOWN])
+    more = f"; and {len(errors) - NAMES_SHOWN:,} more" if len(errors) > NAMES_SHOWN else ""
+    return f"{source}: {len(errors):,} of {count:,} photos cannot be read ({named}{more})"
+
+
+def _read_table(path: Path) -> tuple[Manifest, Skipped]:
     table = read_table(path, NEEDS)
     files = file_names(table)
     require(path, NEEDS, file=files)
@@ -93,15 +145,22 @@ def _read_table(path: Path) -> tuple[Manifest, list[str]]:
         if found is not None:
             columns[name] = to_texts(found, count)
     columns["precision_km"] = np.nan_to_num(to_floats(column(table, "precision_km"), count))
-    good = on_earth(latlon)
-    written = [to_texts(column(table, name), count) for name in ("lat", "lon")]
-    problems = [
-        f"{path}: row {row + 2} ({printable(columns['file'][row])}) has latitude"
-        f" {written[0][row]}, longitude {written[1][row]}; expected -90..90 and -180..180 degrees"
-        for row in np.flatnonzero(~good)
-    ]
+    lat, lon = (to_texts(column(table, name), count) for name in ("lat", "lon"))
+    unknown = (lat == "") & (lon == "")
+    null = (latlon == 0.0).all(axis=1)
+    wrong = ~on_earth(latlon) & ~unknown
+    rows = _column([f"{name} in row {row}" for row, name in enumerate(columns["file"], 2)])
+    problems = {
+        "have no coordinates in -90..90 and -180..180 degrees": wrong,
+        "have the coordinates 0, 0, which stand for no position": null,
+    }
+    skipped = Skipped(
+        tuple(row_problem(path, rows, bad, text) for text, bad in problems.items() if bad.any()),
+        (row_problem(path, rows, unknown, "have no coordinates"),) if unknown.any() else (),
+    )
+    good = ~(unknown | null | wrong)
     kept = {name: values[good] for name, values in columns.items()}
-    return _manifest(folder_of(path), kept, latlon[good]), problems
+    return _manifest(folder_of(path), kept, latlon[good]), skipped
 
 
 def _manifest(base: str, columns: dict[str, Any], latlon: Float64Array) -> Manifest:

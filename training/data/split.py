@@ -18,6 +18,9 @@ from training.data.table import latlon_of, strings_of
 
 FOLDS = 5
 
+MIN_COLLECTIONS = 5
+"""Fewer collections cannot measure how a model does on collections that it never saw."""
+
 MAX_COMPONENT_SHARE = 0.01
 """A component of linked photos goes to one split if it holds at most this share of all photos."""
 

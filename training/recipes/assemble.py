@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import pyarrow as pa
 
 from geocells.table import CellTable
 from geoloc.answer.ranker import Ranker
-from geoloc.belief.attribute_heads import AttributeHeads
+from geoloc.belief.heads import StoredTensors
 from geoloc.bundle import directory as bundles
 from geoloc.encoders.base import EncoderSpec
 from geoloc.errors import TableError
@@ -110,7 +111,7 @@ def assemble(
     card = model_card(out.name, places, encoder.spec, len(cells), metrics, made_by, protocol)
     write_bundle(
         out, {"encoder.onnx": encoder.file}, encoder.spec, ranker, metrics, card,
-        licences(places), attributes,
+        licences(places), optional={bundles.ATTRIBUTES: attributes},
     )  # fmt: skip
     return metrics
 
@@ -123,7 +124,8 @@ def write_bundle(
     metrics: dict[str, Any],
     card: str,
     licences: dict[str, int],
-    attributes: AttributeHeads | None = None,
+    prior: str = "world",
+    optional: Mapping[str, StoredTensors | None] = MappingProxyType({}),
 ) -> None:
     """Write a bundle; an older one in the same folder is replaced once the new one is complete.
 
@@ -135,7 +137,8 @@ def write_bundle(
         metrics: results for bundle.json.
         card: text of MODEL_CARD.md.
         licences: number of items under each licence.
-        attributes: heads of the attributes, if there are any.
+        prior: where the photos come from that the bundle is made for: collection or world.
+        optional: contents of optional files by name, such as `bundles.ATTRIBUTES`; None for none.
 
     Raises:
         BundleError: `out` holds something else than a bundle.
@@ -146,12 +149,13 @@ def write_bundle(
             shutil.copyfile(file, folder / name)
         ranker.cells.write(folder / "cells.parquet")
         ranker.heads.write(folder / "heads.safetensors")
-        if attributes is not None:
-            attributes.write(folder / bundles.ATTRIBUTES)
+        for name, content in optional.items():
+            if content is not None:
+                content.write(folder / name)
         ranker.gallery.write(folder)
         ranker.calibration.write(folder / "calibration.json")
         (folder / "MODEL_CARD.md").write_text(card, encoding="utf-8")
-        bundles.seal(folder, out.name, spec, metrics, licences)
+        bundles.seal(folder, out.name, spec, metrics, licences, prior)
 
 
 def _measure(ranker: Ranker, test: _Part) -> dict[str, Any]:

@@ -8,23 +8,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from geocells.sphere import haversine_km
+from geoloc.belief.background import Background
 from geoloc.bundle import directory as bundles
-from geoloc.encoders.base import ImageEncoder
-from geoloc.encoders.cache import EmbeddingCache, default_cache
-from geoloc.encoders.pipeline import encode_all
+from geoloc.encoders.cache import default_cache
 from geoloc.errors import TableError
 from geoloc.io.progress import NullReporter, Reporter
-from geoloc.types import Float32Array
+from geoloc.types import Float64Array
 from training.calibrate.crossval import HeldOutAnswers, cross_validate, make_ranker
-from training.data import manifest as photo_table
 from training.data.manifest import Manifest
 from training.data.split import assign_folds
-from training.embed.encoders import load_encoder
+from training.embed.encoders import LoadedEncoder, load_encoder
+from training.embed.library import read_library
 from training.recipes.assemble import write_bundle
-from training.recipes.model_card import licences, measure, model_card
-from training.recipes.world_prior import cells_and_prior, read_world
+from training.recipes.background import choose_background, shipped_background
+from training.recipes.learned_card import Facts, learned_card
+from training.recipes.model_card import licences, measure
+from training.recipes.world_prior import PriorName, cells_and_priors, read_world
 
 PathLike = str | os.PathLike[str]
+
+MIN_PHOTOS, MIN_PLACES, PLACE_KM = 20, 3, 1.0
+"""Fewer photos, or photos of fewer places that are this far apart, are refused without `force`."""
+
+FEW_PHOTOS = 200
+"""With fewer photos radii and claims rest on a handful of held-out photos."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,25 +43,35 @@ class LearnedBundle:
     manifest: Manifest
     held_out: HeldOutAnswers
     metrics: dict[str, Any]
+    facts: Facts
 
 
 def learn(
-    photos: PathLike,
+    photos: PathLike | Sequence[PathLike],
     out: PathLike,
     *,
     encoder: str = "starter",
     coordinates: Sequence[PathLike] = (),
+    background: Sequence[PathLike] = (),
+    prior: PriorName | None = None,
+    force: bool = False,
     cache: PathLike | None = None,
     report: Reporter | None = None,
 ) -> LearnedBundle:
     """Make a bundle from geotagged photos.
 
     Args:
-        photos: a folder of photos with EXIF GPS, or a CSV or Parquet table; see `manifest.read`.
+        photos: folders of photos with EXIF GPS, or CSV or Parquet tables; see `manifest.read`.
         out: the bundle's folder; an older bundle there is replaced once the new one is complete.
         encoder: a bundle (name or path) whose image encoder to use, or the name of a model; see
             `training.embed.encoders.load_encoder`.
-        coordinates: Parquet tables of photo coordinates worldwide, for the geocells and the prior.
+        coordinates: tables of photo coordinates worldwide, for the geocells and the prior; by
+            default those of the starter bundle.
+        background: folders or tables of photos from all over the world, to tell the photos of other
+            places by; by default those of the starter bundle, if it has the same encoder.
+        prior: whether the bundle will be asked about photos like these or about the world; by
+            default what the spread of the photos suggests.
+        force: learn from fewer photos than MIN_PHOTOS, and of fewer places than MIN_PLACES.
         cache: folder of cached embeddings and encoders; by default the user's cache folder.
         report: receives the progress.
 
@@ -62,51 +80,76 @@ def learn(
         BundleError: the encoder cannot be loaded, or the bundle cannot be written.
     """
     report = report or NullReporter()
+    sources = [photos] if isinstance(photos, str | os.PathLike) else list(photos)
     target = Path(out)
     bundles.check_target(target)
-    report.stage("reading photos")
-    manifest, problems = photo_table.read(photos)
     store = Path(cache) if cache else default_cache()
     loaded = load_encoder(encoder, store)
-
-    report.stage("embedding photos", len(manifest))
-    manifest, embeddings, unreadable = _embed(manifest, loaded.network, store, report)
-    for line in [*problems, *unreadable]:
-        report.problem(line)
-    if len(manifest) < 2:
-        raise TableError(
-            f"{photos}: {len(manifest)} usable geotagged photos; learn needs at least 2,"
-            " and some hundreds to be of use"
-        )
+    library = read_library(sources, loaded.network, store, report)
+    manifest, embeddings = library.manifest, library.embeddings
+    _check_size(sources, manifest, force, report)
     fold = assign_folds(manifest, embeddings)
+    elsewhere = _background(background, loaded, store, report)
 
     report.stage("building geocells")
     world, problems = read_world(coordinates)
     for line in problems:
         report.problem(line)
-    cells, prior = cells_and_prior(manifest.latlon, world)
+    cells, priors = cells_and_priors(manifest.latlon, world, prior)
 
     report.stage("training and calibrating", int(fold.max()) + 3)
     calibration, held_out = cross_validate(
-        manifest, embeddings, fold, cells, prior, lambda stage: report.advance()
+        manifest, embeddings, fold, cells, priors.use, lambda stage: report.advance()
     )
-    ranker = make_ranker(manifest, embeddings, cells, prior, calibration)
+    ranker = make_ranker(manifest, embeddings, cells, priors.use, calibration)
     report.advance()
 
     report.stage("writing the bundle")
     metrics = measure(manifest, held_out)
-    card = model_card(target.name, manifest, loaded.spec, len(cells), metrics)
+    facts = Facts.of(target.name, manifest, loaded.spec, len(cells), priors.name, elsewhere)
     write_bundle(
-        target, {"encoder.onnx": loaded.file}, loaded.spec, ranker, metrics, card,
-        licences(manifest),
+        target, {"encoder.onnx": loaded.file}, loaded.spec, ranker, metrics,
+        learned_card(facts, metrics), licences(manifest), priors.name,
+        {bundles.BACKGROUND: elsewhere},
     )  # fmt: skip
-    return LearnedBundle(target, manifest, held_out, metrics)
+    return LearnedBundle(target, manifest, held_out, metrics, facts)
 
 
-def _embed(
-    manifest: Manifest, network: ImageEncoder, store: Path, report: Reporter
-) -> tuple[Manifest, Float32Array, list[str]]:
-    """Return the readable photos, their embeddings (N, D), and a line for each unreadable photo."""
-    with EmbeddingCache(store, network.spec) as cache:
-        encoded = encode_all(network, map(str, manifest.file), cache=cache, progress=report.advance)
-    return manifest.take(encoded.index), encoded.embeddings, [*map(str, encoded.errors)]
+def _check_size(
+    sources: Sequence[PathLike], manifest: Manifest, force: bool, report: Reporter
+) -> None:
+    """Refuse libraries that are too small, unless `force` is set; report small ones."""
+    count, places = len(manifest), count_places(manifest.latlon, MIN_PLACES)
+    if count < 2 or ((count < MIN_PHOTOS or places < MIN_PLACES) and not force):
+        raise TableError(
+            f"{', '.join(map(os.fspath, sources))}: {count} usable geotagged photos of {places}"
+            f" places; learn needs at least {MIN_PHOTOS} photos of {MIN_PLACES} places more than"
+            f" {PLACE_KM:g} km apart, and some hundreds to be of use; --force learns from fewer"
+        )
+    if count < FEW_PHOTOS:
+        report.note(
+            f"{count} photos are few: radii and claims rest on a handful of held-out photos;"
+            f" {FEW_PHOTOS} or more make them reliable"
+        )
+
+
+def count_places(latlon: Float64Array, most: int) -> int:
+    """Return how many of the coordinates (N, 2) lie PLACE_KM apart, counting to `most`."""
+    places = 0
+    while len(latlon) and places < most:
+        places += 1
+        latlon = latlon[haversine_km(latlon[0], latlon) > PLACE_KM]
+    return places
+
+
+def _background(
+    photos: Sequence[PathLike], loaded: LoadedEncoder, store: Path, report: Reporter
+) -> Background | None:
+    """Return the background made of `photos`, or without any that of the starter bundle."""
+    if photos:
+        library = read_library(photos, loaded.network, store, report)
+        return choose_background(library.manifest, library.embeddings)
+    found, reason = shipped_background(loaded.spec)
+    if reason:
+        report.note(reason)
+    return found

@@ -21,6 +21,13 @@ from training.data.manifest import Manifest
 ANSWERED_SHARES = (10, 25, 50, 75, 100)
 """Percentages of photos answered at which the selective-risk curve is reported."""
 
+MOST_FOLDERS = 8
+"""With more top folders results are reported for all photos together only."""
+
+NEW_COLLECTIONS, QUESTIONS = "new collections", "questions"
+"""Keys of the metrics: results on photos of collections that the model never saw, and the same by
+what is asked (one photo, with a constraint, several photos)."""
+
 ANSWERED = "full, answered"
 """Row of the accuracy table for photos with a claim, that is, not "not sure"."""
 
@@ -29,14 +36,23 @@ def measure(manifest: Manifest, held_out: HeldOutAnswers) -> dict[str, Any]:
     """Measure held-out answers by folder, ready for JSON.
 
     Returns:
-        By folder (and "all", if there are several): accuracy by method, coverage and median of
-        the radii, number and precision of each claim, accuracy at places not in the gallery.
+        By folder (for at most MOST_FOLDERS folders) and "all" if there are several: accuracy by
+        method, coverage and median of the radii, number and precision of each claim, accuracy at
+        places not in the gallery.
     """
     names = sorted(set(manifest.folder))
-    parts = {name or "photos": np.flatnonzero(manifest.folder == name) for name in names}
-    if len(parts) > 1:
+    parts = {}
+    if len(names) <= MOST_FOLDERS:
+        parts = {_part_name(name): np.flatnonzero(manifest.folder == name) for name in names}
+    if len(parts) != 1:
         parts["all"] = np.arange(len(manifest))
     return {name: measure_part(manifest, held_out, rows) for name, rows in parts.items()}
+
+
+def _part_name(folder: str) -> str:
+    """Return the key of a folder among the metrics; some keys have a meaning of their own."""
+    reserved = folder in ("photos", "all", NEW_COLLECTIONS, QUESTIONS)
+    return f"{folder}/" if reserved else folder or "photos"
 
 
 def measure_part(manifest: Manifest, held_out: HeldOutAnswers, rows: IndexArray) -> dict[str, Any]:
@@ -111,33 +127,28 @@ def markdown_table(part: dict[str, Any]) -> str:
     first = next(iter(part["accuracy"].values()))
     thresholds = list(first["within"])
     head = ["answer by", "photos", "median km", *(f"{km} km" for km in thresholds), "country"]
-    lines = [_row(head), _row(["---"] + ["---:"] * (len(head) - 1))]
+    lines = [table_row(head), table_row(["---"] + ["---:"] * (len(head) - 1))]
     for method, row in part["accuracy"].items():
         shares = [row["within"][km] for km in thresholds] + [row["country"]]
-        numbers = [_percent(share) for share in shares]
-        lines.append(_row([method, str(row["photos"]), _km(row["median_km"]), *numbers]))
+        numbers = [percent(share) for share in shares]
+        photos, median = str(row["photos"]), kilometres(row["median_km"])
+        lines.append(table_row([method, photos, median, *numbers]))
     return "\n".join(lines)
 
 
-def _row(cells: list[str]) -> str:
+def table_row(cells: list[str]) -> str:
+    """Return one row of a Markdown table."""
     return "| " + " | ".join(cells) + " |"
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """Return a share as text, a dash for NaN."""
     return "–" if np.isnan(share) else f"{100 * share:.1f} %"
 
 
-def _km(value: float) -> str:
+def kilometres(value: float) -> str:
+    """Return a distance in whole km as text, a dash for NaN."""
     return "–" if np.isnan(value) else f"{value:,.0f}"
-
-
-CROSS_VALIDATED = (
-    "The results below are of photos whose group the model did not see in training (five-fold"
-    " cross-validation; groups that share near-duplicates are held out together). Geocells were"
-    " built from all coordinates; pixels and labels of held-out photos were not used. No photo"
-    " counts at a threshold finer than the precision of its own coordinates."
-)
-"""Measurement protocol of `geoloc-train learn`, for the model card."""
 
 
 def model_card(
@@ -146,8 +157,8 @@ def model_card(
     spec: EncoderSpec,
     n_cells: int,
     metrics: dict[str, Any],
-    made_by: str = "learn",
-    protocol: str = CROSS_VALIDATED,
+    made_by: str,
+    protocol: str,
 ) -> str:
     """Return the text of MODEL_CARD.md.
 
@@ -156,7 +167,7 @@ def model_card(
         manifest: photos that the bundle was learned from.
         spec: of the encoder.
         n_cells: number of geocells.
-        metrics: results by collection; see `measure`.
+        metrics: results by part of the test photos; see `measure_part`.
         made_by: command of `geoloc-train` that made the bundle.
         protocol: how the results were measured.
     """
@@ -170,8 +181,13 @@ def model_card(
         protocol,
     ]
     for part_name, part in metrics.items():
-        lines += ["", f"## {part_name}", "", markdown_table(part), "", *calibration_lines(part)]
+        lines += ["", f"## {part_name}", "", *part_lines(part)]
     return "\n".join(lines) + "\n"
+
+
+def part_lines(part: dict[str, Any]) -> list[str]:
+    """Return the results of one part of the photos as lines of Markdown."""
+    return [markdown_table(part), "", *calibration_lines(part)]
 
 
 def licences(manifest: Manifest) -> dict[str, int]:
@@ -185,20 +201,20 @@ def calibration_lines(part: dict[str, Any]) -> list[str]:
     def coverage_line(level: str) -> str:
         share, radius = part["coverage"][level], part["median_radius_km"][level]
         return (
-            f"- The {level} % radius (median {_km(radius)} km) contained the truth of"
-            f" {_percent(share)} of the photos, the {level} % credible cells of"
-            f" {_percent(part['region_coverage'][level])}."
+            f"- The {level} % radius (median {kilometres(radius)} km) contained the truth of"
+            f" {percent(share)} of the photos, the {level} % credible cells of"
+            f" {percent(part['region_coverage'][level])}."
         )
 
     risk = ", ".join(
-        f"{share} %: {_percent(value)}" for share, value in part["selective_risk"].items()
+        f"{share} %: {percent(value)}" for share, value in part["selective_risk"].items()
     )
     risk_line = (
         f"- Errors above 200 km, by share of photos answered, most localisable first: {risk}."
     )
     claims = [
         f"- “Sure of the {name}” was claimed for {claim['photos']} photos and right for"
-        f" {_percent(claim['right'])}."
+        f" {percent(claim['right'])}."
         for name, claim in part["claims"].items()
         if claim["photos"]
     ]

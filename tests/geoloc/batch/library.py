@@ -43,6 +43,8 @@ class RecordingReporter:
     def problem(self, line):
         self.lines.append(line)
 
+    note = problem
+
 
 def quick_geolocator() -> Geolocator:
     loaded = directory.load("starter")

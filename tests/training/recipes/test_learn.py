@@ -15,9 +15,11 @@ pytest.importorskip("torch")
 
 from geocells.sphere import haversine_km
 from geoloc import Geolocator
+from geoloc.bundle import directory as bundles
 from geoloc.errors import TableError
 from geoloc.game.places import Places
 from geoloc.game.players.log import read_log
+from tests.geoloc.batch.library import RecordingReporter
 from tests.scenes import PLACES, draw_photo
 from training.data import manifest as photo_table
 from training.recipes.learn import learn as recipe
@@ -53,6 +55,33 @@ def test_unreadable_photo_is_reported_and_skipped(learned):
     assert "Traceback" not in done.stderr
     assert (bundle / "bundle.json").is_file()
     assert "Learned from 60 photos" in done.stdout
+
+
+def test_what_is_left_out_is_counted_in_one_line_each(learned, photo_folder):
+    lines = learned[1].stderr.splitlines()
+    assert f"note: {photo_folder}: 1 of 62 photos have no GPS coordinates" in lines
+    (unreadable,) = [line for line in lines if "damaged.jpg" in line]
+    assert unreadable.startswith(f"left out: {photo_folder}: 1 of 61 photos cannot be read")
+    assert [line for line in lines if line.startswith("note: 60 photos are few")]
+
+
+def test_summary_is_ten_lines_with_the_path_of_the_card(learned):
+    bundle, done = learned
+    lines = done.stdout.splitlines()
+    assert len(lines) <= 10
+    assert "| " not in done.stdout
+    assert f"model card: {bundle.name}/MODEL_CARD.md" in lines
+    (headline,) = [line for line in lines if line.startswith("Photos of a collection the model")]
+    assert "at least 5 collections" in headline
+    assert [line for line in lines if line.startswith("In collection (photos): median error")]
+
+
+def test_bundle_covers_the_world_and_names_its_prior_of_use(learned):
+    manifest = json.loads((learned[0] / "bundle.json").read_text())
+    assert manifest["prior_of_use"] == "world", "photos of three continents"
+    ranker = bundles.load(learned[0]).ranker
+    assert len(np.unique(ranker.cells.country)) > 200
+    assert len(ranker.cells) > 500
 
 
 def test_bundle_answers_new_photos(learned, photo_folder):
@@ -108,16 +137,30 @@ def test_full_disk_leaves_no_partial_bundle(learned, photo_folder):
     assert not [path.name for path in bundle.parent.iterdir() if "full" in path.name]
 
 
-@pytest.mark.parametrize("count", [0, 1])
+def copy_photos(photo_folder: Path, target: Path, count: int, start: int = 0) -> Path:
+    target.mkdir()
+    for number in range(start, start + count):
+        shutil.copy(photo_folder / f"{number:02}.jpg", target)
+    return target
+
+
+@pytest.mark.parametrize("count", [0, 1, 19])
 def test_too_few_photos_are_refused(photo_folder, tmp_path, count):
-    library = tmp_path / "library"
-    library.mkdir()
-    for number in range(count):
-        shutil.copy(photo_folder / f"{number:02}.jpg", library)
+    library = copy_photos(photo_folder, tmp_path / "library", count)
     shutil.copy(photo_folder / "without.jpg", library)
     with pytest.raises(TableError, match="library"):
         recipe(library, tmp_path / "few.bundle", cache=tmp_path / "cache")
     assert not (tmp_path / "few.bundle").exists()
+
+
+def test_photos_of_two_places_are_refused_unless_forced(photo_folder, tmp_path):
+    lines = ["file,lat,lon,group"]
+    for n in range(24):
+        shutil.copy(photo_folder / f"{n:02}.jpg", tmp_path)
+        lines.append(f"{n:02}.jpg,{48.8 + n % 3 // 2},2.3,walk {n % 3 // 2}")
+    (tmp_path / "two.csv").write_text("\n".join(lines))
+    with pytest.raises(TableError, match=r"24 usable geotagged photos of 2 places.*--force"):
+        recipe(tmp_path / "two.csv", tmp_path / "two.bundle", cache=tmp_path / "cache")
 
 
 def test_photos_of_a_single_group_are_refused(photo_folder, tmp_path):
@@ -126,21 +169,49 @@ def test_photos_of_a_single_group_are_refused(photo_folder, tmp_path):
         shutil.copy(photo_folder / f"{n:02}.jpg", tmp_path)
     (tmp_path / "one.csv").write_text("\n".join(lines))
     with pytest.raises(TableError, match="one place or group"):
-        recipe(tmp_path / "one.csv", tmp_path / "one.bundle", cache=tmp_path / "cache")
+        recipe(tmp_path / "one.csv", tmp_path / "one.bundle", cache=tmp_path / "cache", force=True)
+
+
+def test_several_inputs_are_learned_together_and_copies_once(photo_folder, tmp_path):
+    first = copy_photos(photo_folder, tmp_path / "first", 9)
+    second = copy_photos(photo_folder, tmp_path / "second", 9, start=6)
+    (tmp_path / "second.csv").write_text(
+        "file,lat,lon\n"
+        + "\n".join(
+            f"second/{n:02}.jpg,{PLACES[n % 3][0]},{PLACES[n % 3][1]}" for n in range(6, 15)
+        )
+    )
+    report = RecordingReporter()
+    learned = recipe(
+        [first, tmp_path / "second.csv"], tmp_path / "both.bundle",
+        cache=tmp_path / "cache", force=True, report=report,
+    )  # fmt: skip
+    assert [Path(file).stem for file in learned.manifest.file] == [f"{n:02}" for n in range(15)]
+    assert learned.manifest.file[0] == str(first / "00.jpg")
+    assert learned.manifest.file[-1] == str(tmp_path / "second" / "14.jpg")
+    (copies,) = [line for line in report.lines if "exact copies" in line]
+    assert "3 of 18 photos" in copies
+    assert second.name in copies
+    assert "06.jpg" in copies
 
 
 def test_rows_without_coordinates_are_reported_and_left_out(tmp_path):
     (tmp_path / "bad.csv").write_text(
         "file,lat,lon,group,precision_km\na/x.jpg,48.1,2.1,g,1\na/y.jpg,nan,2,g,1\n"
-        "b/z.jpg,91,0,h,2\nb/w.jpg,-33,151,h,\nv.jpg,,,h,\n"
+        "b/z.jpg,91,0,h,2\nb/w.jpg,-33,151,h,\nv.jpg,,,h,\nu.jpg,0,0.0,h,\n"
     )
-    table, problems = photo_table.read(tmp_path / "bad.csv")
+    table, skipped = photo_table.read(tmp_path / "bad.csv")
     assert [Path(file).name for file in table.file] == ["x.jpg", "w.jpg"]
     assert table.folder.tolist() == ["a", "b"]
     assert table.precision_km.tolist() == [1.0, 0.0]
-    assert len(problems) == 3
-    assert all("bad.csv" in line and "expected -90..90" in line for line in problems)
-    assert "row 3 (a/y.jpg)" in problems[0]
+    name = tmp_path / "bad.csv"
+    assert skipped.problems == (
+        f"{name}: 2 of 6 rows have no coordinates in -90..90 and -180..180 degrees"
+        " (a/y.jpg in row 3, b/z.jpg in row 4)",
+        f"{name}: 1 of 6 rows have the coordinates 0, 0, which stand for no position"
+        " (u.jpg in row 7)",
+    )
+    assert skipped.notes == (f"{name}: 1 of 6 rows have no coordinates (v.jpg in row 6)",)
 
 
 @pytest.mark.parametrize(

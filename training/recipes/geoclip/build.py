@@ -16,8 +16,6 @@ from geoloc.answer.calibration import Calibration, Claim
 from geoloc.answer.ranker import Ranker
 from geoloc.bundle import directory as bundles
 from geoloc.bundle.installed import GEOCLIP_PACKAGE
-from geoloc.encoders.cache import EmbeddingCache
-from geoloc.encoders.pipeline import encode_all
 from geoloc.errors import TableError
 from geoloc.io.progress import NullReporter, Reporter
 from geoloc.types import Float32Array, Float64Array
@@ -30,8 +28,9 @@ from training.calibrate.crossval import (
 from training.calibrate.fit import NEVER, UNFITTED
 from training.calibrate.scoring import FoldRankers
 from training.config import WorldConfig
-from training.data.manifest import Manifest, read
+from training.data.manifest import Manifest
 from training.data.split import assign_folds, group_weights
+from training.embed.library import read_library
 from training.gallery.cluster import build_gallery
 from training.heads.examples import Examples
 from training.heads.fit import density_prior, fit_heads
@@ -187,20 +186,13 @@ def _embed(
     photos: Path, encoder: WorldEncoder, cache: Path, report: Reporter
 ) -> tuple[Manifest, Float32Array]:
     """Return real photos and their embeddings (N, D); raises TableError if they are too few."""
-    report.stage("reading your photos")
-    manifest, problems = read(photos)
-    files = [str(file) for file in manifest.file]
-    report.stage("embedding your photos", len(files))
-    with EmbeddingCache(cache, encoder.network.spec) as store:
-        encoded = encode_all(encoder.network, files, cache=store, progress=report.advance)
-    for line in [*problems, *map(str, encoded.errors)]:
-        report.problem(line)
-    manifest = manifest.take(encoded.index)
+    library = read_library([photos], encoder.network, cache, report)
+    manifest = library.manifest
     if len(manifest) < MIN_PHOTOS:
         raise TableError(
             f"{photos}: {len(manifest)} usable photos; calibrating needs at least {MIN_PHOTOS}"
         )
-    return manifest, encoded.embeddings
+    return manifest, library.embeddings
 
 
 def _calibrate_on(ranker: Ranker, manifest: Manifest, embeddings: Float32Array) -> dict[str, Any]:

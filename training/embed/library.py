@@ -1,0 +1,84 @@
+"""Read and embed the photos to learn from; exact copies and unreadable photos are left out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from geoloc.encoders.base import ImageEncoder
+from geoloc.encoders.cache import EmbeddingCache
+from geoloc.encoders.pipeline import Encoded, encode_all
+from geoloc.io.progress import Reporter
+from geoloc.photos.tables import row_problem
+from geoloc.types import BoolArray, Float32Array
+from training.data.manifest import Manifest, Skipped, read_all, unreadable_line
+
+
+@dataclass(frozen=True, eq=False)
+class Library:
+    """N different photos with coordinates, and their embeddings."""
+
+    manifest: Manifest
+    embeddings: Float32Array
+    """(N, D)"""
+    skipped: Skipped
+
+
+def read_library(
+    photos: Sequence[str | os.PathLike[str]],
+    network: ImageEncoder,
+    cache: Path,
+    report: Reporter,
+) -> Library:
+    """Read and embed geotagged photos, each content once.
+
+    Args:
+        photos: folders and tables; see `training.data.manifest.read`.
+        network: the encoder.
+        cache: folder of cached embeddings.
+        report: receives the progress, and a line for each kind of photos that is left out.
+
+    Raises:
+        TableError: a table or folder is unusable.
+    """
+    report.stage("reading photos")
+    manifest, skipped = read_all(photos)
+    report.stage("embedding photos", len(manifest))
+    with EmbeddingCache(cache, network.spec) as store:
+        files = list(map(str, manifest.file))
+        encoded = encode_all(network, files, cache=store, progress=report.advance)
+    skipped += _unreadable(encoded, photos)
+    first = _first_copies(encoded)
+    readable = manifest.take(encoded.index)
+    if not first.all():
+        copies = "are exact copies of other photos, which are learned once"
+        line = row_problem(_names(photos), readable.file, ~first, copies, "photos")
+        skipped += Skipped(notes=(line,))
+    for line in skipped.problems:
+        report.problem(line)
+    for line in skipped.notes:
+        report.note(line)
+    return Library(readable.take(np.flatnonzero(first)), encoded.embeddings[first], skipped)
+
+
+def _unreadable(encoded: Encoded, photos: Sequence[str | os.PathLike[str]]) -> Skipped:
+    if not encoded.errors:
+        return Skipped()
+    errors = [str(error) for error in encoded.errors]
+    return Skipped((unreadable_line(_names(photos), errors, len(encoded.results)),))
+
+
+def _first_copies(encoded: Encoded) -> BoolArray:
+    """Return (M,) whether no earlier one of the readable photos is the same file."""
+    digests = np.array([photo.sha256 for photo in encoded.photos], dtype=object)
+    first = np.zeros(len(digests), bool)
+    first[np.unique(digests.astype(str), return_index=True)[1]] = True
+    return first
+
+
+def _names(photos: Sequence[str | os.PathLike[str]]) -> str:
+    return ", ".join(map(os.fspath, photos))
