@@ -69,7 +69,7 @@ def main() -> None:
             print(answer["error"], file=sys.stderr)
         else:
             place = ", ".join(filter(None, map(guess["place"].get, ("town", "region", "country"))))
-            print(f"{answer['photo']}: {place}, within {guess['radius_km']:.0f} km (80 %)")
+            print(f"{answer['photo']}: {place}, within {guess['radius_80_km']:.0f} km (80 %)")
 
 
 if __name__ == "__main__":

@@ -208,7 +208,10 @@ class Geolocator:
         ranking = self.rank(embeddings, constraint, np.repeat(np.arange(len(groups)), sizes))
         named = [replace(p[0], name=", ".join(each.name for each in p)) for p in groups]
         guesses = self._explainer.guesses(ranking, named, top, constraint)
-        return [replace(guess, photos=size) for guess, size in zip(guesses, sizes, strict=True)]
+        return [
+            replace(guess, photos=tuple(each.name for each in members))
+            for guess, members in zip(guesses, groups, strict=True)
+        ]
 
     def rank(
         self,

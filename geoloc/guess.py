@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Literal
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+"""Of answers in every format; see geoloc/output/README.md."""
 
 Confidence = Literal["city", "region", "country", "not sure"]
 """The finest claim whose calibrated probability is high enough; see `geoloc.answer.calibration`."""
@@ -111,12 +112,14 @@ class Guess:
     """Name of the photo, as given by the caller."""
     lat: float
     lon: float
-    radius_km: float
-    """Distance from (lat, lon) within which 80 % of such photos have their true location."""
-    radii_km: dict[str, float]
-    """Radius by coverage in percent, with the keys "50", "80" and "95"."""
+    radius_50_km: float
+    """Distance from (lat, lon) within which 50 % of such photos have their true location."""
+    radius_80_km: float
+    """The same for 80 %: the radius that texts and maps show."""
+    radius_95_km: float
+    """The same for 95 %."""
     confidence: Confidence
-    localisability: float
+    chance_200km: float
     """Calibrated probability that the answer is right within 200 km."""
     place: Place
     candidates: tuple[Candidate, ...]
@@ -130,13 +133,13 @@ class Guess:
     exif_distance_km: float | None
     """Distance between the answer and the GPS position in the file; None without one."""
     bundle: str
-    photos: int = 1
-    """Number of photos of one place that were located together."""
+    photos: tuple[str, ...] = ()
+    """Names of the photos of one place that were located together, or of the only photo."""
     agreement: float = 1.0
     """Belief that several photos have in common, 0..1. Near 0 they contradict each other, and the
     answer is unreliable."""
-    within: str = ""
-    """Name of the constraint on the location; "" without one."""
+    within: str | None = None
+    """Name of the constraint on the location; None without one."""
     schema_version: int = SCHEMA_VERSION
 
     def to_dict(self) -> dict[str, Any]:
@@ -169,7 +172,7 @@ class Guess:
             ),
             "exif": Exif(**values["exif"]),
         }
-        return cls(**{**values, **nested})
+        return cls(**{**values, **nested, "photos": tuple(values["photos"])})
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401

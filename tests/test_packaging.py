@@ -140,7 +140,7 @@ def test_the_runtime_answers_a_photo(runtime, photo, tmp_path):
     guess = json.loads(answer.stdout)
     guess = guess[0] if isinstance(guess, list) else guess
     assert -90 <= guess["lat"] <= 90
-    assert guess["radius_km"] > 0
+    assert guess["radius_80_km"] > 0
 
 
 @pytest.mark.slow

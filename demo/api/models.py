@@ -27,10 +27,11 @@ _GUESS = Guess(
     photo="tower.jpg",
     lat=48.8584,
     lon=2.2945,
-    radius_km=1500.0,
-    radii_km={"50": 90.0, "80": 1500.0, "95": 9000.0},
+    radius_50_km=90.0,
+    radius_80_km=1500.0,
+    radius_95_km=9000.0,
     confidence="not sure",
-    localisability=0.41,
+    chance_200km=0.41,
     place=PARIS,
     candidates=(Candidate(48.8584, 2.2945, 0.37, "FR-75-1", PARIS),),
     region=(RegionCell("FR-75-1", 0.37, 0.5),),
@@ -45,6 +46,7 @@ _GUESS = Guess(
     exif=Exif(),
     exif_distance_km=None,
     bundle="starter",
+    photos=("tower.jpg",),
 )
 EXAMPLE = json.loads(to_json(_GUESS))
 

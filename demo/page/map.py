@@ -67,7 +67,7 @@ def map_figure(guess: Guess, cells: CellTable) -> go.Figure:
 
 def window(guess: Guess) -> basemap.Window:
     """Return the initial window: the circle around the answer with a margin."""
-    reach_deg = WINDOW_RADII * max(guess.radius_km, MIN_REACH_KM) / KM_PER_DEG
+    reach_deg = WINDOW_RADII * max(guess.radius_80_km, MIN_REACH_KM) / KM_PER_DEG
     max_lat = max(MAX_LAT_DEG, abs(guess.lat) + 1.0)
     reach_lon_deg = 180.0
     if reach_deg + abs(guess.lat) < 90.0:  # the circle contains no pole
@@ -116,7 +116,7 @@ def _circle(guess: Guess) -> go.Scattermap:
     """Return the outline of the 80 % radius."""
     import plotly.graph_objects as go
 
-    ring = destination([guess.lat, guess.lon], np.linspace(0.0, 360.0, 181), guess.radius_km)
+    ring = destination([guess.lat, guess.lon], np.linspace(0.0, 360.0, 181), guess.radius_80_km)
     lon = np.unwrap(ring[:, 1], period=360.0)
     lon += 360.0 * np.round((guess.lon - lon.mean()) / 360.0)
     return go.Scattermap(
@@ -124,7 +124,7 @@ def _circle(guess: Guess) -> go.Scattermap:
         lon=lon,
         mode="lines",
         line={"color": ANSWER, "width": 2},
-        hovertemplate=f"radius for 8 of 10 photos: {text.km(guess.radius_km)}<extra></extra>",
+        hovertemplate=f"radius for 8 of 10 photos: {text.km(guess.radius_80_km)}<extra></extra>",
     )
 
 

@@ -25,8 +25,8 @@ def headline(guess: Guess) -> str:
     lines = [text.sentence(guess)]
     if not claim:
         lines.insert(0, f"Best guess: {guess.candidates[0].place}.")
-    if guess.photos > 1:
-        lines.append(f"One answer for {guess.photos} photos.")
+    if len(guess.photos) > 1:
+        lines.append(f"One answer for {len(guess.photos)} photos.")
     if guess.within:
         lines.append(f"Search limited to: {guess.within}.")
     return render(
@@ -56,7 +56,7 @@ def notice(message: str) -> str:
 def places(guess: Guess) -> str:
     """Return the table of candidates, best first, with copy buttons and map links."""
     candidates = [_candidate_row(candidate) for candidate in guess.candidates]
-    return render("places.html", candidates=candidates, radius=text.km(guess.radius_km))
+    return render("places.html", candidates=candidates, radius=text.km(guess.radius_80_km))
 
 
 def _candidate_row(candidate: Candidate) -> dict[str, object]:

@@ -45,14 +45,14 @@ def blur_location(guess: Guess, km: float) -> Guess:
     centres, _ = snap([(place.lat, place.lon) for place in guess.candidates], km)
     (centre,), (reach_km,) = snap([(guess.lat, guess.lon)], km)
     place = _without_small_places(guess.place, km)
-    radii = {name: max(km, radius + reach_km) for name, radius in guess.radii_km.items()}
     position = gps_position(guess.exif)
     return replace(
         guess,
         lat=float(centre[0]),
         lon=float(centre[1]),
-        radius_km=max(km, guess.radius_km + reach_km),
-        radii_km=radii,
+        radius_50_km=max(km, guess.radius_50_km + reach_km),
+        radius_80_km=max(km, guess.radius_80_km + reach_km),
+        radius_95_km=max(km, guess.radius_95_km + reach_km),
         confidence=CLAIMS[max(CLAIMS.index(guess.confidence), _finest_claim(place))],
         place=place,
         candidates=_merged(guess.candidates, centres, km),

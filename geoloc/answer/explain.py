@@ -11,7 +11,6 @@ from geocells import places
 from geocells.attributes import KOPPEN_CLASSES, country_driving_side
 from geocells.columns import objects
 from geocells.sphere import haversine_km
-from geoloc.answer.calibration import LEVELS
 from geoloc.answer.ranker import Ranker, Ranking
 from geoloc.belief.attribute_heads import AttributeHeads
 from geoloc.belief.fusion import ConstraintMask, credible_region
@@ -70,25 +69,26 @@ class Explainer:
         latlon = ranking.latlon[:, :top]
         named = _describe(latlon.reshape(-1, 2))
         per_photo = latlon.shape[1]
-        within = constraint.name if constraint else ""
+        within = constraint.name if constraint else None
         return [
             self._guess(ranking, i, photo, named[i * per_photo :][:per_photo], within)
             for i, photo in enumerate(photos)
         ]
 
     def _guess(
-        self, ranking: Ranking, i: int, photo: Photo, named: list[Place], within: str
+        self, ranking: Ranking, i: int, photo: Photo, named: list[Place], within: str | None
     ) -> Guess:
         lat, lon = map(float, ranking.latlon[i, 0])
-        radii = {name: float(km) for name, km in zip(LEVELS, ranking.radii_km[i], strict=True)}
+        radius_50_km, radius_80_km, radius_95_km = map(float, ranking.radii_km[i])
         return Guess(
             photo=photo.name,
             lat=lat,
             lon=lon,
-            radius_km=radii["80"],
-            radii_km=radii,
+            radius_50_km=radius_50_km,
+            radius_80_km=radius_80_km,
+            radius_95_km=radius_95_km,
             confidence=ranking.confidence[i],
-            localisability=float(ranking.localisability[i]),
+            chance_200km=float(ranking.localisability[i]),
             place=named[0],
             candidates=self._candidates(ranking, i, named),
             region=self._region(ranking.belief[i]),
@@ -97,6 +97,7 @@ class Explainer:
             exif=photo.exif,
             exif_distance_km=_exif_distance_km(photo.exif, lat, lon),
             bundle=self._bundle,
+            photos=(photo.name,),
             agreement=float(ranking.agreement[i]),
             within=within,
         )

@@ -22,7 +22,7 @@ from geoloc.photos.columns import (
 )
 from geoloc.photos.decode import printable
 from geoloc.photos.swapped import refuse_swapped
-from geoloc.photos.tables import read_folder, read_table, row_problem
+from geoloc.photos.tables import read_folder, read_table, resolve, row_problem
 from geoloc.types import Float64Array, StrArray
 
 NEEDS = "the columns file,lat,lon"
@@ -97,7 +97,8 @@ def read_places(path: Path, views: int = 1) -> tuple[Places, list[str]]:
     folder = path if path.is_dir() else path.parent
     heading = to_floats(column(table, "heading"), len(table))
     photos = tuple(
-        tuple(folder / file[row] for row in _spaced(rows, heading, views)) for rows in kept.values()
+        tuple(Path(resolve(folder, file[row])) for row in _spaced(rows, heading, views))
+        for rows in kept.values()
     )
     group = column(table, "group")
     groups = name if group is None else to_texts(group, len(table))

@@ -11,7 +11,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -30,18 +30,22 @@ class AtomicFile:
     closed = False
     """Whether the file was committed; pyarrow checks this attribute before it writes."""
 
-    def __init__(self, path: str | os.PathLike[str], temporary_name: str | None = None) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], before_rename: Callable[[Path], None] | None = None
+    ) -> None:
         """Open the temporary file.
 
         Args:
             path: the file to write.
-            temporary_name: name of the temporary file, instead of `.NAME.part`.
+            before_rename: called by `commit` with the temporary file when it is complete; an
+                exception keeps the older file.
 
         Raises:
             OSError: the folder is missing or not writable.
         """
         self.path = Path(path)
-        self._temporary = self.path.with_name(temporary_name or f".{self.path.name}.part")
+        self._temporary = self.path.with_name(f".{self.path.name}.part")
+        self._before_rename = before_rename
         self._scratch: list[IO[bytes]] = []
         with self.errors_name_path():
             self._file = self._temporary.open("wb")
@@ -72,6 +76,8 @@ class AtomicFile:
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
+            if self._before_rename is not None:
+                self._before_rename(self._temporary)
             self._temporary.replace(self.path)
         self.closed = True
 
@@ -98,15 +104,13 @@ class AtomicFile:
 
 
 @contextlib.contextmanager
-def atomic_file(
-    path: str | os.PathLike[str], temporary_name: str | None = None
-) -> Iterator[AtomicFile]:
+def atomic_file(path: str | os.PathLike[str]) -> Iterator[AtomicFile]:
     """Open an `AtomicFile` and commit it if the block raises no exception.
 
     Raises:
         OSError: the file cannot be written; its `filename` is `path`.
     """
-    with AtomicFile(path, temporary_name) as file:
+    with AtomicFile(path) as file:
         yield file
         file.commit()
 

@@ -56,7 +56,12 @@ class ProgressBars:
     """
 
     def __init__(
-        self, *, unit: str = "", problem_prefix: str = "", log_stages: bool = False
+        self,
+        *,
+        unit: str = "",
+        problem_prefix: str = "",
+        log_stages: bool = False,
+        quiet: bool = False,
     ) -> None:
         """Prepare the bars.
 
@@ -64,6 +69,7 @@ class ProgressBars:
             unit: what the steps are; if given, bars show a rate such as "3.2 photos/s".
             problem_prefix: printed before each problem.
             log_stages: where there is no terminal, print the name of each stage instead of bars.
+            quiet: print problems only.
         """
         from rich.console import Console
         from rich.progress import (
@@ -77,7 +83,7 @@ class ProgressBars:
         self.problems = 0
         self._unit, self._problem_prefix = unit, problem_prefix
         self._console = Console(stderr=True)
-        self._log_stages = log_stages and not self._console.is_terminal
+        self._log_stages = log_stages and not quiet and not self._console.is_terminal
         self._progress = Progress(
             TextColumn("{task.description:28}"),
             BarColumn(),
@@ -85,7 +91,7 @@ class ProgressBars:
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(elapsed_when_finished=True),
             console=self._console,
-            disable=not self._console.is_terminal,
+            disable=quiet or not self._console.is_terminal,
             speed_estimate_period=60.0,
         )
         self._task: TaskID | None = None

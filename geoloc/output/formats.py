@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import math
 import re
@@ -11,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 from xml.sax.saxutils import escape
 
-from geoloc.guess import Guess
+from geoloc.guess import SCHEMA_VERSION, Guess
 from geoloc.output.text import km
+from geoloc.photos.coordinate_columns import are_answers, coordinate_columns
 
 Scalar = str | int | float | bool | None
 Columns = Mapping[str, Scalar]
@@ -33,15 +35,19 @@ class Record:
 
 
 COLUMNS: dict[str, type] = {
-    "photo": str, "lat": float, "lon": float, "radius_km": float, "radius_50_km": float,
-    "radius_95_km": float, "confidence": str, "localisability": float, "probability": float,
+    "photo": str, "lat": float, "lon": float, "radius_50_km": float, "radius_80_km": float,
+    "radius_95_km": float, "confidence": str, "chance_200km": float, "probability": float,
     "country_code": str, "country": str, "region": str, "town": str, "town_distance_km": float,
     "exif_lat": float, "exif_lon": float, "exif_taken_at": str, "exif_distance_km": float,
-    "photos": int, "agreement": float, "within": str, "bundle": str,
+    "photo_count": int, "agreement": float, "within": str, "bundle": str, "schema_version": int,
 }  # fmt: skip
-"""Columns of every table of answers and their types; see `Guess` for their meaning."""
+"""Columns of every table of answers and their types; README.md explains them."""
 
-_RESERVED = {*COLUMNS, "rank", "place", "geometry", "bbox"}
+_RESERVED = {
+    *COLUMNS,
+    *(field.name for field in dataclasses.fields(Guess)),
+    *("error", "rank", "geometry", "bbox"),
+}
 """Names that columns of an input list cannot have in the output."""
 
 KML_START = (
@@ -49,6 +55,10 @@ KML_START = (
     '<kml xmlns="http://www.opengis.net/kml/2.2"><Document>\n'
 )
 KML_END = "</Document></kml>\n"
+
+_COLLECTION = {"type": "FeatureCollection", "schema_version": SCHEMA_VERSION}
+GEOJSON_START = f'{json.dumps(_COLLECTION)[:-1]}, "features": [\n'
+GEOJSON_END = "\n]}\n"
 
 _FORMULA = re.compile(r"'*\s*[=+\-@＝＋－＠]|'*[\t\r\n]")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")
@@ -58,28 +68,46 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 def output_columns(columns: Columns) -> dict[str, Scalar]:
     """Return the columns of an input list under names that no column of the answer has.
 
-    A column `lat` of the list becomes `input_lat`, beside the `lat` of the answer, in every format.
+    A column `lat` of the list becomes `input_lat`, beside the `lat` of the answer, in every format;
+    so does `latitude`, which readers of tables would take for the same.
     Lone surrogates, which stand for undecodable bytes (PEP 383), are escaped.
     """
     columns = _escape_surrogates(columns)
     renamed = {}
     for name, value in columns.items():
         new = name
-        while new in _RESERVED or (new != name and new in columns):
+        while new in _RESERVED or _is_coordinate(new) or (new != name and new in columns):
             new = f"input_{new}"
         renamed[new] = value
     return renamed
+
+
+def input_columns(columns: Columns) -> Columns:
+    """Return columns without those of an earlier answer, if they are a row of a table of answers.
+
+    The copies that `output_columns` made of the columns of its input stay.
+    """
+    if not are_answers(columns):
+        return columns
+    return {name: value for name, value in columns.items() if name not in _RESERVED}
+
+
+def _is_coordinate(name: str) -> bool:
+    """Return whether a column would be read as the answer: `Latitude`, but not `gt_lat`."""
+    pairs = coordinate_columns([name])
+    return bool(pairs) and not pairs[0].words
 
 
 def table_row(guess: Guess) -> dict[str, Scalar]:
     """Return an answer as one row of a table with the columns COLUMNS."""
     place, exif = guess.place, guess.exif
     values = (
-        guess.photo, guess.lat, guess.lon, guess.radius_km, guess.radii_km.get("50"),
-        guess.radii_km.get("95"), guess.confidence, guess.localisability,
+        guess.photo, guess.lat, guess.lon, guess.radius_50_km, guess.radius_80_km,
+        guess.radius_95_km, guess.confidence, guess.chance_200km,
         guess.candidates[0].probability, place.country_code, place.country, place.region,
         place.town, place.town_distance_km, exif.lat, exif.lon, exif.taken_at,
-        guess.exif_distance_km, guess.photos, guess.agreement, guess.within, guess.bundle,
+        guess.exif_distance_km, len(guess.photos), guess.agreement, guess.within, guess.bundle,
+        guess.schema_version,
     )  # fmt: skip
     return dict(zip(COLUMNS, values, strict=True))
 
@@ -89,10 +117,14 @@ def to_json(guess: Guess, columns: Columns = NO_COLUMNS) -> str:
 
     Args:
         guess: the answer.
-        columns: of the input list, written to the field "columns" if there are any.
+        columns: of the input list, see `output_columns`.
     """
-    extra = {"columns": replace_nonfinite(_escape_surrogates(columns))} if columns else {}
-    return _json({**guess.to_dict(), **extra})
+    return _json({**guess.to_dict(), **replace_nonfinite(output_columns(columns))})
+
+
+def error_to_json(photo: str, error: str, columns: Columns = NO_COLUMNS) -> str:
+    """Return a photo without an answer as one line of JSON; see `to_json`."""
+    return _json({**_error_values(photo, error), **replace_nonfinite(output_columns(columns))})
 
 
 def to_csv(guesses: Iterable[Guess]) -> str:
@@ -132,12 +164,18 @@ def _escape_formula(text: str) -> str:
     return f"'{text}" if formula else text
 
 
-def to_geojson(guesses: Sequence[Guess]) -> dict[str, Any]:
-    """Return a FeatureCollection (RFC 7946) with a point for each candidate, photo by photo."""
-    return {
-        "type": "FeatureCollection",
-        "features": [feature for guess in guesses for feature in features(guess)],
-    }
+def to_geojson(guesses: Sequence[Guess], errors: Iterable[tuple[str, str]] = ()) -> dict[str, Any]:
+    """Return a FeatureCollection (RFC 7946) with a point for each candidate, photo by photo.
+
+    Args:
+        guesses: the answers.
+        errors: names of photos without an answer, and why; they become features without a geometry.
+    """
+    failed = [
+        {"type": "Feature", "geometry": None, "properties": _error_values(*each)} for each in errors
+    ]
+    found = [feature for guess in guesses for feature in features(guess)]
+    return {**_COLLECTION, "features": [*found, *failed]}
 
 
 def features(guess: Guess, columns: Columns = NO_COLUMNS) -> Iterator[dict[str, Any]]:
@@ -152,7 +190,7 @@ def features(guess: Guess, columns: Columns = NO_COLUMNS) -> Iterator[dict[str, 
                 "place": str(candidate.place),
                 "country_code": candidate.place.country_code,
                 "probability": candidate.probability,
-                "radius_km": guess.radius_km if rank == 1 else None,
+                "radius_80_km": guess.radius_80_km if rank == 1 else None,
                 "confidence": guess.confidence,
                 **replace_nonfinite(output_columns(columns)),
             },
@@ -171,7 +209,7 @@ def to_kml(guesses: Iterable[Guess]) -> str:
 
 def placemark(guess: Guess, columns: Columns = NO_COLUMNS) -> str:
     """Return the KML placemark of one answer."""
-    description = f"{guess.place}, within {km(guess.radius_km)} ({guess.confidence})"
+    description = f"{guess.place}, within {km(guess.radius_80_km)} ({guess.confidence})"
     data = "".join(
         f'<Data name="{_xml(name)}"><value>{_xml(str(value))}</value></Data>'
         for name, value in {**table_row(guess), **output_columns(columns)}.items()
@@ -182,6 +220,10 @@ def placemark(guess: Guess, columns: Columns = NO_COLUMNS) -> str:
         f"<ExtendedData>{data}</ExtendedData>"
         f"<Point><coordinates>{guess.lon:.6f},{guess.lat:.6f}</coordinates></Point></Placemark>\n"
     )
+
+
+def _error_values(photo: str, error: str) -> dict[str, Scalar]:
+    return {"photo": photo, "error": error, "schema_version": SCHEMA_VERSION}
 
 
 def _json(values: Mapping[str, Any]) -> str:

@@ -75,7 +75,7 @@ def _photo(guess: Guess, cells: CellTable, row_of: dict[str, int]) -> dict[str, 
             for level in CREDIBLE_LEVELS
         },
         "circle": svg_path(shapely.get_parts(circle)),
-        "radius": km(guess.radius_km),
+        "radius": km(guess.radius_80_km),
         "detail": _detail(window),
         "around": _surroundings(window),
         "window": window,
@@ -98,7 +98,7 @@ def _nearest_copy(xy: Float64Array, middle: float) -> Float64Array:
 def _circle(guess: Guess, middle: float) -> Any:  # noqa: ANN401
     """Return the 80 % circle in map units, as lines interrupted where it goes around a pole."""
     bearing = np.linspace(0.0, 360.0, 241)
-    ring = destination([guess.lat, guess.lon], bearing, min(guess.radius_km, 20000.0))
+    ring = destination([guess.lat, guess.lon], bearing, min(guess.radius_80_km, 20000.0))
     points = _nearest_copy(mercator(ring), middle)
     jumps = np.flatnonzero(np.abs(np.diff(points[:, 0])) > WORLD_PX / 2) + 1
     return shapely.multilinestrings(

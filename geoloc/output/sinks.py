@@ -73,7 +73,7 @@ def _jsonl(out: AtomicFile, cells: CellTable) -> Sink:
 
 
 def _geojson(out: AtomicFile, cells: CellTable) -> Sink:
-    start, end = '{"type":"FeatureCollection","features":[\n', "\n]}\n"
+    start, end = formats.GEOJSON_START, formats.GEOJSON_END
     return TextSink(out, formats.feature_lines, start, ",\n", end)
 
 
@@ -103,19 +103,22 @@ def check_ending(path: Path) -> None:
 
 
 @contextmanager
-def open_sink(path: Path, cells: CellTable) -> Iterator[Sink]:
+def open_sink(
+    path: Path, cells: CellTable, before_rename: Callable[[Path], None] | None = None
+) -> Iterator[Sink]:
     """Open the output at `path`, to be written and closed within the `with` block.
 
     Args:
         path: the file; an older one is replaced when the new one is complete.
         cells: the geocells that the answers refer to.
+        before_rename: see `AtomicFile`.
 
     Raises:
         GeolocError: see `check_ending`.
         OSError: the file cannot be written; names the file.
     """
     check_ending(path)
-    with AtomicFile(path) as out:
+    with AtomicFile(path, before_rename) as out:
         yield SINKS[path.suffix.lower()](out, cells)
 
 

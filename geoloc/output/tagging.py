@@ -185,12 +185,12 @@ def _places(guess: Guess, existing: dict[str, Any]) -> dict[str, str]:
 def _note(guess: Guess) -> str:
     """Return a comment that describes the position, in ASCII, which every EXIF reader supports."""
     confidence = f" (sure of the {guess.confidence})" if claimed_place(guess) else " (not sure)"
-    radius = f"8 of 10 photos like this lie within {km(guess.radius_km)} of it"
+    radius = f"8 of 10 photos like this lie within {km(guess.radius_80_km)} of it"
     return f"Position estimated from the picture by planet-geoloc{confidence}: {radius}."
 
 
 def _metres(guess: Guess) -> int:
-    return max(1, round(guess.radius_km * 1000.0))
+    return max(1, round(guess.radius_80_km * 1000.0))
 
 
 def _rationals(angle: float) -> str:

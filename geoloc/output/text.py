@@ -23,7 +23,7 @@ def render(guess: Guess) -> RenderableType:
             f"{candidate.lat:.4f}",
             f"{candidate.lon:.4f}",
             percent(candidate.probability),
-            km(guess.radius_km) if rank == 1 else "",
+            km(guess.radius_80_km) if rank == 1 else "",
         )
     lines: list[RenderableType] = [Text(guess.photo, style="bold"), Text(sentence(guess)), table]
     lines += [Text(line) for line in evidence_lines(guess)]
@@ -35,9 +35,11 @@ def render(guess: Guess) -> RenderableType:
 
 def sentence(guess: Guess) -> str:
     """Return what the answer claims, with its 80 % radius, in one sentence."""
-    radius = f"8 of 10 photos like this lie within {km(guess.radius_km)} of the first place"
-    if guess.photos > 1 and guess.agreement < CONTRADICTION:
-        return f"These {guess.photos} photos contradict each other: they may not show one place."
+    radius = f"8 of 10 photos like this lie within {km(guess.radius_80_km)} of the first place"
+    if len(guess.photos) > 1 and guess.agreement < CONTRADICTION:
+        return (
+            f"These {len(guess.photos)} photos contradict each other: they may not show one place."
+        )
     if guess.confidence == "not sure":
         return f"Not sure: {radius}."
     return f"Sure of the {guess.confidence}: {claimed_place(guess)}; {radius}."

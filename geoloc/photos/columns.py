@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from geocells.columns import numbers, objects, to_numbers, to_strings
 from geoloc.errors import TableError
-from geoloc.photos.coordinate_columns import choose_coordinates, coordinate_columns
+from geoloc.photos.coordinate_columns import are_answers, choose_coordinates, coordinate_columns
 from geoloc.photos.decode import SUFFIXES
 from geoloc.types import BoolArray, Float64Array, StrArray
 
@@ -41,7 +41,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     # maps of the game
     "location": ("location_id", *_PANORAMA),
     # predictions and answers of players; coordinates are in `coordinate_columns`
-    "chance_200km": ("localisability", "confidence"),
+    "chance_200km": ("confidence",),
     "radius_50_km": (),
     "radius_80_km": ("radius_km",),
     "radius_95_km": (),
@@ -184,6 +184,11 @@ def read_degrees(
         TableError: there is no column of latitudes or of longitudes, or only one of predictions.
     """
     chosen = choose_coordinates(table.column_names, predicted=predicted)
+    if chosen.lat is chosen.lon is None and are_answers(table.column_names):
+        raise TableError(
+            f"{path}: its lat and lon are estimates, and it has no known positions; give a table"
+            " with the columns input_lat and input_lon"
+        )
     found = [None if name is None else table[name] for name in (chosen.lat, chosen.lon)]
     if chosen.words and not chosen.complete:
         raise TableError(

@@ -13,7 +13,8 @@ _PREDICTED = (
     *("guess", "guessed", "inferred", "output", "zs", "rag"),
 )
 """Words that mark predictions. G3 calls answers without and with retrieval "zs" and "rag"."""
-_TRUE = ("gt", "true", "truth", "groundtruth", "ground", "actual")
+_TRUE = ("gt", "true", "truth", "groundtruth", "ground", "actual", "input")
+"""Words that mark the truth. "input" marks the columns of a list that `geoloc batch` answered."""
 _NO_POSITION = frozenset(
     "std sigma var variance err error loss diff delta offset min max bin".split()
 )
@@ -105,6 +106,12 @@ def _marks(words: list[str]) -> tuple[tuple[str, ...], int]:
     return tuple(marks), preference
 
 
+def are_answers(present: Iterable[str]) -> bool:
+    """Return whether columns are those of answers of this project: lat and lon are estimates."""
+    names = set(present)
+    return "schema_version" in names and not names.isdisjoint(("bundle", "error"))
+
+
 def choose_coordinates(present: Iterable[str], *, predicted: bool = False) -> CoordinateColumns:
     """Return the pair of columns to read.
 
@@ -112,6 +119,9 @@ def choose_coordinates(present: Iterable[str], *, predicted: bool = False) -> Co
     ones are those marked as predictions, or else `lat` and `lon`: a table that holds both often
     has the true coordinates in `lat` and `lon`. Of several predictions the one with the lowest
     number is chosen, and the first in the table among equals.
+
+    Answers of this project have their predictions in `lat` and `lon`, whatever columns of the input
+    were copied beside them. The true coordinates are those of the input, or of the files' metadata.
 
     Args:
         present: names of the columns.
@@ -121,10 +131,15 @@ def choose_coordinates(present: Iterable[str], *, predicted: bool = False) -> Co
         A pair of which both columns are None if there are none. It is incomplete where only one of
         the two columns is marked: the true coordinates beside it are no predictions.
     """
-    pairs = coordinate_columns(present)
+    names = list(present)
+    pairs = coordinate_columns(names)
+    plain = [pair for pair in pairs if not pair.words]
+    if are_answers(names):
+        if predicted:
+            return plain[0] if plain else CoordinateColumns(None, None)
+        plain = [pair for pair in pairs if pair.words == ("exif",)]
     marked = [pair for pair in pairs if (pair.predicted if predicted else pair.true)]
     usable = [pair for pair in marked if pair.complete or (predicted and not pair.other_words)]
     if usable:
         return min(usable, key=lambda pair: (not pair.complete, pair.other_words, pair.rank))
-    plain = [pair for pair in pairs if not pair.words]
     return plain[0] if plain else CoordinateColumns(None, None)

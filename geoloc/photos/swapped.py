@@ -12,6 +12,7 @@ from geocells.borders.hierarchy import embedded_boundaries, find_countries
 from geocells.places import towns
 from geoloc.errors import TableError
 from geoloc.photos.columns import column, on_earth, read_degrees, to_texts
+from geoloc.photos.coordinate_columns import are_answers
 from geoloc.types import Float64Array, Int32Array
 
 MIN_ROWS_TO_JUDGE = 100
@@ -64,8 +65,11 @@ def refuse_swapped(table: pa.Table, latlon: Float64Array, path: str | PathLike[s
 
 
 def countries_of(table: pa.Table) -> Int32Array | None:
-    """Return the countries (N,) in the column `country`, -1 for unknown; None without a column."""
-    names = column(table, "country")
+    """Return the countries (N,) in the column `country`, -1 for unknown; None without a column.
+
+    Those of answers of this project are estimates, and count as unknown.
+    """
+    names = None if are_answers(table.column_names) else column(table, "country")
     return None if names is None else find_countries(to_texts(names, len(table)))
 
 

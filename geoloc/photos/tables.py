@@ -249,13 +249,18 @@ def _objects(values: Sequence[Any]) -> StrArray:
 
 
 def resolve(folder: str | os.PathLike[str], name: str) -> str:
-    """Return the path or address of a file that a table in `folder` names."""
+    """Return the path or address of a file that a table in `folder` names.
+
+    It is relative to that folder, or else to the current one: tables of answers hold names as they
+    were given to the command that wrote them.
+    """
     base = os.fspath(folder)
     if storage.is_address(name):
         return name
     if storage.is_address(base):
         return f"{base}/{name}"
-    return os.path.join(base, name)
+    path = os.path.join(base, name)
+    return name if not os.path.exists(path) and os.path.exists(name) else path
 
 
 def folder_of(table: str | os.PathLike[str]) -> str:

@@ -66,7 +66,8 @@ class FakeGeolocator:
     def guess_together(self, embeddings, groups, top=5, constraint=None):
         assert len(embeddings) == sum(map(len, groups))
         return [
-            replace(self._guess(photos[0], constraint), photos=len(photos)) for photos in groups
+            replace(self._guess(photos[0], constraint), photos=tuple(each.name for each in photos))
+            for photos in groups
         ]
 
     def attribution(self, source, within=None):
@@ -79,4 +80,6 @@ class FakeGeolocator:
         if hobart:
             guess = replace(guess, place=HOBART)
             guess = replace(guess, candidates=(replace(guess.candidates[0], place=HOBART),))
-        return replace(guess, within=constraint.name if constraint else "", bundle=self.bundle.name)
+        return replace(
+            guess, within=constraint.name if constraint else None, bundle=self.bundle.name
+        )

@@ -59,7 +59,7 @@ def test_page_and_api_share_a_port_and_answers_are_blurred(command, starter):
     (expected,), _ = snap([(exact.lat, exact.lon)], PRECISION_KM)
     assert (guess["lat"], guess["lon"]) == pytest.approx(expected)
     assert guess["neighbours"] == guess["region"] == []
-    assert guess["radius_km"] > exact.radius_km
+    assert guess["radius_80_km"] > exact.radius_80_km
 
 
 def test_the_example_client_locates_and_batches(command, tmp_path):
@@ -88,8 +88,8 @@ def test_concurrent_requests_get_the_same_answers_as_single_ones(starter):
         alone = starter.locate(*arguments)
         assert (guess.place, guess.within) == (alone.place, alone.within)
         assert len(guess.candidates) == len(alone.candidates)
-        assert guess.localisability == pytest.approx(alone.localisability, rel=1e-3)
-        assert guess.radius_km == pytest.approx(alone.radius_km, rel=1e-2)
+        assert guess.chance_200km == pytest.approx(alone.chance_200km, rel=1e-3)
+        assert guess.radius_80_km == pytest.approx(alone.radius_80_km, rel=1e-2)
 
 
 @pytest.fixture(scope="module")

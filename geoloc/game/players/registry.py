@@ -9,6 +9,7 @@ from pathlib import Path
 
 from geoloc.game.places import GameError
 from geoloc.game.protocol import Player
+from geoloc.photos.rows import is_table
 
 BASELINES = ("prior", "centroid", "nearest")
 """Specs of players that use parts of a bundle; see `METHODS` and `PriorPlayer`."""
@@ -52,7 +53,7 @@ def make_players(specs: Sequence[str], bundle: str, seed: int) -> list[Player]:
         elif spec.startswith(("http://", "https://")):
             host = re.split("[/?#]", spec)[2].rsplit("@", 1)[-1]
             players.append(HttpPlayer(name or host, spec))
-        elif Path(spec).suffix in (".csv", ".parquet"):
+        elif is_table(spec):
             players += read_log(Path(spec), name, seed)
         else:
             players.append(BundlePlayer(name or Path(spec).name, answers_of(spec), "full"))

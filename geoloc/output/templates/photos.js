@@ -1,6 +1,6 @@
 // Many photos: marks that split into smaller groups as the map zooms in, a list of the photos in
 // view, and a card for the chosen photo.
-const FIELDS = ["name", "lat", "lon", "radius_km", "radius", "confidence", "place", "label", "belief", "note",
+const FIELDS = ["name", "lat", "lon", "radius_80_km", "radius", "confidence", "place", "label", "belief", "note",
                 "columns", "picture", "region"];
 const photos = JSON.parse($("photos").textContent).map(values => Object.fromEntries(FIELDS.map((field, i) => [field, values[i]])));
 const COLOURS = ["var(--city)", "var(--region)", "var(--country)", "var(--unsure)"];
@@ -166,7 +166,7 @@ function statement(photo) {
 }
 
 function circle(photo) {                                  // on the sphere; interrupted where it crosses a pole
-  const lat = photo.lat * Math.PI / 180, angle = Math.min(photo.radius_km, 20000) / EARTH_RADIUS_KM;
+  const lat = photo.lat * Math.PI / 180, angle = Math.min(photo.radius_80_km, 20000) / EARTH_RADIUS_KM;
   let path = "", box = [Infinity, Infinity, -Infinity, -Infinity], before = null;
   for (let degrees = 0; degrees <= 360; degrees += 2) {
     const bearing = degrees * Math.PI / 180;
@@ -220,7 +220,7 @@ function filter() {
   const words = $("search").value.toLowerCase().split(/\s+/).filter(Boolean);
   const enabled = [...$("confidences").querySelectorAll("input")].map(box => box.checked);
   matching = photos.filter(photo => enabled[photo.confidence] && words.every(word => photo.text.includes(word)));
-  const order = {sure: (a, b) => a.radius_km - b.radius_km, unsure: (a, b) => b.radius_km - a.radius_km,
+  const order = {sure: (a, b) => a.radius_80_km - b.radius_80_km, unsure: (a, b) => b.radius_80_km - a.radius_80_km,
                  name: (a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0}[$("order").value];
   if (order) matching = matching.sort(order);
   draw();

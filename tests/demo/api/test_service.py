@@ -34,10 +34,10 @@ def test_locate_returns_the_guess_of_the_library(server):
     (answer,) = body["answers"]
     assert (body["schema_version"], body["bundle"], answer["error"]) == (1, "fake", None)
     assert answer["photo"] == answer["guess"]["photo"] == "holiday.jpg"
-    assert answer["guess"]["schema_version"] == 2
+    assert answer["guess"]["schema_version"] == 3
     at = answer["guess"]["lat"], answer["guess"]["lon"]
     assert at == pytest.approx(place_of(100), abs=1.0)
-    assert answer["guess"]["radii_km"].keys() == {"50", "80", "95"}
+    assert {"radius_50_km", "radius_80_km", "radius_95_km"} <= answer["guess"].keys()
 
 
 def test_several_photos_are_answered_in_order_and_an_unreadable_one_is_reported(server):
@@ -255,5 +255,7 @@ def test_the_document_is_complete(server):
         assert schema["examples"], model
         assert schema["description"], model
     guess = document["components"]["schemas"]["Guess"]
-    assert {"lat", "lon", "radius_km", "schema_version", "candidates"} <= guess["properties"].keys()
+    assert {"lat", "lon", "radius_80_km", "schema_version", "candidates"} <= guess[
+        "properties"
+    ].keys()
     assert "HTTPValidationError" not in json.dumps(document)

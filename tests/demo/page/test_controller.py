@@ -54,7 +54,7 @@ def test_an_invalid_form_is_reported_and_ignored(controller, plain):
 
     shown = controller.locate([plain], "fake", False, wrong)
     assert shown["notice"] == "no such place"
-    assert shown["session"].guesses[0].within == ""
+    assert shown["session"].guesses[0].within is None
     assert controller.rerank(shown["session"], False, wrong) == {"notice": "no such place"}
     outside = controller.rerank(shown["session"], False, lambda: "Peru")
     assert "no geocell of this bundle lies there" in outside["notice"]

@@ -16,7 +16,7 @@ def test_the_map_shows_region_circle_pins_and_exif_position(cells):
     assert list(region.locations) == ["AU-1", "AU-2"]
     assert list(region.z) == [0.62, 0.21]
     ring = np.stack([circle.lat, circle.lon], axis=-1)
-    assert haversine_km(ring, [guess.lat, guess.lon]) == pytest.approx(guess.radius_km)
+    assert haversine_km(ring, [guess.lat, guess.lon]) == pytest.approx(guess.radius_80_km)
     assert (pins.lat[-1], pins.lon[-1]) == (guess.lat, guess.lon)
     assert pins.marker.size[-1] > pins.marker.size[0]
     assert (file.lat[0], file.lon[0]) == (-42.88, 147.33)

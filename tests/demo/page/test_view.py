@@ -29,7 +29,9 @@ def test_the_headline_claims_no_more_than_the_calibration(confidence, title, sen
 
 
 def test_the_headline_names_constraint_and_number_of_photos():
-    guess = replace(make_guess(), photos=3, agreement=0.01, within="Australia")
+    guess = replace(
+        make_guess(), photos=("1.jpg", "2.jpg", "3.jpg"), agreement=0.01, within="Australia"
+    )
     shown = view.headline(guess)
     assert "These 3 photos contradict each other" in shown
     assert "One answer for 3 photos." in shown

@@ -100,7 +100,7 @@ def test_answers_do_not_depend_on_the_other_photos(starter, photo_folder):
     alone = starter.locate(files[3])
     assert isinstance(together[3], Guess)
     assert together[3].lat == alone.lat
-    assert together[3].radius_km == pytest.approx(alone.radius_km, rel=1e-3)
+    assert together[3].radius_80_km == pytest.approx(alone.radius_80_km, rel=1e-3)
 
 
 def test_metadata_is_reported_but_not_used(starter, photo_folder):
@@ -120,7 +120,7 @@ def test_noise_gives_no_confident_answer(starter):
     noise = Image.fromarray(rng.integers(0, 255, (240, 320, 3), dtype=np.uint8))
     guess = starter.locate(noise)
     assert guess.confidence in ("not sure", "country")
-    assert guess.radius_km > 500
+    assert guess.radius_80_km > 500
 
 
 def test_photos_of_the_gallery_are_located_at_their_places(starter, shared):

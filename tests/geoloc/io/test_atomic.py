@@ -200,13 +200,19 @@ def test_killed_process_leaves_no_file_and_the_next_run_removes_its_debris(tmp_p
     assert names(tmp_path) == {"a"}
 
 
-def test_outputs_that_share_a_path_can_use_different_temporary_names(tmp_path):
-    target = tmp_path / "errors"
-    with atomic_file(target, ".one.part") as one, atomic_file(target, ".two.part") as two:
-        one.write(b"one")
-        two.write(b"two")
-        assert names(tmp_path) == {".one.part", ".two.part"}
-    assert target.read_bytes() == b"one"
+def test_older_file_stays_if_the_new_one_is_refused_before_it_is_renamed(tmp_path):
+    (tmp_path / "a").write_bytes(b"old")
+
+    def refuse(complete):
+        assert complete.read_bytes() == b"new"
+        raise KeyError("refused")
+
+    with AtomicFile(tmp_path / "a", refuse) as file:
+        file.write(b"new")
+        with pytest.raises(KeyError):
+            file.commit()
+    assert (tmp_path / "a").read_bytes() == b"old"
+    assert names(tmp_path) == {"a"}
 
 
 def test_concurrent_writers_of_one_path_leave_one_complete_file(tmp_path):

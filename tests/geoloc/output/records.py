@@ -39,11 +39,11 @@ def written(path: Path, answers: Iterable[Record]) -> Path:
 
 
 def make_guess(lat: float = 48.85, lon: float = 2.35, **changes) -> Guess:
-    radius_km = changes.get("radius_km", 42.0)
+    radius_80_km = changes.get("radius_80_km", 42.0)
     values = {
-        "photo": "photo.jpg", "lat": lat, "lon": lon, "radius_km": radius_km,
-        "radii_km": {"50": radius_km / 4, "80": radius_km, "95": radius_km * 30},
-        "confidence": "city", "localisability": 0.9, "place": PARIS,
+        "photo": "photo.jpg", "lat": lat, "lon": lon, "radius_50_km": radius_80_km / 4,
+        "radius_80_km": radius_80_km, "radius_95_km": radius_80_km * 30,
+        "confidence": "city", "chance_200km": 0.9, "place": PARIS,
         "candidates": (Candidate(lat, lon, 0.7, "paris", PARIS),
                        Candidate(41.9, 12.5, 0.2, "rome", ROME)),
         "region": (RegionCell("paris", 0.7, 0.5), RegionCell("rome", 0.2, 0.95)),
@@ -61,7 +61,7 @@ def many(number: int) -> Iterator[Record]:
     for i in range(number):
         lat, lon = rng.uniform((-70, -180), (70, 180))
         guess = make_guess(
-            lat, lon, photo=f"walk/{i:05}.jpg", radius_km=float(rng.uniform(1, 900)),
+            lat, lon, photo=f"walk/{i:05}.jpg", radius_80_km=float(rng.uniform(1, 900)),
             confidence=confidences[i % 4],
         )  # fmt: skip
         yield Record(guess, {"number": i, "walk": ("alps", "bush", "coast")[i % 3]}, None)
@@ -82,6 +82,6 @@ COLUMNS = st.dictionaries(
 def records(draw: st.DrawFn) -> Record:
     """One record with an unusual name and unusual columns."""
     lat, lon = draw(st.floats(-90, 90)), draw(st.floats(-180, 179.999))
-    guess = make_guess(lat, lon, radius_km=draw(st.floats(0.001, 20_000)))
+    guess = make_guess(lat, lon, radius_80_km=draw(st.floats(0.001, 20_000)))
     name = draw(st.text(st.characters(exclude_categories=("Cc", "Cs")), max_size=20))
     return Record(replace(guess, photo=name or "photo"), draw(COLUMNS), None)

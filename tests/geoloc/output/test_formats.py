@@ -26,10 +26,11 @@ def guess() -> Guess:
         photo=HOSTILE,
         lat=48.85,
         lon=2.35,
-        radius_km=42.0,
-        radii_km={"50": 10.0, "80": 42.0, "95": 1234.0},
+        radius_50_km=10.0,
+        radius_80_km=42.0,
+        radius_95_km=1234.0,
         confidence="city",
-        localisability=0.9,
+        chance_200km=0.9,
         place=paris,
         candidates=(
             Candidate(48.85, 2.35, 0.7, ids[0], paris),
@@ -54,7 +55,7 @@ def guess() -> Guess:
 def test_csv_row(guess):
     (row,) = csv.DictReader(io.StringIO(formats.to_csv([guess])))
     assert row["photo"] == HOSTILE
-    assert (row["lat"], row["radius_km"], row["town"]) == ("48.850000", "42", "Paris")
+    assert (row["lat"], row["radius_80_km"], row["town"]) == ("48.850000", "42", "Paris")
 
 
 def test_json_is_one_line_and_complete(guess):
@@ -67,7 +68,7 @@ def test_json_is_one_line_and_complete(guess):
 def test_geojson_is_lon_lat(guess):
     first, second = formats.to_geojson([guess])["features"]
     assert first["geometry"] == {"type": "Point", "coordinates": [2.35, 48.85]}
-    assert first["properties"]["radius_km"] == 42.0
+    assert first["properties"]["radius_80_km"] == 42.0
     assert second["properties"]["rank"] == 2
 
 
@@ -121,7 +122,7 @@ def test_terminal_output(guess):
 
 @pytest.fixture
 def page(guess, tmp_path):
-    fiji = replace(guess, photo="fiji.jpg", lat=-17.8, lon=178.0, radius_km=500.0,
+    fiji = replace(guess, photo="fiji.jpg", lat=-17.8, lon=178.0, radius_80_km=500.0,
                    confidence="not sure", exif=Exif(), exif_distance_km=None)  # fmt: skip
     return write_map([guess, fiji], CELLS, tmp_path / "map.html")
 

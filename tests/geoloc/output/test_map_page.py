@@ -21,9 +21,9 @@ HALF_WORLD = svg_map.WORLD_PX / 2
 def guess_at(lat: float, lon: float, radius_km: float, other=(41.9, 12.5), **changes) -> Guess:
     place = Place("FR", "France", "Île-de-France", "Paris", 1.0)
     values = {
-        "photo": "photo.jpg", "lat": lat, "lon": lon, "radius_km": radius_km,
-        "radii_km": {"80": radius_km}, "confidence": "city", "place": place,
-        "localisability": 0.9, "evidence": Evidence(("FR", "", "paris"), (), 0.1, 0.5, 0.4),
+        "photo": "photo.jpg", "lat": lat, "lon": lon, "radius_50_km": radius_km,
+        "radius_80_km": radius_km, "radius_95_km": radius_km, "confidence": "city", "place": place,
+        "chance_200km": 0.9, "evidence": Evidence(("FR", "", "paris"), (), 0.1, 0.5, 0.4),
         "candidates": (Candidate(lat, lon, 0.7, "paris", place),
                        Candidate(*other, 0.2, "rome", place)),
         "region": (RegionCell("paris", 0.7, 0.5), RegionCell("fiji", 0.2, 0.8)),

@@ -45,7 +45,7 @@ def pictures(tmp_path):
     for i in range(5):
         path = tmp_path / f"{i}.jpg"
         Image.new("RGB", (640, 480), (50 * i, 90, 120)).save(path)
-        guess = make_guess(48.0 + i, 2.0, photo=str(path), radius_km=30.0)
+        guess = make_guess(48.0 + i, 2.0, photo=str(path), radius_80_km=30.0)
         answers.append(Record(guess, {}, str(path)))
     return answers
 
@@ -159,7 +159,7 @@ def test_mark_can_be_clicked_and_the_map_dragged_from_it(show):
 @pytest.mark.parametrize("place", [(48.9, 2.35, 30.0), (-17.0, 179.9, 300.0), (80.0, 10.0, 1500.0)])
 def test_circle_is_drawn_at_the_radius(show, place):
     lat, lon, radius_km = place
-    tab = show([Record(make_guess(lat, lon, radius_km=radius_km), {}, None)])
+    tab = show([Record(make_guess(lat, lon, radius_80_km=radius_km), {}, None)])
     rows(tab).click()
     points = re.findall(r"[ML](-?[\d.]+),(-?[\d.]+)", tab.locator("#circle").get_attribute("d"))
     lonlat = svg_map.lonlat_of(np.array(points, float))
@@ -185,7 +185,7 @@ def test_search_filter_and_order(show):
         tab.get_by_label(f"{name} (15)").uncheck()
     assert names(tab) == [f"{i:05}.jpg" for i in range(0, 60, 4)]
     tab.get_by_label("Order").select_option("smallest radius first")
-    radii = tab.evaluate("inView.map(photo => photo.radius_km)")
+    radii = tab.evaluate("inView.map(photo => photo.radius_80_km)")
     assert radii == sorted(radii)
     assert len(radii) == 15
 

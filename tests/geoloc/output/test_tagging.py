@@ -23,7 +23,7 @@ from tests.geoloc.output.records import make_guess
 from tests.geoloc.photos.samples import written_position
 
 pyexiv2 = pytest.importorskip("pyexiv2")
-SYDNEY = make_guess(-33.8587, 151.2140, radius_km=12.0)
+SYDNEY = make_guess(-33.8587, 151.2140, radius_80_km=12.0)
 RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 EXIF, PHOTOSHOP, IPTC = (
     f"{{{space}}}" for space in ("http://ns.adobe.com/exif/1.0/",
@@ -101,7 +101,7 @@ def test_positions_are_accurate_everywhere_on_earth(tmp_path_factory, lat, lon, 
     source = folder / "plain.jpg"
     if not source.exists():
         picture(source)
-    guess = make_guess(lat, lon, radius_km=radius_km)
+    guess = make_guess(lat, lon, radius_80_km=radius_km)
     tag_copy(source, folder / "copy.jpg", guess)
     found = written_position(folder / "copy.jpg")
     assert found == pytest.approx((lat, lon), abs=2e-7)
