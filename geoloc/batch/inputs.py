@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from geoloc.batch.items import Item, stamp_of
 from geoloc.errors import GeolocError, TableError
+from geoloc.output.formats import input_columns
 from geoloc.photos import rows, shards, storage, tables
 from geoloc.photos.columns import file_name_column
 from geoloc.photos.discover import is_photo, photos_below
@@ -153,7 +154,7 @@ def _named(name: str, folder: str, row: rows.Row) -> Item:
         row = {key: value for key, value in row.items() if key not in ("offset", "size")}
         key = row.get("photo_id")
         display_name = f"{display_name}/{key if key is not None else offset}"
-    columns = {str(key): rows.scalar(value) for key, value in row.items()}
+    columns = input_columns({str(key): rows.scalar(value) for key, value in row.items()})
     return Item(display_name, location, stamp_of(location), columns, *position)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,9 +20,10 @@ from geoloc.bundle import installed
 from geoloc.errors import GeolocError, PhotoError
 from geoloc.geolocator import DEFAULT_TOP
 from geoloc.guess import SCHEMA_VERSION
+from geoloc.io.atomic import atomic_file
 from geoloc.io.digests import sha256
 from geoloc.io.progress import Reporter
-from geoloc.output.formats import Record
+from geoloc.output.formats import Record, error_to_json
 from geoloc.output.sinks import check_ending, open_sink
 
 
@@ -45,6 +45,8 @@ class Options:
     """Folder of cached embeddings; None for no cache."""
     fail_fast: bool = False
     """Stop at the first photo that cannot be answered."""
+    keep_work: bool = False
+    """Keep the folder OUT.work when the output is complete."""
 
 
 AnswerParts = Callable[[Worker, Plan, Iterable[Part]], Iterator[Step]]
@@ -71,21 +73,22 @@ def run(
 
     Args:
         sources: see `geoloc.batch.inputs.find_photos`.
-        out: the output; its ending selects the format. Beside it are errors.jsonl, with a line for
-            each failed photo, and the folder OUT.work, which may be deleted after the run.
+        out: the output; its ending selects the format. Its folder is created. For the files beside
+            it see `WorkFolder`.
         options: the settings.
         report: receives stages, progress and problems.
         answer_parts: answers the parts that are not stored yet.
         actions: called with each record.
 
     Raises:
-        GeolocError: nothing can be done: no photos, an unusable option, or another run on this
-            output.
+        GeolocError: nothing can be done: no photos, an unusable option, another run on this
+            output, or a file there that no batch wrote.
         PhotoError: a photo failed, and `options.fail_fast` is set.
         OSError: the output cannot be written; stored parts remain.
     """
     check_ending(out)
     work = WorkFolder(out)
+    work.check_own()
     parts = str(work.parts.resolve())
     worker = Worker(options.bundle, options.top, options.within, parts, options.cache)
     _ = worker.constraint  # reports a wrong bundle or constraint before any photo is read
@@ -101,6 +104,8 @@ def run(
         else:
             batch.answer(batch_plan, answer_parts)
             done = batch.write(batch_plan, actions)
+        if not options.keep_work:
+            work.keep_only(set())
     if not done.answers:
         raise GeolocError(f"none of {done.photos:,} photos can be answered; see {work.errors}")
     return done
@@ -159,7 +164,10 @@ class _Batch:
         retried: set[str] = set()
         rows = failed = 0
         cells = self.worker.geolocator.cells
-        with self.work.writing_errors() as errors, open_sink(self.work.out, cells) as sink:
+        with (
+            atomic_file(self.work.errors) as errors,
+            open_sink(self.work.out, cells, self.work.claim) as sink,
+        ):
             for key, entry in self._stored_entries(batch_plan):
                 if isinstance(entry, Failure):
                     if self.options.fail_fast:
@@ -176,7 +184,7 @@ class _Batch:
             if rows:
                 sink.close()
         summary = Summary(rows, batch_plan.photos, failed)
-        if not retried:
+        if rows and not retried:
             self.work.finish(batch_plan.digest, summary)
         self.work.keep_only({entry.key for entry in batch_plan.entries()} - retried)
         return summary
@@ -202,7 +210,4 @@ def _constraint_key(within: str | None) -> Any:  # noqa: ANN401
 
 
 def _error_line(failure: Failure) -> str:
-    line: dict[str, Any] = {"photo": failure.photo, "error": failure.error}
-    if failure.columns:
-        line["columns"] = dict(failure.columns)
-    return json.dumps(line) + "\n"
+    return error_to_json(failure.photo, failure.error, failure.columns) + "\n"

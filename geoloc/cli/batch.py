@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter, validators
 
-from geoloc.cli.console import SOME_FAILED, STOPPED, fail, fail_writing
+from geoloc.cli.console import (
+    SOME_FAILED,
+    STOPPED,
+    Flag,
+    Photos,
+    Quiet,
+    exit_code,
+    fail,
+    fail_writing,
+    notice,
+)
 
 PROGRAM = "geoloc batch"
 
-Inputs = Annotated[list[str], Parameter(negative=(), allow_leading_hyphen=True)]
 Top = Annotated[int, Parameter(name=["--top", "-k"], validator=validators.Number(gte=1, lte=40))]
 Count = Annotated[int, Parameter(validator=validators.Number(gte=1))]
-Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
 
 
 def batch(
-    photos: Inputs,
+    photos: Photos,
     /,
     *,
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
@@ -33,12 +40,14 @@ def batch(
     cache: Path | None = None,
     part: Count = 1024,
     ray: str | None = None,
+    keep_work: Flag = False,
+    quiet: Quiet = False,
 ) -> int:
     """Locate many photos into one file: folders, lists, tar shards, millions of photos.
 
     A stopped run continues when the same command is given again. Photos that fail are listed in
-    errors.jsonl beside the output. Exit codes: 0 if all photos were located, 1 if some failed, 2 if
-    nothing could be done.
+    OUT.errors.jsonl. Exit codes: 0 if all photos were located, 1 if some failed, 2 if nothing could
+    be done.
 
     Parameters
     ----------
@@ -47,7 +56,8 @@ def batch(
         .parquet, .jsonl; other columns are copied to the output; .txt has one name per line),
         WebDataset .tar shards, single photos, or "-" for names or a photo from standard input.
     out
-        The output: .jsonl, .csv, .geojson, .kml, .parquet (GeoParquet) or .html (a map).
+        The output: .jsonl, .csv, .geojson, .kml, .parquet (GeoParquet) or .html (a map). Its folder
+        is created. A file that this command did not write, or that has changed, is not overwritten.
     bundle
         Name of an installed bundle (see `geoloc bundle list`), or a path. The default is the world
         model if it is installed, else the starter.
@@ -72,18 +82,24 @@ def batch(
         Photos per part; a killed run loses at most one part.
     ray
         Address of a Ray cluster whose machines see the same folders, or "local".
+    keep_work
+        Keep the folder OUT.work with the answered parts when the output is complete: the next run
+        with this output reuses them.
     """
     from geoloc.batch.run import AnswerParts, Options, answer_locally, run
     from geoloc.batch.tagged import tagging_actions
+    from geoloc.batch.work import errors_of
     from geoloc.bundle.installed import choose_default
     from geoloc.encoders.cache import default_cache
     from geoloc.errors import GeolocError, PhotoError
     from geoloc.io.progress import ProgressBars
 
     try:
-        model = bundle or choose_default()
-        options = Options(model, top, within, group_by, part, cache or default_cache(), fail_fast)
-        with ProgressBars(unit="photos") as progress:
+        model = bundle or choose_default(quiet=quiet)
+        options = Options(
+            model, top, within, group_by, part, cache or default_cache(), fail_fast, keep_work
+        )
+        with ProgressBars(unit="photos", quiet=quiet) as progress:
             actions = tagging_actions(photos, write_exif, xmp, progress.problem)
             answer_parts: AnswerParts = answer_locally
             if ray is not None:
@@ -99,9 +115,9 @@ def batch(
     except OSError as error:
         return fail_writing(PROGRAM, error, out)
     except KeyboardInterrupt:
-        print("stopped; the same command continues this run", file=sys.stderr)
+        notice("stopped; the same command continues this run", quiet=quiet)
         return STOPPED
-    failed = f", {done.failed:,} failed: see {out.with_name('errors.jsonl')}" if done.failed else ""
+    failed = f", {done.failed:,} failed: see {errors_of(out)}" if done.failed else ""
     count = f"{done.answers:,} answers for {done.photos - done.failed:,} photos"
-    print(f"{out}: {count}{failed}", file=sys.stderr)
-    return SOME_FAILED if done.failed else 0
+    notice(f"{out}: {count}{failed}", quiet=quiet)
+    return exit_code(done.answers, done.failed)

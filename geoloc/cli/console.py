@@ -1,24 +1,75 @@
-"""Shared by the commands: exit codes, error lines, and the console for tables."""
+"""Shared by the commands: exit codes, error lines, notices, and the console for tables."""
 
 from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
+
+from geoloc.errors import GeolocError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 SOME_FAILED = 1
-"""Exit code when the output is complete, but some inputs failed."""
+"""Exit code if some inputs failed, predictions are missing, or a program crashed."""
 
 BAD_INPUT = 2
-"""Exit code when an input or an argument cannot be used."""
+"""Exit code if nothing could be done, or an argument cannot be used."""
 
 STOPPED = 130
 """Exit code after Ctrl-C, as in shells."""
+
+PAGE_SUFFIXES = (".html", ".htm")
+
+Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
+
+
+def _refuse_options(kind: object, names: Sequence[str]) -> None:
+    """Refuse misspelt options among names of photos, which may begin with a hyphen."""
+    for name in names:
+        if name.startswith("-") and name != "-" and not os.path.lexists(name):
+            raise ValueError(f"unknown option: {name}")
+
+
+Photos = Annotated[
+    list[str],
+    Parameter(negative=(), allow_leading_hyphen=True, validator=_refuse_options),
+]
+"""Names of photos; "-" is standard input."""
+
+Quiet = Annotated[
+    bool,
+    Parameter(
+        name=["--quiet", "-q"],
+        negative=(),
+        show_default=False,
+        help="Print results and errors only: no progress and no notices.",
+    ),
+]
+
+
+class UsageError(GeolocError):
+    """Options that exclude each other, or that need each other."""
+
+
+def exit_code(answered: int, failed: int) -> int:
+    """Return the exit code of a command that answers many inputs.
+
+    Args:
+        answered: number of inputs with an answer.
+        failed: number of inputs without one, or that cannot be used; harmless notices do not count.
+
+    Returns:
+        0 if nothing failed, SOME_FAILED if something did, BAD_INPUT if there is no answer at all.
+    """
+    if not answered:
+        return BAD_INPUT
+    return SOME_FAILED if failed else 0
 
 
 def fail(program: str, reason: object) -> int:
@@ -37,6 +88,18 @@ def fail_writing(program: str, error: OSError, place: object) -> int:
     """
     reason = f"{error.filename or place}: {error.strerror or error}"
     return fail(program, f"{reason}; free some space or choose another place")
+
+
+def notice(line: str, *, quiet: bool) -> None:
+    """Print a line that is neither a result nor an error on standard error, unless `quiet`."""
+    if not quiet:
+        print(line, file=sys.stderr)
+
+
+def check_page(option: str, page: Path | None) -> None:
+    """Raise a UsageError if the file of an option that writes a page has another ending."""
+    if page is not None and page.suffix.lower() not in PAGE_SUFFIXES:
+        raise UsageError(f"{option} {page}: it is an HTML page; give a name that ends with .html")
 
 
 def table_console(width: int = 110) -> Console:

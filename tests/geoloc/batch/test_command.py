@@ -62,8 +62,8 @@ def test_folder_is_answered_into_a_file_and_not_changed(command, tmp_path):
     some = finished(command("in", "-o", "out.jsonl"))
     assert some.returncode == 1
     assert "in/bad.jpg: not a picture" in some.err
-    assert "4 answers for 4 photos, 1 failed: see errors.jsonl" in some.err
-    assert [row["photo"] for row in rows(tmp_path / "errors.jsonl")] == ["in/bad.jpg"]
+    assert "4 answers for 4 photos, 1 failed: see out.jsonl.errors.jsonl" in some.err
+    assert [row["photo"] for row in rows(tmp_path / "out.jsonl.errors.jsonl")] == ["in/bad.jpg"]
     fast = finished(command("in", "-o", "out.jsonl", "--fail-fast", "--top", "1"))
     assert fast.returncode == 1
     assert "stopped by --fail-fast" in fast.err

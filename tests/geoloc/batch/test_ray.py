@@ -53,7 +53,7 @@ def test_killed_worker_loses_no_answer(ray, tmp_path, monkeypatch):
     expected = answer([tmp_path / "in"], tmp_path / "local" / "out.jsonl")
     monkeypatch.setattr(distributed, "PartActor", DiesOnce)
     report = RecordingReporter()
-    options = Options(cache=tmp_path / "cache", part_size=4)
+    options = Options(cache=tmp_path / "cache", part_size=4, keep_work=True)
     done = run([str(tmp_path / "in")], tmp_path / "out.jsonl", options, report, ray)
     assert (tmp_path / "out.jsonl.work" / "parts.died").exists()
     assert done == expected

@@ -31,7 +31,10 @@ def rows(out):
 
 
 def failed(out):
-    return [json.loads(line) for line in (out.parent / "errors.jsonl").read_text().splitlines()]
+    return [
+        json.loads(line)
+        for line in (out.parent / f"{out.name}.errors.jsonl").read_text().splitlines()
+    ]
 
 
 def test_answers_are_in_order_and_agree_with_locate(quick, folder, tmp_path):
@@ -118,7 +121,7 @@ def test_killed_run_continues_to_the_same_bytes(quick, folder, tmp_path, moments
         assert sorted(out.read_bytes().splitlines()) == expected
         assert len(failed(out)) == 1
         names = {path.name for path in out.parent.iterdir()}
-        assert names == {"out.jsonl", "errors.jsonl", "out.jsonl.work", "cache"}
+        assert names == {"out.jsonl", "out.jsonl.errors.jsonl", ".out.jsonl.batch.json", "cache"}
 
 
 def test_finished_run_is_not_repeated(quick, folder, tmp_path):
@@ -131,7 +134,7 @@ def test_finished_run_is_not_repeated(quick, folder, tmp_path):
     assert (report.already, done.answers) == (30, 30)
     out.unlink()
     assert answer([folder], out, report).answers == len(rows(out)) == 30
-    assert quick.encoder.embedded == before[1], "parts are stored"
+    assert quick.encoder.embedded == before[1], "embeddings are in the cache"
 
 
 def test_changed_new_and_removed_photos_are_noticed(quick, folder, tmp_path):
@@ -148,7 +151,7 @@ def test_changed_new_and_removed_photos_are_noticed(quick, folder, tmp_path):
     assert changed == {str(folder / "05.jpg")}
     draw(folder / "031.jpg", 31)
     (folder / "20.jpg").unlink()
-    answer([folder], out)
+    answer([folder], out, keep_work=True)
     assert [row["photo"] for row in rows(out)] == sorted(map(str, folder.iterdir()))
     parts = {path.name for path in (tmp_path / "out.jsonl.work" / "parts").iterdir()}
     assert len(parts) == 8, "parts of earlier plans are removed"
@@ -185,11 +188,11 @@ def test_files_that_cannot_be_opened_are_tried_again(quick, folder, tmp_path):
     (tmp_path / "list.csv").write_text("file,n\nin/00.jpg,1\nin/later.jpg,2\n")
     out = tmp_path / "out.jsonl"
     assert answer([tmp_path / "list.csv"], out).failed == 1
-    assert failed(out)[0]["columns"] == {"n": "2"}
+    assert failed(out)[0]["n"] == "2"
     assert answer([tmp_path / "list.csv"], out).failed == 1
     draw(folder / "later.jpg", 77)
     assert answer([tmp_path / "list.csv"], out).failed == 0
-    assert [row["columns"]["n"] for row in rows(out)] == ["1", "2"]
+    assert [row["n"] for row in rows(out)] == ["1", "2"]
 
 
 def test_batch_without_answers_is_an_error(quick, tmp_path):
@@ -227,9 +230,10 @@ def test_photos_of_one_place_get_one_answer(quick, folder, tmp_path):
     done = answer([tmp_path / "list.csv"], tmp_path / "out.jsonl", group_by="place")
     assert (done.answers, done.photos, done.failed) == (3, 10, 1)
     a, b, alone = rows(tmp_path / "out.jsonl")
-    assert [(row["photo"], row["photos"]) for row in (a, b)] == [("a", 4), ("b", 4)]
-    assert (alone["photo"], alone["photos"]) == (str(folder / "20.jpg"), 1)
-    assert a["columns"] == {"place": "a", "street": "s0"}, "columns that all photos share"
+    assert [(row["photo"], len(row["photos"])) for row in (a, b)] == [("a", 4), ("b", 4)]
+    assert (alone["photo"], len(alone["photos"])) == (str(folder / "20.jpg"), 1)
+    assert (a["input_place"], a["street"]) == ("a", "s0"), "columns that all photos share"
+    assert "n" not in a
     files = [folder / f"{number:02}.jpg" for number in (0, 2, 6, 8)]
     guess = quick.locate_together(files)
     assert (a["lat"], a["lon"]) == pytest.approx((guess.lat, guess.lon), abs=0.2)
@@ -239,14 +243,14 @@ def test_photos_of_one_folder_get_one_answer(quick, tmp_path):
     for number in range(12):
         draw(tmp_path / "in" / f"place {number % 3}" / f"{number}.jpg", number)
     answer([tmp_path / "in"], tmp_path / "out.jsonl", group_by="folder", part_size=3)
-    assert [(row["photo"], row["photos"]) for row in rows(tmp_path / "out.jsonl")] == [
+    assert [(row["photo"], len(row["photos"])) for row in rows(tmp_path / "out.jsonl")] == [
         (f"{tmp_path}/in/place {number}", 4) for number in range(3)
     ]
 
 
 def test_damaged_part_is_reported_with_its_name(quick, folder, tmp_path):
     out = tmp_path / "out.jsonl"
-    answer([folder], out)
+    answer([folder], out, keep_work=True)
     part = next((tmp_path / "out.jsonl.work" / "parts").iterdir())
     part.write_bytes(part.read_bytes()[:-20])
     out.unlink()
@@ -254,6 +258,121 @@ def test_damaged_part_is_reported_with_its_name(quick, folder, tmp_path):
         answer([folder], out)
     part.unlink()
     assert answer([folder], out).answers == 30
+
+
+FORMATS = ["jsonl", "csv", "geojson", "kml", "parquet", "html"]
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_file_that_no_batch_wrote_is_never_overwritten(quick, folder, tmp_path, ending):
+    out = tmp_path / "new" / f"out.{ending}"
+    answer([folder], out)
+    draw(folder / "05.jpg", 999)
+    answer([folder], out)  # its own output, of other photos
+    written = out.read_bytes()
+    out.write_bytes(written + b" ")  # changed by the user
+    for name in (out.name, f"mine.{ending}"):
+        (out.parent / f"mine.{ending}").write_bytes(b"mine")
+        before = {path: path.read_bytes() for path in out.parent.iterdir() if path.is_file()}
+        with pytest.raises(GeolocError, match=rf"{name}: not overwritten.*move it away"):
+            answer([folder], out.with_name(name))
+        after = {path: path.read_bytes() for path in out.parent.iterdir() if path.is_file()}
+        assert after == before
+    out.rename(out.with_name("moved"))
+    answer([folder], out)
+    assert out.read_bytes() == written
+
+
+def test_list_is_not_overwritten_by_its_own_answers(quick, folder, tmp_path):
+    (tmp_path / "list.csv").write_text("file\nin/00.jpg\n")
+    with pytest.raises(GeolocError, match="not overwritten"):
+        answer([tmp_path / "list.csv"], tmp_path / "list.csv")
+    assert (tmp_path / "list.csv").read_text() == "file\nin/00.jpg\n"
+
+
+def test_file_that_appears_during_the_run_is_not_overwritten(quick, folder, tmp_path):
+    out = tmp_path / "out.csv"
+
+    class Interferes(RecordingReporter):
+        def stage(self, name, total=None):
+            if name == "writing answers":
+                out.write_text("mine")
+
+    with pytest.raises(GeolocError, match="not overwritten"):
+        answer([folder], out, Interferes())
+    assert out.read_text() == "mine"
+    assert (tmp_path / "out.csv.work").is_dir(), "nothing has to be answered again"
+    out.unlink()
+    report = RecordingReporter()
+    assert answer([folder], out, report).answers == 30
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_run_that_dies_while_it_renames_its_output_continues(
+    quick, folder, tmp_path, monkeypatch, moment
+):
+    out = tmp_path / "out.csv"
+    answer([folder], out)
+    first = out.read_bytes()
+    draw(folder / "05.jpg", 999)
+    replace = Path.replace
+
+    def die(path, target):
+        if Path(target).name == "out.csv":
+            if moment == "after":
+                replace(path, target)
+            raise KeyboardInterrupt
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", die)
+    with pytest.raises(KeyboardInterrupt):
+        answer([folder], out)
+    monkeypatch.undo()
+    assert (out.read_bytes() == first) == (moment == "before")
+    assert answer([folder], out).answers == 30
+    assert out.read_bytes() != first
+
+
+def test_outputs_of_one_folder_have_their_own_errors(quick, folder, tmp_path):
+    (folder / "07.jpg").write_bytes(DAMAGED)
+    (tmp_path / "good").mkdir()
+    draw(tmp_path / "good" / "1.jpg", 1)
+    answer([folder], tmp_path / "a.csv")
+    answer([tmp_path / "good"], tmp_path / "b.csv")
+    assert len(failed(tmp_path / "a.csv")) == 1
+    assert failed(tmp_path / "b.csv") == []
+
+
+def test_errors_are_a_list_of_photos_to_try_again(quick, folder, tmp_path):
+    (folder / "07.jpg").write_bytes(DAMAGED)
+    (tmp_path / "list.csv").write_text("file,n\nin/06.jpg,6\nin/07.jpg,7\n")
+    answer([tmp_path / "list.csv"], tmp_path / "a.csv")
+    draw(folder / "07.jpg", 7)
+    answer([tmp_path / "a.csv.errors.jsonl"], tmp_path / "b.jsonl")
+    (row,) = rows(tmp_path / "b.jsonl")
+    assert (row["photo"], row["n"]) == (str(folder / "07.jpg"), "7")
+    assert "error" not in row
+    assert not any(name.startswith("input") for name in row)
+
+
+def test_answers_elsewhere_are_a_list_of_the_same_photos(quick, folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    answer([Path("in")], tmp_path / "deep" / "down" / "a.csv")
+    again = answer([tmp_path / "deep" / "down" / "a.csv"], tmp_path / "b.jsonl")
+    assert (again.answers, again.failed) == (30, 0)
+
+
+def test_work_folder_goes_with_the_run_unless_it_is_kept(quick, folder, tmp_path):
+    out = tmp_path / "out.jsonl"
+    answer([folder], out)
+    assert not (tmp_path / "out.jsonl.work").exists()
+    answer([folder], out, keep_work=True, top=2)
+    assert len(list((tmp_path / "out.jsonl.work" / "parts").iterdir())) == 8
+    answer([folder], out, top=2)
+    assert not (tmp_path / "out.jsonl.work").exists()
+    with pytest.raises(GeolocError, match="no such file"):
+        answer([tmp_path / "nowhere"], out)
+    assert not (tmp_path / "out.jsonl.work").exists()
 
 
 def test_cache_returns_the_stored_embeddings(quick, tmp_path):
