@@ -53,13 +53,14 @@ def default_name() -> str:
     return WORLD if WORLD in names() else STARTER
 
 
-def choose_default() -> str:
+def choose_default(*, quiet: bool = False) -> str:
     """Return `default_name()`; the first time this is the starter, print a hint on its limits.
 
-    The hint is printed once per machine, on standard error and only if that is a terminal.
+    The hint is printed once per machine, on standard error and only if that is a terminal; never
+    if `quiet`.
     """
     name = default_name()
-    if name == STARTER and sys.stderr is not None and sys.stderr.isatty():
+    if name == STARTER and not quiet and sys.stderr is not None and sys.stderr.isatty():
         marker = folder().parent / "starter-hint-shown"
         if not marker.exists():
             print(starter_hint(), file=sys.stderr)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from geoloc.cli.console import fail, fail_writing, table_console
+from geoloc.cli.console import Quiet, fail, fail_writing, table_console
 
 if TYPE_CHECKING:
     from geoloc.bundle.download import Progress
@@ -78,7 +78,11 @@ def _describe(path: Path) -> list[str]:
 
 @app.command
 def get(
-    source: str, /, *, name: Annotated[str | None, Parameter(name=["--name", "-n"])] = None
+    source: str,
+    /,
+    *,
+    name: Annotated[str | None, Parameter(name=["--name", "-n"])] = None,
+    quiet: Quiet = False,
 ) -> int:
     """Install a bundle: "geoclip" (the world model), or a published one.
 
@@ -100,7 +104,8 @@ def get(
         for builder in entry_points(group=BUILDERS, name=source):
             if (target / "bundle.json").is_file():
                 directory.verify(target)
-                print(f"{called} is installed already: geoloc locate PHOTO --bundle {called}")
+                if not quiet:
+                    print(f"{called} is installed already: geoloc locate PHOTO --bundle {called}")
                 return 0
             if source == installed.WORLD and (missing := installed.missing_for_world()):
                 return fail(
@@ -108,19 +113,20 @@ def get(
                     f"{source}: {missing[0]} is not installed; run  {installed.world_command()}",
                 )
             return int(builder.load()(out=target) or 0)
-        with _download_bar(hidden=source.startswith(HUB)) as progress:
+        with _download_bar(hidden=quiet or source.startswith(HUB)) as progress:
             fetch(source, target, progress)
         directory.load(target)
     except GeolocError as error:
         return fail("geoloc", error)
     except OSError as error:
         return fail_writing("geoloc", error, called)
-    print(f"installed: geoloc locate PHOTO --bundle {called}")
+    if not quiet:
+        print(f"installed: geoloc locate PHOTO --bundle {called}")
     return 0
 
 
 @app.command
-def verify(bundle: str, /) -> int:
+def verify(bundle: str, /, *, quiet: Quiet = False) -> int:
     """Check every file of a bundle against its checksum.
 
     Parameters
@@ -136,7 +142,8 @@ def verify(bundle: str, /) -> int:
         checked = bundles.verify(path)["sha256"]
     except GeolocError as error:
         return fail("geoloc", error)
-    print(f"{path}: {len(checked)} files match their checksums")
+    if not quiet:
+        print(f"{path}: {len(checked)} files match their checksums")
     return 0
 
 
@@ -145,7 +152,7 @@ def _download_bar(*, hidden: bool) -> Iterator[Progress]:
     """Show the progress of a download on standard error, if that is a terminal.
 
     Args:
-        hidden: show nothing; huggingface_hub has its own progress bar.
+        hidden: show nothing: asked for, or because huggingface_hub has its own progress bar.
     """
     from rich import progress
     from rich.console import Console

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter, validators
 
-from geoloc.cli.console import BAD_INPUT, SOME_FAILED, fail, fail_writing, table_console
-from geoloc.errors import GeolocError
+from geoloc.cli.console import (
+    Quiet,
+    UsageError,
+    check_page,
+    exit_code,
+    fail,
+    fail_writing,
+    notice,
+    table_console,
+)
 
 if TYPE_CHECKING:
     from geoloc.evaluation.benchmark import Benchmark
@@ -20,10 +27,6 @@ if TYPE_CHECKING:
 Out = Annotated[Path | None, Parameter(name=["--out", "-o"])]
 Positive = Annotated[float, Parameter(validator=validators.Number(gt=0))]
 Count = Annotated[int, Parameter(validator=validators.Number(gte=1, lte=100_000))]
-
-
-class UsageError(GeolocError):
-    """Options that exclude each other, or files that cannot be used together."""
 
 
 def evaluate(
@@ -42,6 +45,7 @@ def evaluate(
     timeout_s: Positive = 120.0,
     resamples: Count = 1000,
     seed: int = 0,
+    quiet: Quiet = False,
 ) -> int:
     """Score a bundle, or any other system, on photos with known locations.
 
@@ -85,6 +89,7 @@ def evaluate(
     seed
         Seed of the resamples.
     """
+    from geoloc.errors import GeolocError
     from geoloc.evaluation import benchmark as benchmarks
     from geoloc.evaluation import leakage
     from geoloc.evaluation import predictions as tables
@@ -99,7 +104,7 @@ def evaluate(
             system = tables.read(predictions, photos)
         else:
             photos = _with_files(photos)
-            system, training_photos = _ask(photos, bundle, command, timeout_s, train)
+            system, training_photos = _ask(photos, bundle, command, timeout_s, train, quiet=quiet)
         systems = _named([system, *(tables.read(path, photos) for path in against)], name)
         report = assess(
             photos, systems, training_photos,
@@ -107,7 +112,8 @@ def evaluate(
         )  # fmt: skip
         _print(report)
         if out is not None:
-            _write(report, photos, None if predictions else system, out)
+            files = _write(report, photos, None if predictions else system, out)
+            notice(f"report: {', '.join(map(str, files))}", quiet=quiet)
     except GeolocError as error:
         return fail("geoloc evaluate", error)
     except OSError as error:
@@ -122,6 +128,7 @@ def results(
     /,
     *,
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    quiet: Quiet = False,
 ) -> int:
     """Write a page of published results, with your own beside them.
 
@@ -132,15 +139,17 @@ def results(
     out
         The HTML file to write.
     """
+    from geoloc.errors import GeolocError
     from geoloc.evaluation.report import page
 
     try:
+        check_page("-o", out)
         page.write_results([page.read(path) for path in reports or []], out)
     except GeolocError as error:
         return fail("geoloc results", error)
     except OSError as error:
         return fail_writing("geoloc results", error, out)
-    print(f"results: {out}", file=sys.stderr)
+    notice(f"results: {out}", quiet=quiet)
     return 0
 
 
@@ -158,8 +167,7 @@ def _check(
         raise UsageError(
             f"{' and '.join(used)} exclude each other; give answers of other systems with --against"
         )
-    if out is not None and out.suffix.lower() != ".html":
-        raise UsageError(f"{out}: a report is an HTML file; give -o a name that ends with .html")
+    check_page("-o", out)
     if out is not None and Path(benchmark) == out.with_suffix(".json"):
         raise UsageError(
             f"{out}: the numbers beside it would overwrite {benchmark}; choose another name"
@@ -188,11 +196,9 @@ def _with_files(photos: Benchmark) -> Benchmark:
 
 
 def _exit_code(photos: Benchmark, systems: list[Predictions]) -> int:
-    """Return 0 if the first system and all others answer every photo."""
-    if systems[0].refused.all():
-        return BAD_INPUT
-    failed = any(bool(each.problems) or bool(each.refused.any()) for each in systems)
-    return SOME_FAILED if failed or photos.problems else 0
+    """Return the exit code of an evaluation; only the first system has to answer at all."""
+    failed = sum(len(each.problems) + int(each.refused.sum()) for each in systems)
+    return exit_code(int((~systems[0].refused).sum()), failed + len(photos.problems))
 
 
 def _named(systems: list[Predictions], names: Sequence[str]) -> list[Predictions]:
@@ -216,6 +222,8 @@ def _ask(
     command: str | None,
     timeout_s: float,
     train: Path | None,
+    *,
+    quiet: bool,
 ) -> tuple[Predictions, TrainingPhotos | None]:
     """Return the answers of a program or a bundle, and its training photos if they are known."""
     from geoloc.bundle.directory import load
@@ -225,11 +233,11 @@ def _ask(
     from geoloc.io.progress import ProgressBars
 
     training_photos = leakage.read(train) if train else None
-    with ProgressBars(unit="photos") as report:
+    with ProgressBars(unit="photos", quiet=quiet) as report:
         report.stage("answering photos", len(photos))
         if command is not None:
             return programs.answer(command, photos, timeout_s, report.advance), training_photos
-        model = load(bundle or choose_default())
+        model = load(bundle or choose_default(quiet=quiet))
         answers = answering.answer(model, photos, report.advance)
     members = model.ranker.gallery.members
     return answers, training_photos or leakage.TrainingPhotos(members.latlon, members.author)
@@ -243,7 +251,8 @@ def _print(report: dict[str, Any]) -> None:
 
 def _write(
     report: dict[str, Any], photos: Benchmark, answers: Predictions | None, out: Path
-) -> None:
+) -> list[Path]:
+    """Write the report and the files beside it; returns their paths."""
     from geoloc.evaluation import predictions
     from geoloc.evaluation.report import page
 
@@ -252,4 +261,4 @@ def _write(
     if answers is not None:
         files.append(out.with_suffix(".predictions.csv"))
         predictions.write(answers, photos, files[-1])
-    print(f"report: {', '.join(map(str, files))}", file=sys.stderr)
+    return files

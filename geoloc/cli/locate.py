@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter, validators
 
-from geoloc.cli.console import BAD_INPUT, fail, table_console
+from geoloc.cli.console import (
+    Flag,
+    Photos,
+    Quiet,
+    UsageError,
+    check_page,
+    exit_code,
+    fail,
+    fail_writing,
+    notice,
+    table_console,
+)
 
 if TYPE_CHECKING:
+    from geoloc.cli.inputs import Input
     from geoloc.errors import PhotoError
     from geoloc.geolocator import Geolocator
     from geoloc.guess import Guess
 
+    Answer = tuple[str, Guess | PhotoError]
+    """The name of an input and its answer."""
+
 PROGRAM = "geoloc"
 
-Photos = Annotated[list[str], Parameter(negative=())]
 Top = Annotated[int, Parameter(name=["--top", "-k"], validator=validators.Number(gte=1, lte=40))]
-Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
 
 
 def locate(
@@ -35,15 +47,18 @@ def locate(
     geojson: Flag = False,
     map: Annotated[Path | None, Parameter(name=["--map"])] = None,
     open: Flag = False,
+    quiet: Quiet = False,
 ) -> int:
     """Locate photos: coordinates, radius, confidence, and other candidates.
 
-    Photos that cannot be read are reported on standard error, and the exit code is 2.
+    Photos that cannot be read are reported on standard error. Exit codes: 0 if all photos were
+    located, 1 if some failed, 2 if nothing could be done.
 
     Parameters
     ----------
     photos
-        Photos: JPEG, PNG, WebP, HEIC, TIFF.
+        Photos (JPEG, PNG, WebP, HEIC, TIFF), folders, glob patterns, or "-" for a photo from
+        standard input. Lists and tar shards are for `geoloc batch`.
     bundle
         Name of an installed bundle (see `geoloc bundle list`), or a path. The default is the world
         model if it is installed, else the starter.
@@ -64,80 +79,109 @@ def locate(
         Open the map of --map in the browser.
     """
     from geoloc.bundle.installed import choose_default
+    from geoloc.cli.inputs import find_inputs, load
     from geoloc.errors import GeolocError
     from geoloc.geolocator import Geolocator
 
     try:
-        geolocator = Geolocator.from_bundle(bundle or choose_default())
-        answers = (
-            _locate_together(geolocator, photos, top, within)
-            if together
-            else geolocator.locate_many(photos, top, within)
-        )
-        guesses, failed = _print_answers(answers, tables=not (json or geojson), jsonl=json)
+        _check(json, geojson, map, open)
+        geolocator = Geolocator.from_bundle(bundle or choose_default(quiet=quiet))
+        geolocator.load = load
+        answer = _locate_together if together else _locate_each
+        answers = answer(geolocator, list(find_inputs(photos)), top, within)
+        guesses, errors = _print_answers(answers, tables=not (json or geojson), jsonl=json)
         if geojson:
-            _print_geojson(guesses)
+            _print_geojson(guesses, errors)
         if map is not None and guesses:
-            _write_map(guesses, geolocator, map, show=open)
+            _write_map(guesses, geolocator, map)
+            notice(f"map: {map}", quiet=quiet)
+            if open:
+                _open(map)
     except GeolocError as error:
         return fail(PROGRAM, error)
     except BrokenPipeError:
         raise
     except OSError as error:
-        return fail(PROGRAM, f"{error.filename or map}: {error.strerror}; choose another place")
-    return BAD_INPUT if failed else 0
+        return fail_writing(PROGRAM, error, map)
+    return exit_code(len(guesses), len(errors))
+
+
+def _check(json: bool, geojson: bool, page: Path | None, show: bool) -> None:
+    """Check the options before any photo is read; raises UsageError."""
+    if json and geojson:
+        raise UsageError("--json and --geojson exclude each other; give one of them")
+    if show and page is None:
+        raise UsageError("--open shows the map of --map; add  --map answer.html")
+    check_page("--map", page)
+
+
+def _locate_each(
+    geolocator: Geolocator, inputs: Sequence[Input], top: int, within: str | None
+) -> Iterator[Answer]:
+    """Yield an answer for each input, in order."""
+    answers = geolocator.locate_many(inputs, top, within)  # type: ignore[arg-type]  # read by `load`
+    for each, answer in zip(inputs, answers, strict=True):
+        yield each.name, answer
 
 
 def _locate_together(
-    geolocator: Geolocator, photos: Sequence[str], top: int, within: str | None
-) -> Iterator[Guess | PhotoError]:
+    geolocator: Geolocator, inputs: Sequence[Input], top: int, within: str | None
+) -> Iterator[Answer]:
     """Yield the errors of unreadable photos, then one answer for all others."""
     from geoloc.encoders.pipeline import encode_all
+    from geoloc.errors import PhotoError
 
     constraint = geolocator.restrict(within)
-    encoded = encode_all(geolocator.encoder, photos)
-    yield from encoded.errors
+    encoded = encode_all(geolocator.encoder, inputs, load=geolocator.load)
+    for each, result in zip(inputs, encoded.results, strict=True):
+        if isinstance(result, PhotoError):
+            yield each.name, result
     if encoded.photos:
-        yield geolocator.guess_together(encoded.embeddings, [encoded.photos], top, constraint)[0]
+        (guess,) = geolocator.guess_together(encoded.embeddings, [encoded.photos], top, constraint)
+        yield guess.photo, guess
 
 
 def _print_answers(
-    answers: Iterable[Guess | PhotoError], *, tables: bool, jsonl: bool
-) -> tuple[list[Guess], int]:
-    """Print each answer as it comes; returns all answers and the number of failed photos."""
+    answers: Iterable[Answer], *, tables: bool, jsonl: bool
+) -> tuple[list[Guess], list[tuple[str, str]]]:
+    """Print each answer as it comes; returns all answers, and names and errors of failed photos."""
     from geoloc.errors import PhotoError
-    from geoloc.output.formats import to_json
+    from geoloc.output.formats import error_to_json, to_json
     from geoloc.output.text import render
 
     console = table_console()
-    guesses, failed = [], 0
-    for answer in answers:
+    guesses, errors = [], []
+    for name, answer in answers:
         if isinstance(answer, PhotoError):
             fail(PROGRAM, answer)
-            failed += 1
+            errors.append((name, str(answer)))
+            if jsonl:
+                print(error_to_json(name, str(answer)), flush=True)
             continue
         guesses.append(answer)
         if tables:
             console.print(render(answer))
         elif jsonl:
             print(to_json(answer), flush=True)
-    return guesses, failed
+    return guesses, errors
 
 
-def _print_geojson(guesses: Sequence[Guess]) -> None:
+def _print_geojson(guesses: Sequence[Guess], errors: Sequence[tuple[str, str]]) -> None:
     import json
 
     from geoloc.output.formats import to_geojson
 
-    print(json.dumps(to_geojson(guesses), ensure_ascii=False))
+    print(json.dumps(to_geojson(guesses, errors), ensure_ascii=False, allow_nan=False))
 
 
-def _write_map(guesses: Sequence[Guess], geolocator: Geolocator, path: Path, *, show: bool) -> None:
+def _write_map(guesses: Sequence[Guess], geolocator: Geolocator, path: Path) -> None:
     from geoloc.output.map_page import write_map
 
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_map(guesses, geolocator.cells, path)
-    print(f"map: {path}", file=sys.stderr)
-    if show:
-        import webbrowser
 
-        webbrowser.open(path.resolve().as_uri())
+
+def _open(page: Path) -> None:
+    import webbrowser
+
+    webbrowser.open(page.resolve().as_uri())

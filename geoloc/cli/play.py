@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter, validators
 
-from geoloc.cli.console import fail, fail_writing, table_console
+from geoloc.cli.console import (
+    Quiet,
+    check_page,
+    exit_code,
+    fail,
+    fail_writing,
+    notice,
+    table_console,
+)
 
 if TYPE_CHECKING:
     from geoloc.game.tournament import Tournament
@@ -34,13 +41,15 @@ def play(
     seed: Annotated[int, Parameter(validator=validators.Number(gte=0))] = 0,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     html: Annotated[Path | None, Parameter(name=["--html"])] = None,
+    quiet: Quiet = False,
 ) -> int:
     """Play GeoGuessr offline: a tournament between systems, with ratings.
 
     Every player is asked about every place once; games are then drawn among these places, the same
     for every pair of players. An answer that is missing, late or invalid counts as no pin and
     scores 0 points. Intervals come from resampled places: more places make them narrower, more
-    games do not.
+    games do not. The exit code is 0 if every player answered every place, 1 if answers are missing
+    or photos cannot be used, and 2 if nothing could be played.
 
     Parameters
     ----------
@@ -85,24 +94,33 @@ def play(
     from geoloc.errors import GeolocError
 
     try:
-        for target in filter(None, (out, html)):  # before hours of play
-            if not target.parent.is_dir():
-                raise GeolocError(f"{target}: there is no folder {target.parent}; make it first")
+        check_page("--html", html)
+        for target in filter(None, (out, html)):  # fails before hours of play
+            target.parent.mkdir(parents=True, exist_ok=True)
+        problems: list[str] = []
         if places.suffix == ".json":
             tournament = _read_replay(places, rules)
         else:
-            tournament = _run(
+            tournament, problems = _run(
                 places, player, mode, rules, rounds=rounds, games=games, views=views, draw=draw,
                 map_file=map, seconds=seconds, bundle=bundle or installed.default_name(), seed=seed,
+                quiet=quiet,
             )  # fmt: skip
-        _show(tournament, out, html)
+        _show(tournament, out, html, quiet=quiet)
     except GeolocError as error:
         return fail("geoloc", error)
     except BrokenPipeError:
         raise
     except OSError as error:
         return fail_writing("geoloc", error, out or html)
-    return 0
+    return _exit_code(tournament, problems)
+
+
+def _exit_code(tournament: Tournament, problems: list[str]) -> int:
+    """Return the exit code of a tournament; an answer without a pin counts as missing."""
+    pinned = sum(int((player.problem == "").sum()) for player in tournament.players)
+    asked = sum(len(player.problem) for player in tournament.players)
+    return exit_code(pinned, asked - pinned + len(problems))
 
 
 def _read_replay(path: Path, rules: str | None) -> Tournament:
@@ -128,8 +146,9 @@ def _run(
     seconds: float,
     bundle: str,
     seed: int,
-) -> Tournament:
-    """Run a new tournament, with progress bars on standard error."""
+    quiet: bool,
+) -> tuple[Tournament, list[str]]:
+    """Run a new tournament; returns it, and a line for each kind of places that are left out."""
     from geoloc.game.maps import make_map, read_map
     from geoloc.game.modes import MODES
     from geoloc.game.places import GameError, read_places
@@ -150,8 +169,8 @@ def _run(
     players = make_players(specs, bundle, seed)
     if len(players) < 2:
         raise GameError(f"{len(players)} players; give two or more, as --player starter")
-    with ProgressBars() as report:
-        return run_tournament(
+    with ProgressBars(quiet=quiet) as report:
+        tournament = run_tournament(
             game_map,
             players,
             mode=mode,
@@ -163,9 +182,10 @@ def _run(
             seed=seed,
             report=report,
         )
+    return tournament, problems
 
 
-def _show(tournament: Tournament, out: Path | None, html: Path | None) -> None:
+def _show(tournament: Tournament, out: Path | None, html: Path | None, *, quiet: bool) -> None:
     """Print the standings; write the replay and the page."""
     from geoloc.game.report import render
     from geoloc.game.standings import standings
@@ -175,8 +195,8 @@ def _show(tournament: Tournament, out: Path | None, html: Path | None) -> None:
     if out:
         from geoloc.game.replay import write
 
-        print(f"replay: {write(tournament, ranked, out)}", file=sys.stderr)
+        notice(f"replay: {write(tournament, ranked, out)}", quiet=quiet)
     if html:
         from geoloc.game.page import write_page
 
-        print(f"page: {write_page(tournament, ranked, html)}", file=sys.stderr)
+        notice(f"page: {write_page(tournament, ranked, html)}", quiet=quiet)

@@ -3,6 +3,9 @@
 import pytest
 
 from tests.commands import in_process
+from tests.geoloc.batch.conftest import quick, quick_once
+
+__all__ = ["quick", "quick_once"]
 
 
 @pytest.fixture

@@ -94,10 +94,10 @@ def test_answers_as_json_and_geojson(geoloc, photo_folder):
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert [len(answer["candidates"]) for answer in answers] == [5, 5]
     first, second = answers
-    assert first["schema_version"] == 2
+    assert first["schema_version"] == 3
     assert first["exif"]["lat"] == pytest.approx(48.86, abs=0.3)
     assert second["exif_distance_km"] is None
-    assert 0 < first["radii_km"]["50"] <= first["radii_km"]["80"] <= first["radii_km"]["95"]
+    assert 0 < first["radius_50_km"] <= first["radius_80_km"] <= first["radius_95_km"]
     assert first["candidates"][0]["lat"] == first["lat"]
     probabilities = [candidate["probability"] for candidate in first["candidates"]]
     assert sum(probabilities) <= 1
@@ -112,11 +112,18 @@ def test_unreadable_photos_are_one_line_each_and_the_others_are_answered(
     geoloc, tmp_path, photo_folder, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    bad = write_bad_inputs(tmp_path)
+    bad = {**write_bad_inputs(tmp_path), "folder.jpg": "no photos in it"}
     photos = [*bad, photo_folder / "00.jpg"]
     done = geoloc("locate", *photos, "--bundle", "starter", "--json")
-    assert done.returncode == 2
-    assert len(done.stdout.splitlines()) == 1
+    assert done.returncode == 1
+    *errors, answer = map(json.loads, done.stdout.splitlines())
+    assert [each["photo"] for each in errors] == list(bad)
+    assert [f"geoloc: {each['error']}" for each in errors] == done.stderr.splitlines()
+    assert "error" not in answer
+    collection = json.loads(geoloc("locate", *photos, "--bundle", "starter", "--geojson").stdout)
+    failed = [each for each in collection["features"] if each["geometry"] is None]
+    assert [each["properties"] for each in failed] == errors
+    assert geoloc("locate", "missing.jpg", "--bundle", "starter").returncode == 2
     lines = done.stderr.splitlines()
     assert len(lines) == len(bad)
     for line, (name, reason) in zip(lines, bad.items(), strict=True):
@@ -147,9 +154,13 @@ def test_map_is_written_or_the_reason_is_reported(geoloc, tmp_path, photo_folder
     done = geoloc("locate", photo_folder / "00.jpg", "--map", tmp_path / "map.html")
     assert done.returncode == 0, done.stderr
     assert "<svg" in (tmp_path / "map.html").read_text(encoding="utf-8")
-    done = geoloc("locate", photo_folder / "00.jpg", "--map", tmp_path / "nowhere" / "map.html")
+    done = geoloc("locate", photo_folder / "00.jpg", "--map", tmp_path / "a" / "b" / "map.html")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "a" / "b" / "map.html").is_file()
+    (tmp_path / "file").touch()
+    done = geoloc("locate", photo_folder / "00.jpg", "--map", tmp_path / "file" / "map.html")
     assert done.returncode == 2
-    assert "nowhere" in done.stderr
+    assert "file" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -194,12 +205,14 @@ def test_photos_of_one_place_get_one_answer(geoloc, photo_folder, tmp_path):
         for photos in ([photo], [photo, photo], [photo, other])
     )
     assert (alone["lat"], alone["lon"]) == (twice["lat"], twice["lon"])
-    assert twice["radius_km"] == pytest.approx(alone["radius_km"], rel=1e-3)
-    assert (alone["photos"], twice["photos"], both["photos"]) == (1, 2, 2)
+    assert twice["radius_80_km"] == pytest.approx(alone["radius_80_km"], rel=1e-3)
+    assert [each["photos"] for each in (alone, twice, both)] == [
+        [str(photo)], [str(photo)] * 2, [str(photo), str(other)]
+    ]  # fmt: skip
     assert both["photo"] == f"{photo}, {other}"
     assert 0 <= both["agreement"] <= 1
     (tmp_path / "broken.jpg").write_bytes(b"nothing")
     done = geoloc("locate", photo, tmp_path / "broken.jpg", "--together", "--json")
-    assert done.returncode == 2
-    assert json.loads(done.stdout)["photos"] == 1
+    assert done.returncode == 1
+    assert json.loads(done.stdout.splitlines()[-1])["photos"] == [str(photo)]
     assert "broken.jpg" in done.stderr

@@ -173,7 +173,7 @@ def test_exit_code_says_whether_photos_are_unanswered(tmp_path, truth, answers, 
 
 
 def test_command_needs_no_bundle(library, photo_folder, monkeypatch):
-    def choose_default():
+    def choose_default(**options):
         raise AssertionError("no bundle is used")
 
     monkeypatch.setattr("geoloc.bundle.installed.choose_default", choose_default)
