@@ -35,7 +35,7 @@ class Geolocator:
     Example:
         >>> geolocator = Geolocator.from_bundle("starter")  # doctest: +SKIP
         >>> guess = geolocator.locate("photo.jpg")  # doctest: +SKIP
-        >>> print(guess.place, guess.radius_km)  # doctest: +SKIP
+        >>> print(guess.place, guess.radius_80_km)  # doctest: +SKIP
     """
 
     def __init__(

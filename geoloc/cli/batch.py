@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter, validators
 
@@ -18,6 +18,9 @@ from geoloc.cli.console import (
     fail_writing,
     notice,
 )
+
+if TYPE_CHECKING:
+    from geoloc.batch.run import AnswerParts
 
 PROGRAM = "geoloc batch"
 
@@ -86,7 +89,7 @@ def batch(
         Keep the folder OUT.work with the answered parts when the output is complete: the next run
         with this output reuses them.
     """
-    from geoloc.batch.run import AnswerParts, Options, answer_locally, run
+    from geoloc.batch.run import Options, run
     from geoloc.batch.tagged import tagging_actions
     from geoloc.batch.work import errors_of
     from geoloc.bundle.installed import choose_default
@@ -101,12 +104,7 @@ def batch(
         )
         with ProgressBars(unit="photos", quiet=quiet) as progress:
             actions = tagging_actions(photos, write_exif, xmp, progress.problem)
-            answer_parts: AnswerParts = answer_locally
-            if ray is not None:
-                from geoloc.batch import distributed
-
-                answer_parts = distributed.connect(ray)
-            done = run(photos, out, options, progress, answer_parts, actions)
+            done = run(photos, out, options, progress, _answer_parts(ray), actions)
     except PhotoError as error:
         fail(PROGRAM, f"{error} (stopped by --fail-fast)")
         return SOME_FAILED
@@ -121,3 +119,14 @@ def batch(
     count = f"{done.answers:,} answers for {done.photos - done.failed:,} photos"
     notice(f"{out}: {count}{failed}", quiet=quiet)
     return exit_code(done.answers, done.failed)
+
+
+def _answer_parts(ray: str | None) -> AnswerParts:
+    """Return the function that answers parts: in this process, or on a Ray cluster."""
+    if ray is None:
+        from geoloc.batch.run import answer_locally
+
+        return answer_locally
+    from geoloc.batch import distributed
+
+    return distributed.connect(ray)

@@ -42,7 +42,7 @@ def test_photos_are_encoded_once(controller, geolocator, photo, plain, broken):
     assert isinstance(session.answer(1), PhotoError)
     assert session.answer(2).photo == "plain.png"
     again = controller.rerank(session, True, lambda: "Tasmania, Australia")
-    assert again["session"].guesses[0].photos == 2
+    assert len(again["session"].guesses[0].photos) == 2
     assert again["session"].guesses[0].within == "Tasmania, Australia"
     assert "cannot be read" in controller.select(again["session"], 1)["answer"]
     assert geolocator.encoder.encoded == 2

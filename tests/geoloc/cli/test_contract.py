@@ -89,7 +89,8 @@ def test_quiet_commands_print_errors_and_results_only(geoloc, photos):
     assert line.startswith("in/bad.jpg: not a picture")
     done = geoloc("locate", "in/0.jpg", "--map", "m.html", "-q", "--json", "--bundle", "starter")
     assert (len(records(done)), done.stderr) == (1, "")
-    done = geoloc("evaluate", "out.csv", "--predictions", "out.csv", "-o", "r.html", "-q")
+    (photos.parent / "truth.csv").write_text("file,lat,lon\nin/0.jpg,1,2\nin/1.jpg,3,4\n")
+    done = geoloc("evaluate", "truth.csv", "--predictions", "out.csv", "-o", "r.html", "-q")
     assert (done.returncode, done.stderr) == (0, "")
     assert geoloc("results", "r.json", "-o", "results.html", "-q").stderr == ""
     assert geoloc("bundle", "verify", "starter", "-q").stdout == ""

@@ -15,9 +15,9 @@ def geoloc(capsys, monkeypatch):
     return in_process(capsys)
 
 
-def rows(done: Done) -> dict[str, list[str]]:
+def rows(done: Done, code: int = 0) -> dict[str, list[str]]:
     """Return the cells of the printed table by player."""
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == code, done.stderr
     lines = done.stdout.split("\n\n")[1].splitlines()
     return {line.split()[0]: line.split()[1:] for line in lines[1:]}
 
@@ -44,8 +44,10 @@ def test_tournament_is_written_as_replay_and_page(geoloc, library):
     players = ["--player", "good.csv", "--player", "bad.csv", "--player", "starter"]
     first = geoloc(
         "play", "photos.csv", *players, "--mode", "duel", "--rounds", 20, "--games", 50,
-        "-o", "replay.json", "--html", "replay.html",
+        "-o", "new/replay.json", "--html", "new/pages/replay.html",
     )  # fmt: skip
+    assert (library / "new" / "pages" / "replay.html").is_file()
+    (library / "new" / "replay.json").rename("replay.json")
     table = rows(first)
     assert set(table) == {"good", "bad", "starter"}
     assert next(iter(table)) == "good"
@@ -65,7 +67,7 @@ def test_crashing_program_plays_to_the_end(geoloc, library):
         "play", "photos.csv", "--player", "good.csv", "--player", f"bot=cmd:{sys.executable} {bot}",
         "--mode", "streak", "--rounds", 12, "--games", 20,
     )  # fmt: skip
-    table = rows(done)
+    table = rows(done, code=1)
     assert table["bot"][-1] == "%"
     assert table["bot"][-2] == "100.0"
     assert "bot, no pin: " in done.stdout
@@ -80,7 +82,7 @@ def test_crashing_program_plays_to_the_end(geoloc, library):
         (["--player", "prior", "--player", "nosuch.csv"], "no such table"),
         (["--map", "nosuch.json"], "nosuch.json: not a map"),
         (["--views", "4"], "no place with 4 views"),
-        (["--player", "good.csv", "--player", "bad.csv", "-o", "no/replay.json"], "no folder no"),
+        (["--player", "good.csv", "--player", "bad.csv", "-o", "bad.csv/replay.json"], "bad.csv:"),
         (
             ["--player", "good.csv", "--player", "bad.csv", "--mode", "classic", "--rounds", "3"],
             "draw more of them",
