@@ -24,7 +24,7 @@ from training.recipes.assemble import write_bundle
 from training.recipes.background import choose_background, shipped_background
 from training.recipes.learned_card import Facts, learned_card
 from training.recipes.model_card import licences, measure
-from training.recipes.world_prior import PriorName, cells_and_priors, read_world
+from training.recipes.world_prior import PriorName, cells_of, priors_over, read_world
 
 PathLike = str | os.PathLike[str]
 
@@ -95,7 +95,8 @@ def learn(
     world, problems = read_world(coordinates)
     for line in problems:
         report.problem(line)
-    cells, priors = cells_and_priors(manifest.latlon, world, prior)
+    cells = cells_of(manifest.latlon, world)
+    priors = priors_over(cells, manifest.latlon, world, prior)
 
     report.stage("training and calibrating", int(fold.max()) + 3)
     calibration, held_out = cross_validate(

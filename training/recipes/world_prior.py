@@ -36,7 +36,7 @@ TARGET_CELLS = 900
 MIN_POINTS_PER_CELL = 8
 """Cells hold at most 1 / TARGET_CELLS of the points, but at least this many."""
 
-WORLD_POINTS = 5_000
+WORLD_POINTS = 3_000
 """Coordinates drawn from the starter bundle if no coordinates are given."""
 
 _SIMPLIFY_DEG = 0.02
@@ -117,28 +117,38 @@ def squares(latlon: Float64Array, step_deg: float) -> Int64Array:
     return np.floor(latlon / step_deg).astype(np.int64)
 
 
-def cells_and_priors(
-    photos: Float64Array, world: Float64Array, name: PriorName | None = None
-) -> tuple[CellTable, Priors]:
-    """Build geocells that cover the world and are sized to the data, and priors over them.
+def cells_of(photos: Float64Array, world: Float64Array) -> CellTable:
+    """Build geocells that cover the world and are sized to the data.
 
     Args:
+        photos: (N, 2) degrees of the training photos.
+        world: (M, 2) degrees of photos worldwide.
+    """
+    points = np.concatenate([_thin(photos, PHOTO_STEP_DEG), _thin(world, WORLD_STEP_DEG)])
+    most = max(MIN_POINTS_PER_CELL, len(points) // TARGET_CELLS)
+    return build_cells(points, CellConfig.of_size(most))
+
+
+def priors_over(
+    cells: CellTable, photos: Float64Array, world: Float64Array, name: PriorName | None = None
+) -> Priors:
+    """Return the priors over C cells.
+
+    Args:
+        cells: geocells, see `cells_of`.
         photos: (N, 2) degrees of the training photos.
         world: (M, 2) degrees of photos worldwide.
         name: the prior of use; by default the one that the spread of the photos suggests, see
             `suggested_prior`.
     """
     name = name or suggested_prior(photos)
-    places = _thin(photos, PHOTO_STEP_DEG)
-    points = np.concatenate([places, _thin(world, WORLD_STEP_DEG)])
-    most = max(MIN_POINTS_PER_CELL, len(points) // TARGET_CELLS)
-    cells = build_cells(points, CellConfig.of_size(most))
     density = density_prior(np.bincount(cells.locate(world), minlength=len(cells)))
     if name == "world":
-        return cells, Priors(name, density, density)
+        return Priors(name, density, density)
+    places = _thin(photos, PHOTO_STEP_DEG)
     own = np.bincount(cells.locate(places), minlength=len(cells)) / len(places)
     mixed = (1.0 - ELSEWHERE_SHARE) * own + ELSEWHERE_SHARE * density
-    return cells, Priors(name, density, np.asarray(mixed, np.float32))
+    return Priors(name, density, np.asarray(mixed, np.float32))
 
 
 def suggested_prior(photos: Float64Array) -> PriorName:
