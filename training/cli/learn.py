@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from geoloc.cli.console import BAD_INPUT, fail, fail_writing
+from geoloc.cli.console import SOME_FAILED, fail, fail_writing
 from training.cli.console import Out, progress_bars, require, show_licence
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def learn(
     except OSError as error:
         return fail_writing("geoloc-train learn", error, cache or out)
     _print_summary(learned)
-    return BAD_INPUT if progress.problems else 0
+    return SOME_FAILED if progress.problems else 0
 
 
 def _common_folder(photos: list[Path]) -> Path:
