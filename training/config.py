@@ -287,7 +287,7 @@ QUICK_ABLATION = AblationConfig(
 )
 
 
-def for_dry_run(recipe: PigeonRecipe) -> PigeonRecipe:
+def for_rehearsal(recipe: PigeonRecipe) -> PigeonRecipe:
     """Return the recipe scaled down to some thousand small photos and minutes on a CPU."""
     pretrain = replace(
         recipe.pretrain, model=str(REHEARSAL_TOWERS), pretrained="", epochs=8, batch=128,

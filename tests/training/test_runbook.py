@@ -24,7 +24,7 @@ PAGE = (ROOT / "training" / "README.md").read_text("utf-8")
 BIN = Path(sys.executable).parent
 
 ELSEWHERE = {
-    "pigeon --dry-run": "tests/training/recipes/test_pigeon.py runs it",
+    "pigeon --rehearse": "tests/training/recipes/test_pigeon.py runs it",
     "bundle get geoclip": "downloads 1.7 GB; tests/training/recipes/geoclip builds a small one",
     "pip install": "the environment of the tests has it",
 }

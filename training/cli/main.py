@@ -8,6 +8,7 @@ from geoloc import __version__
 from geoloc.cli.console import run
 from training.cli.ablation import app as ablation_app
 from training.cli.cells import app as cells_app
+from training.cli.console import with_quiet
 from training.cli.embed import assemble_app, embed_app
 from training.cli.learn import app as learn_app
 from training.cli.manifest import enrich_app, manifest_app
@@ -29,6 +30,8 @@ for command in (
     ablation_app,
 ):  # fmt: skip
     app.command(command)
+    for each in (command, *(command[name] for name in command if not name.startswith("-"))):
+        each.default_command = with_quiet(each.default_command)
 
 
 def main() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +12,7 @@ from cyclopts import App, Parameter
 
 from geoloc.cli.console import BAD_INPUT, fail, fail_writing
 from training.cli.console import Out, progress_bars, require
-from training.config import PigeonRecipe, PigeottoRecipe, for_dry_run
+from training.config import PigeonRecipe, PigeottoRecipe, for_rehearsal
 
 pigeon_app = App(name="pigeon", usage="Usage: geoloc-train pigeon --out PATH [OPTIONS] [PHOTOS]")
 pigeotto_app = App(
@@ -18,7 +20,7 @@ pigeotto_app = App(
 )
 
 REHEARSAL_PLANET = 700, 4, 64
-"""The synthetic planet of a dry run: places, views of each, and side of the photos in pixels."""
+"""The synthetic planet of a rehearsal: places, views of each, and side of the photos in pixels."""
 
 
 @Parameter(name="*")
@@ -29,9 +31,15 @@ class Options:
     out: Out
     """Bundle to write."""
     work: Path | None = None
-    """Folder for the outputs of the stages; by default OUT.work, beside the bundle."""
-    dry_run: Annotated[bool, Parameter(negative=())] = False
-    """Rehearse all stages on a synthetic planet with tiny towers, in minutes on a CPU."""
+    """Folder for the outputs of the stages, which is kept; by default OUT.work beside the bundle,
+    which is deleted once the bundle is complete."""
+    keep_work: Annotated[bool, Parameter(negative=())] = False
+    """Keep OUT.work: pretrained model, logs and embeddings."""
+    rehearse: Annotated[bool, Parameter(negative=())] = False
+    """Train and write a bundle in all stages on a synthetic planet, with tiny towers, in minutes on
+    a CPU."""
+    dry_run: Annotated[bool, Parameter(negative=(), show=False)] = False
+    """Former name of --rehearse."""
     processes: int = 1
     """Pretraining processes: one for each GPU."""
     ray: str | None = None
@@ -49,7 +57,7 @@ def pigeon(
     """PIGEON: make a bundle from street views.
 
     Joins attributes, builds geocells, pretrains, embeds, trains the heads, clusters the places and
-    calibrates. Finished stages are skipped: after an interruption run the same command again.
+    calibrates. After an interruption run the same command again: finished stages are skipped.
 
     Parameters
     ----------
@@ -86,20 +94,24 @@ def _make(recipe: PigeonRecipe, photos: Path | None, options: Options) -> int:
     progress = progress_bars()
     out = options.out
     work = options.work or out.with_name(f"{out.name}.work")
+    rehearse = options.rehearse or options.dry_run
+    if options.dry_run:
+        print("geoloc-train: --dry-run trains and writes; it is now --rehearse", file=sys.stderr)
     try:
         require("torch", "onnx", "faiss", "onnxruntime")
         from geoloc.errors import TableError
-        from training.recipes.pigeon import make_bundle
+        from training.recipes.pigeon import check_unfinished, make_bundle
 
+        check_unfinished(out, work)
         with progress:
-            if options.dry_run:
+            if rehearse:
                 from training.synthetic.planet import write_planet
 
                 progress.stage("drawing a synthetic planet")
                 photos = write_planet(work / "planet", *REHEARSAL_PLANET)
-                recipe = for_dry_run(recipe)
+                recipe = for_rehearsal(recipe)
             if photos is None:
-                raise TableError("no photos: give a photo table or --dry-run")
+                raise TableError("no photos: give a photo table or --rehearse")
             make_bundle(
                 recipe, photos, out, work,
                 processes=options.processes, ray=options.ray, report=progress,
@@ -108,6 +120,8 @@ def _make(recipe: PigeonRecipe, photos: Path | None, options: Options) -> int:
         return fail("geoloc-train", error)
     except OSError as error:
         return fail_writing("geoloc-train", error, out)
+    if not (options.work or options.keep_work):
+        shutil.rmtree(work, ignore_errors=True)
     print((out / "MODEL_CARD.md").read_text(encoding="utf-8"))
     print(f"bundle: {out}\ntry it: geoloc locate PHOTO --bundle {out}")
     return BAD_INPUT if progress.problems else 0

@@ -18,7 +18,7 @@ from geocells.columns import read_parquet
 from geocells.partition.build import build_cells
 from geocells.partition.config import CellConfig
 from geocells.table import CellTable
-from geoloc.errors import TableError
+from geoloc.errors import BundleError, TableError
 from geoloc.io.atomic import atomic_file, atomic_write_text
 from geoloc.io.progress import NullReporter, Reporter
 from training.config import PigeonRecipe, PretrainConfig
@@ -89,6 +89,15 @@ def make_bundle(
     )
 
 
+def check_unfinished(out: Path, work: Path) -> None:
+    """Raise BundleError if `out` is a finished bundle whose stages are no longer in `work`."""
+    if (out / "bundle.json").is_file() and not work.is_dir():
+        raise BundleError(
+            f"{out}: is finished, and its stages are not kept, so training would start anew; give"
+            " another name to -o, or delete the bundle first"
+        )
+
+
 def _check_splits(table: pa.Table, photos: Path) -> None:
     """Raise TableError unless each of the three splits has a photo."""
     found = set(table["split"].unique().to_pylist()) if "split" in table.column_names else set()
@@ -125,7 +134,7 @@ def _pretrain(config: PretrainConfig, enriched: Path, run: Path, processes: int)
     command = [
         *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
         *(f"--nproc-per-node={processes}", "-m", "training", "pretrain", str(enriched)),
-        *("-o", str(run)),
+        *("-o", str(run), "--quiet"),
         *_flags(config),
     ]
     if subprocess.run(command, check=False).returncode:

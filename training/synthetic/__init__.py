@@ -1,1 +1,1 @@
-"""A synthetic planet with rendered photos, for tests, dry runs and ablations."""
+"""A synthetic planet with rendered photos, for tests, rehearsals and ablations."""

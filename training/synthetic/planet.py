@@ -1,4 +1,4 @@
-"""A synthetic planet of photos, generated in seconds, for tests, dry runs and ablations.
+"""A synthetic planet of photos, generated in seconds, for tests, rehearsals and ablations.
 
 Places, borders, climate, elevation and population are real; `training.synthetic.renderer` draws the
 photos from them.

@@ -76,3 +76,12 @@ def test_usage_names_the_inputs(command, inputs):
     usage = run(command, "--help").splitlines()[0]
     assert usage.startswith(f"Usage: geoloc-train {command} ")
     assert usage.rstrip().endswith(f" {inputs}")
+
+
+@pytest.mark.parametrize("path", [path for path, _ in walk(app)], ids=" ".join)
+def test_every_command_has_the_option_quiet(path):
+    command = app
+    for name in path:
+        command = command[name]
+    arguments = command.assemble_argument_collection(parse_docstring=True)
+    assert "--quiet" in {name for argument in arguments for name in argument.names}

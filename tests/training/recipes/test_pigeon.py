@@ -19,7 +19,7 @@ pytest.importorskip("open_clip")
 from geoloc import Geolocator
 from geoloc.bundle.directory import load
 from geoloc.errors import TableError
-from training.config import PigeonRecipe, for_dry_run
+from training.config import PigeonRecipe, for_rehearsal
 from training.data.loading import load_photo
 from training.embed.encoders import load_encoder
 from training.embed.table import EmbeddedTable
@@ -42,7 +42,7 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """What `geoloc-train pigeon --dry-run` wrote and printed."""
+    """What `geoloc-train pigeon --rehearse` wrote and printed."""
 
     bundle: Path
     work: Path
@@ -52,7 +52,7 @@ class Rehearsal:
 @pytest.fixture(scope="session")
 def rehearsal(tmp_path_factory):
     bundle = tmp_path_factory.mktemp("rehearsal") / "pigeon"
-    done = run("training", "pigeon", "--dry-run", "-o", bundle)
+    done = run("training", "pigeon", "--rehearse", "-o", bundle, "--keep-work")
     assert done.returncode == 0, done.stderr
     return Rehearsal(bundle, bundle.with_name("pigeon.work"), done.stdout)
 
@@ -74,7 +74,7 @@ def test_pretraining_learns_to_match_photos_and_captions(rehearsal):
     """By chance the loss is log(batch), and the country accuracy 1 / countries."""
     folder = rehearsal.work / "pretrain"
     losses = [json.loads(line)["loss"] for line in (folder / "losses.jsonl").open()]
-    batch = for_dry_run(PigeonRecipe()).pretrain.batch
+    batch = for_rehearsal(PigeonRecipe()).pretrain.batch
     assert losses[0] > math.log(batch) - 0.1
     assert losses[-1] < math.log(batch) - 0.8
     last = json.loads((folder / "measurements.jsonl").read_text().splitlines()[-1])
@@ -98,7 +98,7 @@ def test_bundle_is_better_than_the_prior(rehearsal):
 def test_finished_stages_are_skipped(rehearsal):
     kept = ["photos.parquet", "cells.parquet", "pretrain/model/run.json", "embeddings/done.json"]
     before = [(rehearsal.work / file).stat().st_mtime_ns for file in kept]
-    done = run("training", "pigeon", "--dry-run", "-o", rehearsal.bundle)
+    done = run("training", "pigeon", "--rehearse", "-o", rehearsal.bundle, "--keep-work")
     assert done.returncode == 0, done.stderr
     assert [(rehearsal.work / file).stat().st_mtime_ns for file in kept] == before
 
@@ -124,7 +124,7 @@ def test_test_photos_influence_only_the_metrics(rehearsal, tmp_path):
     np.save(altered / "embeddings.npy", embeddings)
     encoder = load_encoder(str(rehearsal.bundle), tmp_path)
     cells = load(rehearsal.bundle).cells
-    config = for_dry_run(PigeonRecipe()).heads
+    config = for_rehearsal(PigeonRecipe()).heads
     outs = tmp_path / "original", tmp_path / "altered"
     for folder, out in zip((originals, altered), outs, strict=True):
         assembling.assemble(EmbeddedTable(folder), cells, encoder, out, config)
@@ -152,4 +152,4 @@ def test_table_without_splits_is_refused(tmp_path):
 def test_command_without_photos_says_what_to_give(tmp_path, geoloc_train):
     done = geoloc_train("pigeon", "-o", tmp_path / "bundle")
     assert done.returncode == 2
-    assert "no photos: give a photo table or --dry-run" in done.stderr
+    assert "no photos: give a photo table or --rehearse" in done.stderr
