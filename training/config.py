@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from geocells.partition.config import PRESETS, CellConfig
 
 Strategy = Literal["ddp", "fsdp"]
-Schedule = Literal["linear", "cosine"]
+Schedule = Literal["linear", "cosine", "constant"]
 Reference = Literal["nearest", "true"]
 ClipForm = Literal["int8", "whole", "torch"]
 
@@ -131,7 +131,7 @@ class PretrainConfig:
     warmup: float = 0.2
     """Share of the steps in which the learning rate rises."""
     schedule: Schedule = "linear"
-    """Decay of the learning rate to 0 after warm-up."""
+    """Decay of the learning rate to 0 after warm-up; none if constant."""
     weight_decay: float = 1e-3
     """Weight decay of AdamW; gains, biases and the logit scale have none."""
     betas: Annotated[tuple[float, float], Parameter(negative=())] = (0.9, 0.98)
@@ -193,6 +193,10 @@ class FinetuneConfig:
     """Photos per step in one process."""
     learning_rate: float = 2e-5
     """Peak learning rate."""
+    warmup: float = 0.0
+    """Share of the steps in which the learning rate rises."""
+    schedule: Schedule = "constant"
+    """Decay of the learning rate to 0 after warm-up; none if constant."""
     weight_decay: float = 0.01
     """Weight decay of AdamW."""
     strategy: Strategy = "ddp"

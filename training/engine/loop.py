@@ -32,7 +32,7 @@ class LoopConfig:
     warmup: float = 0.2
     """Share of the steps in which the learning rate rises from 0."""
     schedule: Schedule = "linear"
-    """Decay of the learning rate to 0 after warm-up."""
+    """Decay of the learning rate to 0 after warm-up; none if constant."""
     clip_norm: float = 1.0
     """Maximum norm of the gradient."""
     accumulate: int = 1
@@ -53,6 +53,8 @@ class LoopConfig:
         rising = max(1, round(self.warmup * self.steps))
         if step < rising:
             return self.learning_rate * (step + 1) / rising
+        if self.schedule == "constant":
+            return self.learning_rate
         left = (self.steps - step) / max(1, self.steps - rising)
         if self.schedule == "cosine":
             left = (1.0 - math.cos(math.pi * left)) / 2.0

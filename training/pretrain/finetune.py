@@ -103,8 +103,8 @@ def _tune(
     batches = _batches(len(photos), config, processes)
     loop = LoopConfig(
         steps=config.epochs * batches.steps_per_epoch, learning_rate=config.learning_rate,
-        warmup=0.05, bf16=bf16, seed=config.seed, save_every=config.save_every,
-        measure_every=10**9,
+        warmup=config.warmup, schedule=config.schedule, bf16=bf16, seed=config.seed,
+        save_every=config.save_every, measure_every=10**9,
     )  # fmt: skip
     start = checkpoint.resume(run_folder / "checkpoints", state, settings)
     run = Run(run_folder, processes, settings, lambda model: {}, start)
