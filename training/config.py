@@ -106,8 +106,7 @@ HEAD_PRESETS: dict[str, type[HeadConfig]] = {
 class PretrainConfig:
     """Settings of contrastive pretraining; the defaults are PIGEON's as published, for 4 GPUs.
 
-    One deviation: the authors' code contrasts the 32 photos of a micro-batch, ours all 1,024 photos
-    of a step.
+    One deviation: all 1,024 photos of a step are contrasted, not only the 32 of a micro-batch.
     """
 
     model: str = "ViT-L-14-336-quickgelu"
@@ -183,8 +182,7 @@ class PigeottoPretrainConfig(PretrainConfig):
 class FinetuneConfig:
     """Settings of fine-tuning the last block; the defaults are PIGEON's, for 4 GPUs.
 
-    One deviation: the authors' code, unlike their paper, also trains the token and position
-    embeddings.
+    The authors' code, unlike their paper, also trains the token and position embeddings.
     """
 
     epochs: int = 10
@@ -196,7 +194,7 @@ class FinetuneConfig:
     warmup: float = 0.0
     """Share of the steps in which the learning rate rises."""
     schedule: Schedule = "constant"
-    """Decay of the learning rate to 0 after warm-up; none if constant."""
+    """Decay of the learning rate after warm-up."""
     weight_decay: float = 0.01
     """Weight decay of AdamW."""
     strategy: Strategy = "ddp"

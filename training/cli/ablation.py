@@ -10,7 +10,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from geoloc.cli.console import fail, fail_writing
-from training.cli.console import Out
+from training.cli.console import Out, progress_line
 
 app = App(name="ablation")
 
@@ -44,7 +44,7 @@ def ablation(
     started = time.perf_counter()
 
     def log(line: str) -> None:
-        print(f"{time.perf_counter() - started:6.0f} s  {line}", flush=True)
+        progress_line(f"{time.perf_counter() - started:6.0f} s  {line}")
 
     try:
         from training.config import QUICK_ABLATION, AblationConfig

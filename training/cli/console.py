@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import inspect
-import os
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import redirect_stdout
 from contextvars import ContextVar
 from functools import wraps
 from importlib.util import find_spec
@@ -15,33 +13,24 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from geoloc.cli.console import BAD_INPUT, fail
+from geoloc.cli.console import BAD_INPUT, Quiet, fail, notice
 from geoloc.io.progress import ProgressBars
 
 Out = Annotated[Path, Parameter(name=["--out", "-o"])]
 """The option of every command that writes a file or folder."""
-
-Quiet = Annotated[bool, Parameter(negative=(), help="Print problems and errors only.")]
-"""The option of every command."""
 
 
 _quiet = ContextVar("quiet", default=False)
 
 
 def with_quiet(command: Callable[..., int]) -> Callable[..., int]:
-    """Return a command with the further option --quiet, which silences all but problems and errors.
-
-    The command's output is on standard output, its progress comes from `progress_bars`.
-    """
+    """Return a command with the further option --quiet, which silences `progress_bars`."""
 
     @wraps(command)
     def quietly(*arguments: object, quiet: bool = False, **options: object) -> int:
-        if not quiet:
-            return command(*arguments, **options)
-        token = _quiet.set(True)
+        token = _quiet.set(quiet)
         try:
-            with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
-                return command(*arguments, **options)
+            return command(*arguments, **options)
         finally:
             _quiet.reset(token)
 
@@ -77,6 +66,11 @@ def show_licence(encoder: str) -> None:
 def progress_bars() -> ProgressBars:
     """Return the progress bars of a training command; logs get a line for each stage."""
     return ProgressBars(problem_prefix="left out: ", log_stages=True, quiet=_quiet.get())
+
+
+def progress_line(line: str) -> None:
+    """Print a line of progress on standard error, unless the command is quiet."""
+    notice(line, quiet=_quiet.get())
 
 
 def print_problems(program: str, problems: Sequence[str]) -> int:

@@ -134,7 +134,7 @@ def _pretrain(config: PretrainConfig, enriched: Path, run: Path, processes: int)
     command = [
         *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
         *(f"--nproc-per-node={processes}", "-m", "training", "pretrain", str(enriched)),
-        *("-o", str(run), "--quiet"),
+        *("-o", str(run)),
         *_flags(config),
     ]
     if subprocess.run(command, check=False).returncode:
