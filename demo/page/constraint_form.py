@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from functools import cache
 
 from geocells.borders.hierarchy import embedded_boundaries
+from geoloc.belief.drawn_areas import is_geometry
 from geoloc.errors import ConstraintError
 
 ANYWHERE, NAMED, CIRCLE, BOX = "Anywhere", "Country or region", "Circle", "Box"
 KINDS = (ANYWHERE, NAMED, CIRCLE, BOX)
 
 MAX_CHARACTERS = 100
-
-_GEOMETRY = re.compile(r"json$|^\{|^(multi)?polygon\b", re.IGNORECASE)
 
 Fields = Sequence[str]
 """Numbers as text, as entered by the visitor."""
@@ -48,8 +46,8 @@ def _name(place: str | None) -> str:
     if not name:
         raise ConstraintError("Choose a country, or enter a region such as Bavaria, Germany.")
     # `Geolocator.restrict` also accepts file names and polygons, which visitors must not send
-    if len(name) > MAX_CHARACTERS or _GEOMETRY.search(name):
-        raise ConstraintError("This is not the name of a country or region.")
+    if len(name) > MAX_CHARACTERS or name.lower().endswith("json") or is_geometry(name):
+        raise ConstraintError("This is not the name of a country, region or town.")
     return name
 
 

@@ -161,33 +161,6 @@ def country_table() -> dict[str, tuple[str, str, str]]:
     return {code: (iso3, name, side) for code, iso3, name, side in zip(*columns, strict=True)}
 
 
-@cache
-def _country_codes() -> dict[str, str]:
-    return {
-        text.casefold(): code
-        for code, (iso3, name, _) in country_table().items()
-        for text in (code, iso3, name)
-    }
-
-
-def find_countries(texts: npt.ArrayLike) -> Int32Array:
-    """Return the countries that texts name.
-
-    Args:
-        texts: (N,) alpha-2 codes, alpha-3 codes or English names, in any case.
-
-    Returns:
-        (N,) rows of `embedded_boundaries().country`, -1 for an unknown name.
-    """
-    codes = _country_codes()
-    row_of = {code: row for row, code in enumerate(embedded_boundaries().country.codes)}
-    rows = [
-        row_of.get(codes.get(str(text).strip().casefold(), ""), -1)
-        for text in np.asarray(texts, object)
-    ]
-    return np.array(rows, np.int32)
-
-
 def country_names(codes: npt.ArrayLike) -> StrArray:
     """Return English names of ISO alpha-2 codes; an unknown code is returned unchanged."""
     table = country_table()

@@ -19,6 +19,7 @@ import shapely
 
 from geocells import sphere
 from geocells.borders.hierarchy import embedded_boundaries
+from geocells.data import make_names
 from geocells.data.reconcile import SLIVER_DEG, disagreements, move_borders
 from geocells.polygon_index import PolygonIndex
 from geocells.polygons import dissolve, repair
@@ -211,6 +212,7 @@ def main(source: Path) -> None:
     disagreements().to_csv(DATA / "disagreements.csv", index=False)
     write_rasters(source)
     write_time_zones(source)
+    make_names.main(source)
 
 
 def write_outline() -> None:

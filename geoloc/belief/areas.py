@@ -38,9 +38,9 @@ class Area:
     inside: Callable[[Float64Array], BoolArray]
     """Whether coordinates (N, 2) in degrees lie inside, (N,)."""
     polygons: GeometryArray
-    """In lon/lat, without overlaps, split at the antimeridian; empty for a country."""
-    country: str = ""
-    """ISO code of the country, whose cells lie inside as a whole; "" for any other area."""
+    """In lon/lat, without overlaps, split at the antimeridian; empty for countries."""
+    countries: tuple[str, ...] = ()
+    """ISO codes of the countries, whose cells lie inside as a whole; empty for any other area."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +119,7 @@ class Constraint:
 
     def _in_country(self, table: CellTable) -> BoolArray:
         """Return whether each cell belongs to a country that the constraint names, (C,)."""
-        return np.isin(table.country, [area.country for area in self.areas if area.country])
+        return np.isin(table.country, [code for area in self.areas for code in area.countries])
 
     @cached_property
     def _outline(self) -> GeometryArray:

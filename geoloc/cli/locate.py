@@ -65,7 +65,8 @@ def locate(
     top
         Number of candidates per photo.
     within
-        Constrain answers to a country ("Portugal", "pt"), a region ("Bavaria, Germany"), a circle
+        Constrain answers to a country ("Portugal", "pt"), several ("Southern Europe"), a region
+        ("Bavaria, Germany"), a town and its surroundings ("Paris, France"), a circle
         ("48.86,2.35,50km"), a box ("south,west,north,east") or a polygon (a GeoJSON file or WKT).
     together
         Treat all photos as views of one place, and give one answer.

@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from geocells.attributes import is_land
-from geocells.borders.hierarchy import embedded_boundaries, find_countries
+from geocells.borders.hierarchy import embedded_boundaries
+from geocells.names import find_countries
 from geocells.places import towns
 from geoloc.errors import TableError
 from geoloc.photos.columns import column, on_earth, read_degrees, to_texts

@@ -70,8 +70,10 @@ def test_the_example_client_locates_and_batches(command, tmp_path):
     answers = client.locate(paths, within="Australia")
     assert {answer["guess"]["place"]["country"] for answer in answers} <= {"Australia"}
     assert client.batch(paths, within="Australia") == answers
-    with pytest.raises(RuntimeError, match=r'"Atlantis" is no country or region.* \(request '):
-        client.locate(paths, within="Atlantis")
+    with pytest.raises(
+        RuntimeError, match=r'"Lilliput" is no country, region or town.* \(request '
+    ):
+        client.locate(paths, within="Lilliput")
     printed = subprocess.run(
         [sys.executable, "-m", "demo.client", paths[0]], capture_output=True, text=True, check=True,
         cwd=ROOT, env={**os.environ, "GEOLOC_ADDRESS": command.address, "GEOLOC_API_KEY": "key"},

@@ -251,8 +251,8 @@ def test_a_constraint_is_applied_without_encoding_again(visit, encoder, plain):
     give(page, plain)
     expect(page.get_by_role("heading", name=HOBART)).to_be_visible()  # entered before the photo
     encoded = encoder.encoded
-    enter_country(page, "Atlantis")
-    expect(page.get_by_role("alert")).to_contain_text("no country or region")
+    enter_country(page, "Lilliput")
+    expect(page.get_by_role("alert")).to_contain_text("no country, region or town")
     expect(page.get_by_role("heading", name=HOBART)).to_be_visible()
     page.get_by_role("radio", name="Anywhere").check()
     expect(page.get_by_role("heading", name=SYDNEY)).to_be_visible()

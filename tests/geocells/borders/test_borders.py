@@ -7,7 +7,7 @@ import pytest
 import shapely
 
 from geocells.borders.files import load_boundaries
-from geocells.borders.hierarchy import country_table, embedded_boundaries, find_countries
+from geocells.borders.hierarchy import country_table, embedded_boundaries
 from geocells.borders.topojson import read_topojson
 from geocells.polygons import split_antimeridian
 
@@ -309,10 +309,3 @@ def test_polygons_are_split_at_the_antimeridian():
     assert shapely.equals(cut[1], halves)
     assert cut[2] is frame
     assert shapely.area(split_antimeridian(np.array([plain])))[0] == pytest.approx(2)
-
-
-def test_countries_are_found_by_code_or_name():
-    rows = find_countries(["fr", "FRA", " France", "NA", "Atlantis", ""])
-    codes = embedded_boundaries().country.codes
-    assert codes[rows[:4]].tolist() == ["FR", "FR", "FR", "NA"]
-    assert rows[4:].tolist() == [-1, -1]

@@ -76,6 +76,25 @@ def test_a_country_by_name_or_code(table, text):
         ("Bavaria, DE", "Bavaria, Germany"),
         ("New South Wales, AU", "New South Wales, Australia"),
         ("maryland,usa", "Maryland, United States"),
+        ("PRT", "Portugal"),
+        ("Viet Nam", "Vietnam"),
+        ("Republic of Korea", "South Korea"),
+        ("Deutschland", "Germany"),
+        ("England", "England, United Kingdom"),
+        ("Tuscany", "Toscana, Italy"),
+        ("Scotland, Vereinigtes Königreich", "Scotland, United Kingdom"),
+        ("NY, USA", "New York, United States"),
+        ("europe", "Europe (52 countries)"),
+        ("Southern Europe", "Southern Europe (17 countries)"),
+        ("South-Eastern Asia", "Southeast Asia (11 countries)"),
+        ("Paris", "within 37 km of Paris, Île-de-France, France"),
+        ("Paris, France", "within 37 km of Paris, Île-de-France, France"),
+        ("Paris, Texas", "within 5 km of Paris, Texas, United States"),
+        ("Paris, Texas, USA", "within 5 km of Paris, Texas, United States"),
+        ("Portland, OR", "within 20 km of Portland, Oregon, United States"),
+        ("San Francisco, CA", "within 23 km of San Francisco, California, United States"),
+        ("Atlanta, Georgia", "within 18 km of Atlanta, Georgia, United States"),
+        ("München, Deutschland", "within 31 km of Munich, Bavaria, Germany"),
         ("-20,177,-15,-178", "the box -20, 177 to -15, -178"),
         ("48.86, 2.35, 50 km", "within 50 km of 48.8600, 2.3500"),
         ("−33.9,151.2,800m", "within 0.8 km of -33.9000, 151.2000"),
@@ -91,8 +110,32 @@ def test_every_country_and_region_can_be_named():
         assert parse(code).name == parse(name).name == name
     homes = country.names[region.parent]
     for name, home in zip(region.names[::7], homes[::7], strict=True):
-        assert parse(f"{name}, {home}").areas[0].country == ""
+        assert parse(f"{name}, {home}").areas[0].countries == ()
         assert parse(f"{name}, {home}").name.endswith(f", {home}")
+
+
+def test_a_group_covers_all_cells_of_its_countries(table):
+    south = parse("Southern Europe")
+    assert south.contains([LISBON, MADRID, PARIS]).tolist() == [True, True, False]
+    inside = set(table.country[south.cell_shares(table) == 1.0])
+    assert {"PT", "ES", "IT", "GR"} <= inside
+    assert not inside & {"FR", "DE", "TR"}
+
+
+def test_a_town_means_its_surroundings():
+    around = parse("Paris, France")
+    versailles, chartres = (48.80, 2.13), (48.45, 1.48)
+    assert around.contains([PARIS, versailles, chartres]).tolist() == [True, True, False]
+
+
+@few
+@given(st.text(max_size=40))
+def test_any_text_is_a_constraint_or_one_line_that_says_what_to_do(text):
+    try:
+        answer = parse(text).name
+    except ConstraintError as error:
+        answer = str(error)
+    assert len(answer.splitlines()) == 1
 
 
 def test_georgia_is_the_country_unless_a_country_is_given(table):
@@ -377,6 +420,35 @@ def test_polygons_in_text_and_in_files(table, tmp_path, text):
     assert set(table.country[drawn.cell_shares(table) > 0]) == {"FR"}
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SRID=4326;POLYGON((1 48, 4 48, 2.35 50, 1 48))",
+        "srid = 4326; polygon z ((1 48 0, 4 48 0, 2.35 50 0, 1 48 0))",
+        "GEOMETRYCOLLECTION(POINT(9 9), POLYGON((1 48, 4 48, 2.35 50, 1 48)))",
+        json.dumps([FEATURE, TRIANGLE]),
+    ],
+)
+def test_ewkt_collections_and_lists_are_understood(text):
+    assert parse(text).name == "the area drawn"
+    assert parse(text).contains([PARIS, MADRID]).tolist() == [True, False]
+
+
+def test_shapes_without_an_area_are_skipped_and_counted(tmp_path):
+    nothing = {"type": "Feature", "properties": {}, "geometry": None}
+    point = {
+        "type": "Feature",
+        "properties": {},
+        "geometry": {"type": "Point", "coordinates": [0, 0]},
+    }
+    path = tmp_path / "areas.geojson"
+    features = [FEATURE] * 98 + [nothing, point]
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    area = parse(str(path))
+    assert area.name == f"{path} (2 of 100 shapes without an area skipped)"
+    assert area.contains([PARIS, (0.0, 0.0)]).tolist() == [True, False]
+
+
 def test_a_polygon_across_the_antimeridian_goes_the_short_way():
     jump = parse(json.dumps(ring((177.0, -20.0), (-178.0, -20.0), (-178.0, -15.0), (177.0, -15.0))))
     beyond = parse(json.dumps(ring((177.0, -20.0), (182.0, -20.0), (182.0, -15.0), (177.0, -15.0))))
@@ -398,10 +470,22 @@ def test_an_invalid_polygon_is_repaired():
     [
         ("Portugl", "did you mean Portugal"),
         ("Congo", "Democratic Republic of the Congo or Republic of the Congo"),
-        ("Bavria, Germany", "Germany has no such region; did you mean Bavaria"),
-        ("Bavaria, Germny", '"Germny" is no country; did you mean Germany'),
+        ("Bavria, Germany", "Germany has no such region or town; did you mean Bavaria"),
+        ("Bavaria, Germny", '"Germny" is no country or region; did you mean Germany'),
         ("Maryland", '2 countries; give "Maryland, Liberia" or "Maryland, United States"'),
-        ("Quux", 'no country or region; give "Portugal"'),
+        ("Quux", 'no country, region or town; give "Portugal"'),
+        ("Paris, Frnce", '"Frnce" is no country or region; did you mean France'),
+        ("Paris, Lamar, USA", '"Lamar" is no country or region'),
+        ("Deutchland", "did you mean Germany"),
+        ("Tuscanny", "did you mean Toscana"),
+        ("Southern Eurpoe", "did you mean Southern Europe"),
+        ("America", "did you mean North America or South America"),
+        ("Parris", "did you mean Paris"),
+        ("Springfield", 'towns have this name; give "Springfield, Missouri, United States"'),
+        ("Salamanca, Portugal", "Portugal has no such region or town"),
+        ("SRID=4326;POINT(2 48)", "holds no area; give a Polygon"),
+        ("SRID=3857;POLYGON((0 0, 1 1, 2 0, 0 0))", "has SRID 3857; give lon, lat in degrees"),
+        ("[1, 2]", "not readable .expected an object of GeoJSON instead of 1"),
         ("", 'give "Portugal"'),
         ([], "no place given"),
         ("12,13", 'write a box "south,west,north,east" or "lat,lon,50km"'),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from demo.page.game import photos as game_photos
-from geocells.borders.hierarchy import find_countries
+from geocells.names import find_countries
 from geocells.places import towns
 from geoloc.errors import TableError
 from geoloc.evaluation import benchmark, leakage
