@@ -16,7 +16,7 @@ from demo.api.jobs import Job
 from demo.api.limits import RETRY_SOON, Limits
 from demo.api.models import Answer, BundleInfo, Bundles, Health, Located, Problem, Progress
 from demo.api.service import LocateOptions, Service, Upload
-from demo.page.app import mount
+from demo.page.app import mount, release_memory
 from demo.security.middleware import (
     BodyLimit,
     PageLimit,
@@ -79,9 +79,12 @@ def create(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        expiry = asyncio.create_task(service.expire_batches())
+        tasks = [asyncio.create_task(service.expire_batches())]
+        if page is not None:
+            tasks.append(asyncio.create_task(release_memory(page)))
         yield
-        expiry.cancel()
+        for task in tasks:
+            task.cancel()
         await asyncio.to_thread(service.close)
 
     app = FastAPI(openapi_url=None, redirect_slashes=False, lifespan=lifespan)

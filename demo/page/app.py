@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,11 @@ if TYPE_CHECKING:
     from geoloc.geolocator import Geolocator
 
 UPLOADS_KEPT_S = 300
+
+SESSIONS = 1000
+"""Visitors whose answers are kept in memory; beyond, those of the least recent one are dropped."""
+
+RELEASE_EVERY_S = 10.0
 
 
 def build(
@@ -68,6 +75,7 @@ def mount(page: gr.Blocks, app: FastAPI, limits: Limits, appearance: Mapping[str
     """
     import gradio as gr
 
+    page.state_session_capacity = SESSIONS
     gr.mount_gradio_app(
         app,
         page,
@@ -83,3 +91,34 @@ def mount(page: gr.Blocks, app: FastAPI, limits: Limits, appearance: Mapping[str
     )
     # without this, gradio accepts any file of the server as an upload
     page.has_launched = True
+
+
+async def release_memory(page: gr.Blocks) -> None:
+    """Call `release_sessions` periodically, until cancelled.
+
+    Args:
+        page: mounted by `mount`.
+    """
+    while True:
+        await asyncio.sleep(RELEASE_EVERY_S)
+        release_sessions(page)
+
+
+def release_sessions(page: gr.Blocks, now: datetime | None = None) -> None:
+    """Drop what gradio keeps of each visitor and the page does not need.
+
+    Gradio never deletes a session, and holds the last value of each of its components, the map of
+    some megabytes included. Only deep links, which the page does not have, read these values.
+
+    Args:
+        page: mounted by `mount`; called in the event loop that serves it.
+        now: the current time, by default that of the clock.
+    """
+    from demo.page.locate import SESSION_S
+
+    holder = page.state_holder
+    oldest = (now or datetime.now()) - timedelta(seconds=SESSION_S)
+    for name, session in list(holder.session_data.items()):
+        session.config_values.clear()
+        if holder.time_last_used[name] < oldest:
+            del holder.session_data[name], holder.time_last_used[name]

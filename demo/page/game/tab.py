@@ -15,6 +15,7 @@ from demo.page.game.rounds import Game, LatLon
 from demo.page.locate_events import EVENT_OPTIONS
 from demo.page.rendering import image_uri, render, static_file
 from demo.page.session import BlurLocation
+from demo.page.view import notice
 from geoloc.geolocator import Geolocator
 from geoloc.output.svg_map import world as world_outline
 from geoloc.photos import decode
@@ -23,6 +24,8 @@ OUTLINE_TOLERANCE = 0.3
 """Tolerance of the simplified outline in 1/1000 of the width of the world, 12 km."""
 
 PHOTO_PX = 800
+
+LOST = "The server keeps a game for some minutes only, and no longer has this one. Start it again."
 
 
 def world(_: object) -> str:
@@ -54,7 +57,7 @@ class GameController:
     def show_round(self, game: Game) -> list[Any]:
         """Return new values of the components for the current round."""
         if game.photo is None:
-            return [gr.skip()] * 8
+            return _with_task(notice(LOST))
         image = decode.load(game.photo.file, min_side=PHOTO_PX // 2).image
         return [
             game,
@@ -71,10 +74,10 @@ class GameController:
         """Compare the player's guess with the bundle's, and return the result."""
         guess = _latlon(lat, lon)
         if game.photo is None:
-            return [gr.skip()] * 8
+            return _with_task(notice(LOST))
         if guess is None:
             problem = "Click the map first, or enter latitude and longitude."
-            return [*[gr.skip()] * 2, view.task(game, problem), *[gr.skip()] * 5]
+            return _with_task(view.task(game, problem))
         answer = self._blur_location(self._geolocators[bundle].locate(game.photo.file))
         after = game.with_guesses(guess, (answer.lat, answer.lon))
         return [
@@ -87,6 +90,11 @@ class GameController:
             gr.Button(visible=after.photo is not None),
             gr.Row(visible=False),
         ]
+
+
+def _with_task(task: str) -> list[Any]:
+    """Return new values of the components that change the task alone."""
+    return [*[gr.skip()] * 2, task, *[gr.skip()] * 5]
 
 
 def _latlon(lat: str, lon: str) -> LatLon | None:

@@ -193,7 +193,7 @@ def test_several_photos_one_of_them_unreadable(visit, encoder, photo, broken, pl
     page.get_by_role("radio", name="The same place").check()
     expect(page.get_by_text("One answer for 2 photos.")).to_be_visible()
     _, content = save(page, "Save as JSON")
-    assert [guess["photos"] for guess in json.loads(content)] == [2]
+    assert [guess["photos"] for guess in json.loads(content)] == [["holiday.jpg", "plain.png"]]
     assert encoder.encoded == before
     page.get_by_role("radio", name="Different places").check()
     expect(page.get_by_text("One answer for 2 photos.")).to_have_count(0)
