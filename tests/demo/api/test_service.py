@@ -56,7 +56,7 @@ def test_several_photos_are_answered_in_order_and_an_unreadable_one_is_reported(
         ({"top": 0}, "top: "),
         ({"top": "many"}, "top: "),
         ({"bundle": "other"}, "bundle: 'other' is not served here; choose fake"),
-        ({"within": "Lilliput"}, '"Atlantis" is no country, region or town'),
+        ({"within": "Lilliput"}, '"Lilliput" is no country, region or town'),
         ({"within": "Portugal"}, "Portugal: no geocell of this bundle lies there"),
         ({"within": "/etc/places.geojson"}, "a file name is not accepted here"),
         ({"within": " ../secret.JSON\n"}, "a file name is not accepted here"),
