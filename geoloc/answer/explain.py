@@ -129,7 +129,7 @@ class Explainer:
             Neighbour(
                 lat=float(members.latlon[row, 0]),
                 lon=float(members.latlon[row, 1]),
-                similarity=float(similarity),
+                similarity=min(float(similarity), 1.0),  # coded vectors are not quite unit vectors
                 source=str(members.source[row]),
                 licence=str(members.licence[row]),
                 author=str(members.author[row]),

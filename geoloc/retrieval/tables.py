@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from geocells.columns import numbers, objects, read_parquet, to_numbers, to_strings
+from geocells.columns import numbers, read_parquet, to_numbers, to_strings
 from geoloc.errors import BundleError
+from geoloc.photos.columns import to_texts
 from geoloc.types import Float64Array, Int32Array, StrArray
 
 
@@ -79,7 +80,7 @@ class Members:
         """Read a file that `write` wrote; raise BundleError if it is unreadable."""
         table = _read(path)
         latlon = np.stack([numbers(table["lat"]), numbers(table["lon"])], axis=1)
-        words = (objects(table[name]) for name in ("source", "licence", "author"))
+        words = (to_texts(table[name], len(table)) for name in ("source", "licence", "author"))
         return cls(numbers(table["cluster"]), latlon, *words)
 
 

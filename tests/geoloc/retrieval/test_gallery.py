@@ -1,6 +1,8 @@
 """Search in a gallery: exhaustive and probed, with and without a constraint."""
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import shapely
 from hypothesis import given, settings
@@ -260,3 +262,12 @@ def test_files_of_other_bundles_are_refused(tmp_path):
     make_gallery(per_cell=3)[0].members.write(tmp_path / "members.parquet")
     with pytest.raises(BundleError, match=r"members\.faiss: does not fit"):
         Gallery.read(tmp_path, CELLS)
+
+
+def test_missing_attribution_is_empty_text(tmp_path):
+    words = pa.array(["x", None, ""])
+    columns = {"cluster": pa.array([0, 1, 2], pa.int32()), "lat": [0.0] * 3, "lon": [0.0] * 3}
+    columns |= dict.fromkeys(("source", "licence", "author"), words)
+    pq.write_table(pa.table(columns), tmp_path / "members.parquet")
+    found = Members.read(tmp_path / "members.parquet")
+    assert found.author.tolist() == found.source.tolist() == ["x", "", ""]
