@@ -1,7 +1,9 @@
 """What all commands have in common: exit codes, exclusive options, quietness, and inputs."""
 
+import csv
 import io
 import json
+import os
 import sys
 from types import SimpleNamespace
 
@@ -9,9 +11,11 @@ import pytest
 
 from geoloc.cli.console import exit_code
 from geoloc.cli.main import app
+from geoloc.output.formats import COLUMNS
 from tests.commands import process
 from tests.geoloc.batch.library import DAMAGED, draw
 from tests.geoloc.cli.test_main import commands
+from training.data import manifest as training_manifest
 
 
 @pytest.fixture
@@ -137,3 +141,33 @@ def test_bytes_that_are_no_photo_are_reported(geoloc, monkeypatch):
     done = geoloc("locate", "-", "--bundle", "starter")
     assert done.returncode == 2
     assert done.stderr.startswith("geoloc: standard input: ")
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+@pytest.mark.usefixtures("quick")
+def test_answers_of_batch_are_an_input_of_every_command(geoloc, photos, ending):
+    rows = [f"in/{number}.jpg,{10 * number}.5,{20 * number}.25,{number:03}" for number in range(3)]
+    draw(photos / "2.jpg", 2)
+    (photos.parent / "places.csv").write_text("\n".join(["file,lat,lon,group", *rows]))
+    out = f"results/answers.{ending}"
+    assert geoloc("batch", "places.csv", "-o", out, "--bundle", "starter").returncode == 0
+    scored = geoloc("evaluate", "places.csv", "--predictions", out, "--resamples", 5)
+    assert scored.returncode == 0, scored.stderr
+    itself = geoloc("evaluate", out, "--predictions", out, "--resamples", 5)
+    assert itself.stdout.splitlines()[1:] == scored.stdout.splitlines()[1:], "truth of the list"
+    for places in ("places.csv", out):
+        played = geoloc(
+            *("play", places, "--player", out, "--player", "prior", "--bundle", "starter"),
+            *("--mode", "duel", "--rounds", 3, "--games", 2),
+        )
+        assert played.returncode == 0, played.stderr
+    manifest, skipped = training_manifest.read(out)
+    assert not skipped.problems
+    assert manifest.latlon.tolist() == [[0.5, 0.25], [10.5, 20.25], [20.5, 40.25]]
+    assert manifest.group.tolist() == ["000", "001", "002"]
+    assert all(map(os.path.isfile, manifest.file))
+    again = geoloc("batch", out, "-o", "again.csv", "--bundle", "starter")
+    assert again.returncode == 0, again.stderr
+    with open("again.csv", encoding="utf-8", newline="") as file:
+        header = next(csv.reader(file))
+    assert header == [*COLUMNS, "input_lat", "input_lon", "group"]
