@@ -96,10 +96,22 @@ def notice(line: str, *, quiet: bool) -> None:
         print(line, file=sys.stderr)
 
 
-def check_page(option: str, page: Path | None) -> None:
-    """Raise a UsageError if the file of an option that writes a page has another ending."""
-    if page is not None and page.suffix.lower() not in PAGE_SUFFIXES:
+def prepare_page(option: str, page: Path | None) -> None:
+    """Check the ending of an HTML page and create its folder, before any work is done.
+
+    Args:
+        option: that names the page, for the error message.
+        page: to be written; None for no page.
+
+    Raises:
+        UsageError: it has another ending.
+        OSError: the folder cannot be created.
+    """
+    if page is None:
+        return
+    if page.suffix.lower() not in PAGE_SUFFIXES:
         raise UsageError(f"{option} {page}: it is an HTML page; give a name that ends with .html")
+    page.parent.mkdir(parents=True, exist_ok=True)
 
 
 def table_console(width: int = 110) -> Console:

@@ -11,11 +11,11 @@ from cyclopts import Parameter, validators
 from geoloc.cli.console import (
     Quiet,
     UsageError,
-    check_page,
     exit_code,
     fail,
     fail_writing,
     notice,
+    prepare_page,
     table_console,
 )
 
@@ -143,7 +143,7 @@ def results(
     from geoloc.evaluation.report import page
 
     try:
-        check_page("-o", out)
+        prepare_page("-o", out)
         page.write_results([page.read(path) for path in reports or []], out)
     except GeolocError as error:
         return fail("geoloc results", error)
@@ -160,18 +160,18 @@ def _check(
     command: str | None,
     out: Path | None,
 ) -> None:
-    """Check the options before any photo is read; raises UsageError."""
+    """Check the options before any photo is read; raises UsageError or OSError."""
     systems = {"--bundle": bundle, "--predictions": predictions, "--command": command}
     used = [option for option, value in systems.items() if value is not None]
     if len(used) > 1:
         raise UsageError(
             f"{' and '.join(used)} exclude each other; give answers of other systems with --against"
         )
-    check_page("-o", out)
     if out is not None and Path(benchmark) == out.with_suffix(".json"):
         raise UsageError(
             f"{out}: the numbers beside it would overwrite {benchmark}; choose another name"
         )
+    prepare_page("-o", out)
 
 
 def _check_names(names: Sequence[str], systems: int) -> None:
@@ -256,7 +256,6 @@ def _write(
     from geoloc.evaluation import predictions
     from geoloc.evaluation.report import page
 
-    out.parent.mkdir(parents=True, exist_ok=True)
     files = [out, page.write(report, out)]
     if answers is not None:
         files.append(out.with_suffix(".predictions.csv"))

@@ -13,11 +13,11 @@ from geoloc.cli.console import (
     Photos,
     Quiet,
     UsageError,
-    check_page,
     exit_code,
     fail,
     fail_writing,
     notice,
+    prepare_page,
     table_console,
 )
 
@@ -108,12 +108,12 @@ def locate(
 
 
 def _check(json: bool, geojson: bool, page: Path | None, show: bool) -> None:
-    """Check the options before any photo is read; raises UsageError."""
+    """Check the options before any photo is read; raises UsageError or OSError."""
     if json and geojson:
         raise UsageError("--json and --geojson exclude each other; give one of them")
     if show and page is None:
         raise UsageError("--open shows the map of --map; add  --map answer.html")
-    check_page("--map", page)
+    prepare_page("--map", page)
 
 
 def _locate_each(
@@ -178,7 +178,6 @@ def _print_geojson(guesses: Sequence[Guess], errors: Sequence[tuple[str, str]]) 
 def _write_map(guesses: Sequence[Guess], geolocator: Geolocator, path: Path) -> None:
     from geoloc.output.map_page import write_map
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_map(guesses, geolocator.cells, path)
 
 

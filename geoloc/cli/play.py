@@ -10,11 +10,11 @@ from cyclopts import Parameter, validators
 
 from geoloc.cli.console import (
     Quiet,
-    check_page,
     exit_code,
     fail,
     fail_writing,
     notice,
+    prepare_page,
     table_console,
 )
 
@@ -94,9 +94,9 @@ def play(
     from geoloc.errors import GeolocError
 
     try:
-        check_page("--html", html)
-        for target in filter(None, (out, html)):  # fails before hours of play
-            target.parent.mkdir(parents=True, exist_ok=True)
+        prepare_page("--html", html)
+        if out is not None:  # fails before hours of play
+            out.parent.mkdir(parents=True, exist_ok=True)
         problems: list[str] = []
         if places.suffix == ".json":
             tournament = _read_replay(places, rules)

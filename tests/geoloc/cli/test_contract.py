@@ -96,7 +96,8 @@ def test_quiet_commands_print_errors_and_results_only(geoloc, photos):
     (photos.parent / "truth.csv").write_text("file,lat,lon\nin/0.jpg,1,2\nin/1.jpg,3,4\n")
     done = geoloc("evaluate", "truth.csv", "--predictions", "out.csv", "-o", "r.html", "-q")
     assert (done.returncode, done.stderr) == (0, "")
-    assert geoloc("results", "r.json", "-o", "results.html", "-q").stderr == ""
+    assert geoloc("results", "r.json", "-o", "a/b/results.html", "-q").stderr == ""
+    assert (photos.parent / "a" / "b" / "results.html").is_file()
     assert geoloc("bundle", "verify", "starter", "-q").stdout == ""
 
 
