@@ -112,7 +112,7 @@ def get(
                     "geoloc",
                     f"{source}: {missing[0]} is not installed; run  {installed.world_command()}",
                 )
-            return int(builder.load()(out=target) or 0)
+            return int(builder.load()(out=target, quiet=quiet) or 0)
         with _download_bar(hidden=quiet or source.startswith(HUB)) as progress:
             fetch(source, target, progress)
         directory.load(target)

@@ -13,7 +13,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from geoloc.cli.console import BAD_INPUT, Quiet, fail, notice
+from geoloc.cli.console import Quiet, exit_code, fail, notice
 from geoloc.io.progress import ProgressBars
 
 Out = Annotated[Path, Parameter(name=["--out", "-o"])]
@@ -77,4 +77,4 @@ def print_problems(program: str, problems: Sequence[str]) -> int:
     """Print a line on standard error for each problem; return the exit code."""
     for line in problems:
         fail(program, line)
-    return BAD_INPUT if problems else 0
+    return exit_code(1, len(problems))

@@ -7,7 +7,7 @@ from typing import Literal
 
 from cyclopts import App
 
-from geoloc.cli.console import BAD_INPUT, fail, fail_writing
+from geoloc.cli.console import SOME_FAILED, fail, fail_writing
 from training.cli.console import Out, progress_bars, require, show_licence
 from training.config import HEAD_PRESETS
 
@@ -71,7 +71,7 @@ def embed(
     except OSError as error:
         return fail_writing("geoloc-train embed", error, out)
     print(f"{out}: {len(done.embeddings):,} photos, {done.embeddings.shape[1]} numbers each")
-    return BAD_INPUT if progress.problems else 0
+    return SOME_FAILED if progress.problems else 0
 
 
 @assemble_app.default

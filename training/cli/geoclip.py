@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter, validators
 
-from geoloc.cli.console import BAD_INPUT, fail, fail_writing
-from training.cli.console import Out, progress_bars, require
+from geoloc.cli.console import SOME_FAILED, fail, fail_writing
+from training.cli.console import Out, progress_bars, require, with_quiet
 
 if TYPE_CHECKING:
     from geoloc.io.progress import ProgressBars
@@ -18,6 +18,7 @@ Count = Annotated[int, Parameter(validator=validators.Number(gte=1))]
 Kilometres = Annotated[float, Parameter(validator=validators.Number(gt=0))]
 
 
+@with_quiet
 def geoclip(
     *,
     out: Out,
@@ -83,7 +84,7 @@ def geoclip(
     except OSError as error:
         return fail_writing("geoloc", error, out)
     print((out / "MODEL_CARD.md").read_text(encoding="utf-8"))
-    return BAD_INPUT if progress.problems else 0
+    return SOME_FAILED if progress.problems else 0
 
 
 def _points(

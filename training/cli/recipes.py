@@ -10,7 +10,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from geoloc.cli.console import BAD_INPUT, fail, fail_writing
+from geoloc.cli.console import SOME_FAILED, fail, fail_writing
 from training.cli.console import Out, progress_bars, require
 from training.config import PigeonRecipe, PigeottoRecipe, for_rehearsal
 
@@ -124,4 +124,4 @@ def _make(recipe: PigeonRecipe, photos: Path | None, options: Options) -> int:
         shutil.rmtree(work, ignore_errors=True)
     print((out / "MODEL_CARD.md").read_text(encoding="utf-8"))
     print(f"bundle: {out}\ntry it: geoloc locate PHOTO --bundle {out}")
-    return BAD_INPUT if progress.problems else 0
+    return SOME_FAILED if progress.problems else 0

@@ -83,7 +83,7 @@ def test_every_command_that_prints_notices_can_be_quiet():
         if command.default_command is not None
         and "--quiet" not in {n for a in command.assemble_argument_collection() for n in a.names}
     }
-    assert without <= {"geoloc bundle list", "geoloc bundle build geoclip"}
+    assert without == {"geoloc bundle list"}
 
 
 @pytest.mark.usefixtures("quick")
