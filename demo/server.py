@@ -16,7 +16,7 @@ from cyclopts import App, Parameter, validators
 
 from demo.api.limits import Limits
 from demo.security import sandbox
-from geoloc.cli.console import fail, run
+from geoloc.cli.console import Quiet, fail, run
 from geoloc.errors import GeolocError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def serve(
     max_precision_km: Annotated[float, NotNegative] = 0.0,
     upload_mb: Annotated[int, Parameter(validator=validators.Number(gte=1))] = Limits.upload_mb,
     game_photos: Path | None = None,
+    quiet: Quiet = False,
 ) -> int:
     """Serve the web page at / and the HTTP API under /v1.
 
@@ -62,9 +63,10 @@ def serve(
         max_precision_km: give no place more precisely than this; for public servers. 0: no limit.
         upload_mb: largest request, in megabytes.
         game_photos: CSV table `file,lat,lon` of photos for the game.
+        quiet: print the address and errors only; no line for each request.
     """
     logging.basicConfig(format="%(asctime)s %(message)s")
-    logging.getLogger("geoloc.service").setLevel(logging.INFO)
+    logging.getLogger("geoloc.service").setLevel(logging.WARNING if quiet else logging.INFO)
     # as an exception, so that temporary files are removed
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     limits = Limits(upload_mb=upload_mb, posts_per_minute=rate_limit)

@@ -81,6 +81,14 @@ def test_the_example_client_locates_and_batches(command, tmp_path):
     assert re.fullmatch(r"0\.png: .*, within \d+ km \(80 %\)\n", printed.stdout)
 
 
+def test_a_quiet_server_prints_its_address_and_errors_only():
+    with running("-m", "demo.server", "--port", "0", "--no-page", "--quiet") as server:
+        assert server.client.get("/v1/health").status_code == 200
+        assert server.stop() == 0
+        assert server.log.read_text() == ""
+        assert server.process.stdout.read() == ""
+
+
 def test_concurrent_requests_get_the_same_answers_as_single_ones(starter):
     concurrent = ConcurrentGeolocator(bundles.load("starter"))
     requests = [(noise(n), 1 + n % 5, (None, "Australia", "France")[n % 3]) for n in range(24)]
