@@ -88,6 +88,7 @@ def test_an_onnx_encoder_has_no_attribution_map(starter, photo_folder):
 def test_the_attribution_map_gets_the_direction_of_the_answer(starter, photo_folder, monkeypatch):
     import geoloc.answer.attribution as attribution
 
+    monkeypatch.setattr(attribution, "may_have_map", lambda encoder: True)
     monkeypatch.setattr(attribution, "attribution_map", lambda *given: given[2])
     direction = starter.attribution(photo_folder / "00.jpg")
     assert direction.shape == (starter.encoder.spec.dim,)
