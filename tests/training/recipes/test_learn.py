@@ -19,7 +19,6 @@ from geoloc.bundle import directory as bundles
 from geoloc.errors import TableError
 from geoloc.game.places import Places
 from geoloc.game.players.log import read_log
-from tests.geoloc.batch.library import RecordingReporter
 from tests.scenes import PLACES, draw_photo
 from training.data import manifest as photo_table
 from training.recipes.learn import learn as recipe
@@ -42,9 +41,13 @@ def learn(*arguments: object, cwd: Path, max_file_bytes: int | None = None):
 
 @pytest.fixture(scope="module")
 def learned(photo_folder, tmp_path_factory):
-    """A bundle learned from the folder, and the finished command."""
+    """A bundle learned from the folder and a table of some of its photos; the finished command."""
     folder = tmp_path_factory.mktemp("learned")
-    done = learn(photo_folder, "-o", "mine.bundle", "--held-out", "held_out.csv", cwd=folder)
+    lines = [f"{photo_folder}/{number:02}.jpg,1,2" for number in range(3)]
+    (folder / "again.csv").write_text("\n".join(["file,lat,lon", *lines]))
+    done = learn(
+        photo_folder, "again.csv", "-o", "mine.bundle", "--held-out", "held_out.csv", cwd=folder
+    )
     return folder / "mine.bundle", done
 
 
@@ -61,7 +64,11 @@ def test_what_is_left_out_is_counted_in_one_line_each(learned, photo_folder):
     lines = learned[1].stderr.splitlines()
     assert f"note: {photo_folder}: 1 of 62 photos have no GPS coordinates" in lines
     (unreadable,) = [line for line in lines if "damaged.jpg" in line]
-    assert unreadable.startswith(f"left out: {photo_folder}: 1 of 61 photos cannot be read")
+    assert unreadable.startswith(
+        f"left out: {photo_folder}, again.csv: 1 of 64 photos cannot be read"
+    )
+    (copies,) = [line for line in lines if "exact copies" in line]
+    assert copies.startswith(f"note: {photo_folder}, again.csv: 3 of 63 photos")
     assert [line for line in lines if line.startswith("note: 60 photos are few")]
 
 
@@ -107,7 +114,8 @@ def test_held_out_answers_can_play_the_game(learned, photo_folder):
     methods = ["cell", "classifier", "full", "nearest photo", "prior"]
     assert [player.name for player in players] == methods
     manifest, _ = photo_table.read(photo_folder)
-    names = np.array([Path(file).name for file in manifest.file], dtype=object)
+    common = photo_folder.parent  # of the two inputs
+    names = np.array([str(Path(file).relative_to(common)) for file in manifest.file], dtype=object)
     places = Places(names, manifest.latlon, ((Path(),),) * len(names), names)
     answers = np.array([(answer.lat, answer.lon) for answer in players[2].ask(places, 15.0)])
     assert (haversine_km(answers, manifest.latlon) < 25).mean() > 0.8
@@ -170,29 +178,6 @@ def test_photos_of_a_single_group_are_refused(photo_folder, tmp_path):
     (tmp_path / "one.csv").write_text("\n".join(lines))
     with pytest.raises(TableError, match="one place or group"):
         recipe(tmp_path / "one.csv", tmp_path / "one.bundle", cache=tmp_path / "cache", force=True)
-
-
-def test_several_inputs_are_learned_together_and_copies_once(photo_folder, tmp_path):
-    first = copy_photos(photo_folder, tmp_path / "first", 9)
-    second = copy_photos(photo_folder, tmp_path / "second", 9, start=6)
-    (tmp_path / "second.csv").write_text(
-        "file,lat,lon\n"
-        + "\n".join(
-            f"second/{n:02}.jpg,{PLACES[n % 3][0]},{PLACES[n % 3][1]}" for n in range(6, 15)
-        )
-    )
-    report = RecordingReporter()
-    learned = recipe(
-        [first, tmp_path / "second.csv"], tmp_path / "both.bundle",
-        cache=tmp_path / "cache", force=True, report=report,
-    )  # fmt: skip
-    assert [Path(file).stem for file in learned.manifest.file] == [f"{n:02}" for n in range(15)]
-    assert learned.manifest.file[0] == str(first / "00.jpg")
-    assert learned.manifest.file[-1] == str(tmp_path / "second" / "14.jpg")
-    (copies,) = [line for line in report.lines if "exact copies" in line]
-    assert "3 of 18 photos" in copies
-    assert second.name in copies
-    assert "06.jpg" in copies
 
 
 def test_rows_without_coordinates_are_reported_and_left_out(tmp_path):
