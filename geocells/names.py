@@ -16,15 +16,18 @@ from geocells.places import towns
 from geocells.types import Int32Array
 
 _LETTERS = {**str.maketrans("øłđðıə", "olddie", ".'’‘ʻʼ`´"), ord("æ"): "ae", ord("&"): " and "}
+_NO_LETTERS = re.compile(r"[\W_]+")
+_SAINT = re.compile(r"\bst (?=\w)")
 
 
 def fold(name: str) -> str:
     """Return a name in lower case, without accents, punctuation and a leading article."""
     plain = name.casefold().translate(_LETTERS)
     if not plain.isascii():
-        plain = unicodedata.normalize("NFKD", plain).casefold()
-    kept = "".join(c if c.isalnum() else " " for c in plain if not unicodedata.combining(c))
-    return re.sub(r"\bst (?=\w)", "saint ", " ".join(kept.split())).removeprefix("the ")
+        letters = unicodedata.normalize("NFKD", plain).casefold()
+        plain = "".join(c for c in letters if not unicodedata.combining(c))
+    words = _NO_LETTERS.sub(" ", plain).strip()
+    return _SAINT.sub("saint ", words).removeprefix("the ")
 
 
 @cache
