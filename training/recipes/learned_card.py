@@ -79,7 +79,7 @@ class Facts:
     def lines(self) -> list[str]:
         """Return three lines: photos and cells, prior of use, background."""
         background = (
-            f"Photos from elsewhere are told by {self.background:,} openly licensed photos from all"
+            f"Photos from elsewhere are told by {self.background:,} photos from all"
             " over the world, of which the bundle holds embeddings only."
             if self.background
             else "It has no background photos to tell photos from elsewhere by."

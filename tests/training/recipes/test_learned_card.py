@@ -50,7 +50,7 @@ def test_new_collections_come_first_then_in_collection():
     assert "| one photo | 2,168 | 50 / 80 / 95 % | 0 | – | 1,234 | 1,078 |" in card
     assert card.index("3,000") < card.index("## In collection")
     assert "prior of use: collection" in card
-    assert "2,400 openly licensed photos" in card
+    assert "2,400 photos from all over the world" in card
 
 
 @pytest.mark.parametrize("collections", [1, 4])
