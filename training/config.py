@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,6 +13,7 @@ from geocells.partition.config import PRESETS, CellConfig
 Strategy = Literal["ddp", "fsdp"]
 Schedule = Literal["linear", "cosine", "constant"]
 Reference = Literal["nearest", "true"]
+Style = Literal["published", "improved"]
 ClipForm = Literal["int8", "whole", "torch"]
 
 TINY_TOWERS = Path(__file__).with_name("tiny_towers.json")
@@ -221,6 +222,9 @@ class PigeonRecipe:
     """Settings of the heads."""
     embedding: Literal["open_clip_tokens", "open_clip"] = "open_clip_tokens"
     """Mean of all tokens, as published, or CLIP's projection, which is compared with captions."""
+    style: Style = "published"
+    """Retrieval: OPTICS clusters and refinement as published, or smoothed prototypes and a
+    re-ranker."""
 
 
 @dataclass(frozen=True)
@@ -287,14 +291,3 @@ class AblationConfig:
 QUICK_ABLATION = AblationConfig(
     places=160, size=48, seeds=(0,), base_epochs=1, place_epochs=1, tune_epochs=1, head_epochs=10
 )
-
-
-def for_rehearsal(recipe: PigeonRecipe) -> PigeonRecipe:
-    """Return the recipe scaled down to some thousand small photos and minutes on a CPU."""
-    pretrain = replace(
-        recipe.pretrain, model=str(REHEARSAL_TOWERS), pretrained="", epochs=8, batch=128,
-        accumulate=1, learning_rate=1e-3, workers=0, measure_every=50,
-    )  # fmt: skip
-    # cells of a few places are about 1,000 km wide
-    heads = replace(recipe.heads, epochs=200, batch=256, learning_rate=2e-3, tau_km=1000.0)
-    return replace(recipe, cells=CellConfig.of_size(24), pretrain=pretrain, heads=heads)

@@ -15,6 +15,7 @@ import numpy as np
 from geoloc.belief.heads import softmax
 from geoloc.errors import BundleError
 from geoloc.guess import Confidence
+from geoloc.retrieval.pigeon import Refinement
 from geoloc.retrieval.reranker import Reranker
 from geoloc.types import Float32Array, Float64Array
 
@@ -112,6 +113,8 @@ class Calibration:
     """By level."""
     claims: dict[str, Claim]
     """By claim."""
+    refinement: Refinement | None = None
+    """PIGEON's refinement, as published, which answers instead of the re-ranker if given."""
 
     def source_weights(self, signal: Float32Array) -> Float32Array:
         """Return the weights (N, 3) of prior, classifier and votes from signals (N, SIGNALS)."""
@@ -190,6 +193,7 @@ class Calibration:
                 name: Claim(tuple(claim["weights"]), float(claim["threshold"]))
                 for name, claim in values["claims"].items()
             },
+            refinement=Refinement(**refined) if (refined := values.get("refinement")) else None,
         )
 
 

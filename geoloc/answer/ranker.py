@@ -28,6 +28,7 @@ from geoloc.belief.heads import Heads, softmax, tempered
 from geoloc.guess import Confidence
 from geoloc.retrieval.candidates import Candidates, gather
 from geoloc.retrieval.gallery import Gallery, NearestClusters
+from geoloc.retrieval.pigeon import promote, refine
 from geoloc.retrieval.reranker import describe, gating_features, votes
 from geoloc.types import Float32Array, Float64Array, IndexArray, Int64Array
 
@@ -199,6 +200,15 @@ class Ranker:
         value = self.calibration.reranker(scored.features, scored.gating)
         value = np.where(scored.candidates.valid, value, -np.inf)
         cell, latlon = self._by_cell(scored.candidates, value, belief)
+        if self.calibration.refinement is not None:
+            classifier = self.heads.classify(sources.features)
+            if constraint is not None:
+                classifier = constraint.mask(classifier, sources.beliefs[0])
+            refined = refine(
+                self.calibration.refinement, classifier, sources.features,
+                self.gallery, self.cells, constraint,
+            )  # fmt: skip
+            cell, latlon = promote(refined, cell, latlon)
         evidence = self._evidence(sources, belief, cell[:, 0], latlon[:, 0], scored)
         radii, confidence = self.calibration.judge(evidence)
         return Ranking(

@@ -1,4 +1,4 @@
-"""Refinement as published with PIGEON (section 5.3), for comparison with `geoloc.answer.ranker`."""
+"""Refinement as published with PIGEON (section 5.3)."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import numpy as np
 
 from geocells.sphere import haversine_km
 from geocells.table import CellTable
+from geoloc.belief.fusion import ConstraintMask
 from geoloc.belief.heads import softmax
 from geoloc.retrieval.gallery import Gallery
-from geoloc.types import Float32Array, Float64Array
+from geoloc.types import Float32Array, Float64Array, Int64Array
 
 EMBEDDING_LENGTH = 16.0
 """Assumed length of embeddings: the published temperatures are for embeddings that are not
@@ -29,8 +30,18 @@ class Refinement:
 
 PRESETS = {
     "pigeon": Refinement(5, 1.6, 1000.0),
-    "pigeotto": Refinement(40, 0.6, float("inf")),
+    "pigeotto": Refinement(40, 0.6, 100_000.0),
 }
+
+
+@dataclass(frozen=True, eq=False)
+class Refined:
+    """The answers to N photos."""
+
+    cell: Int64Array
+    """(N,) cells."""
+    latlon: Float64Array
+    """(N, 2) degrees."""
 
 
 def weigh(probability: Float32Array, distance: Float32Array, temperature: float) -> Float32Array:
@@ -44,7 +55,8 @@ def refine(
     features: Float32Array,
     gallery: Gallery,
     cells: CellTable,
-) -> Float64Array:
+    constraint: ConstraintMask | None = None,
+) -> Refined:
     """Return the place of the most similar photo in the best cluster of the best cell.
 
     This follows the paper where the authors' code differs from it: their code takes the least
@@ -56,13 +68,11 @@ def refine(
         features: (N, K) unit vectors.
         gallery: location clusters of training photos.
         cells: C geocells.
-
-    Returns:
-        (N, 2) degrees.
+        constraint: excludes all clusters outside, and moves the centroids inside.
     """
     top = min(refinement.top_cells, belief.shape[1])
     best = np.argsort(-belief, axis=1, kind="stable")[:, :top].astype(np.int64)
-    found = gallery.best_in(features, best)
+    found = gallery.best_in(features, best, constraint)
     distance = EMBEDDING_LENGTH * np.sqrt(np.maximum(2.0 - 2.0 * found.similarity, 0.0))
     probability = np.take_along_axis(belief, best, axis=1)
     weight = weigh(probability, distance, refinement.temperature)
@@ -70,6 +80,33 @@ def refine(
     cluster = np.take_along_axis(found.cluster, pick, axis=1)
     member = gallery.members_of(features, cluster)[1][:, 0]
     refined = gallery.members.latlon[np.maximum(member, 0)]
-    centre = cells.centroids[best[:, 0]]
-    near = haversine_km(refined, centre) <= refinement.max_km
-    return np.where((near & (member >= 0))[:, None], refined, centre)
+    centroids = cells.centroids if constraint is None else constraint.centroids
+    centre = centroids[best[:, 0]]
+    taken = (haversine_km(refined, centre) <= refinement.max_km) & (member >= 0)
+    cell = np.where(taken, np.take_along_axis(best, pick, axis=1)[:, 0], best[:, 0])
+    return Refined(cell, np.where(taken[:, None], refined, centre))
+
+
+def promote(
+    refined: Refined, cell: Int64Array, latlon: Float64Array
+) -> tuple[Int64Array, Float64Array]:
+    """Put the refined answers before ranked candidates, one of each cell.
+
+    Args:
+        refined: of N photos.
+        cell: (N, P) cells without repetition; -1 beyond the last.
+        latlon: (N, P, 2) degrees.
+
+    Returns:
+        The same of P candidates; a candidate in the cell of the answer, or the last one, is left
+        out.
+    """
+    same = cell == refined.cell[:, None]
+    leaves = np.where(same.any(axis=1), same.argmax(axis=1), cell.shape[1] - 1)
+    kept = np.arange(cell.shape[1]) != leaves[:, None]
+    order = np.argsort(~kept, axis=1, kind="stable")[:, :-1]
+    others = np.take_along_axis(latlon, order[..., None], axis=1)
+    return (
+        np.hstack([refined.cell[:, None], np.take_along_axis(cell, order, axis=1)]),
+        np.concatenate([refined.latlon[:, None], others], axis=1),
+    )

@@ -108,7 +108,7 @@ def one_seed(folder: Path) -> tuple[dict[str, Accuracy], dict[str, list[float]],
     for name, preset in PRESETS.items():
         answers[f"as published, {name}"] = refine(
             preset, belief, features, ranker.gallery, ranker.cells
-        )
+        ).latlon
     covered = {
         "radius": [
             coverage(answers["full"], truth, held_out.radii_km[:, i]) for i in range(len(LEVELS))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -145,7 +145,8 @@ def calibrate_ranker(ranker: Ranker, manifest: Manifest, embeddings: Float32Arra
     """Calibrate a ranker on N photos it never saw, set its calibration, and return it."""
     weights = group_weights(manifest.group)
     folds = _single_fold(ranker, manifest, embeddings)
-    ranker.calibration = fit_answers(folds, weights)
+    refinement = ranker.calibration.refinement
+    ranker.calibration = replace(fit_answers(folds, weights), refinement=refinement)
     uncertainty = UncertaintyFit(answer(folds, METHODS), manifest.latlon, weights)
     ranker.calibration = uncertainty.fit(ranker.calibration, np.arange(len(manifest)))
     return ranker.calibration

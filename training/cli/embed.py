@@ -9,7 +9,7 @@ from cyclopts import App
 
 from geoloc.cli.console import SOME_FAILED, fail, fail_writing
 from training.cli.console import Out, progress_bars, require, show_licence
-from training.config import HEAD_PRESETS
+from training.config import HEAD_PRESETS, Style
 
 embed_app = App(name="embed")
 assemble_app = App(name="assemble")
@@ -83,6 +83,7 @@ def assemble(
     encoder: str,
     out: Out,
     preset: Preset = "pigeotto",
+    style: Style | None = None,
     cache: Path | None = None,
 ) -> int:
     """Make a bundle from embedded photos.
@@ -102,6 +103,9 @@ def assemble(
         Bundle to write.
     preset
         Settings of the heads.
+    style
+        Retrieval as published (OPTICS clusters and refinement of pigeon or pigeotto), or improved;
+        by default as published, and improved for learn.
     cache
         Folder for exported encoders, reused by later runs; by default the user's cache folder.
     """
@@ -116,12 +120,15 @@ def assemble(
         from training.embed.table import EmbeddedTable
         from training.recipes.assemble import assemble as stage
 
+        published = None if preset == "learn" or style == "improved" else preset
+        if preset == "learn" and style == "published":
+            raise ValueError("--style published needs --preset pigeon or pigeotto")
         table = CellTable.read(cells)
         show_licence(encoder)
         loaded = load_encoder(encoder, cache or default_cache())
         with progress:
             stage(EmbeddedTable(embedded), table, loaded, out, HEAD_PRESETS[preset](),
-                  stage=progress.stage)  # fmt: skip
+                  published=published, stage=progress.stage)  # fmt: skip
     except (GeolocError, ValueError) as error:
         return fail("geoloc-train assemble", error)
     except OSError as error:

@@ -12,7 +12,7 @@ from cyclopts import App, Parameter
 
 from geoloc.cli.console import SOME_FAILED, fail, fail_writing
 from training.cli.console import Out, progress_bars, require
-from training.config import PigeonRecipe, PigeottoRecipe, for_rehearsal
+from training.config import PigeonRecipe, PigeottoRecipe
 
 pigeon_app = App(name="pigeon", usage="Usage: geoloc-train pigeon --out PATH [OPTIONS] [PHOTOS]")
 pigeotto_app = App(
@@ -100,7 +100,7 @@ def _make(recipe: PigeonRecipe, photos: Path | None, options: Options) -> int:
     try:
         require("torch", "onnx", "faiss", "onnxruntime")
         from geoloc.errors import TableError
-        from training.recipes.pigeon import check_unfinished, make_bundle
+        from training.recipes.pigeon import check_unfinished, for_rehearsal, make_bundle
 
         check_unfinished(out, work)
         with progress:

@@ -14,7 +14,7 @@ from geocells.table import CellTable
 from geoloc.retrieval.pigeon import PRESETS, refine
 from geoloc.types import Float64Array
 from training.config import HeadConfig
-from training.gallery.cluster import build_gallery
+from training.gallery.optics import build_published_gallery
 from training.heads.examples import Examples
 from training.heads.fit import density_prior, fit_heads
 from training.recipes.assemble import manifest_of
@@ -83,5 +83,5 @@ def answer(
         return np.asarray(cells.centroids[posterior.argmax(axis=1)])
     manifest = manifest_of(pa.table({"lat": train.latlon[:, 0], "lon": train.latlon[:, 1]}))
     train_features = heads.features(np.asarray(train.embeddings, np.float32))
-    gallery = build_gallery(manifest, train_features, cells)
-    return refine(PRESETS["pigeon"], posterior, features, gallery, cells)
+    gallery = build_published_gallery(manifest, train_features, cells, "pigeon")
+    return refine(PRESETS["pigeon"], posterior, features, gallery, cells).latlon

@@ -40,6 +40,27 @@ def build_gallery(
     """
     cell = cells.locate(manifest.latlon)
     cluster = cluster_photos(manifest.latlon, cell)
+    return gallery_of(manifest, features, cell, cluster, len(cells), scales_km)
+
+
+def gallery_of(
+    manifest: Manifest,
+    features: Float32Array,
+    cell: npt.NDArray[np.integer],
+    cluster: IndexArray,
+    n_cells: int,
+    scales_km: tuple[float, ...],
+) -> Gallery:
+    """Build the retrieval index of clustered photos.
+
+    Args:
+        manifest: N photos.
+        features: (N, K) retrieval features.
+        cell: (N,) cell of each photo.
+        cluster: (N,) cluster of each photo, 0..L-1; numbers ascend with the cell.
+        n_cells: number of geocells.
+        scales_km: scales of the smoothing of prototypes; see `prototypes`.
+    """
     order = np.argsort(cluster, kind="stable")
     first = np.unique(cluster[order], return_index=True)[1]
     ordered = manifest.take(order)
@@ -56,7 +77,7 @@ def build_gallery(
         author=ordered.author,
     )
     prototype = prototypes(features[order], members.cluster, clusters.latlon, scales_km)
-    return Gallery.build(clusters, members, prototype, features[order], len(cells))
+    return Gallery.build(clusters, members, prototype, features[order], n_cells)
 
 
 def cluster_photos(latlon: Float64Array, cell: npt.NDArray[np.integer]) -> IndexArray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -18,6 +18,7 @@ from geoloc.belief.heads import StoredTensors
 from geoloc.bundle import directory as bundles
 from geoloc.encoders.base import EncoderSpec
 from geoloc.errors import TableError
+from geoloc.retrieval.pigeon import PRESETS
 from geoloc.types import Float32Array, IndexArray
 from training.calibrate.crossval import answer_held_out, calibrate_ranker
 from training.calibrate.fit import UNFITTED
@@ -28,6 +29,7 @@ from training.data.table import latlon_of, strings_of
 from training.embed.encoders import LoadedEncoder
 from training.embed.table import EmbeddedTable
 from training.gallery.cluster import build_gallery
+from training.gallery.optics import build_published_gallery
 from training.heads.examples import Examples, attributes_of, location_numbers, mean_views
 from training.heads.fit import density_prior, fit_heads
 from training.recipes.model_card import licences, measure_part, model_card
@@ -70,6 +72,7 @@ def assemble(
     out: Path,
     config: HeadConfig,
     *,
+    published: str | None = None,
     made_by: str = "assemble",
     stage: Callable[[str], None] = lambda name: None,
 ) -> dict[str, Any]:
@@ -81,6 +84,8 @@ def assemble(
         encoder: the encoder that made the embeddings.
         out: the bundle's folder.
         config: settings of the heads.
+        published: "pigeon" or "pigeotto": cluster the places and refine the answers as published;
+            None: clusters of 250 m, smoothed prototypes and a re-ranker.
         made_by: the command, for the model card.
         stage: called with the name of each stage.
 
@@ -99,9 +104,14 @@ def assemble(
     )
     stage("clustering places")
     places = manifest_of(train.photos).take(train.first)
-    gallery = build_gallery(places, heads.features(train.means.astype(np.float32)), cells)
+    features = heads.features(train.means.astype(np.float32))
+    if published is None:
+        gallery, unfitted = build_gallery(places, features, cells), UNFITTED
+    else:
+        gallery = build_published_gallery(places, features, cells, published)
+        unfitted = replace(UNFITTED, refinement=PRESETS[published])
     stage("calibrating")
-    ranker = Ranker(cells, heads, gallery, UNFITTED)
+    ranker = Ranker(cells, heads, gallery, unfitted)
     calibrate_ranker(ranker, *_single(val))
     metrics = _measure(ranker, test)
     leaks = audit(train.photos, test.photos)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from geocells.table import CellTable
 from geoloc.errors import BundleError, TableError
 from geoloc.io.atomic import atomic_file, atomic_write_text
 from geoloc.io.progress import NullReporter, Reporter
-from training.config import PigeonRecipe, PretrainConfig
+from training.config import REHEARSAL_TOWERS, PigeonRecipe, PretrainConfig
 
 
 def make_bundle(
@@ -85,8 +85,20 @@ def make_bundle(
         report.problem(line)
     made_by = type(recipe).__name__.removesuffix("Recipe").lower()
     return assemble(
-        embedded, cells, encoder, out, recipe.heads, made_by=made_by, stage=report.stage
-    )
+        embedded, cells, encoder, out, recipe.heads, made_by=made_by, stage=report.stage,
+        published=made_by if recipe.style == "published" else None,
+    )  # fmt: skip
+
+
+def for_rehearsal(recipe: PigeonRecipe) -> PigeonRecipe:
+    """Return the recipe scaled down to some thousand small photos and minutes on a CPU."""
+    pretrain = replace(
+        recipe.pretrain, model=str(REHEARSAL_TOWERS), pretrained="", epochs=8, batch=128,
+        accumulate=1, learning_rate=1e-3, workers=0, measure_every=50,
+    )  # fmt: skip
+    # cells of a few places are about 1,000 km wide
+    heads = replace(recipe.heads, epochs=200, batch=256, learning_rate=2e-3, tau_km=1000.0)
+    return replace(recipe, cells=CellConfig.of_size(24), pretrain=pretrain, heads=heads)
 
 
 def check_unfinished(out: Path, work: Path) -> None:

@@ -1,5 +1,6 @@
 """The ranker, on synthetic embeddings that encode their places."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -8,11 +9,13 @@ import pytest
 from geocells.partition.alternatives import rectangles
 from geocells.partition.config import CellConfig
 from geocells.sphere import haversine_km, unit_vectors
-from geoloc.answer.calibration import EVIDENCE, LEVELS, Claim, Radius
+from geoloc.answer.calibration import EVIDENCE, LEVELS, Calibration, Claim, Radius
 from geoloc.answer.ranker import MAX_CANDIDATES, Ranker
 from geoloc.belief.fusion import ConstraintMask
 from geoloc.encoders.base import normalise
 from geoloc.retrieval import gallery as retrieval
+from geoloc.retrieval.pigeon import PRESETS as REFINEMENTS
+from geoloc.retrieval.pigeon import refine
 from training.calibrate.fit import NEVER, UNFITTED
 from training.config import HeadConfig
 from training.data.manifest import Manifest
@@ -241,3 +244,41 @@ def test_the_answer_in_cells_without_clusters_is_the_centroid(ranker):
     assert np.isin(ranking.cell[:, 0], empty).all()
     assert (ranking.latlon[:, 0] == ranker.cells.centroids[ranking.cell[:, 0]]).all()
     assert (ranking.neighbour == -1).all()
+
+
+def test_published_refinement_answers_instead_of_the_reranker(ranker):
+    """The other candidates, the belief and the evidence's belief stay."""
+    _, embeddings = photos(60, 1)
+    refined = replace(ranker.calibration, refinement=REFINEMENTS["pigeon"])
+    published = Ranker(ranker.cells, ranker.heads, ranker.gallery, refined)
+    ranking, ours = published.rank(embeddings), ranker.rank(embeddings)
+    features = ranker.heads.features(embeddings)
+    expected = refine(
+        REFINEMENTS["pigeon"], ranker.heads.classify(features), features, ranker.gallery,
+        ranker.cells,
+    )  # fmt: skip
+    assert ranking.latlon[:, 0].tolist() == expected.latlon.tolist()
+    assert ranking.cell[:, 0].tolist() == expected.cell.tolist()
+    assert (ranking.latlon[:, 0] != ours.latlon[:, 0]).any()
+    assert ranking.belief.tolist() == ours.belief.tolist()
+    for cells in ranking.cell:
+        real = cells[cells >= 0]
+        assert len(real) == len(set(real.tolist()))
+
+
+def test_published_refinement_stays_inside_a_constraint(ranker):
+    mask = restrict(ranker, cells_with_clusters(ranker)[:2])
+    refined = replace(ranker.calibration, refinement=REFINEMENTS["pigeotto"])
+    published = Ranker(ranker.cells, ranker.heads, ranker.gallery, refined)
+    ranking = published.rank(photos(60, 1)[1], mask)
+    assert np.isin(ranking.cell[:, 0], np.flatnonzero(mask.share)).all()
+
+
+def test_calibrations_with_and_without_refinement_are_read_back(ranker, tmp_path):
+    refined = replace(ranker.calibration, refinement=REFINEMENTS["pigeotto"])
+    for calibration in (ranker.calibration, refined):
+        calibration.write(tmp_path / "calibration.json")
+        assert Calibration.read(tmp_path / "calibration.json") == calibration
+    older = json.loads((tmp_path / "calibration.json").read_text())
+    del older["refinement"]
+    assert Calibration.from_dict(older).refinement is None

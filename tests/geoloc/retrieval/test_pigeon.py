@@ -4,8 +4,15 @@ import numpy as np
 import pytest
 
 from geocells.sphere import haversine_km
-from geoloc.retrieval.pigeon import PRESETS, Refinement, refine, weigh
-from tests.geoloc.retrieval.test_gallery import CELLS, EMPTY, make_cells, make_gallery, queries
+from geoloc.retrieval.pigeon import PRESETS, Refined, Refinement, promote, refine, weigh
+from tests.geoloc.retrieval.test_gallery import (
+    CELLS,
+    EMPTY,
+    make_cells,
+    make_gallery,
+    queries,
+    restrict,
+)
 
 ANYWHERE = float("inf")
 
@@ -37,8 +44,7 @@ def test_weights_equal_precomputed_values():
 
 def test_presets_equal_the_published_values():
     assert PRESETS["pigeon"] == Refinement(5, 1.6, 1000.0)
-    assert PRESETS["pigeotto"].top_cells == 40
-    assert PRESETS["pigeotto"].temperature == 0.6
+    assert PRESETS["pigeotto"] == Refinement(40, 0.6, 100_000.0)
 
 
 def test_the_most_similar_photo_of_the_best_cluster_is_the_answer():
@@ -46,7 +52,8 @@ def test_the_most_similar_photo_of_the_best_cluster_is_the_answer():
     rows = np.arange(len(gallery.members))
     gallery.members.latlon[:] += np.column_stack([rows % 4, rows % 4]) * 0.01  # each its own place
     photos, _ = queries(30)
-    found = refine(Refinement(5, 1.6, ANYWHERE), sure_of(*[3] * 30), photos, gallery, make_cells())
+    belief = sure_of(*[3] * 30)
+    found = refine(Refinement(5, 1.6, ANYWHERE), belief, photos, gallery, make_cells()).latlon
     best = 9 + (photos @ prototypes[9:12].T).argmax(axis=1)
     product = np.where(gallery.members.cluster == best[:, None], photos @ features.T, np.nan)
     row = photo_rows(gallery, found)
@@ -59,7 +66,7 @@ def test_a_less_probable_cell_wins_with_a_much_nearer_prototype():
     photos = prototypes[[6, 6]]  # a cluster of cell 2
     belief = np.zeros((2, CELLS), np.float32)
     belief[:, 7], belief[0, 2], belief[1, 2] = 0.9, 0.1, 1e-9
-    found = refine(Refinement(5, 1.6, ANYWHERE), belief, photos, gallery, make_cells())
+    found = refine(Refinement(5, 1.6, ANYWHERE), belief, photos, gallery, make_cells()).latlon
     assert gallery.members.cluster[photo_rows(gallery, found)].tolist()[0] == 6
     assert make_cells().locate(found).tolist() == [2, 7]
 
@@ -72,7 +79,7 @@ def test_only_the_top_cells_are_refined():
         found = refine(
             Refinement(top, 0.6, ANYWHERE), belief, prototypes[6:7], gallery, make_cells()
         )
-        assert make_cells().locate(found).tolist() == [cell]
+        assert make_cells().locate(found.latlon).tolist() == found.cell.tolist() == [cell]
 
 
 def test_a_refined_answer_too_far_away_is_rejected():
@@ -80,9 +87,9 @@ def test_a_refined_answer_too_far_away_is_rejected():
     belief = np.zeros((1, CELLS), np.float32)
     belief[0, 10], belief[0, 0] = 0.6, 0.4
     cells, photo = make_cells(), prototypes[:1]  # a cluster of cell 0, 11,000 km from cell 10
-    believed = refine(Refinement(2, 0.6, 20_000.0), belief, photo, gallery, cells)
+    believed = refine(Refinement(2, 0.6, 20_000.0), belief, photo, gallery, cells).latlon
     assert cells.locate(believed).tolist() == [0]
-    guarded = refine(Refinement(2, 0.6, 1000.0), belief, photo, gallery, cells)
+    guarded = refine(Refinement(2, 0.6, 1000.0), belief, photo, gallery, cells).latlon
     assert guarded.tolist() == cells.centroids[[10]].tolist()
 
 
@@ -92,6 +99,26 @@ def test_a_cell_without_clusters_is_chosen_only_if_all_are_empty():
     belief = sure_of(*[EMPTY] * 40)
     belief[:, 4] = 1e-30
     far, cells = Refinement(2, 0.6, ANYWHERE), make_cells()
-    assert (cells.locate(refine(far, belief, photos, gallery, cells)) == 4).all()
-    alone = refine(Refinement(1, 0.6, ANYWHERE), belief, photos, gallery, cells)
+    assert (cells.locate(refine(far, belief, photos, gallery, cells).latlon) == 4).all()
+    alone = refine(Refinement(1, 0.6, ANYWHERE), belief, photos, gallery, cells).latlon
     assert (alone == cells.centroids[EMPTY]).all()
+
+
+def test_a_constraint_excludes_clusters_and_centroids_outside():
+    gallery, prototypes, _ = make_gallery()
+    mask = restrict(gallery, [2])
+    belief = sure_of(2, 2)
+    answers = refine(PRESETS["pigeon"], belief, prototypes[[0, 7]], gallery, make_cells(), mask)
+    assert answers.cell.tolist() == [2, 2]
+    assert set(gallery.members.cluster[photo_rows(gallery, answers.latlon)]) <= {6, 7, 8}
+
+
+def test_the_refined_answer_is_the_first_candidate_and_its_cell_is_not_repeated():
+    cell = np.array([[4, 2, 9], [4, 2, -1], [4, 2, 9]])
+    latlon = np.arange(18.0).reshape(3, 3, 2)
+    answer = np.array([[50.0, 5.0]] * 3)
+    found, places = promote(Refined(np.array([2, 4, 7]), answer), cell, latlon)
+    assert found.tolist() == [[2, 4, 9], [4, 2, -1], [7, 4, 2]]
+    assert (places[:, 0] == answer).all()
+    assert places[0, 1:].tolist() == latlon[0, [0, 2]].tolist()
+    assert places[2, 1:].tolist() == latlon[2, :2].tolist()

@@ -2,7 +2,6 @@
 
 import ast
 import importlib
-import math
 import re
 import tomllib
 from dataclasses import dataclass, is_dataclass
@@ -38,13 +37,9 @@ def rows() -> list[Row]:
         if line.startswith("|") and not line.startswith(("|---", "| constant"))
     ]
     return [
-        Row(name, value_of(published), value_of(ours), symbol.strip("`"), reason)
+        Row(name, ast.literal_eval(published), ast.literal_eval(ours), symbol.strip("`"), reason)
         for name, published, ours, symbol, reason in cells
     ]
-
-
-def value_of(text: str) -> Any:
-    return math.inf if text == "inf" else ast.literal_eval(text)
 
 
 def resolve(symbol: str) -> Any:

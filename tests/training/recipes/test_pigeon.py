@@ -19,12 +19,12 @@ pytest.importorskip("open_clip")
 from geoloc import Geolocator
 from geoloc.bundle.directory import load
 from geoloc.errors import TableError
-from training.config import PigeonRecipe, for_rehearsal
+from training.config import PigeonRecipe
 from training.data.loading import load_photo
 from training.embed.encoders import load_encoder
 from training.embed.table import EmbeddedTable
 from training.recipes import assemble as assembling
-from training.recipes.pigeon import make_bundle
+from training.recipes.pigeon import for_rehearsal, make_bundle
 from training.synthetic.planet import write_planet
 
 pytestmark = pytest.mark.timeout(1800)  # the rehearsal, on a loaded machine
@@ -127,7 +127,7 @@ def test_test_photos_influence_only_the_metrics(rehearsal, tmp_path):
     config = for_rehearsal(PigeonRecipe()).heads
     outs = tmp_path / "original", tmp_path / "altered"
     for folder, out in zip((originals, altered), outs, strict=True):
-        assembling.assemble(EmbeddedTable(folder), cells, encoder, out, config)
+        assembling.assemble(EmbeddedTable(folder), cells, encoder, out, config, published="pigeon")
     for file in (
         "heads.safetensors",
         "calibration.json",
