@@ -72,9 +72,8 @@ def test_the_gallery_has_mean_prototypes_and_all_members_but_noise():
     assert 0 < len(kept) < len(latlon)
     assert sorted(gallery.members.author.tolist()) == sorted(words[kept].tolist())
     means = normalise([features[labels == n].sum(axis=0) for n in range(labels.max() + 1)])
-    found = gallery.best_in(
-        means.astype(np.float32), cells.locate(gallery.clusters.latlon)[:, None]
-    )
+    home = gallery.clusters.cell.astype(np.int64)[:, None]
+    found = gallery.best_in(means.astype(np.float32), home)
     assert found.cluster[:, 0].tolist() == list(range(len(means)))
     assert found.similarity == pytest.approx(1.0, abs=1e-2)
     assert gallery.clusters.count.sum() == len(kept)
