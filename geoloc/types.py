@@ -19,6 +19,9 @@ from geocells.types import (
 Float32Array = npt.NDArray[np.float32]
 """Pixels, embeddings, beliefs and scores."""
 
+UInt8Array = npt.NDArray[np.uint8]
+"""Stored pixels."""
+
 __all__ = [
     "BoolArray",
     "FixedStrArray",
@@ -29,4 +32,5 @@ __all__ = [
     "Int32Array",
     "Int64Array",
     "StrArray",
+    "UInt8Array",
 ]

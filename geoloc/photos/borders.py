@@ -1,0 +1,60 @@
+"""Borders of one colour around a picture: those of screenshots, letterboxes and frames."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+TOLERANCE = 12
+"""Grey levels by which a border may differ from its colour, after compression."""
+
+OUTERMOST = 0.97
+"""Share of the outermost line that has the border's colour."""
+
+SHARE = 0.6
+"""Share of every other line of a border; the rest may show a clock and symbols."""
+
+LEAST = 0.01
+"""Narrowest border, as a share of the picture's side."""
+
+PICTURE = 0.05
+"""Least share of a side that the picture inside takes."""
+
+Grey = npt.NDArray[np.int16]
+
+
+def without_borders(image: Image.Image) -> Image.Image:
+    """Return the picture inside its borders; the same image if it has none.
+
+    Borders count in pairs of the same colour: left and right, or top and bottom.
+    """
+    grey = np.asarray(image.convert("L"), np.int16)
+    width, height = image.size
+    top, bottom = _margins(grey)
+    left, right = _margins(grey[top : height - bottom].T)
+    if not top:  # narrow bars above and below may show once those at the sides are gone
+        top, bottom = _margins(grey[:, left : width - right])
+    if not (top or left):
+        return image
+    return image.crop((left, top, width - right, height - bottom))
+
+
+def _margins(lines: Grey) -> tuple[int, int]:
+    """Return how many lines at the start and at the end are border; 0 and 0 without a pair."""
+    count = len(lines)
+    first, last = np.median(lines[0]), np.median(lines[-1])
+    before, after = _run(lines, first), _run(lines[::-1], last)
+    narrow = min(before, after) < max(2, LEAST * count)
+    empty = count - before - after < max(16, PICTURE * count)
+    if abs(first - last) > TOLERANCE or narrow or empty:
+        return 0, 0
+    return before, after
+
+
+def _run(lines: Grey, colour: float) -> int:
+    """Return the number of lines at the start that have a colour."""
+    if (np.abs(lines[0] - colour) <= TOLERANCE).mean() < OUTERMOST:
+        return 0
+    bare = (np.abs(lines - colour) <= TOLERANCE).mean(axis=1) >= SHARE
+    return len(bare) if bare.all() else int(np.argmin(bare))
