@@ -1,4 +1,4 @@
-"""`EmbeddingCache`: embeddings on disk, by content hash and encoder, in constant memory."""
+"""`EmbeddingCache`: embeddings and signatures on disk, by content hash and encoder."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ import numpy.typing as npt
 import platformdirs
 
 from geoloc.encoders.base import EncoderSpec
+from geoloc.encoders.signatures import SIDE
 from geoloc.errors import GeolocError
-from geoloc.types import Float32Array
+from geoloc.types import Float32Array, UInt8Array
 
 TRANSACTION = 1024
 """Embeddings in one transaction, which is the most that a crash can lose."""
@@ -36,7 +37,7 @@ def default_cache() -> Path:
 class EmbeddingCache:
     """Embeddings of one encoder in a SQLite file, keyed by the sha256 of photo files.
 
-    Embeddings are stored as float16; `get` returns them rounded to it, in the run that added them
+    Beside each embedding stands the photo's signature, of the same decoded pixels. Embeddings are stored as float16; `get` returns them rounded to it, in the run that added them
     as well. Threads and processes may share a cache. Use it in a `with` block, whose end writes the
     remaining embeddings.
     """
@@ -49,14 +50,15 @@ class EmbeddingCache:
         """
         self._file = folder / "embeddings" / f"{spec.fingerprint}.sqlite"
         self._dim = spec.dim
-        self._waiting: dict[str, bytes] = {}
+        self._waiting: dict[str, tuple[bytes, bytes]] = {}
         self._lock = threading.Lock()
         with self._reported():
             self._file.parent.mkdir(parents=True, exist_ok=True)
             self._table = sqlite3.connect(self._file, timeout=WAIT_S, check_same_thread=False)
             self._table.execute("PRAGMA synchronous = NORMAL")
             self._table.execute(
-                "CREATE TABLE IF NOT EXISTS embedding (sha256 BLOB PRIMARY KEY, vector BLOB)"
+                "CREATE TABLE IF NOT EXISTS photo"
+                " (sha256 BLOB PRIMARY KEY, vector BLOB, signature BLOB)"
             )
 
     def __enter__(self) -> EmbeddingCache:
@@ -75,37 +77,51 @@ class EmbeddingCache:
 
     def get(self, sha256: Sequence[str]) -> Float32Array:
         """Return the embeddings (N, D) of N hex digests that are in the cache."""
-        with self._lock:
-            rows = [self._find(digest) for digest in sha256]
-        joined = b"".join(row for row in rows if row is not None)
-        return np.frombuffer(joined, np.float16).reshape(len(rows), self._dim).astype(np.float32)
+        joined = b"".join(vector for vector, _ in self._rows(sha256))
+        return np.frombuffer(joined, np.float16).reshape(len(sha256), self._dim).astype(np.float32)
 
-    def add(self, sha256: Sequence[str], vectors: npt.NDArray[np.floating]) -> None:
-        """Store embeddings (N, D) of N hex digests.
+    def signatures(self, sha256: Sequence[str]) -> UInt8Array:
+        """Return the signatures (N, SIDE, SIDE) of N hex digests that are in the cache."""
+        joined = b"".join(small for _, small in self._rows(sha256))
+        return np.frombuffer(joined, np.uint8).reshape(len(sha256), SIDE, SIDE)
+
+    def add(
+        self,
+        sha256: Sequence[str],
+        vectors: npt.NDArray[np.floating],
+        signatures: Sequence[UInt8Array],
+    ) -> None:
+        """Store embeddings (N, D) and signatures (N, SIDE, SIDE) of N hex digests.
 
         Raises:
             CacheError: the disk is full or not writable.
         """
         rows = np.asarray(vectors, np.float16)
+        records = zip(sha256, rows, signatures, strict=True)
         with self._lock:
-            self._waiting.update({d: row.tobytes() for d, row in zip(sha256, rows, strict=True)})
+            self._waiting.update({d: (row.tobytes(), s.tobytes()) for d, row, s in records})
             if len(self._waiting) >= TRANSACTION:
                 self._write()
 
-    def _find(self, digest: str) -> bytes | None:
+    def _rows(self, sha256: Sequence[str]) -> list[tuple[bytes, bytes]]:
+        with self._lock:
+            rows = [self._find(digest) for digest in sha256]
+        return [row for row in rows if row is not None]
+
+    def _find(self, digest: str) -> tuple[bytes, bytes] | None:
         if digest in self._waiting:
             return self._waiting[digest]
-        query = "SELECT vector FROM embedding WHERE sha256 = ?"
+        query = "SELECT vector, signature FROM photo WHERE sha256 = ?"
         with self._reported():
             row = self._table.execute(query, (bytes.fromhex(digest),)).fetchone()
-        return bytes(row[0]) if row else None
+        return (bytes(row[0]), bytes(row[1])) if row else None
 
     def _write(self) -> None:
         if not self._waiting:
             return
-        rows = [(bytes.fromhex(digest), vector) for digest, vector in self._waiting.items()]
+        rows = [(bytes.fromhex(digest), *record) for digest, record in self._waiting.items()]
         with self._reported(), self._table:
-            self._table.executemany("INSERT OR IGNORE INTO embedding VALUES (?, ?)", rows)
+            self._table.executemany("INSERT OR IGNORE INTO photo VALUES (?, ?, ?)", rows)
         self._waiting.clear()
 
     @contextmanager

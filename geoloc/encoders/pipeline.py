@@ -15,9 +15,11 @@ import numpy as np
 
 from geoloc.encoders.base import ImageEncoder
 from geoloc.encoders.cache import EmbeddingCache
+from geoloc.encoders.signatures import signature
 from geoloc.errors import PhotoError
 from geoloc.guess import Exif
 from geoloc.photos import decode
+from geoloc.photos.borders import without_borders
 from geoloc.types import Float32Array, IndexArray
 
 BATCH = 32
@@ -163,7 +165,8 @@ def _prepare(
         return error, None
     if loaded.image is decode.NO_PIXELS:
         return loaded, None
-    return replace(loaded, image=decode.NO_PIXELS), pixels(loaded.image)
+    values = pixels(without_borders(loaded.image))
+    return replace(loaded, image=decode.NO_PIXELS, signature=signature(values)), values
 
 
 def _embed(
@@ -175,11 +178,16 @@ def _embed(
     if fresh:
         embeddings = encoder.embed(np.stack(fresh))
     if cache is not None:
-        readable = [
-            (each.sha256, pixels) for each, pixels in prepared if isinstance(each, decode.Photo)
+        photos = [each for each in results if isinstance(each, decode.Photo)]
+        new = [(p.sha256, p.signature) for p in photos if p.signature is not None]
+        cache.add([digest for digest, _ in new], embeddings, [small for _, small in new])
+        digests = [each.sha256 for each in photos]
+        embeddings = cache.get(digests)
+        known = dict(zip(digests, cache.signatures(digests), strict=True))
+        results = [
+            replace(each, signature=known[each.sha256]) if isinstance(each, decode.Photo) else each
+            for each in results
         ]
-        cache.add([digest for digest, pixels in readable if pixels is not None], embeddings)
-        embeddings = cache.get([digest for digest, _ in readable])
     return Encoded(results, embeddings)
 
 

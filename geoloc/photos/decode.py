@@ -22,6 +22,7 @@ from geoloc.errors import FileError, PhotoError
 from geoloc.guess import Exif
 from geoloc.photos.colour import to_rgb, to_srgb
 from geoloc.photos.exif import Metadata, metadata_of
+from geoloc.types import UInt8Array
 
 PhotoSource = (
     str | os.PathLike[str] | bytes | bytearray | BinaryIO | Image.Image | npt.NDArray[np.uint8]
@@ -55,6 +56,9 @@ class Photo:
     exif: Exif
     sha256: str
     """Of the file's bytes; of the upright pixels for PIL images and arrays."""
+    signature: UInt8Array | None = None
+    """For the recognition of copies; None until the photo is encoded. See
+    `geoloc.encoders.signatures`."""
 
 
 def load(

@@ -152,6 +152,11 @@ class Gallery:
         """
         return indexes.search(self.photos, features, cluster, MAX_MEMBERS)
 
+    def most_similar(self, features: Float32Array, k: int) -> tuple[Float32Array, Int64Array]:
+        """Return the k most similar of all members: (N, k) similarities, descending, and rows."""
+        similarity, row = self._flat_photos.search(np.ascontiguousarray(features), k)
+        return np.asarray(similarity, np.float32), np.asarray(row, np.int64)
+
     def cell_similarity(self, features: Float32Array) -> Float32Array:
         """Return similarities (N, C) to the mean prototype of each cell; 0 for an empty cell."""
         return np.asarray(features @ self._cell_prototypes.T, np.float32)
@@ -169,6 +174,10 @@ class Gallery:
     @cached_property
     def _flat(self) -> Any:  # noqa: ANN401
         return indexes.flat(self.prototypes)
+
+    @cached_property
+    def _flat_photos(self) -> Any:  # noqa: ANN401
+        return indexes.flat(self.photos)
 
     @cached_property
     def _cell_prototypes(self) -> Float32Array:

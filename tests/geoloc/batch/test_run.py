@@ -12,6 +12,7 @@ import pytest
 
 from geoloc.batch.answers import part_path
 from geoloc.encoders.cache import EmbeddingCache
+from geoloc.encoders.signatures import SIDE
 from geoloc.errors import GeolocError, PhotoError
 from geoloc.guess import Guess
 from tests.geoloc.batch.library import DAMAGED, RecordingReporter, answer, draw
@@ -379,14 +380,16 @@ def test_cache_returns_the_stored_embeddings(quick, tmp_path):
     spec = quick.encoder.spec
     vectors = np.random.default_rng(0).normal(size=(3000, spec.dim)).astype(np.float16)
     keys = [f"{number:064x}" for number in range(3000)]
+    small = np.arange(3000 * SIDE * SIDE).astype(np.uint8).reshape(3000, SIDE, SIDE)
     with EmbeddingCache(tmp_path, spec) as cache:
-        cache.add(keys, vectors)
+        cache.add(keys, vectors, list(small))
         assert np.array_equal(cache.get(keys[::-1]), vectors[::-1].astype(np.float32))
         with EmbeddingCache(tmp_path, spec) as other:
             assert keys[0] in other
-            other.add(keys[:1], vectors[5:6])  # the first embedding is kept
+            other.add(keys[:1], vectors[5:6], [small[5]])  # the first embedding is kept
     with EmbeddingCache(tmp_path, spec) as cache:
         assert np.array_equal(cache.get(keys), vectors.astype(np.float32))
+        assert np.array_equal(cache.signatures(keys), small)
         assert "ff" * 32 not in cache
         assert cache.get([]).shape == (0, spec.dim)
     (file,) = (tmp_path / "embeddings").iterdir()

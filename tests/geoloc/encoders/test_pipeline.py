@@ -82,6 +82,8 @@ def test_cached_photos_are_neither_decoded_nor_encoded(tmp_path):
         again = encode_all(encoder, range(11), load=read, cache=cache)
     assert encoder.batches == [8, 1], "only the new photo"
     assert (again.embeddings[:8] == first.embeddings).all()
+    for before, after in zip(first.photos, again.photos, strict=False):
+        assert np.array_equal(before.signature, after.signature), "cached beside the embedding"
     assert again.index.tolist() == [*first.index, 10]
 
 

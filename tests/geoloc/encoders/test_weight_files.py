@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 
 from geoloc.encoders.base import EncoderSpec, Preprocessing
 from geoloc.encoders.cache import EmbeddingCache
+from geoloc.encoders.signatures import SIDE
 from geoloc.encoders.registry import build_encoder, describe, weights_digest
 from geoloc.errors import BundleError
 from geoloc.io import digests
@@ -95,7 +96,7 @@ def test_new_weights_in_the_same_place_are_exported_and_embedded_again(tmp_path)
     expected = build_encoder(describe(name)).embed(PIXELS)
     assert (embedded * expected).sum(axis=1).min() > 0.999
     with EmbeddingCache(tmp_path, before.spec) as old, EmbeddingCache(tmp_path, after.spec) as new:
-        old.add(["00" * 32], np.ones((1, before.spec.dim)))
+        old.add(["00" * 32], np.ones((1, before.spec.dim)), [np.zeros((SIDE, SIDE), np.uint8)])
         assert "00" * 32 not in new
 
 
