@@ -9,11 +9,11 @@ from PIL import Image
 TOLERANCE = 12
 """Grey levels by which a border may differ from its colour, after compression."""
 
-OUTERMOST = 0.97
-"""Share of the outermost line that has the border's colour."""
+BARE = 0.97
+"""Share of the outermost and of the innermost line of a border that has the border's colour."""
 
 SHARE = 0.6
-"""Share of every other line of a border; the rest may show a clock and symbols."""
+"""The same for the lines between them, which may show a clock and symbols."""
 
 LEAST = 0.01
 """Narrowest border, as a share of the picture's side."""
@@ -25,10 +25,17 @@ Grey = npt.NDArray[np.int16]
 
 
 def without_borders(image: Image.Image) -> Image.Image:
-    """Return the picture inside its borders; the same image if it has none.
+    """Return the picture inside all its borders; the same image if it has none.
 
     Borders count in pairs of the same colour: left and right, or top and bottom.
     """
+    while (inside := _inside(image)) is not image:
+        image = inside
+    return image
+
+
+def _inside(image: Image.Image) -> Image.Image:
+    """Return the picture inside the outermost borders; the same image if it has none."""
     grey = np.asarray(image.convert("L"), np.int16)
     width, height = image.size
     top, bottom = _margins(grey)
@@ -53,8 +60,10 @@ def _margins(lines: Grey) -> tuple[int, int]:
 
 
 def _run(lines: Grey, colour: float) -> int:
-    """Return the number of lines at the start that have a colour."""
-    if (np.abs(lines[0] - colour) <= TOLERANCE).mean() < OUTERMOST:
+    """Return the number of lines at the start that are border of a colour."""
+    if (np.abs(lines[0] - colour) <= TOLERANCE).mean() < BARE:
         return 0
-    bare = (np.abs(lines - colour) <= TOLERANCE).mean(axis=1) >= SHARE
-    return len(bare) if bare.all() else int(np.argmin(bare))
+    share = (np.abs(lines - colour) <= TOLERANCE).mean(axis=1)
+    other = np.flatnonzero(share < SHARE)
+    until = int(other[0]) if len(other) else len(share)
+    return int(np.flatnonzero(share[:until] >= BARE)[-1]) + 1

@@ -21,6 +21,9 @@ COARSE = SIDE // 2
 PROMISING = 0.4
 """Correlation in the first search from which a window is refined."""
 
+MARGIN = 1
+"""Cells at the edges that are not compared in the end: their surroundings are cut off."""
+
 STEPS = (0.025, 0.012, 0.006)
 """Steps of the refinement, each tried twice along both axes."""
 
@@ -70,13 +73,13 @@ def _search(shown: Float32Array, whole: Float32Array) -> tuple[Float32Array, Flo
 
 def _refine(shown: Float32Array, whole: Float32Array, window: Float64Array) -> Float32Array:
     """Return the correlation (N,) after the windows (N, 2, 2) moved and grew in small steps."""
-    target = _unit(shown)[:, None]
+    target = _unit(shown[:, MARGIN:-MARGIN, MARGIN:-MARGIN])[:, None]
     score = np.empty(len(shown), np.float32)
     for step in np.repeat(STEPS, 2):
         for axis in (0, 1):
             moved = window[:, axis, None] + step * MOVES
             moved[..., 1] = np.minimum(moved[..., 1], LARGEST)
-            tried, fixed = _sampling(moved, SIDE), _sampling(window[:, 1 - axis], SIDE)
+            tried, fixed = _inner(moved), _inner(window[:, 1 - axis])
             if axis == 0:
                 pictures = tried @ (whole @ fixed.transpose(0, 2, 1))[:, None]
             else:
@@ -104,6 +107,11 @@ def _sampling(windows: Float64Array, count: int) -> Float32Array:
     cell = (windows[..., :1] + windows[..., 1:] * points) * SIDE - 0.5
     distance = np.abs(np.clip(cell, 0.0, SIDE - 1.0)[..., None] - np.arange(SIDE))
     return np.maximum(1.0 - distance, 0.0).astype(np.float32)
+
+
+def _inner(windows: Float64Array) -> Float32Array:
+    """Return matrices that sample windows as signatures do, without the margin."""
+    return _sampling(windows, SIDE)[..., MARGIN:-MARGIN, :]
 
 
 def _unit(pictures: Float32Array) -> Float32Array:
