@@ -37,9 +37,10 @@ def default_cache() -> Path:
 class EmbeddingCache:
     """Embeddings of one encoder in a SQLite file, keyed by the sha256 of photo files.
 
-    Beside each embedding stands the photo's signature, of the same decoded pixels. Embeddings are stored as float16; `get` returns them rounded to it, in the run that added them
-    as well. Threads and processes may share a cache. Use it in a `with` block, whose end writes the
-    remaining embeddings.
+    Beside each embedding stands the photo's signature, of the same decoded pixels. Embeddings are
+    stored as float16; `get` returns them rounded to it, in the run that added them as well. Threads
+    and processes may share a cache. Use it in a `with` block, whose end writes the remaining
+    embeddings.
     """
 
     def __init__(self, folder: Path, spec: EncoderSpec) -> None:

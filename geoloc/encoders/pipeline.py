@@ -14,12 +14,12 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from geoloc.encoders.base import ImageEncoder
+from geoloc.encoders.borders import without_borders
 from geoloc.encoders.cache import EmbeddingCache
 from geoloc.encoders.signatures import signature
 from geoloc.errors import PhotoError
 from geoloc.guess import Exif
 from geoloc.photos import decode
-from geoloc.photos.borders import without_borders
 from geoloc.types import Float32Array, IndexArray
 
 BATCH = 32

@@ -37,7 +37,7 @@ def signature(pixels: Float32Array) -> UInt8Array:
     detail = grey - blur @ grey @ blur.T
     power = blur @ detail**2 @ blur.T
     scaled = detail / np.sqrt(power + FLOOR**2 * power.mean() + 1e-9)
-    return np.clip(np.rint(GREY + STEP * scaled), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(GREY + STEP * scaled), 0, 255), np.uint8)
 
 
 def values(signatures: UInt8Array) -> Float32Array:

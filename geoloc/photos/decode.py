@@ -22,7 +22,6 @@ from geoloc.errors import FileError, PhotoError
 from geoloc.guess import Exif
 from geoloc.photos.colour import to_rgb, to_srgb
 from geoloc.photos.exif import Metadata, metadata_of
-from geoloc.types import UInt8Array
 
 PhotoSource = (
     str | os.PathLike[str] | bytes | bytearray | BinaryIO | Image.Image | npt.NDArray[np.uint8]
@@ -56,9 +55,8 @@ class Photo:
     exif: Exif
     sha256: str
     """Of the file's bytes; of the upright pixels for PIL images and arrays."""
-    signature: UInt8Array | None = None
-    """For the recognition of copies; None until the photo is encoded. See
-    `geoloc.encoders.signatures`."""
+    signature: npt.NDArray[np.uint8] | None = None
+    """See `geoloc.encoders.signatures`; None until the photo is encoded."""
 
 
 def load(
@@ -74,8 +72,8 @@ def load(
     Args:
         source: see PhotoSource.
         name: of the photo, for messages and results; by default its path, or "photo".
-        min_side: length of the short side, in pixels, that the caller needs. A JPEG is then decoded
-            several times faster, at 1/2, 1/4 or 1/8 of its size but at least twice this length.
+        min_side: pixels of the short side that are needed: JPEGs are decoded at 1/2 to 1/8 of
+            their size, several times faster, but at least at twice this length.
         skip_pixels: sha256 of files that need not be decoded: their image is NO_PIXELS.
         max_megapixels: larger pictures are refused by their header.
 
@@ -90,8 +88,7 @@ def load(
         image = _rgb_or_error(source, name)
         pixels = str(image.size).encode() + image.tobytes()
         return Photo(name, image, metadata_of(source).exif, hashlib.sha256(pixels).hexdigest())
-    content = _read(source, name)
-    digest = hashlib.sha256(content).hexdigest()
+    digest = hashlib.sha256(content := _read(source, name)).hexdigest()
     with _opened(io.BytesIO(content), name) as picture:
         _check_size(picture, name, max_megapixels)
         exif = metadata_of(picture, source).exif
@@ -214,8 +211,7 @@ def _file(source: _File) -> BinaryIO:
 
 _PILLOW_LIMIT = threading.Lock()
 
-_NO_LIMIT = 2**62
-"""Not None: other threads multiply the limit while it is set."""
+_NO_LIMIT = 2**62  # not None: other threads multiply the limit while it is set
 
 
 def _opened(file: BinaryIO, name: str) -> ImageFile.ImageFile:

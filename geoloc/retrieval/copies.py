@@ -78,7 +78,9 @@ class Copies(StoredTensors):
             count: members that each photo is compared with, if there are as many.
         """
         similarity, member = gallery.most_similar(features, min(count, len(self.precision_km)))
-        useful = (similarity >= LEAST_SIMILARITY) & np.array([s is not None for s in signatures])[:, None]
+        useful = (similarity >= LEAST_SIMILARITY) & np.array([s is not None for s in signatures])[
+            :, None
+        ]
         if constraint is not None:
             useful &= constraint.clusters[gallery.members.cluster[member]]
         known = [np.zeros((SIDE, SIDE), np.uint8) if s is None else s for s in signatures]

@@ -12,10 +12,10 @@ from PIL import Image
 from geocells.sphere import haversine_km
 from geoloc.answer.ranker import Ranker
 from geoloc.encoders.base import ImageEncoder, Preprocessing
+from geoloc.encoders.borders import without_borders
 from geoloc.encoders.pipeline import encode_all
 from geoloc.encoders.signatures import SIDE, signature
 from geoloc.photos import decode
-from geoloc.photos.borders import without_borders
 from geoloc.retrieval.copies import CANDIDATES, Copies
 from geoloc.retrieval.windows import correlations
 from geoloc.types import Float32Array, IndexArray, UInt8Array

@@ -13,8 +13,8 @@ from safetensors.torch import save_file
 
 from geoloc.encoders.base import EncoderSpec, Preprocessing
 from geoloc.encoders.cache import EmbeddingCache
-from geoloc.encoders.signatures import SIDE
 from geoloc.encoders.registry import build_encoder, describe, weights_digest
+from geoloc.encoders.signatures import SIDE
 from geoloc.errors import BundleError
 from geoloc.io import digests
 from geoloc.io.digests import content_digest

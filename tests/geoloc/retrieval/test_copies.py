@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from geoloc.encoders.base import Preprocessing
+from geoloc.encoders.borders import without_borders
 from geoloc.encoders.signatures import signature
-from geoloc.photos.borders import without_borders
 from geoloc.retrieval.copies import Copies
 from geoloc.retrieval.windows import correlations
 from tests.scenes import draw_photo

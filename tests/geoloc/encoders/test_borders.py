@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from geoloc.photos.borders import without_borders
+from geoloc.encoders.borders import without_borders
 
 
 @pytest.fixture
