@@ -47,7 +47,8 @@ def map_figure(guess: Guess, cells: CellTable) -> go.Figure:
     import plotly.graph_objects as go
 
     view = window(guess)
-    figure = go.Figure([_region(guess, cells, view), _circle(guess), _pins(guess)])
+    circle = [_circle(guess)] if shows_radius(guess) else []
+    figure = go.Figure([_region(guess, cells, view), *circle, _pins(guess)])
     position = gps_position(guess.exif)
     if position is not None:
         figure.add_trace(_file_pin(position))
@@ -65,12 +66,17 @@ def map_figure(guess: Guess, cells: CellTable) -> go.Figure:
     return figure
 
 
+def shows_radius(guess: Guess) -> bool:
+    """Whether the map shows the radius; there, a circle around a pole is a wave, not a ring."""
+    return guess.radius_80_km / KM_PER_DEG + abs(guess.lat) < 90.0
+
+
 def window(guess: Guess) -> basemap.Window:
     """Return the initial window: the circle around the answer with a margin."""
     reach_deg = WINDOW_RADII * max(guess.radius_80_km, MIN_REACH_KM) / KM_PER_DEG
     max_lat = max(MAX_LAT_DEG, abs(guess.lat) + 1.0)
     reach_lon_deg = 180.0
-    if reach_deg + abs(guess.lat) < 90.0:  # the circle contains no pole
+    if reach_deg + abs(guess.lat) < 90.0:  # the window contains no pole
         sin_reach = math.sin(math.radians(reach_deg)) / math.cos(math.radians(guess.lat))
         reach_lon_deg = math.degrees(math.asin(sin_reach))
     return (

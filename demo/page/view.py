@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import quote
 
+from demo.page.map import shows_radius
 from demo.page.rendering import render
 from demo.page.session import Session
 from geoloc.errors import PhotoError
@@ -27,6 +28,8 @@ def headline(guess: Guess) -> str:
         lines.insert(0, f"Best guess: {guess.candidates[0].place}.")
     if len(guess.photos) > 1:
         lines.append(f"One answer for {len(guess.photos)} photos.")
+    if not shows_radius(guess):
+        lines.append("The radius is too large to be drawn on the map.")
     if guess.within:
         lines.append(f"Search limited to: {guess.within}.")
     return render(

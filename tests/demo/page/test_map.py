@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import shapely
 
-from demo.page import basemap, map
+from demo.page import basemap, map, view
 from geocells.sphere import haversine_km
 from geoloc.guess import Exif
 from tests.demo.guesses import make_guess
@@ -31,8 +31,21 @@ def test_the_initial_window_contains_the_answer_anywhere_on_earth(cells, lat, lo
     assert -85 <= south < lat < north <= 85
     assert west < lon < east <= west + 360
     figure = map.map_figure(guess, cells)
-    assert np.abs(np.diff(figure.data[1].lon)).max() < 180  # no line across the whole map
     assert figure.layout.map.zoom > -1
+
+
+@pytest.mark.parametrize("radius_km", [12.0, 800.0, 3000.0, 7500.0, 12000.0])
+@pytest.mark.parametrize(("lat", "lon"), [(0.0, 10.0), (-16.8, 179.97), (78.2, -179.9)])
+def test_the_radius_is_a_closed_ring_or_is_said_to_be_too_large(cells, lat, lon, radius_km):
+    guess = make_guess(lat=lat, lon=lon, radius_km=radius_km)
+    _, *points = map.map_figure(guess, cells).data
+    circles = [trace for trace in points if trace.mode == "lines"]
+    contains_a_pole = radius_km > haversine_km([lat, lon], [90.0 if lat > 0 else -90.0, 0.0])
+    assert ("too large to be drawn" in view.headline(guess)) == contains_a_pole
+    assert len(circles) == (not contains_a_pole)
+    for circle in circles:
+        assert (circle.lat[0], circle.lon[0]) == pytest.approx((circle.lat[-1], circle.lon[-1]))
+        assert np.abs(np.diff(circle.lon)).max() < 180  # no line across the whole map
 
 
 def test_the_map_needs_no_network(cells):
