@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 
 class GeolocError(Exception):
     """Base class of errors caused by input rather than by a bug; commands print one line."""
 
 
 class PhotoError(GeolocError):
-    """A photo cannot be read."""
+    """A photo cannot be read.
+
+    Attributes:
+        name: of the photo.
+        kind: what is wrong and what to do, without names and numbers, to count photos by it.
+    """
+
+    def __init__(self, line: str, *, name: str = "", kind: str = "") -> None:
+        """Hold the line that is printed; without a kind it is one of its own."""
+        super().__init__(line)
+        self.name, self.kind = name, kind or line
+
+    @classmethod
+    def about(cls, name: str, problem: str, remedy: str, detail: str = "") -> Self:
+        """Return an error of one kind: all photos with this problem and this remedy."""
+        shown = f"{problem} ({detail})" if detail else problem
+        return cls(f"{name}: {shown}; {remedy}", name=name, kind=f"{problem}; {remedy}")
 
 
 class FileError(PhotoError):

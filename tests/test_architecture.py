@@ -20,7 +20,6 @@ SHORT_FOR_A_REASON = {
     "geoloc/__main__.py": "python -m geoloc",
     "training/__main__.py": "python -m training, which torchrun starts",
     "geocells/types.py": "names of array types",
-    "geoloc/errors.py": "every room imports it",
     "geoloc/types.py": "names of array types",
     "training/types.py": "names of array types",
     "demo/space/app.py": "the file that a Hugging Face Space runs",

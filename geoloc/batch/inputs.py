@@ -9,14 +9,17 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from geoloc.batch.items import Item, stamp_of
 from geoloc.errors import GeolocError, TableError
 from geoloc.output.formats import input_columns
-from geoloc.photos import rows, shards, storage, tables
+from geoloc.photos import shards, storage, tables
 from geoloc.photos.columns import file_name_column
 from geoloc.photos.discover import is_photo, photos_below
+from geoloc.photos.tabular import rows
+from geoloc.photos.tabular.delimited import Row
+from geoloc.photos.tabular.encoding import UTF8, decode_start, detect
 
 STDIN = "-"
 
@@ -32,7 +35,7 @@ def find_photos(
         inputs: paths, addresses, glob patterns, or "-" for standard input: one photo, or names of
             photos (one per line, separated by NUL, or in JSON lines).
         work: folder for a photo from standard input.
-        problem: receives a line for each truncated shard.
+        problem: receives a line for each truncated shard, and for rows that are left out.
 
     Raises:
         GeolocError: an input does not exist, or is not a readable list or shard.
@@ -40,7 +43,7 @@ def find_photos(
     """
     for source in inputs:
         if source == STDIN:
-            yield from _standard_input(sys.stdin.buffer, work)
+            yield from _standard_input(sys.stdin.buffer, work, problem)
         elif storage.is_address(source):
             yield from _photos_at(source, problem)
         elif os.path.isdir(source):
@@ -56,7 +59,8 @@ def find_photos(
 def _photos_of(source: str, problem: Callable[[str], None]) -> Iterator[Item]:
     """Yield the photos of one existing file or address: a list, a tar shard or a photo."""
     if rows.is_table(source):
-        yield from _photos_of_rows(rows.read_rows(source), tables.folder_of(source), source)
+        read = rows.read_rows(source, problem)
+        yield from _photos_of_rows(read, tables.folder_of(source), source, problem)
     elif rows.suffix(source) == ".tar":
         yield from _shard(source, problem)
     else:
@@ -116,7 +120,9 @@ def _is_selected(path: str, pattern: str) -> bool:
     return is_photo(path) or kind == ".tar" or kind == rows.suffix(pattern)
 
 
-def _photos_of_rows(table: Iterable[rows.Row], folder: str, source: str) -> Iterator[Item]:
+def _photos_of_rows(
+    table: Iterable[Row], folder: str, source: str, problem: Callable[[str], None]
+) -> Iterator[Item]:
     """Yield the photos of the rows of a table.
 
     The columns `offset` and `size`, written by `geoloc-train manifest`, are the position of a photo
@@ -125,9 +131,12 @@ def _photos_of_rows(table: Iterable[rows.Row], folder: str, source: str) -> Iter
     Args:
         table: its rows.
         folder: relative file names are relative to it.
-        source: name of the table, for error messages.
+        source: name of the table, for messages.
+        problem: receives a line about rows without a file name, which are left out.
     """
     column = None
+    unnamed: list[int] = []
+    number = 0
     for number, row in enumerate(table, start=1):
         if column is None or column not in row:
             column = file_name_column(list(row), {name: [value] for name, value in row.items()})
@@ -138,11 +147,18 @@ def _photos_of_rows(table: Iterable[rows.Row], folder: str, source: str) -> Iter
                 )
         name = row.pop(column)
         if not isinstance(name, str) or not name:
-            raise TableError(f"{source}: row {number} has no file name in column {column}")
+            unnamed.append(number)
+            continue
         yield _named(name, folder, row)
+    if unnamed:
+        more = ", …" if len(unnamed) > 1 else ""
+        line = f"{source}: row {unnamed[0]}{more} has no file name in column {column}"
+        if len(unnamed) == number:
+            raise TableError(line)
+        problem(f"{line}; {len(unnamed):,} of {number:,} rows are left out")
 
 
-def _named(name: str, folder: str, row: rows.Row) -> Item:
+def _named(name: str, folder: str, row: Row) -> Item:
     """Return the photo of a file name, with the other columns of its row."""
     location = display_name = tables.resolve(folder, name)
     if not storage.is_address(location):
@@ -158,22 +174,20 @@ def _named(name: str, folder: str, row: rows.Row) -> Item:
     return Item(display_name, location, stamp_of(location), columns, *position)
 
 
-def _standard_input(file: BinaryIO, work: Path) -> Iterator[Item]:
+def _standard_input(file: BinaryIO, work: Path, problem: Callable[[str], None]) -> Iterator[Item]:
     """Yield the photos of standard input; its first bytes decide what it contains."""
-    stream = io.BufferedReader(file, 1 << 16)  # type: ignore[type-var]
-    start = stream.peek(1 << 16)
+    stream: Any = io.BufferedReader(file, 1 << 16)
+    start = rows.peek(stream)
     if start.startswith(_IMAGE_SIGNATURES) or start[4:8] == b"ftyp" or start[8:12] == b"WEBP":
         yield _store_photo(stream.read(), work)
-    elif start.lstrip().startswith(b"{"):
-        yield from _photos_of_rows(rows.json_rows(stream, "standard input"), "", "standard input")
-    else:
-        names = _split_names(stream, b"\0") if b"\0" in start else _lines(stream)
-        for name in names:
+    elif b"\0" in start and detect(start) == UTF8:
+        for name in _split_names(stream, b"\0"):
             yield _named(os.fsdecode(name), "", {})
-
-
-def _lines(stream: BinaryIO) -> Iterator[bytes]:
-    yield from (name for line in stream if (name := line.rstrip(b"\r\n")))
+    else:
+        source = "standard input"
+        kind: rows.Format = "json" if decode_start(start).lstrip()[:1] in ("{", "[") else "lines"
+        read = rows.text_rows(stream, source, kind, problem)
+        yield from _photos_of_rows(read, "", source, problem)
 
 
 def _split_names(stream: BinaryIO, separator: bytes) -> Iterator[bytes]:

@@ -18,7 +18,6 @@ from geocells.columns import to_strings
 from geoloc.errors import TableError
 from geoloc.photos.columns import (
     column,
-    on_earth,
     read_degrees,
     to_floats,
     to_texts,
@@ -26,8 +25,17 @@ from geoloc.photos.columns import (
 from geoloc.photos.coordinate_columns import choose_coordinates
 from geoloc.photos.discover import photos_below
 from geoloc.photos.matching import match_any
+from geoloc.photos.position import is_position
 from geoloc.photos.swapped import countries_of, look_swapped
-from geoloc.photos.tables import first_of_each, folder_of, read_table, resolve, row_problem
+from geoloc.photos.tables import (
+    first_of_each,
+    folder_of,
+    position_problems,
+    read_table,
+    resolve,
+    row_problem,
+)
+from geoloc.photos.tabular.encoding import readable
 from geoloc.types import BoolArray, Float64Array, Int32Array, StrArray
 
 DATA = Path(__file__).with_name("benchmarks.toml")
@@ -134,11 +142,12 @@ def read(name_or_path: str, images: Path | None = None) -> Benchmark:
             f"{name_or_path}: no such table, and no benchmark of that name; give a CSV or Parquet"
             f" file with {NEEDS}, or one of {', '.join(published())}"
         )
-    raw = read_table(path, NEEDS)
+    problems: list[str] = []
+    raw = read_table(path, NEEDS, problem=problems.append)
     if known is None:
         same_name = [each for each in published().values() if path.name in each.metadata[:1]]
         known = next((each for each in same_name if len(raw) in each.photos), None)
-    return _benchmark(path, raw, known, images)
+    return _benchmark(path, raw, known, images, problems)
 
 
 def _find(known: Published, images: Path | None) -> Path:
@@ -154,10 +163,13 @@ def _find(known: Published, images: Path | None) -> Path:
 
 
 def _benchmark(
-    path: Path, raw: pa.Table, known: Published | None, images: Path | None
+    path: Path,
+    raw: pa.Table,
+    known: Published | None,
+    images: Path | None,
+    problems: list[str],
 ) -> Benchmark:
     count = len(raw)
-    problems: list[str] = []
     notices: list[str] = []
     country = _countries(raw)
     latlon = _degrees(raw, path, notices) if country is None else np.full((count, 2), np.nan)
@@ -165,12 +177,10 @@ def _benchmark(
     if name is None and key is None:
         raise TableError(f"{path}: no column names the photos; it needs {NEEDS}")
     ids = to_texts(name if key is None else key, count)
-    usable = on_earth(latlon) if country is None else country >= 0
+    usable = is_position(latlon) if country is None else country >= 0
     first = first_of_each(to_strings(ids))
     repeated = usable & ~first
-    if not usable.all():
-        missing = "place on the Earth" if country is None else "known country"
-        problems.append(row_problem(path, ids, ~usable, f"have no {missing}"))
+    problems += _without_truth(path, ids, latlon, country)
     if repeated.any():
         notices.append(row_problem(path, ids, repeated, "have the id of an earlier one"))
     rows = np.flatnonzero(usable & first)
@@ -201,6 +211,16 @@ def _benchmark(
         problems=tuple(problems),
         notices=tuple(notices),
     )
+
+
+def _without_truth(
+    path: Path, ids: StrArray, latlon: Float64Array, country: Int32Array | None
+) -> list[str]:
+    """Return a line for each kind of rows whose position, or else country, is not known."""
+    if country is None:
+        return position_problems(path, ids, latlon)
+    unknown = np.asarray(country < 0)
+    return [row_problem(path, ids, unknown, "have no known country")] if unknown.any() else []
 
 
 def _degrees(table: pa.Table, path: Path, notices: list[str]) -> Float64Array:
@@ -251,7 +271,7 @@ def _find_files(
             f"{images}: no photos in this folder"
             + (f". Published: {known.pictures}" if known else "")
         )
-    relative = [os.path.relpath(path, images) for path in there]
+    relative = [readable(os.path.relpath(path, images)) for path in there]
     among = to_strings(relative)
     if known and known.prefix:
         base_names = to_strings([os.path.basename(path) for path in relative])

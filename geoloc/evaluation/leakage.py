@@ -10,9 +10,11 @@ import numpy.typing as npt
 
 from geocells.neighbours import NearestPoints
 from geoloc.errors import TableError
-from geoloc.photos.columns import column, on_earth, to_texts
+from geoloc.photos.columns import column, to_texts
+from geoloc.photos.position import is_position
 from geoloc.photos.swapped import read_true_degrees
-from geoloc.photos.tables import read_table
+from geoloc.photos.tables import position_problems, read_table
+from geoloc.photos.tabular.encoding import notice
 from geoloc.types import BoolArray, Float64Array, StrArray
 
 NEEDS = "the columns lat, lon and, optionally, author"
@@ -70,9 +72,11 @@ def read(path: Path) -> TrainingPhotos:
     """
     raw = read_table(path, NEEDS)
     latlon = read_true_degrees(raw, path, NEEDS)
-    good = on_earth(latlon)
+    good = is_position(latlon)
     if not good.any():
         raise TableError(f"{path}: no row has coordinates; it needs {NEEDS}")
+    for line in position_problems(path, [f"row {row + 1}" for row in range(len(raw))], latlon):
+        notice(line)
     return TrainingPhotos(latlon[good], to_texts(column(raw, "author"), len(raw))[good])
 
 

@@ -24,14 +24,15 @@ from geoloc.evaluation.benchmark import Benchmark
 from geoloc.io.atomic import atomic_file
 from geoloc.photos.columns import (
     column,
-    on_earth,
     read_degrees,
     require,
+    text_column,
     to_floats,
     to_texts,
 )
 from geoloc.photos.coordinate_columns import are_answers, choose_coordinates, coordinate_columns
 from geoloc.photos.matching import Matches, match_any
+from geoloc.photos.position import on_earth
 from geoloc.photos.tables import read_table, row_problem
 from geoloc.types import BoolArray, Float64Array, Int64Array, StrArray
 
@@ -103,7 +104,8 @@ def read(path: Path, benchmark: Benchmark) -> Predictions:
         TableError: there is no such table, it answers none of the photos, or its answers are the
             true coordinates.
     """
-    raw = _final_answers(read_table(path, NEEDS))
+    unreadable: list[str] = []
+    raw = _final_answers(read_table(path, NEEDS, problem=unreadable.append))
     keys = [key for key in (column(raw, "photo_id"), column(raw, "file")) if key is not None]
     require(path, NEEDS, photo=keys[0] if keys else None)
     latlon = read_degrees(raw, path, NEEDS, predicted=True)
@@ -129,7 +131,9 @@ def read(path: Path, benchmark: Benchmark) -> Predictions:
     answers = Predictions.none(path.stem, len(benchmark))
     _fill(answers, row[counted], latlon[counted], {k: v[counted] for k, v in values.items()})
     problems.add_unanswered(benchmark, np.setdiff1d(np.arange(len(benchmark)), row[counted]))
-    return replace(answers, problems=tuple(problems.lines), notices=tuple(problems.notices))
+    return replace(
+        answers, problems=(*unreadable, *problems.lines), notices=tuple(problems.notices)
+    )
 
 
 def _final_answers(table: pa.Table) -> pa.Table:
@@ -141,7 +145,7 @@ def _final_answers(table: pa.Table) -> pa.Table:
 
     if "p_key" not in table.column_names:
         return table
-    final = table.filter(pc.equal(table["p_key"].cast(pa.string()), "hierarchy"))
+    final = table.filter(pc.equal(text_column(table["p_key"]), "hierarchy"))
     return final if len(final) else table
 
 

@@ -14,15 +14,21 @@ from geoloc.errors import GeolocError
 from geoloc.photos.columns import (
     column,
     file_names,
-    on_earth,
     read_degrees,
     require,
     to_floats,
     to_texts,
 )
 from geoloc.photos.decode import printable
+from geoloc.photos.position import is_position, on_earth
 from geoloc.photos.swapped import refuse_swapped
-from geoloc.photos.tables import read_folder, read_table, resolve, row_problem
+from geoloc.photos.tables import (
+    position_problems,
+    read_folder,
+    read_table,
+    resolve,
+    row_problem,
+)
 from geoloc.types import Float64Array, StrArray
 
 NEEDS = "the columns file,lat,lon"
@@ -74,12 +80,8 @@ def read_places(path: Path, views: int = 1) -> tuple[Places, list[str]]:
         TableError: it is no such table.
         GameError: no place is left.
     """
-    table, file, latlon = read_located(path, ("file",))
+    table, file, latlon, problems = read_located(path, ("file",))
     known = ~np.isnan(latlon[:, 0])
-    problems = []
-    if not known.all():
-        problem = "have no usable coordinates and are left out"
-        problems.append(row_problem(path, file, ~known, problem, "photos"))
     place = column(table, "location")
     name = file if place is None else to_texts(place, len(table))
     rows_of: dict[str, list[int]] = {}
@@ -109,7 +111,7 @@ def read_places(path: Path, views: int = 1) -> tuple[Places, list[str]]:
 
 def read_located(
     path: Path, names: Sequence[str], *, predicted: bool = False
-) -> tuple[pa.Table, StrArray, Float64Array]:
+) -> tuple[pa.Table, StrArray, Float64Array, list[str]]:
     """Read a table of photos or places with coordinates.
 
     Args:
@@ -118,25 +120,39 @@ def read_located(
         predicted: prefer columns of predictions; see `geoloc.photos.columns.read_degrees`.
 
     Returns:
-        The table; the names (N,); and (N, 2) degrees, NaN where they are missing, no numbers or out
-        of range.
+        The table; the names (N,); (N, 2) degrees, NaN where they are no place (a prediction may be
+        at 0,0, a photo may not); and one line for each kind of rows that are left out.
 
     Raises:
         TableError: it is no such table.
     """
     if path.is_dir():
-        photos = read_folder(path)
-        table = pa.table({"file": [printable(name) for name in photos.file]})
-        return table, photos.file, photos.latlon
-    table = read_table(path, NEEDS)
+        return _read_folder(path)
+    problems: list[str] = []
+    table = read_table(path, NEEDS, problem=problems.append)
     options = [column(table, name) for name in names] + [file_names(table)]
-    about = next((found for found in options if found is not None), None)
-    require(path, NEEDS, file=about)
+    found = next((each for each in options if each is not None), None)
+    require(path, NEEDS, file=found)
+    about = to_texts(found, len(table))
     latlon = read_degrees(table, path, NEEDS, predicted=predicted)
-    if not predicted:
-        refuse_swapped(table, latlon, path)
-    latlon[~on_earth(latlon)] = np.nan
-    return table, to_texts(about, len(table)), latlon
+    if predicted:
+        latlon[~on_earth(latlon)] = np.nan
+        return table, about, latlon, problems
+    refuse_swapped(table, latlon, path)
+    problems += position_problems(path, about, latlon, "photos")
+    latlon[~is_position(latlon)] = np.nan
+    return table, about, latlon, problems
+
+
+def _read_folder(path: Path) -> tuple[pa.Table, StrArray, Float64Array, list[str]]:
+    photos = read_folder(path)
+    problems = photos.problems(path)
+    without = np.isnan(photos.latlon[:, 0])
+    if without.any():
+        problem = "have no position in their metadata and are left out"
+        problems.append(row_problem(path, photos.file, without, problem, "photos"))
+    table = pa.table({"file": [printable(name) for name in photos.file]})
+    return table, photos.file, photos.latlon, problems
 
 
 def _spaced(rows: list[int], heading: Float64Array, views: int) -> list[int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterable, Sequence
 from os import PathLike
 from typing import Any
@@ -13,7 +15,8 @@ from geocells.columns import numbers, objects, to_numbers, to_strings
 from geoloc.errors import TableError
 from geoloc.photos.coordinate_columns import are_answers, choose_coordinates, coordinate_columns
 from geoloc.photos.decode import SUFFIXES
-from geoloc.types import BoolArray, Float64Array, StrArray
+from geoloc.photos.tabular.encoding import readable
+from geoloc.types import Float64Array, StrArray
 
 _PANORAMA = ("pano_id", "panoid", "panorama")
 
@@ -51,7 +54,8 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
 }
 """Column names of this project, and what other tables call the same columns.
 
-Names are compared without regard to case and surrounding spaces. The order is the order of
+Names are compared without regard to case, to spaces around them, and to whether their words are
+joined by underscores, hyphens or spaces. The order is the order of
 preference where a table has several of them.
 """
 
@@ -62,6 +66,7 @@ NUMERIC = frozenset(
 """Columns that hold decimal numbers. All others are text or whole numbers."""
 
 _NUMBER = r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*$"
+_MAX_WHOLE = 2.0**63
 _AROUND_NUMBER = r"^\s*\+?|\s*$"
 
 # scalars made from columns: `pa.scalar` would import pandas, see `geocells.columns`
@@ -85,7 +90,7 @@ def count_known(present: Iterable[str]) -> int:
 
 
 def _key(column: str) -> str:
-    return column.strip().lower()
+    return re.sub(r"[\s-]+", "_", column.strip().lower())
 
 
 _KNOWN = frozenset(SYNONYMS).union(*SYNONYMS.values())
@@ -162,7 +167,29 @@ def to_texts(values: pa.ChunkedArray | None, count: int) -> StrArray:
 
     if values is None:
         return np.full(count, "", dtype=object)
-    return objects(pc.fill_null(values.cast(pa.string()), _EMPTY))
+    return objects(pc.fill_null(text_column(values), _EMPTY))
+
+
+def text_column(values: pa.Array | pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column of any type as text.
+
+    Whole numbers of a column of decimal numbers are written without point and exponent: that is
+    what becomes of IDs where some are missing.
+    """
+    column = values if isinstance(values, pa.ChunkedArray) else pa.chunked_array([values])
+    if not pa.types.is_floating(column.type):
+        try:
+            return column.cast(pa.string())
+        except pa.ArrowException:  # lists, objects, bytes that are not UTF-8
+            pass
+    texts = [None if value is None else _text(value) for value in column.to_pylist()]
+    return pa.chunked_array([pa.array(texts, pa.string())])
+
+
+def _text(value: object) -> str:
+    if isinstance(value, float) and value.is_integer() and abs(value) < _MAX_WHOLE:
+        return str(int(value))
+    return readable(os.fsdecode(value)) if isinstance(value, bytes) else str(value)
 
 
 def read_degrees(
@@ -178,7 +205,7 @@ def read_degrees(
 
     Returns:
         (N, 2) latitude and longitude in degrees, NaN for null and for what is no number. They may
-        be out of range or swapped; see `on_earth` and `geoloc.photos.swapped`.
+        be out of range or swapped; see `is_position` and `geoloc.photos.swapped`.
 
     Raises:
         TableError: there is no column of latitudes or of longitudes, or only one of predictions.
@@ -204,8 +231,3 @@ def require(path: str | PathLike[str], needs: str, **columns: pa.ChunkedArray | 
     missing = [name for name, values in columns.items() if values is None]
     if missing:
         raise TableError(f"{path}: column {', '.join(missing)} is missing; it needs {needs}")
-
-
-def on_earth(latlon: Float64Array) -> BoolArray:
-    """Return (N,) whether coordinates (N, 2) are numbers in -90..90 and -180..180 degrees."""
-    return np.asarray((np.abs(latlon) <= (90.0, 180.0)).all(axis=1))  # False for NaN

@@ -20,6 +20,7 @@ from PIL import Image, ImageFile, ImageOps
 
 from geoloc.errors import FileError, PhotoError
 from geoloc.guess import Exif
+from geoloc.photos import jpeg
 from geoloc.photos.colour import to_rgb, to_srgb
 from geoloc.photos.exif import Metadata, metadata_of
 
@@ -29,8 +30,9 @@ PhotoSource = (
 """A photo: the path or the bytes of a file, an open binary file, a PIL image, or an RGB array of
 shape (H, W, 3)."""
 
-MAX_MEGAPIXELS = 200
-"""Larger pictures are refused by their header, before they fill the memory."""
+MAX_MEGAPIXELS = 300
+"""Larger pictures are refused by their header, before they fill the memory; JPEG, the format of
+panoramas, is decoded at reduced size instead."""
 
 MIN_SIDE_PX = 16
 
@@ -65,7 +67,7 @@ def load(
     name: str | None = None,
     min_side: int | None = None,
     skip_pixels: Container[str] = (),
-    max_megapixels: int = MAX_MEGAPIXELS,
+    max_megapixels: int | None = None,
 ) -> Photo:
     """Decode a photo; of an animation the first frame.
 
@@ -75,7 +77,7 @@ def load(
         min_side: pixels of the short side that are needed: JPEGs are decoded at 1/2 to 1/8 of
             their size, several times faster, but at least at twice this length.
         skip_pixels: sha256 of files that need not be decoded: their image is NO_PIXELS.
-        max_megapixels: larger pictures are refused by their header.
+        max_megapixels: larger pictures are refused by their header, JPEG as well.
 
     Raises:
         FileError: the file cannot be opened.
@@ -94,11 +96,12 @@ def load(
         exif = metadata_of(picture, source).exif
         if digest in skip_pixels:
             return Photo(name, NO_PIXELS, exif, digest)
-        if picture.format in ("JPEG", "MPO"):
-            _check_complete(content, name)
+        if picture.format in jpeg.FORMATS:
+            jpeg.check_complete(content, name)
+            if not jpeg.has_one_scan(picture, content):
+                _check_size(picture, name, MAX_MEGAPIXELS)
             picture.decodermaxblock = len(content)  # in one go: threads wait for each other between
-            if min_side:
-                picture.draft(None, (2 * min_side, 2 * min_side))
+            jpeg.reduce(picture, min_side, MAX_MEGAPIXELS * 1_000_000)
         return Photo(name, _rgb_or_error(picture, name), exif, digest)
 
 
@@ -141,8 +144,9 @@ def strip(source: PhotoSource) -> bytes:
         return _encoded_clean(source, name)
     content = _read(source, name)
     with _opened(io.BytesIO(content), name) as picture:
-        if picture.format in ("JPEG", "MPO"):
-            _check_complete(content, name)
+        _check_size(picture, name, MAX_MEGAPIXELS)
+        if picture.format in jpeg.FORMATS:
+            jpeg.check_complete(content, name)
         return _encoded_clean(picture, name)
 
 
@@ -189,12 +193,12 @@ def _explained(name: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise FileError(f"{name}: no such file; check the path") from error
+        raise FileError.about(name, "no such file", "check the path") from error
     except IsADirectoryError as error:
-        raise FileError(f"{name}: is a folder; give the photos in it") from error
+        raise FileError.about(name, "is a folder", "give the photos in it") from error
     except (OSError, ValueError) as error:
         reason = f"cannot be opened ({getattr(error, 'strerror', None) or error})"
-        raise FileError(f"{name}: {reason}; check its path and permissions") from error
+        raise FileError.about(name, reason, "check its path and permissions") from error
 
 
 def _read(source: _File, name: str) -> bytes:
@@ -219,33 +223,35 @@ def _opened(file: BinaryIO, name: str) -> ImageFile.ImageFile:
     start = file.read(12)
     file.seek(0)
     if not start:
-        raise PhotoError(f"{name}: the file is empty; copy it again")
+        raise PhotoError.about(name, "the file is empty", "copy it again")
     formats = _heif_formats() if start[4:8] == b"ftyp" else FORMATS
     with _PILLOW_LIMIT:  # Pillow's own limit is global, and lower than ours
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, _NO_LIMIT
         try:
             picture = Image.open(file, formats=formats)
         except Exception as error:  # damaged headers raise errors of any type
-            reason = "not a picture this program can read; give a JPEG, PNG, WebP, HEIC or TIFF"
-            raise PhotoError(f"{name}: {reason}") from error
+            problem = "not a picture this program can read"
+            remedy = "give a JPEG, PNG, WebP, HEIC or TIFF"
+            raise PhotoError.about(name, problem, remedy) from error
         finally:
             Image.MAX_IMAGE_PIXELS = limit
     _check_size(picture, name)
     return picture
 
 
-def _check_size(picture: Image.Image, name: str, max_megapixels: int = MAX_MEGAPIXELS) -> None:
+def _check_size(picture: Image.Image, name: str, max_megapixels: int | None = None) -> None:
+    """Refuse a picture by its size; without a limit JPEG may be larger than MAX_MEGAPIXELS."""
     width, height = picture.size
-    if width * height > max_megapixels * 1_000_000:
-        raise PhotoError(
-            f"{name}: {width} x {height} pixels are more than {max_megapixels} megapixels;"
-            " make it smaller first"
-        )
-    if min(width, height) < MIN_SIDE_PX:
-        raise PhotoError(
-            f"{name}: {width} x {height} pixels show nothing; give at least {MIN_SIDE_PX} x"
-            f" {MIN_SIDE_PX}"
-        )
+    limit = max_megapixels or MAX_MEGAPIXELS
+    can_be_reduced = max_megapixels is None and picture.format in jpeg.FORMATS
+    if width * height > limit * 1_000_000 and not can_be_reduced:
+        problem = f"are more than {limit} megapixels; make it smaller first"
+    elif min(width, height) < MIN_SIDE_PX:
+        problem = f"show nothing; give at least {MIN_SIDE_PX} x {MIN_SIDE_PX}"
+    else:
+        return
+    line = f"{name}: {width} x {height} pixels {problem}"
+    raise PhotoError(line, name=name, kind=f"their pixels {problem}")
 
 
 @cache
@@ -258,15 +264,6 @@ def _heif_formats() -> tuple[str, ...]:
     return tuple(kind for kind in ("HEIF", "AVIF") if kind in Image.OPEN)
 
 
-def _check_complete(jpeg: bytes, name: str) -> None:
-    """Refuse a JPEG without an end marker: broken copies are padded with zeros, and decode grey."""
-    at = 2  # skips metadata, which may hold whole pictures with ends of their own
-    while jpeg[at : at + 1] == b"\xff" and jpeg[at + 1 : at + 2] != b"\xda":
-        at += 1 if jpeg[at + 1 : at + 2] == b"\xff" else 2 + int.from_bytes(jpeg[at + 2 : at + 4])
-    if jpeg.rfind(b"\xff\xd9", at) < 0:
-        raise PhotoError(f"{name}: damaged picture (its end is missing); copy it again")
-
-
 @contextmanager
 def _decoding(name: str) -> Iterator[None]:
     """Turn errors of decoders, which may be of any type, into a PhotoError of one line."""
@@ -274,7 +271,7 @@ def _decoding(name: str) -> Iterator[None]:
         yield
     except Exception as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise PhotoError(f"{name}: damaged picture ({reason}); copy it again") from error
+        raise PhotoError.about(name, *jpeg.DAMAGED, reason) from error
 
 
 def _rgb_or_error(picture: Image.Image, name: str) -> Image.Image:

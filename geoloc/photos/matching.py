@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from geocells.columns import numbers, to_numbers
+from geoloc.photos.columns import text_column
 from geoloc.types import BoolArray, Int64Array
 
 _ENDING = r"(?i)\.(jpe?g|jpe|jfif|png|webp|hei[cf]|tiff?|gif|bmp|avif)$"
@@ -37,9 +38,10 @@ class Matches:
 def match_names(names: pa.Array | pa.ChunkedArray, among: pa.Array | pa.ChunkedArray) -> Matches:
     """Match names of photos with other names of the same photos.
 
-    The whole name counts first. Then endings of photo files are disregarded, and leading folders
-    one after the other, so that `paris/0.jpg` is `photos/paris/0.png` rather than `nyc/0.jpg`. A
-    name without some of its folders counts only if it is unique on both sides.
+    The whole name counts first. Then endings of photo files are disregarded, and spaces around the
+    name, and the way accents are composed; then leading folders one after the other, so that
+    `paris/0.jpg` is `photos/paris/0.png` rather than `nyc/0.jpg`. A name without some of its
+    folders counts only if it is unique on both sides.
 
     Args:
         names: N names or IDs to look for; null matches nothing.
@@ -49,7 +51,7 @@ def match_names(names: pa.Array | pa.ChunkedArray, among: pa.Array | pa.ChunkedA
     row = _index(whole, others)
     if (row >= 0).all():
         return Matches(row, np.zeros(len(row), bool))
-    names_of, others_of = _without_ending(whole), _without_ending(others)
+    names_of, others_of = _alike(whole), _alike(others)
     for count in range(_depth(names_of), 0, -1):
         tail, other_tail = _tail(names_of, count), _tail(others_of, count)
         unique = _once(other_tail)
@@ -85,15 +87,15 @@ def match_any(
 
 def _plain(names: pa.Array | pa.ChunkedArray) -> pa.Array:
     """Text with slashes between folders, in one chunk."""
-    text = names.cast(pa.string())
-    if isinstance(text, pa.ChunkedArray):
-        text = text.combine_chunks()
+    text = text_column(names).combine_chunks()
     text = pc.replace_substring(text, "\\", "/")
     return pc.replace_substring_regex(text, r"^(\./)+", "")
 
 
-def _without_ending(names: pa.Array) -> pa.Array:
-    return pc.replace_substring_regex(names, _ENDING, "")
+def _alike(names: pa.Array) -> pa.Array:
+    """Names without endings and without spaces around them, composed as in tables (NFC)."""
+    composed = pc.utf8_normalize(pc.utf8_trim(names, " "), form="NFC")
+    return pc.replace_substring_regex(composed, _ENDING, "")
 
 
 def _depth(names: pa.Array) -> int:

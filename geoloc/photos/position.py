@@ -1,10 +1,14 @@
-"""The one rule for whether GPS coordinates in the metadata of a photo are a position."""
+"""The one rule for whether coordinates in metadata or in a table are a position."""
 
 from __future__ import annotations
 
 import math
 import re
 from typing import Any
+
+import numpy as np
+
+from geoloc.types import BoolArray, Float64Array
 
 ESTIMATE_METHOD = "ESTIMATE planet-geoloc"
 """GPSProcessingMethod of positions that this program estimated: they are never read as known."""
@@ -25,6 +29,23 @@ _ANGLE = re.compile(
 )
 
 
+NO_POSITION = "without N, S, E or W; 0/0; 0 N 0 E; or an estimate of this program"
+"""Which GPS coordinates in metadata are no position."""
+
+
+def on_earth(latlon: Float64Array) -> BoolArray:
+    """Return (N,) whether coordinates (N, 2) are numbers in -90..90 and -180..180 degrees."""
+    return np.asarray((np.abs(latlon) <= (90.0, 180.0)).all(axis=1))  # False for NaN
+
+
+def is_position(latlon: Float64Array) -> BoolArray:
+    """Return (N,) whether coordinates (N, 2) are the position of a photo.
+
+    They are on the Earth and not 0 N 0 E, which devices and tables have for an unknown position.
+    """
+    return np.asarray(on_earth(latlon) & (latlon != 0.0).any(axis=1))
+
+
 def position(
     lat: Any,  # noqa: ANN401
     lat_ref: Any,  # noqa: ANN401
@@ -34,9 +55,8 @@ def position(
 ) -> tuple[float, float] | None:
     """Parse GPS values of any form into (latitude, longitude) in degrees.
 
-    Returns None if a hemisphere is missing, an angle is not a number (0/0) or out of range, or the
-    processing method marks an estimate of this program. 0 N 0 E is None as well: devices write it
-    when they have no satellite fix.
+    Returns None if a hemisphere is missing, an angle is not a number (0/0), the processing method
+    marks an estimate of this program, or `is_position` is false.
 
     Args:
         lat: latitude: degrees, or up to three of degrees, minutes and seconds, or text such as
@@ -50,7 +70,7 @@ def position(
         return None
     north = _degrees(lat, lat_ref, "NS", 90.0)
     east = _degrees(lon, lon_ref, "EW", 180.0)
-    if north is None or east is None or (north == 0.0 and east == 0.0):
+    if north is None or east is None or not is_position(np.array([[north, east]]))[0]:
         return None
     return north, east
 

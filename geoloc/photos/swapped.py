@@ -12,8 +12,9 @@ from geocells.borders.hierarchy import embedded_boundaries
 from geocells.names import find_countries
 from geocells.places import towns
 from geoloc.errors import TableError
-from geoloc.photos.columns import column, on_earth, read_degrees, to_texts
+from geoloc.photos.columns import column, read_degrees, to_texts
 from geoloc.photos.coordinate_columns import are_answers
+from geoloc.photos.position import on_earth
 from geoloc.types import Float64Array, Int32Array
 
 MIN_ROWS_TO_JUDGE = 100
@@ -86,7 +87,7 @@ def look_swapped(latlon: Float64Array, country: Int32Array | None = None) -> boo
             MIN_ROWS_TO_JUDGE numbers, and without countries, the answer is False.
         country: (N,) rows of the embedded countries, -1 for unknown.
     """
-    finite = np.isfinite(latlon).all(axis=1)
+    finite = np.isfinite(latlon).all(axis=1) & (latlon != 0.0).any(axis=1)
     if country is not None:
         decided = _by_country(latlon[finite], country[finite])
         if decided is not None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 
 from geoloc.errors import TableError
-from geoloc.photos.columns import on_earth, read_degrees
+from geoloc.photos.columns import read_degrees
+from geoloc.photos.position import is_position
 from geoloc.photos.swapped import refuse_swapped
-from geoloc.photos.tables import read_table
-from geoloc.types import BoolArray, Float64Array
+from geoloc.photos.tables import position_problems, read_table
+from geoloc.types import Float64Array
 
 NEEDS = "the columns lat,lon in degrees"
 
@@ -20,32 +20,21 @@ def read(path: Path) -> tuple[Float64Array, pa.Table, list[str]]:
     """Read a table with the columns lat and lon, or synonyms such as latitude and lng.
 
     Returns:
-        (N, 2) degrees of the rows that have a place on the Earth; these rows of the table; and at
-        most one line that counts the other rows and names the first.
+        (N, 2) degrees of the rows that have a place on the Earth; these rows of the table; and one
+        line for each kind of other rows, with their number and the first of them.
 
     Raises:
         TableError: the file is missing or no such table, no row is usable, or latitude and
             longitude are swapped; see `geoloc.photos.swapped`.
     """
-    table = read_table(path, NEEDS)
+    problems: list[str] = []
+    table = read_table(path, NEEDS, problem=problems.append)
     written = read_degrees(table, path, NEEDS)
-    good = on_earth(written)
+    good = is_position(written)
     if not good.any():
         raise TableError(
             f"{path}: no row has usable coordinates ({len(good):,} rows read); it needs {NEEDS}"
         )
     refuse_swapped(table, written, path)
-    problems = [] if good.all() else [_problem(path, written, good)]
+    problems += position_problems(path, [f"row {row + 1}" for row in range(len(good))], written)
     return written[good], table.filter(pa.array(good)), problems
-
-
-def _problem(path: Path, written: Float64Array, good: BoolArray) -> str:
-    """Return one line about all rows that have no place on the Earth."""
-    row = int(np.argmin(good))
-    swapped = int(((np.abs(written[:, 0]) > 90.0) & (np.abs(written[:, 1]) <= 90.0)).sum())
-    hint = f"; {swapped} of them look as if latitude and longitude were swapped" if swapped else ""
-    return (
-        f"{path}: {(~good).sum():,} of {len(good):,} rows are left out{hint}; the first is data row"
-        f" {row + 1} with latitude {written[row, 0]:g}, longitude {written[row, 1]:g};"
-        " expected -90..90 and -180..180 degrees"
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,13 @@ from geoloc.errors import TableError
 from geoloc.photos.columns import (
     column,
     file_names,
-    on_earth,
     require,
     to_floats,
     to_texts,
 )
+from geoloc.photos.position import is_position
 from geoloc.photos.swapped import read_true_degrees
 from geoloc.photos.tables import (
-    NAMES_SHOWN,
     folder_of,
     read_folder,
     read_table,
@@ -117,24 +116,16 @@ def read(path: str | os.PathLike[str]) -> tuple[Manifest, Skipped]:
 def _read_folder(path: Path) -> tuple[Manifest, Skipped]:
     found = read_folder(path)
     photos = found.geotagged(path)
-    count, errors = len(found.file), found.unreadable
-    unreadable = (unreadable_line(path, errors, count),) if errors else ()
-    problems = unreadable + tuple(replace(found, unreadable=()).problems(path))
-    without = count - len(photos.file) - len(errors) - len(found.unusable_gps)
+    count, unplaced = len(found.file), len(found.unreadable) + len(found.unusable_gps)
+    without = count - len(photos.file) - unplaced
     note = f"{path}: {without:,} of {count:,} photos have no GPS coordinates"
     manifest = _manifest(str(path), {"file": photos.file}, photos.latlon)
-    return manifest, Skipped(problems, (note,) if without else ())
-
-
-def unreadable_line(source: str | os.PathLike[str], errors: Sequence[str], count: int) -> str:
-    """Return one line about all unreadable ones of `count` photos that names the first."""
-    named = "; ".join(errors[:NAMES_SHOWN])
-    more = f"; and {len(errors) - NAMES_SHOWN:,} more" if len(errors) > NAMES_SHOWN else ""
-    return f"{source}: {len(errors):,} of {count:,} photos cannot be read ({named}{more})"
+    return manifest, Skipped(tuple(found.problems(path)), (note,) if without else ())
 
 
 def _read_table(path: Path) -> tuple[Manifest, Skipped]:
-    table = read_table(path, NEEDS)
+    unreadable: list[str] = []
+    table = read_table(path, NEEDS, problem=unreadable.append)
     files = file_names(table)
     require(path, NEEDS, file=files)
     latlon = read_true_degrees(table, path, NEEDS)
@@ -146,19 +137,19 @@ def _read_table(path: Path) -> tuple[Manifest, Skipped]:
             columns[name] = to_texts(found, count)
     columns["precision_km"] = np.nan_to_num(to_floats(column(table, "precision_km"), count))
     lat, lon = (to_texts(column(table, name), count) for name in ("lat", "lon"))
-    unknown = (lat == "") & (lon == "")
+    good = is_position(latlon)
+    unknown = np.isnan(latlon).all(axis=1) & (lat == "") & (lon == "")
     null = (latlon == 0.0).all(axis=1)
-    wrong = ~on_earth(latlon) & ~unknown
     rows = _column([f"{name} in row {row}" for row, name in enumerate(columns["file"], 2)])
     problems = {
-        "have no coordinates in -90..90 and -180..180 degrees": wrong,
+        "have no coordinates in -90..90 and -180..180 degrees": ~(good | unknown | null),
         "have the coordinates 0, 0, which stand for no position": null,
     }
+    lines = [row_problem(path, rows, bad, text) for text, bad in problems.items() if bad.any()]
     skipped = Skipped(
-        tuple(row_problem(path, rows, bad, text) for text, bad in problems.items() if bad.any()),
+        (*unreadable, *lines),
         (row_problem(path, rows, unknown, "have no coordinates"),) if unknown.any() else (),
     )
-    good = ~(unknown | null | wrong)
     kept = {name: values[good] for name, values in columns.items()}
     return _manifest(folder_of(path), kept, latlon[good]), skipped
 

@@ -12,12 +12,19 @@ import pyarrow.compute as pc
 
 from geoloc.errors import TableError
 from geoloc.photos import shards
-from geoloc.photos.columns import column, file_names, find_name, on_earth, require
+from geoloc.photos.columns import column, file_names, find_name, require, text_column
 from geoloc.photos.decode import printable
 from geoloc.photos.discover import photos_below
 from geoloc.photos.matching import match_any
+from geoloc.photos.position import is_position
 from geoloc.photos.swapped import refuse_swapped
-from geoloc.photos.tables import first_of_each, read_folder, read_table, row_problem
+from geoloc.photos.tables import (
+    first_of_each,
+    position_problems,
+    read_folder,
+    read_table,
+    row_problem,
+)
 from geoloc.types import BoolArray
 from training.data.table import SCHEMA, complete, latlon_of, with_column
 
@@ -54,8 +61,9 @@ def read(source: Path, images: Path | None = None) -> tuple[pa.Table, Path, list
         table, problems = _read_folder(source)
     else:
         folder = images or source.parent
-        raw = read_table(source, NEEDS)
-        table, problems = _join(raw, source, images) if images else (_named(raw, source), [])
+        problems = []
+        raw = read_table(source, NEEDS, problem=problems.append)
+        table = _join(raw, source, images, problems) if images else _named(raw, source)
     described, table = table, complete(table)
     refuse_swapped(described, latlon_of(table), source)
     return (*_usable(table, folder, source, problems),)
@@ -108,7 +116,7 @@ def _with_sidecar(table: pa.Table, path: Path) -> pa.Table:
     key = column(beside, "photo_id")
     if key is None:
         return table
-    row = pc.index_in(table["photo_id"].cast(pa.string()), value_set=key.cast(pa.string()))
+    row = pc.index_in(text_column(table["photo_id"]), value_set=text_column(key))
     for name in SCHEMA.names:
         found = column(beside, name)
         if name not in table.column_names and found is not None:
@@ -126,20 +134,20 @@ def _named(raw: pa.Table, source: Path) -> pa.Table:
     return with_column(raw, "file", names)
 
 
-def _join(raw: pa.Table, source: Path, images: Path) -> tuple[pa.Table, list[str]]:
+def _join(raw: pa.Table, source: Path, images: Path, problems: list[str]) -> pa.Table:
     """Find the photo of each row below a folder; rows that fit several photos are left out."""
     keys = [key for key in (column(raw, "file"), column(raw, "photo_id")) if key is not None]
     require(source, NEEDS, file=keys[0] if keys else None)
     there, names = _below(images)
-    matches = match_any([key.cast(pa.string()) for key in keys], [names])
+    matches = match_any(keys, [names])
     row = pa.array(matches.row, mask=matches.row < 0)
     for name in there.column_names:
         raw = with_column(raw, name, there[name].take(row))
     if not matches.ambiguous.any():
-        return raw, []
+        return raw
     problem = "match several photos or share one; name the files with their folders"
-    line = row_problem(source, keys[0], matches.ambiguous, problem)
-    return raw.filter(pa.array(~matches.ambiguous)), [line]
+    problems.append(row_problem(source, keys[0], matches.ambiguous, problem))
+    return raw.filter(pa.array(~matches.ambiguous))
 
 
 def _below(images: Path) -> tuple[pa.Table, pa.ChunkedArray]:
@@ -166,7 +174,9 @@ def _usable(
             problems.append(row_problem(source, table["photo_id"], ~good, problem))
         return table.filter(pa.array(good))
 
-    table = keep(table, on_earth(latlon_of(table)), "have no place on the Earth")
+    latlon = latlon_of(table)
+    problems += position_problems(source, table["photo_id"], latlon)
+    table = table.filter(pa.array(is_position(latlon)))
     there = np.array(
         [
             name is not None and (offset is not None or (folder / name).is_file())

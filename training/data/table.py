@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from geoloc.errors import TableError
 from geoloc.io.atomic import atomic_file
-from geoloc.photos.columns import column, to_floats
+from geoloc.photos.columns import column, text_column, to_floats
 from geoloc.photos.tables import read_table
 from geoloc.types import Float64Array, StrArray
 
@@ -93,7 +93,7 @@ def _as(values: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
     if pa.types.is_timestamp(kind):
         return pa.chunked_array([_times(values)])
     if pa.types.is_string(kind):
-        return values.cast(pa.string())
+        return text_column(values)
     numbers = to_floats(values, len(values))
     known = pa.array(numbers, mask=~np.isfinite(numbers))
     return pa.chunked_array([known.cast(kind, safe=False)])

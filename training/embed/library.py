@@ -15,7 +15,8 @@ from geoloc.encoders.pipeline import Encoded, encode_all
 from geoloc.io.progress import Reporter
 from geoloc.photos.tables import row_problem
 from geoloc.types import BoolArray, Float32Array
-from training.data.manifest import Manifest, Skipped, read_all, unreadable_line
+from geoloc.photos.tables import photo_problems
+from training.data.manifest import Manifest, Skipped, read_all
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,10 +67,7 @@ def read_library(
 
 
 def _unreadable(encoded: Encoded, photos: Sequence[str | os.PathLike[str]]) -> Skipped:
-    if not encoded.errors:
-        return Skipped()
-    errors = [str(error) for error in encoded.errors]
-    return Skipped((unreadable_line(_names(photos), errors, len(encoded.results)),))
+    return Skipped(tuple(photo_problems(_names(photos), encoded.errors, len(encoded.results))))
 
 
 def _first_copies(encoded: Encoded) -> BoolArray:

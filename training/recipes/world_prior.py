@@ -12,13 +12,13 @@ import numpy as np
 import pyarrow as pa
 import shapely
 
-from geocells.columns import objects
 from geocells.partition.build import build_cells
 from geocells.partition.config import CellConfig
 from geocells.sphere import haversine_km
 from geocells.table import CellTable
 from geoloc.bundle import directory as bundles
 from geoloc.metrics import country_and_region
+from geoloc.photos.columns import column, to_texts
 from geoloc.types import Float32Array, Float64Array, Int64Array
 from training.data import coordinates
 from training.heads.fit import density_prior
@@ -106,8 +106,9 @@ def draw_points(cells: CellTable, prior: Float32Array, count: int, seed: int = 0
 
 def _one_per_author_and_square(latlon: Float64Array, table: pa.Table) -> Float64Array:
     square = squares(latlon, WORLD_STEP_DEG)
-    if "author" in table.column_names:
-        author = np.unique(objects(table["author"]).astype(str), return_inverse=True)[1]
+    authors = column(table, "author")
+    if authors is not None:
+        author = np.unique(to_texts(authors, len(table)).astype(str), return_inverse=True)[1]
         square = np.column_stack([square, author])
     return latlon[np.unique(square, axis=0, return_index=True)[1]]
 

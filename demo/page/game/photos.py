@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from geoloc.errors import GeolocError, TableError
-from geoloc.photos.columns import file_names, on_earth, require, to_texts
-from geoloc.photos.decode import printable
+import numpy as np
+
+from geoloc.errors import TableError
+from geoloc.photos.columns import file_names, require, to_texts
+from geoloc.photos.position import is_position
 from geoloc.photos.swapped import read_true_degrees
-from geoloc.photos.tables import folder_of, read_table, resolve
+from geoloc.photos.tables import folder_of, position_problems, read_table, resolve, row_problem
+from geoloc.photos.tabular.encoding import notice
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "places.csv"
 
@@ -30,28 +33,27 @@ class LocatedPhoto:
 def read(path: Path) -> list[LocatedPhoto]:
     """Read a table with the columns file, lat and lon; files are relative to it.
 
+    Rows without a position or without a file are left out, with a notice for each kind.
+
     Raises:
-        GeolocError: it cannot be read, or a row names no file or has no coordinates.
+        TableError: it cannot be read, or no row is left.
     """
     table = read_table(path, NEEDS)
-    names = file_names(table)
+    columns = file_names(table)
     if not len(table):
         raise TableError(f"{path}: no photos in it; give a table with {NEEDS}")
-    require(path, NEEDS, file=names)
+    require(path, NEEDS, file=columns)
+    names = to_texts(columns, len(table))
     latlon = read_true_degrees(table, path, NEEDS)
-    good = on_earth(latlon)
-    photos = []
-    for row, name in enumerate(to_texts(names, len(table))):
-        line = row + 2
-        if not good[row]:
-            raise GeolocError(
-                f"{path}, line {line}: no place on the Earth; give {NEEDS}, -90..90 and -180..180"
-            )
-        file = Path(resolve(folder_of(path), name))
-        if not file.is_file():
-            raise GeolocError(
-                f"{path}, line {line}: {printable(name)}: no such file beside the table; put it"
-                " there or correct its name"
-            )
-        photos.append(LocatedPhoto(file, *latlon[row].tolist()))
-    return photos
+    files = [Path(resolve(folder_of(path), name)) for name in names]
+    missing = np.array([not file.is_file() for file in files], bool)
+    problems = position_problems(path, names, latlon)
+    if missing.any():
+        problem = "name no file beside the table and are left out"
+        problems.append(row_problem(path, names, missing, problem))
+    rows = np.flatnonzero(is_position(latlon) & ~missing)
+    if not len(rows):
+        raise TableError(f"{'; '.join(problems)}; no photo is left; give a table with {NEEDS}")
+    for line in problems:
+        notice(line)
+    return [LocatedPhoto(files[row], *latlon[row].tolist()) for row in rows]

@@ -112,6 +112,7 @@ def test_lists_keep_their_columns(tmp_path, ending):
 
 def test_text_lists_have_one_name_per_line(tmp_path):
     (tmp_path / "list.txt").write_bytes(b"a.jpg\r\n\nb \xff.jpg\n")
+    (tmp_path / os.fsdecode(b"b \xff.jpg")).touch()
     assert [row.source for row in found(tmp_path / "list.txt")[0]] == [
         str(tmp_path / "a.jpg"), str(tmp_path / os.fsdecode(b"b \xff.jpg"))
     ]  # fmt: skip
@@ -123,8 +124,8 @@ def test_text_lists_have_one_name_per_line(tmp_path):
         ("l.csv", "lat,lon\n1,2\n", "name it file"),
         ("l.csv", "file,a\nx.jpg,1,2\n", "line 2 has more cells"),
         ("l.csv", "file,n\n\n,1\n", "row 1 has no file name"),
-        ("l.jsonl", '{"file": "a.jpg"}\n{"file"', "line 2 is no JSON"),
-        ("l.jsonl", "[1]\n", "line 1 is no JSON object"),
+        ("l.jsonl", '{"file"', r"line 1 is no JSON \("),
+        ("l.jsonl", "[1]\n", "element 1 is no JSON object"),
         ("l.jsonl", '{"file": 3}\n', "row 1 has no file name"),
         ("l.parquet", "nothing", "not a readable Parquet"),
         ("l.tar", "nothing", "not a readable tar"),
@@ -137,6 +138,17 @@ def test_unusable_list_is_refused_with_the_reason(tmp_path, name, content, reaso
     with pytest.raises(GeolocError, match=reason) as refused:
         names(tmp_path / name)
     assert name in str(refused.value)
+
+
+def test_bad_rows_of_a_list_are_counted_and_the_others_go_on(tmp_path):
+    (tmp_path / "l.csv").write_text("file,n\na.jpg,1\n,2\nb.jpg,3,4\nc.jpg,5\n")
+    rows, problems = found(tmp_path / "l.csv")
+    assert [(os.path.basename(row.name), row.columns["n"]) for row in rows] == [
+        ("a.jpg", "1"), ("c.jpg", "5")
+    ]  # fmt: skip
+    too_long, unnamed = problems
+    assert "l.csv: 1 rows are left out; they have more cells than the header" in too_long
+    assert "l.csv: row 2 has no file name in column file; 1 of 3 rows are left out" in unnamed
 
 
 def make_shard(path, cut=None):
@@ -192,7 +204,17 @@ class Stdin:
 
 @pytest.mark.parametrize(
     "content",
-    [b"a.jpg\nb.jpg\n", b"a.jpg\0b.jpg", b'{"file": "a.jpg", "n": 1}\n\n{"file": "b.jpg", "n": 2}'],
+    [
+        b"a.jpg\nb.jpg\n",
+        b"\xef\xbb\xbfa.jpg\nb.jpg\n",
+        "a.jpg\r\nb.jpg\r\n".encode("utf-16"),
+        b"a.jpg\0b.jpg",
+        b'{"file": "a.jpg", "n": 1}\n\n{"file": "b.jpg", "n": 2}',
+        b'\xef\xbb\xbf{"file": "a.jpg"}\n{"file": "b.jpg"}',
+        b'[{"file": "a.jpg"}, {"file": "b.jpg"}]',
+        b"file,lat,lon\na.jpg,1,2\nb.jpg,3,4\n,,\n",
+        b"file;lat;lon\na.jpg;1,5;2\nb.jpg;3;4\n",
+    ],
 )
 def test_names_are_read_from_standard_input(tmp_path, monkeypatch, content):
     monkeypatch.chdir(tmp_path)

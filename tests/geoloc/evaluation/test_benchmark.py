@@ -138,15 +138,16 @@ def test_photos_are_found_by_their_id_if_the_folder_has_other_names(tmp_path):
 
 
 def test_each_kind_of_unusable_row_is_one_line(tmp_path):
-    rows = ["a.jpg,1,2", "b.jpg,95,2", "c.jpg,nan,2", "d.jpg,x,2", "a.jpg,3,4", "e.jpg,,5"]
+    rows = ["a.jpg,1,2", "b.jpg,95,2", "c.jpg,nan,2", "d.jpg,x,2", "a.jpg,3,4", "e.jpg,,5", "f,0,0"]
     photos = read(str(write(tmp_path / "mine.csv", rows, "file,lat,lon")))
     assert photos.photo_id.tolist() == ["a.jpg"]
-    assert len(photos.problems) == len(photos.notices) == 1
-    assert (
-        "4 of 6 rows have no place on the Earth (b.jpg, c.jpg, d.jpg and 1 more)"
-        in (photos.problems[0])
-    )
-    assert "1 of 6 rows have the id of an earlier one" in photos.notices[0]
+    no_number, outside, nowhere = photos.problems
+    assert "3 of 7 rows have no number for latitude or longitude" in no_number
+    assert "(c.jpg, d.jpg, e.jpg)" in no_number
+    assert "1 of 7 rows lie outside -90..90, -180..180 degrees and are left out (b.jpg)" in outside
+    assert "1 of 7 rows are at 0,0, which stands for an unknown position" in nowhere
+    assert len(photos.notices) == 1
+    assert "1 of 7 rows have the id of an earlier one" in photos.notices[0]
     with pytest.raises(TableError, match="no usable row"):
         read(str(write(tmp_path / "none.csv", ["a,99,0"], "file,lat,lon")))
     with pytest.raises(TableError, match="column lat, lon is missing"):
@@ -175,7 +176,7 @@ def test_photos_with_one_base_name_are_found_by_their_folder(tmp_path):
     for name in ("paris/0.jpg", "nyc/0.jpg", "rome/1.jpg"):
         (tmp_path / "images" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "images" / name).touch()
-    rows = ["nyc/0.jpg,40.7,-74", "paris/0.jpg,48.9,2.4", "1.jpg,41.9,12.5", "0.jpg,0,0"]
+    rows = ["nyc/0.jpg,40.7,-74", "paris/0.jpg,48.9,2.4", "1.jpg,41.9,12.5", "0.jpg,0,1"]
     photos = read(str(write(tmp_path / "t.csv", rows, "file,lat,lon")), tmp_path / "images")
     found = [file.removeprefix(f"{tmp_path}/images/") for file in photos.file]
     assert found == ["nyc/0.jpg", "paris/0.jpg", "rome/1.jpg", ""]

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from geoloc.errors import BundleError, TableError
-from geoloc.game.places import GameError
+from geoloc.game.places import GameError, Places
 from geoloc.game.players import command, http
 from geoloc.game.players.command import CommandPlayer
 from geoloc.game.players.http import HttpPlayer
@@ -301,7 +301,7 @@ def test_unreachable_server_is_reported(photo, monkeypatch):
 def test_log_player_answers_from_a_table(tmp_path):
     path = tmp_path / "mine.csv"
     path.write_text(
-        "file,lat,lon,seconds\nplace 0,1,2,3\nfolder/place 1,4,5,99\nplace 2,,,1\nplace 3,95,5,1\n"
+        "file,lat,lon,seconds\nplace 0,1,2,3\nother,4,5,99\nplace 2,,,1\nplace 3,95,5,1\n"
     )
     (player,) = read_log(path, "", seed=0)
     assert player.name == "mine"
@@ -312,6 +312,24 @@ def test_log_player_answers_from_a_table(tmp_path):
     ]  # fmt: skip
     late = next(player.ask(places_at(np.zeros((1, 2)), (tmp_path / "x.jpg",)), 2.0))
     assert (late.problem, late.seconds) == ("too late", 3)
+
+
+def test_log_player_finds_places_by_path_and_by_base_name_only_where_it_is_unique(tmp_path, caplog):
+    path = tmp_path / "mine.csv"
+    files = [tmp_path / name for name in ("paris/0.jpg", "nyc/0.jpg", "rome/1.jpg")]
+    places = Places(
+        np.array(["a", "b", "c"], dtype=object), np.ones((3, 2)),
+        tuple((file,) for file in files), np.array(["", "", ""], dtype=object),
+    )  # fmt: skip
+    path.write_text("file,lat,lon\nnyc/0.jpg,2,2\nx/paris/0.jpg,1,1\n1.png,3,3\n0.jpg,4,4\n")
+    (player,) = read_log(path, "", seed=0)
+    assert [answer.lat for answer in player.ask(places, 15.0)] == [1, 2, 3]
+    assert "1 answers of 'mine' fit several places and are left out" in caplog.text
+    path.write_text("photo_id,file,lat,lon\n07,no.jpg,1,1\n7,x.jpg,2,2\n")
+    (player,) = read_log(path, "", seed=0)
+    by_id = Places(np.array(["07.jpg", "7.jpg"], dtype=object), np.ones((2, 2)),
+                   (files[:1], files[1:2]), np.array(["", ""], dtype=object))  # fmt: skip
+    assert [answer.lat for answer in player.ask(by_id, 15.0)] == [1, 2]
 
 
 def test_every_division_of_a_log_is_one_player(tmp_path):

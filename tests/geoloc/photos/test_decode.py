@@ -19,6 +19,7 @@ from tests.geoloc.photos.samples import (
     encoded,
     gps_exif,
     picture,
+    png_header,
     write_bad_inputs,
 )
 
@@ -103,6 +104,46 @@ def test_large_jpegs_are_decoded_at_the_reduced_size_that_is_needed():
     content = encoded(picture(1600, 1200), "JPEG")
     assert min(decode.load(content, min_side=150).image.size) == 300
     assert min(decode.load(content, min_side=700).image.size) == 1200
+
+
+def test_panoramas_beyond_the_limit_are_decoded_at_reduced_size(monkeypatch):
+    monkeypatch.setattr(decode, "MAX_MEGAPIXELS", 1)
+    content = encoded(picture(3000, 1000), "JPEG", exif=gps_exif(1.0, 2.0))
+    loaded = decode.load(content)
+    assert loaded.image.size == (1500, 500)
+    assert loaded.exif.lat == pytest.approx(1.0)
+    assert decode.load(content, min_side=100).image.size == (750, 250)
+    assert decode.load(encoded(picture(1000, 1000), "JPEG")).image.size == (1000, 1000)
+    mpo = encoded(picture(3000, 1000), "MPO", save_all=True, append_images=[picture()])
+    assert decode.load(mpo).image.size == (1500, 500)
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        lambda: decode.load(encoded(picture(3000, 1000), "PNG"), name="x.png"),
+        lambda: decode.load(encoded(picture(3000, 1000), "JPEG", progressive=True), name="x.png"),
+        lambda: decode.load(encoded(picture(3000, 1000), "JPEG"), name="x.png", max_megapixels=2),
+        lambda: decode.load(picture(3000, 1000), name="x.png"),
+    ],
+    ids=["other format", "rows at the end only", "limit of the caller", "picture in memory"],
+)
+def test_what_cannot_be_reduced_is_refused_with_the_remedy(monkeypatch, refused):
+    monkeypatch.setattr(decode, "MAX_MEGAPIXELS", 1)
+    with pytest.raises(
+        PhotoError, match=r"x\.png: 3000 x 1000 pixels are more than . megapixels; "
+    ):
+        refused()
+
+
+def test_errors_of_one_kind_are_counted_together():
+    kinds = set()
+    for name, content in (("a", png_header(60_000, 60_000)), ("b", png_header(50_000, 60_000))):
+        with pytest.raises(PhotoError) as refused:
+            decode.load(content, name=name)
+        assert refused.value.name == name
+        kinds.add(refused.value.kind)
+    assert kinds == {"their pixels are more than 300 megapixels; make it smaller first"}
 
 
 def test_mpo_files_are_decoded_at_reduced_size():
@@ -251,7 +292,7 @@ def test_missing_permission_is_reported(tmp_path):
         decode.load(tmp_path / "locked.jpg")
 
 
-def test_200_megapixels_are_allowed_and_pillows_own_limit_is_restored(recwarn):
+def test_300_megapixels_are_allowed_and_pillows_own_limit_is_restored(recwarn):
     def refusal(content: bytes) -> str:
         """Open a picture by its header; an allowed one goes on to its EXIF, which is empty."""
         try:
@@ -260,12 +301,12 @@ def test_200_megapixels_are_allowed_and_pillows_own_limit_is_restored(recwarn):
             return str(error)
 
     limit = Image.MAX_IMAGE_PIXELS
-    headers = [bmp_header(20_000, 10_000), bmp_header(20_001, 10_000)] * 50
+    headers = [bmp_header(20_000, 15_000), bmp_header(20_001, 15_000)] * 50
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(refusal, headers))
     assert answers[::2] == [str(Exif())] * 50
     assert set(answers[1::2]) == {answers[1]}
-    assert "20001 x 10000" in answers[1]
+    assert "20001 x 15000" in answers[1]
     assert Image.MAX_IMAGE_PIXELS == limit
     assert not recwarn.list
 
@@ -275,7 +316,7 @@ def test_pillows_limit_stays_a_number_while_another_thread_decodes():
 
     def crop_while_open(*arguments, **options):
         Image.new("RGB", (8, 8)).crop((0, 0, 4, 4))
-        assert 2 * Image.MAX_IMAGE_PIXELS > 200_000_000
+        assert 2 * Image.MAX_IMAGE_PIXELS > 300_000_000
         return opened(*arguments, **options)
 
     with pytest.MonkeyPatch.context() as patch:

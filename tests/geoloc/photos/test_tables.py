@@ -18,15 +18,16 @@ from geoloc.photos.columns import (
     column,
     file_names,
     find_name,
-    on_earth,
     read_degrees,
     to_floats,
     to_texts,
 )
 from geoloc.photos.coordinate_columns import choose_coordinates
-from geoloc.photos.rows import YFCC100M, read_rows
+from geoloc.photos.position import is_position, on_earth
 from geoloc.photos.swapped import look_swapped
 from geoloc.photos.tables import read_folder, read_table, resolve, row_problem
+from geoloc.photos.tabular.delimited import YFCC100M
+from geoloc.photos.tabular.rows import read_rows
 from tests.geoloc.photos.samples import encoded, gps_exif, picture
 
 NEEDS = "the columns file,lat,lon"
@@ -105,6 +106,11 @@ ODD_CELLS = CELLS | st.sampled_from(
 )
 
 
+def has_content(cell: str) -> bool:
+    """Return whether a cell has more than spaces; rows of other cells are left out."""
+    return cell.strip(" \t\r\n") != ""
+
+
 TABLES = st.integers(2, 4).flatmap(
     lambda width: st.lists(st.lists(ODD_CELLS, min_size=width, max_size=width), max_size=6)
 )
@@ -122,7 +128,7 @@ def test_cells_come_back_as_they_were_written(tmp_path_factory, cells, delimiter
         quoting = csv.QUOTE_ALL if bare else csv.QUOTE_MINIMAL
         writer = csv.writer(file, delimiter=delimiter, lineterminator=end, quoting=quoting)
         writer.writerows([names, *cells])
-    rows = [dict(zip(names, row, strict=True)) for row in cells]
+    rows = [dict(zip(names, row, strict=True)) for row in cells if any(map(has_content, row))]
     assert list(read_rows(str(path))) == rows
     assert read_table(path, NEEDS).to_pylist() == rows
 
@@ -152,30 +158,161 @@ def outcome(read):
         return None, str(error)
 
 
-def test_short_rows_are_filled_and_long_ones_are_named(tmp_path):
+def test_short_rows_are_filled_and_long_ones_are_counted(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("file,lat,lon\na.jpg,1,2\nb.jpg,3\n")
     assert read_table(path, NEEDS)["lon"].to_pylist() == ["2", None]
-    path.write_text("file,lat,lon\na.jpg,1,2\nb.jpg,3,4,5\n")
+    path.write_text("file,lat,lon\na.jpg,1,2,,\nb.jpg,3,4,5\nc.jpg,3,4\nd,5,6,7\n")
+    lines = []
+    table = read_table(path, NEEDS, problem=lines.append)
+    assert table["file"].to_pylist() == ["a.jpg", "c.jpg"]
+    assert list(read_rows(str(path), lines.append)) == table.to_pylist()
+    assert lines[0] == lines[1]
+    assert "t.csv: 2 rows are left out; they have more cells than the header" in lines[0]
+    assert "(line 3, …)" in lines[0]
+    path.write_text("file,lat,lon\nb.jpg,48,85,2,35\n")
     for read in (lambda: read_table(path, NEEDS), lambda: list(read_rows(str(path)))):
-        with pytest.raises(TableError, match=r"t\.csv: line 3 has more cells than the header; "):
+        with pytest.raises(TableError, match=r"t\.csv: line 2 has more cells than the header; "):
             read()
 
 
-def test_bytes_that_are_not_utf8_are_kept_in_rows_and_refused_in_tables(tmp_path):
-    path = tmp_path / "t.csv"
-    path.write_bytes(b"file,lat,lon\n\xff.jpg,1,2\n")
-    assert [row["file"] for row in read_rows(str(path))] == [os.fsdecode(b"\xff.jpg")]
-    with pytest.raises(TableError, match="is not UTF-8; save the table as UTF-8"):
-        read_table(path, NEEDS)
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "txt"])
+def test_bytes_that_are_not_utf8_are_windows_1252(tmp_path, caplog, ending):
+    path = tmp_path / f"t.{ending}"
+    names = ["Köln.jpg".encode("cp1252"), "東京.jpg".encode(), b"\x80\x81.jpg"]
+    texts = {
+        "csv": b"file,n\n" + b"".join(name + b",1\n" for name in names),
+        "jsonl": b"".join(b'{"file": "%s"}\n' % name for name in names),
+        "txt": b"\n".join(names),
+    }
+    path.write_bytes(texts[ending])
+    expected = ["Köln.jpg", "東京.jpg", "€\x81.jpg"]
+    assert read_table(path, NEEDS)["file"].to_pylist() == expected
+    assert [row["file"] for row in read_rows(str(path))] == expected
+    assert len(caplog.messages) == 2
+    assert "2 rows are not UTF-8 and read as Windows-1252, such as Köln.jpg" in caplog.text
 
 
-def test_decimal_commas_are_read_where_semicolons_separate(tmp_path):
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.txt", "t.jsonl"])
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-8-sig"])
+def test_unicode_of_every_width_is_recognised(tmp_path, caplog, name, encoding):
+    path = tmp_path / name
+    delimiter = "\t" if name == "t.tsv" else ","
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in ROWS)
+    path.write_bytes((text if ".jsonl" in name else delimited(ROWS, delimiter)).encode(encoding))
+    assert read_table(path, NEEDS).to_pylist() == ROWS
+    assert list(read_rows(str(path))) == ROWS
+    if encoding != "utf-8-sig":
+        assert f"{path}: is read as {encoding[:6].upper()}" in caplog.messages
+
+
+def test_files_are_found_in_every_spelling_of_their_names(tmp_path):
+    disk = {"Köln.jpg": os.fsdecode("Köln.jpg".encode("cp1252")), "é.jpg": "e\u0301.jpg",
+            " a.jpg": "a.jpg", "ü.jpg": "ü.jpg"}  # fmt: skip
+    for there in disk.values():
+        (tmp_path / there).touch()
+    for written, there in disk.items():
+        assert resolve(tmp_path, written) == str(tmp_path / there)
+    assert resolve(tmp_path, "ö.jpg") == str(tmp_path / "ö.jpg")
+
+
+def test_excel_workbooks_are_refused_with_the_remedy(tmp_path):
+    (tmp_path / "t.csv").write_bytes(b"PK\x03\x04rest")
+    with pytest.raises(TableError, match=r"t\.csv: is an Excel workbook; save it as CSV UTF-8"):
+        read_table(tmp_path / "t.csv", NEEDS)
+
+
+def test_first_line_of_excel_names_the_delimiter(tmp_path):
     path = tmp_path / "t.csv"
-    path.write_text("file;lat;lon;title\n1,5;48,85;-2,35;1,5\n")
+    path.write_text("sep=;\nfile;x;y\n1,5;2;3\n")
+    assert read_table(path, NEEDS).to_pylist() == [{"file": "1,5", "x": "2", "y": "3"}]
+    assert list(read_rows(str(path))) == [{"file": "1,5", "x": "2", "y": "3"}]
+
+
+def test_repeated_columns_are_numbered_and_the_first_is_read(tmp_path, caplog):
+    rows = [{"lat": "1", "lat (2)": "2", "lon": "3", "lat (3)": "4"}]
+    (tmp_path / "t.csv").write_text("lat,lat (2),lon,lat\n1,2,3,4\n")
+    (tmp_path / "t.jsonl").write_text('{"lat": 1, "lat": 2, "lon": 3, "lat": 4}\n')
+    table = pa.table([[1], [2], [3], [4]], names=["lat", "lat", "lon", "lat"])
+    pq.write_table(table, tmp_path / "t.parquet")
+    assert read_table(tmp_path / "t.csv", NEEDS).to_pylist() == rows
+    for name in ("t.csv", "t.jsonl", "t.parquet"):
+        read = read_table(tmp_path / name, NEEDS)
+        assert read_degrees(read, name, NEEDS).tolist() == [[1.0, 3.0]]
+        assert list(next(read_rows(str(tmp_path / name)))) == read.column_names
+        assert "t.csv: column lat is there twice; the first one is read" in caplog.text
+
+
+@pytest.mark.parametrize("text", [
+    '[{"file": "a.jpg", "lat": 1.50}, {"file": "b.jpg"}]',
+    '\n[\n {"file": "a.jpg", "lat": 1.50},\n\n {"file": "b.jpg"}]\n',
+    '{"file": "a.jpg", "lat": 1.50}\n\n{"file": "b.jpg"}',
+    '{"file": "a.jpg", "lat": 1.50}\n{"file"\n[]\n{"file": "b.jpg"}',
+])  # fmt: skip
+def test_json_is_one_object_a_line_or_an_array(tmp_path, text):
+    path = tmp_path / "t.json"
+    path.write_text(text)
+    lines = []
+    table = read_table(path, NEEDS, problem=lines.append)
+    assert table.to_pylist() == [{"file": "a.jpg", "lat": "1.50"}, {"file": "b.jpg", "lat": None}]
+    assert list(read_rows(str(path), lines.append)) == [
+        {"file": "a.jpg", "lat": 1.5}, {"file": "b.jpg"}
+    ]  # fmt: skip
+    assert len(lines) == (2 if "[]" in text else 0)
+    assert all("2 of 4 rows are left out; line 2 is no JSON" in line for line in lines)
+
+
+def test_numbers_of_json_and_parquet_stay_the_ids_that_they_are(tmp_path):
+    ids = ["9223372036854775808", "12e4567", "1.50", "34", "1" * 400]
+    path = tmp_path / "t.jsonl"
+    path.write_text("".join(f'{{"id": {each}}}\n' for each in ids))
+    found = column(read_table(path, NEEDS), "photo_id")
+    assert to_texts(found, len(ids)).tolist() == ids
+    table = pa.table({"id": [123456789012.0, None, 2.5], "author": [[1], None, [2, 3]]})
+    pq.write_table(table, tmp_path / "t.parquet")
+    read = read_table(tmp_path / "t.parquet", NEEDS)
+    assert to_texts(column(read, "photo_id"), 3).tolist() == ["123456789012", "", "2.5"]
+    assert to_texts(column(read, "author"), 3).tolist() == ["[1]", "", "[2, 3]"]
+
+
+@pytest.mark.parametrize("last", [",,", "   ", '"","",""', " ,\t,", ",,\r\n,,"])
+def test_empty_rows_are_no_rows(tmp_path, last):
+    path = tmp_path / "t.csv"
+    path.write_text(f"file,lat,lon\na.jpg,1,2\n{last}\n")
+    assert len(read_table(path, NEEDS)) == len(list(read_rows(str(path)))) == 1
+
+
+def test_zero_north_zero_east_is_no_position():
+    latlon = np.array([[0.0, 0.0], [-0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [91.0, 0.0]])
+    assert is_position(latlon).tolist() == [False, False, True, True, False]
+
+
+def test_columns_are_found_whatever_joins_their_words():
+    for name in ("File Name", "file-name", " FILE_NAME ", "filename"):
+        assert find_name(["x", name], "file") == name
+
+
+@pytest.mark.parametrize(
+    ("name", "delimiter"), [("t.csv", ";"), ("t.tsv", "\t"), ("t.txt", ";"), ("t.csv", "\t")]
+)
+def test_decimal_commas_are_read_where_other_characters_separate(tmp_path, name, delimiter):
+    path = tmp_path / name
+    lines = ["file;lat;lon;title;precision_km", "1,5;48,85;-2,35;1,5;0,25"]
+    path.write_text("\n".join(lines).replace(";", delimiter))
     table = read_table(path, NEEDS)
     assert read_degrees(table, path, NEEDS).tolist() == [[48.85, -2.35]]
     assert table["title"].to_pylist() == table["file"].to_pylist() == ["1,5"]
+    assert to_floats(table["precision_km"], 1).tolist() == [0.25]
+
+
+def test_thousands_are_no_decimals_where_coordinates_have_points(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text('file,lat,lon,precision_km\na,48.85,-2.35,"1,234"\n')
+    assert np.isnan(to_floats(read_table(path, NEEDS)["precision_km"], 1)).all()
+    path.write_text('file,lat,lon,precision_km\na,"48,85","-2,35","1,234"\n')
+    table = read_table(path, NEEDS)
+    assert read_degrees(table, path, NEEDS).tolist() == [[48.85, -2.35]]
+    assert to_floats(table["precision_km"], 1).tolist() == [1.234]
 
 
 def test_plain_text_lists_files(tmp_path):
@@ -314,8 +451,8 @@ def test_folders_give_positions_and_name_unreadable_photos(tmp_path):
     assert folder.file.tolist() == ["2.jpg", "3.jpg", "a/1.jpg"]
     assert np.isnan(folder.latlon[:2]).all()
     assert folder.latlon[2] == pytest.approx([1.0, -2.0])
-    (line,) = folder.unreadable
-    assert "3.jpg" in line
+    (error,) = folder.unreadable
+    assert "3.jpg" in str(error)
     assert folder.geotagged(tmp_path).file.tolist() == ["a/1.jpg"]
     (tmp_path / "a" / "1.jpg").unlink()
     with pytest.raises(TableError, match=r"no photo with GPS coordinates .* \(1 without\)"):
@@ -332,8 +469,8 @@ def test_file_names_are_relative_to_their_table():
 
 def test_problems_of_many_rows_are_one_line():
     names = np.array([f"{n}\n.jpg" for n in range(5000)], dtype=object)
-    line = row_problem("t.csv", names, np.ones(5000, bool), "have no place on the Earth")
+    line = row_problem("t.csv", names, np.ones(5000, bool), "have no photo")
     assert line == (
-        "t.csv: 5,000 of 5,000 rows have no place on the Earth"
+        "t.csv: 5,000 of 5,000 rows have no photo"
         r" (0\n.jpg, 1\n.jpg, 2\n.jpg and 4,997 more)"
     )

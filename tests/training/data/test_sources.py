@@ -57,13 +57,15 @@ def test_shards_are_read_in_place(shards):
     shade = [np.asarray(load_photo(table, folder, row).image)[0, 0, 0] for row in range(3)]
     assert np.abs(np.array(shade, int) - [10, 60, 120]).max() < 6
     assert len(problems) == 1
-    assert "1 of 4 rows have no place on the Earth (d)" in problems[0]
+    assert (
+        "1 of 4 rows have no number for latitude or longitude and are left out (d)" in problems[0]
+    )
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
 def test_truncated_shard_gives_its_complete_photos(tmp_path, share):
     samples = {f"{i}.jpg": jpeg(i) for i in range(20)}
-    whole = {**samples, **{f"{i}.json": facts(lat=i, lon=i) for i in range(20)}}
+    whole = {**samples, **{f"{i}.json": facts(lat=i, lon=i + 1) for i in range(20)}}
     order = [name for i in range(20) for name in (f"{i}.json", f"{i}.jpg")]
     write_shard(tmp_path / "0.tar", {name: whole[name] for name in order})
     content = (tmp_path / "0.tar").read_bytes()
@@ -187,8 +189,9 @@ def test_unusable_rows_are_left_out_and_counted(tmp_path):
     table, _, problems = read(tmp_path / "t.csv")
     assert table["photo_id"].to_pylist() == ["3.jpg", "4.jpg"]
     assert table["heading"].to_pylist() == [None, 361.5]
-    assert "3 of 6 rows have no place" in problems[0]
-    assert "1 of 3 rows have the id of an earlier one (3.jpg)" in problems[1]
+    assert "2 of 6 rows have no number for latitude or longitude" in problems[0]
+    assert "1 of 6 rows lie outside -90..90" in problems[1]
+    assert "1 of 3 rows have the id of an earlier one (3.jpg)" in problems[2]
     (tmp_path / "t.csv").write_text("file,lat,lon\n0.jpg,91,0\n")
     with pytest.raises(TableError, match="no usable photo"):
         read(tmp_path / "t.csv")
