@@ -12,7 +12,14 @@ import pyarrow.compute as pc
 
 from geoloc.errors import TableError
 from geoloc.photos import shards
-from geoloc.photos.columns import column, file_names, find_name, require, text_column
+from geoloc.photos.columns import (
+    column,
+    file_names,
+    find_name,
+    read_degrees,
+    require,
+    text_column,
+)
 from geoloc.photos.decode import printable
 from geoloc.photos.discover import photos_below
 from geoloc.photos.matching import match_any
@@ -62,11 +69,18 @@ def read(source: Path, images: Path | None = None) -> tuple[pa.Table, Path, list
     else:
         folder = images or source.parent
         problems = []
-        raw = read_table(source, NEEDS, problem=problems.append)
+        raw = _with_degrees(read_table(source, NEEDS, problem=problems.append), source)
         table = _join(raw, source, images, problems) if images else _named(raw, source)
     described, table = table, complete(table)
     refuse_swapped(described, latlon_of(table), source)
     return (*_usable(table, folder, source, problems),)
+
+
+def _with_degrees(raw: pa.Table, source: Path) -> pa.Table:
+    """Return a table whose true coordinates are in the columns lat and lon."""
+    for axis, values in zip(("lat", "lon"), read_degrees(raw, source, NEEDS).T, strict=True):
+        raw = with_column(raw, axis, pa.array(values))
+    return raw
 
 
 def _read_folder(folder: Path) -> tuple[pa.Table, list[str]]:

@@ -65,14 +65,17 @@ def read_rows(place: str, problem: Report = notice, parse: Parse = typed) -> Ite
 
     Raises:
         TableError: it is not such a table; names the file and the line.
-        OSError: it cannot be read.
+        OSError: it cannot be opened.
     """
     kind = format_of(place)
     if kind == "parquet":
         yield from _parquet_rows(place)
         return
     with open_buffered(place) as file:
-        yield from text_rows(file, place, kind, problem, parse)
+        try:
+            yield from text_rows(file, place, kind, problem, parse)
+        except OSError as error:  # of a decompression
+            raise TableError(f"{place}: is damaged ({error}); copy it again") from error
 
 
 def text_rows(

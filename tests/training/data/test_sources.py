@@ -89,6 +89,13 @@ def write_photos(folder: Path, names: list[str]) -> None:
         (folder / name).write_bytes(jpeg(number))
 
 
+def test_columns_of_true_coordinates_are_preferred(tmp_path):
+    write_photos(tmp_path, ["1.jpg"])
+    (tmp_path / "t.csv").write_text("file,pred_lat,pred_lon,gt_lat,gt_lon\n1.jpg,5,6,1.5,2.5\n")
+    table, _, _ = read(tmp_path / "t.csv")
+    assert (table["lat"].to_pylist(), table["lon"].to_pylist()) == ([1.5], [2.5])
+
+
 def test_mp16_ids_are_file_names(tmp_path):
     write_photos(tmp_path, ["45/77/1.jpg", "0a/b1/2.jpg"])
     (tmp_path / "mp16.csv").write_text(
