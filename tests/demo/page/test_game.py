@@ -58,14 +58,24 @@ def test_the_map_shows_the_true_place_only_after_the_guess():
     assert not after["open"]
 
 
+def test_bad_rows_are_left_out_with_a_notice_for_each_kind(tmp_path, caplog):
+    manifest = tmp_path / "game.csv"
+    manifest.write_text("file,lat,lon\na.jpg,1,2\nb.jpg,0,0\nnowhere.jpg,1,2\n")
+    for name in ("a.jpg", "b.jpg"):
+        (tmp_path / name).touch()
+    assert [photo.file.name for photo in photos.read(manifest)] == ["a.jpg"]
+    assert "1 of 3 rows are at 0,0" in caplog.text
+    assert "1 of 3 rows name no file beside the table and are left out (nowhere.jpg)" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("table", "problem"),
     [
         ("file,lat,lon\n", "no photos in it"),
-        ("file,lat,lon\nx.jpg,91,0\n", "line 2"),
-        ("file,lat,lon\nx.jpg,north,0\n", "line 2"),
+        ("file,lat,lon\nx.jpg,91,0\n", "1 of 1 rows lie outside"),
+        ("file,lat,lon\nx.jpg,north,0\n", "1 of 1 rows have no number"),
         ("file,lat\nx.jpg,1\n", "column lon is missing"),
-        ("file,lat,lon\nnowhere.jpg,1,2\n", "nowhere.jpg: no such file"),
+        ("file,lat,lon\nnowhere.jpg,1,2\n", "1 of 1 rows name no file"),
     ],
 )
 def test_an_invalid_table_is_an_error(table, problem, tmp_path):

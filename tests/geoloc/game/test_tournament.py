@@ -254,7 +254,7 @@ def test_map_files_are_read_and_checked(tmp_path, earth):
 
 def test_rows_of_one_location_are_views_of_one_place(tmp_path):
     path = tmp_path / "panoramas.csv"
-    rows = [f"{place}-{(h * 3) % 8}.jpg,{place},0,p{place},{(h * 3) % 8 * 45}"
+    rows = [f"{place}-{(h * 3) % 8}.jpg,{place},1,p{place},{(h * 3) % 8 * 45}"
             for place in range(3) for h in range(8)]  # fmt: skip
     header = "file,lat,lon,location,heading"
     path.write_text("\n".join([header, *rows, "bad.jpg,99,0,p9,0", "one.jpg,5,5,p5,0"]))
@@ -262,7 +262,7 @@ def test_rows_of_one_location_are_views_of_one_place(tmp_path):
         places, problems = read_places(path, views)
         assert places.views[1] == tuple(tmp_path / f"1-{heading}.jpg" for heading in headings)
         assert places.name.tolist() == ["p0", "p1", "p2", *(["p5"] if views == 1 else [])]
-        assert any("1 of 26 photos have no usable coordinates" in line for line in problems)
+        assert any("1 of 26 photos lie outside -90..90" in line for line in problems)
         assert any("bad.jpg" in line for line in problems)
         assert any("fewer than" in line for line in problems) == (views > 1)
     with pytest.raises(GameError, match="no place with 9 views"):
@@ -278,7 +278,7 @@ def test_folder_of_photos_with_exif_positions_is_read(photo_folder):
     assert places.latlon[0] == pytest.approx((48.86, 2.35), abs=0.3)
     assert places.views[0] == (photo_folder / "00.jpg",)
     (line,) = problems
-    assert "1 of 62 photos have no usable coordinates" in line
+    assert "1 of 62 photos have no position in their metadata" in line
     assert "(without.jpg)" in line
 
 
