@@ -13,9 +13,8 @@ from geoloc.encoders.base import ImageEncoder
 from geoloc.encoders.cache import EmbeddingCache
 from geoloc.encoders.pipeline import Encoded, encode_all
 from geoloc.io.progress import Reporter
-from geoloc.photos.tables import row_problem
+from geoloc.photos.tables import photo_problems, row_problem
 from geoloc.types import BoolArray, Float32Array
-from geoloc.photos.tables import photo_problems
 from training.data.manifest import Manifest, Skipped, read_all
 
 
