@@ -10,8 +10,9 @@ from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 
 from geoloc.errors import PhotoError
-from geoloc.photos import decode, rows, storage
+from geoloc.photos import decode, storage
 from geoloc.photos.discover import is_photo, photos_below
+from geoloc.photos.tabular import rows
 
 STDIN = "-"
 

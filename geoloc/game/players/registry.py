@@ -9,7 +9,7 @@ from pathlib import Path
 
 from geoloc.game.places import GameError
 from geoloc.game.protocol import Player
-from geoloc.photos.rows import is_table
+from geoloc.photos.tabular.rows import is_table
 
 BASELINES = ("prior", "centroid", "nearest")
 """Specs of players that use parts of a bundle; see `METHODS` and `PriorPlayer`."""
