@@ -13,6 +13,7 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from geocells.table import CellTable
+from geoloc.answer.copies import CopyRecogniser
 from geoloc.answer.explain import Explainer
 from geoloc.answer.ranker import Ranking
 from geoloc.belief.fusion import ConstraintMask
@@ -182,7 +183,8 @@ class Geolocator:
         if not photos:
             return []
         ranking = self.rank(embeddings, constraint)
-        return self._explainer.guesses(ranking, photos, top, constraint)
+        guesses = self._explainer.guesses(ranking, photos, top, constraint)
+        return self._with_copies(guesses, embeddings, [[each] for each in photos], constraint)
 
     def guess_together(
         self,
@@ -208,6 +210,7 @@ class Geolocator:
         ranking = self.rank(embeddings, constraint, np.repeat(np.arange(len(groups)), sizes))
         named = [replace(p[0], name=", ".join(each.name for each in p)) for p in groups]
         guesses = self._explainer.guesses(ranking, named, top, constraint)
+        guesses = self._with_copies(guesses, embeddings, groups, constraint)
         return [
             replace(guess, photos=tuple(each.name for each in members))
             for guess, members in zip(guesses, groups, strict=True)
@@ -271,6 +274,21 @@ class Geolocator:
         preprocessing, constraint = self.encoder.spec.preprocessing, self.restrict(within)
         pixels = preprocessing(self.load(source, min_side=preprocessing.min_side).image)
         return explain_answer(self.encoder, self.bundle.ranker, pixels, constraint)
+
+    def _with_copies(
+        self,
+        guesses: list[Guess],
+        embeddings: Float32Array,
+        groups: Sequence[Sequence[Photo]],
+        constraint: ConstraintMask | None,
+    ) -> list[Guess]:
+        """Return the guesses about groups of photos; copies of known photos answer for theirs."""
+        if self.bundle.copies is None:
+            return guesses
+        recogniser = CopyRecogniser(self.bundle.ranker, self.bundle.copies)
+        with single_threaded_blas():
+            members = recogniser.members(embeddings, groups, constraint)
+        return recogniser.answer(guesses, members)
 
     @cached_property
     def _explainer(self) -> Explainer:

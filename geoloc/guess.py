@@ -140,6 +140,8 @@ class Guess:
     answer is unreliable."""
     within: str | None = None
     """Name of the constraint on the location; None without one."""
+    copy_of: Neighbour | None = None
+    """The gallery photo that this photo is a copy of, whose place is the answer; None for none."""
     schema_version: int = SCHEMA_VERSION
 
     def to_dict(self) -> dict[str, Any]:
@@ -171,6 +173,7 @@ class Guess:
                 }
             ),
             "exif": Exif(**values["exif"]),
+            "copy_of": Neighbour(**values["copy_of"]) if values.get("copy_of") else None,
         }
         return cls(**{**values, **nested, "photos": tuple(values["photos"])})
 

@@ -24,6 +24,8 @@ def headline(guess: Guess) -> str:
     """Return the claimed place, the confidence scale and a sentence on the radius."""
     claim = text.claimed_place(guess)
     lines = [text.sentence(guess)]
+    if guess.copy_of:
+        lines.append(text.copy_line(guess))
     if not claim:
         lines.insert(0, f"Best guess: {guess.candidates[0].place}.")
     if len(guess.photos) > 1:

@@ -58,6 +58,7 @@ def blur_location(guess: Guess, km: float) -> Guess:
         candidates=_merged(guess.candidates, centres, km),
         region=(),
         neighbours=(),
+        copy_of=None,
         evidence=replace(
             guess.evidence, cell_path=tuple(filter(None, (place.country_code, place.region)))
         ),

@@ -67,7 +67,7 @@ class Explainer:
             constraint: under which the photos were ranked.
         """
         latlon = ranking.latlon[:, :top]
-        named = _describe(latlon.reshape(-1, 2))
+        named = describe(latlon.reshape(-1, 2))
         per_photo = latlon.shape[1]
         within = constraint.name if constraint else None
         return [
@@ -95,7 +95,7 @@ class Explainer:
             neighbours=self._neighbours(ranking, i),
             evidence=self._evidence(ranking, i),
             exif=photo.exif,
-            exif_distance_km=_exif_distance_km(photo.exif, lat, lon),
+            exif_distance_km=exif_distance_km(photo.exif, lat, lon),
             bundle=self._bundle,
             photos=(photo.name,),
             agreement=float(ranking.agreement[i]),
@@ -176,7 +176,7 @@ class Explainer:
         return np.asarray(side == "left", np.float32)
 
 
-def _describe(latlon: Float64Array) -> list[Place]:
+def describe(latlon: Float64Array) -> list[Place]:
     """Return the places of coordinates (N, 2); each distinct coordinate is looked up once."""
     distinct, back = np.unique(latlon, axis=0, return_inverse=True)
     table = places.describe(distinct)
@@ -185,7 +185,8 @@ def _describe(latlon: Float64Array) -> list[Place]:
     return [named[row] for row in back.ravel()]
 
 
-def _exif_distance_km(exif: Exif, lat: float, lon: float) -> float | None:
+def exif_distance_km(exif: Exif, lat: float, lon: float) -> float | None:
+    """Return the distance from a place to the position in the file's EXIF; None without one."""
     if exif.lat is None or exif.lon is None:
         return None
     return float(haversine_km([lat, lon], [exif.lat, exif.lon]))

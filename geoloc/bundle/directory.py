@@ -27,6 +27,7 @@ from geoloc.encoders.registry import build_encoder
 from geoloc.errors import BundleError
 from geoloc.io.atomic import atomic_directory
 from geoloc.io.digests import sha256
+from geoloc.retrieval.copies import Copies
 from geoloc.retrieval.gallery import Gallery
 
 SCHEMA_VERSION = 2
@@ -45,6 +46,7 @@ FILES = (
 
 ATTRIBUTES = "attributes.safetensors"
 BACKGROUND = "background.safetensors"
+COPIES = "copies.safetensors"
 """Optional files."""
 
 EMBEDDED = Path(__file__).parents[1] / "bundles"
@@ -65,6 +67,8 @@ class Bundle:
     """Heads for elevation, climate and more; None in small bundles."""
     background: Background | None
     """Photos from all over the world; None in a bundle that was made without them."""
+    copies: Copies | None = None
+    """Recognition of copies of its photos; None in a bundle that was made without it."""
 
     def build_encoder(self) -> ImageEncoder:
         """Load the image encoder, which takes most of the start-up time."""
@@ -132,8 +136,13 @@ def load(name_or_path: str | os.PathLike[str]) -> Bundle:
     background = None
     if BACKGROUND in manifest["sha256"]:
         background = read_background(path / BACKGROUND, spec)
+    copies = None
+    if COPIES in manifest["sha256"]:
+        copies = Copies.read(path / COPIES)
+        if len(copies.signatures) != len(gallery.members):
+            raise damaged(path / COPIES, "it belongs to another gallery")
     name = str(manifest.get("name", path.name))
-    return Bundle(name, path, spec, manifest["metrics"], ranker, attributes, background)
+    return Bundle(name, path, spec, manifest["metrics"], ranker, attributes, background, copies)
 
 
 def read_background(path: Path, spec: EncoderSpec) -> Background:

@@ -51,8 +51,18 @@ def evidence_lines(guess: Guess) -> list[str]:
         f"{a.name} {a.value}" + (f" ({percent(a.probability)})" if a.probability else "")
         for a in guess.evidence.attributes
     ]
-    lines = [f"attributes: {', '.join(attributes)}"] if attributes else []
+    lines = [copy_line(guess)] if guess.copy_of else []
+    lines += [f"attributes: {', '.join(attributes)}"] if attributes else []
     return [*lines, f"constrained to: {guess.within}"] if guess.within else lines
+
+
+def copy_line(guess: Guess) -> str:
+    """Return which known photo this one is a copy of, with its credits; "" for none."""
+    known = guess.copy_of
+    if known is None:
+        return ""
+    credit = _joined(known.source, known.licence, known.author)
+    return f"A copy of a photo this bundle knows: {credit or 'source unknown'}"
 
 
 def claimed_place(guess: Guess) -> str:

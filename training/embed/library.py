@@ -14,7 +14,7 @@ from geoloc.encoders.cache import EmbeddingCache
 from geoloc.encoders.pipeline import Encoded, encode_all
 from geoloc.io.progress import Reporter
 from geoloc.photos.tables import photo_problems, row_problem
-from geoloc.types import BoolArray, Float32Array
+from geoloc.types import BoolArray, Float32Array, UInt8Array
 from training.data.manifest import Manifest, Skipped, read_all
 
 
@@ -25,6 +25,8 @@ class Library:
     manifest: Manifest
     embeddings: Float32Array
     """(N, D)"""
+    signatures: UInt8Array
+    """(N, SIDE, SIDE) see `geoloc.encoders.signatures`."""
     skipped: Skipped
 
 
@@ -62,7 +64,10 @@ def read_library(
         report.problem(line)
     for line in skipped.notes:
         report.note(line)
-    return Library(readable.take(np.flatnonzero(first)), encoded.embeddings[first], skipped)
+    signatures = np.array([photo.signature for photo in encoded.photos], np.uint8)
+    return Library(
+        readable.take(np.flatnonzero(first)), encoded.embeddings[first], signatures[first], skipped
+    )
 
 
 def _unreadable(encoded: Encoded, photos: Sequence[str | os.PathLike[str]]) -> Skipped:

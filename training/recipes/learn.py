@@ -15,6 +15,7 @@ from geoloc.encoders.cache import default_cache
 from geoloc.errors import TableError
 from geoloc.io.progress import NullReporter, Reporter
 from geoloc.types import Float64Array
+from training.calibrate.copies import fit_copies
 from training.calibrate.crossval import HeldOutAnswers, cross_validate, make_ranker
 from training.data.manifest import Manifest
 from training.data.split import assign_folds
@@ -106,12 +107,13 @@ def learn(
     report.advance()
 
     report.stage("writing the bundle")
+    copies = fit_copies(manifest, library.signatures, embeddings, ranker, loaded.spec.preprocessing)
     metrics = measure(manifest, held_out)
     facts = Facts.of(target.name, manifest, loaded.spec, len(cells), priors.name, elsewhere)
     write_bundle(
         target, {"encoder.onnx": loaded.file}, loaded.spec, ranker, metrics,
         learned_card(facts, metrics), licences(manifest), priors.name,
-        {bundles.BACKGROUND: elsewhere},
+        {bundles.BACKGROUND: elsewhere, bundles.COPIES: copies},
     )  # fmt: skip
     return LearnedBundle(target, manifest, held_out, metrics, facts)
 

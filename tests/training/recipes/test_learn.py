@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 pytest.importorskip("torch")
 
@@ -19,6 +20,8 @@ from geoloc.bundle import directory as bundles
 from geoloc.errors import TableError
 from geoloc.game.places import Places
 from geoloc.game.players.log import read_log
+from geoloc.guess import Guess
+from geoloc.output.text import evidence_lines
 from tests.scenes import PLACES, draw_photo
 from training.data import manifest as photo_table
 from training.recipes.learn import learn as recipe
@@ -98,6 +101,26 @@ def test_bundle_answers_new_photos(learned, photo_folder):
         guess = geolocator.locate(draw_photo(style, rng))
         assert (guess.lat, guess.lon) == pytest.approx((lat, lon), abs=0.5)
         assert guess.radius_80_km > 1
+
+
+def test_screenshot_of_a_learned_photo_is_recognised_as_a_copy(learned, photo_folder):
+    geolocator = Geolocator.from_bundle(learned[0])
+    photo = Image.open(photo_folder / "03.jpg")
+    screen = Image.new("RGB", (480, 900), "black")
+    screen.paste(photo.resize((480, 360)), (0, 250))
+    truth = geolocator.locate(photo).exif
+    guess = geolocator.locate(screen)
+    assert guess.copy_of is not None
+    assert (guess.lat, guess.lon) == pytest.approx((truth.lat, truth.lon), abs=1e-4)
+    assert (guess.confidence, guess.radius_80_km) == ("city", pytest.approx(0.1))
+    assert guess.candidates[0].probability > 0.9
+    assert "A copy of a photo this bundle knows" in "".join(evidence_lines(guess))
+    assert Guess.from_dict(json.loads(json.dumps(guess.to_dict()))) == guess
+    assert geolocator.locate_together([screen, photo]).copy_of is not None
+    assert geolocator.locate(screen, within="Japan").copy_of is None, "the place is excluded"
+    new = draw_photo(0, np.random.default_rng(99))
+    assert geolocator.locate(new).copy_of is None
+    assert geolocator.locate_together([screen, new, new.rotate(180)]).copy_of is None
 
 
 def test_held_out_results_are_in_bundle_and_card(learned):
