@@ -7,13 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import cache, cached_property
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from geocells.table import CellTable
-from geoloc.answer.copies import CopyRecogniser
 from geoloc.answer.explain import Explainer
 from geoloc.answer.ranker import Ranking
 from geoloc.belief.fusion import ConstraintMask
@@ -179,12 +178,12 @@ class Geolocator:
             top: number of candidates in each guess.
             constraint: from `restrict`.
         """
-        photos = unnamed_photos(len(embeddings)) if photos is None else photos
-        if not photos:
+        if not len(embeddings):
             return []
+        photos = photos or unnamed_photos(len(embeddings))
         ranking = self.rank(embeddings, constraint)
         guesses = self._explainer.guesses(ranking, photos, top, constraint)
-        return self._with_copies(guesses, embeddings, [[each] for each in photos], constraint)
+        return self.bundle.recogniser.apply(guesses, embeddings, [[p] for p in photos], constraint)
 
     def guess_together(
         self,
@@ -206,11 +205,11 @@ class Geolocator:
         """
         if not groups:
             return []
-        sizes = [len(photos) for photos in groups]
-        ranking = self.rank(embeddings, constraint, np.repeat(np.arange(len(groups)), sizes))
+        group = np.repeat(range(len(groups)), [*map(len, groups)])
+        ranking = self.rank(embeddings, constraint, group)
         named = [replace(p[0], name=", ".join(each.name for each in p)) for p in groups]
         guesses = self._explainer.guesses(ranking, named, top, constraint)
-        guesses = self._with_copies(guesses, embeddings, groups, constraint)
+        guesses = self.bundle.recogniser.apply(guesses, embeddings, groups, constraint)
         return [
             replace(guess, photos=tuple(each.name for each in members))
             for guess, members in zip(guesses, groups, strict=True)
@@ -275,21 +274,6 @@ class Geolocator:
         pixels = preprocessing(self.load(source, min_side=preprocessing.min_side).image)
         return explain_answer(self.encoder, self.bundle.ranker, pixels, constraint)
 
-    def _with_copies(
-        self,
-        guesses: list[Guess],
-        embeddings: Float32Array,
-        groups: Sequence[Sequence[Photo]],
-        constraint: ConstraintMask | None,
-    ) -> list[Guess]:
-        """Return the guesses about groups of photos; copies of known photos answer for theirs."""
-        if self.bundle.copies is None:
-            return guesses
-        recogniser = CopyRecogniser(self.bundle.ranker, self.bundle.copies)
-        with single_threaded_blas():
-            members = recogniser.members(embeddings, groups, constraint)
-        return recogniser.answer(guesses, members)
-
     @cached_property
     def _explainer(self) -> Explainer:
         return Explainer(self.bundle.name, self.bundle.ranker, self.bundle.attributes)
@@ -300,8 +284,7 @@ def single_threaded_blas() -> AbstractContextManager[Any]:
 
     BLAS threads spin briefly after each product, on the cores that encode the next photos.
     """
-    limit: AbstractContextManager[Any] = _thread_pools().limit(limits=1, user_api="blas")
-    return limit
+    return cast("AbstractContextManager[Any]", _thread_pools().limit(limits=1, user_api="blas"))
 
 
 @cache

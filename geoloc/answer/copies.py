@@ -24,36 +24,38 @@ CERTAIN = 0.99
 class CopyRecogniser:
     """Places copies of the gallery photos of one bundle where these were taken."""
 
-    def __init__(self, ranker: Ranker, copies: Copies) -> None:
-        """Take the gallery and its signatures."""
+    def __init__(self, ranker: Ranker, copies: Copies | None) -> None:
+        """Take the gallery and its signatures; without signatures nothing is recognised."""
         self._ranker, self._copies = ranker, copies
 
-    def members(
+    def apply(
         self,
+        guesses: list[Guess],
         embeddings: Float32Array,
         groups: Sequence[Sequence[Photo]],
         constraint: ConstraintMask | None = None,
-    ) -> Int64Array:
-        """Return the gallery photo (G,) that answers for each group of photos; -1 for none.
+    ) -> list[Guess]:
+        """Return guesses in which gallery photos answer for groups of their copies.
 
-        It does if at least half of the group are copies of photos of its place.
+        One does if at least half of the group are copies of photos of its place.
 
         Args:
+            guesses: (G,) about groups.
             embeddings: (N, D) of all photos, group after group.
             groups: (G,) photos of one place, or single photos.
             constraint: places outside are not answered.
         """
+        copies = self._copies
+        if copies is None:
+            return guesses
         features, gallery = self._ranker.heads.features(embeddings), self._ranker.gallery
         signatures = [photo.signature for group in groups for photo in group]
-        found = self._copies.find(features, signatures, gallery, constraint)
+        found = copies.find(features, signatures, gallery, constraint)
         ends = np.cumsum([len(group) for group in groups])[:-1]
-        return np.array([self._of_group(rows) for rows in np.split(found, ends)], np.int64)
-
-    def answer(self, guesses: Sequence[Guess], members: Int64Array) -> list[Guess]:
-        """Return guesses (G,) with the place of the gallery photos (G,) that answer for them."""
+        members = [self._of_group(rows) for rows in np.split(found, ends)]
         return [
-            guess if row < 0 else self._answered(guess, row)
-            for guess, row in zip(guesses, members.tolist(), strict=True)
+            guess if row < 0 else self._answered(guess, row, float(copies.precision_km[row]))
+            for guess, row in zip(guesses, members, strict=True)
         ]
 
     def _of_group(self, rows: Int64Array) -> int:
@@ -67,14 +69,14 @@ class CopyRecogniser:
         place = cluster[count.argmax()]
         return int(copies[self._ranker.gallery.members.cluster[copies] == place][0])
 
-    def _answered(self, guess: Guess, row: int) -> Guess:
+    def _answered(self, guess: Guess, row: int, precision_km: float) -> Guess:
         gallery, cells = self._ranker.gallery, self._ranker.cells
         members = gallery.members
         lat, lon = map(float, members.latlon[row])
         (place,) = describe(members.latlon[row : row + 1])
         cell = int(gallery.clusters.cell[members.cluster[row]])
         cell_id = str(cells.cell_id[cell])
-        radius = max(float(self._copies.precision_km[row]), LEAST_PRECISION_KM)
+        radius = max(precision_km, LEAST_PRECISION_KM)
         others = [
             replace(each, probability=min(each.probability, 1.0 - CERTAIN))
             for each in guess.candidates

@@ -12,11 +12,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from geocells.table import CellTable
 from geoloc.answer.calibration import Calibration
+from geoloc.answer.copies import CopyRecogniser
 from geoloc.answer.ranker import Ranker
 from geoloc.belief.attribute_heads import AttributeHeads
 from geoloc.belief.background import Background
@@ -69,6 +71,11 @@ class Bundle:
     """Photos from all over the world; None in a bundle that was made without them."""
     copies: Copies | None = None
     """Recognition of copies of its photos; None in a bundle that was made without it."""
+
+    @cached_property
+    def recogniser(self) -> CopyRecogniser:
+        """Places copies of the bundle's photos."""
+        return CopyRecogniser(self.ranker, self.copies)
 
     def build_encoder(self) -> ImageEncoder:
         """Load the image encoder, which takes most of the start-up time."""

@@ -38,7 +38,7 @@ FOUND = 0.995
 FALSE = 0.0005
 """Share of the photos from elsewhere that may pass the threshold."""
 
-STRICT = 0.75
+STRICT = 0.81
 """Smallest threshold: a few examples do not lower it."""
 
 SIMILAR = 3 * CANDIDATES
