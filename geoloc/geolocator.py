@@ -14,7 +14,7 @@ from threadpoolctl import ThreadpoolController
 
 from geocells.table import CellTable
 from geoloc.answer.explain import Explainer
-from geoloc.answer.ranker import Ranking
+from geoloc.answer.ranking import Ranking
 from geoloc.belief.fusion import ConstraintMask
 from geoloc.bundle import directory as bundles
 from geoloc.bundle import installed

@@ -41,7 +41,7 @@ class Candidate:
     lon: float
     """Degrees, -180 <= lon < 180."""
     probability: float
-    """Belief in the geocell of this candidate; at most 1 in total over all candidates."""
+    """Calibrated probability that the photo was taken within 25 km of this place."""
     cell_id: str
     place: Place
 
@@ -89,7 +89,7 @@ class Evidence:
     """Country, region and id of the answer's geocell."""
     attributes: tuple[Attribute, ...]
     prior: float
-    """Weight of the prior; the weights of the three sources sum to 1."""
+    """Weight of the world's photo density; the weights of the three sources sum to 1."""
     classifier: float
     retrieval: float
 
@@ -121,9 +121,12 @@ class Guess:
     confidence: Confidence
     chance_200km: float
     """Calibrated probability that the answer is right within 200 km."""
+    probability: float
+    """Calibrated probability that the photo was taken within 25 km of (lat, lon)."""
     place: Place
     candidates: tuple[Candidate, ...]
-    """Best first; the first one is the answer."""
+    """Places, most probable first. The first one is the answer if it has a probability of at least
+    one half; otherwise the answer is the point with the highest expected GeoGuessr score."""
     region: tuple[RegionCell, ...]
     """Cells of the 95 % credible region, most probable first; at most 100 of them."""
     neighbours: tuple[Neighbour, ...]
@@ -136,13 +139,24 @@ class Guess:
     photos: tuple[str, ...] = ()
     """Names of the photos of one place that were located together, or of the only photo."""
     agreement: float = 1.0
-    """Belief that several photos have in common, 0..1. Near 0 they contradict each other, and the
-    answer is unreliable."""
+    """Probability that several photos show one place, as for sets of which half do; 1 for one."""
+    contradictory: bool = False
+    """Whether several photos contradict each other: fewer than one set of photos of one place in
+    twenty agrees so little. Nothing is claimed then, and the radii are those of a single photo."""
     within: str | None = None
     """Name of the constraint on the location; None without one."""
+    calibrated: bool = True
+    """Whether radii, claims and probabilities were calibrated on questions of this kind: one photo
+    or several, with or without a constraint."""
     copy_of: Neighbour | None = None
     """The gallery photo that this photo is a copy of, whose place is the answer; None for none."""
     schema_version: int = SCHEMA_VERSION
+
+    @property
+    def is_first_place(self) -> bool:
+        """Whether the answer is the first of the candidates."""
+        first = self.candidates[:1]
+        return [(each.lat, each.lon) for each in first] == [(self.lat, self.lon)]
 
     def to_dict(self) -> dict[str, Any]:
         """Return nested dicts, tuples, strings and numbers, ready for JSON."""

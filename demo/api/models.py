@@ -32,6 +32,7 @@ _GUESS = Guess(
     radius_95_km=9000.0,
     confidence="not sure",
     chance_200km=0.41,
+    probability=0.37,
     place=PARIS,
     candidates=(Candidate(48.8584, 2.2945, 0.37, "FR-75-1", PARIS),),
     region=(RegionCell("FR-75-1", 0.37, 0.5),),

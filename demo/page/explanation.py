@@ -13,7 +13,7 @@ from geoloc.output import text
 def attributes(guess: Guess) -> str:
     """Return a card with the attributes estimated from the photo.
 
-    If the bundle has no attribute heads, facts about the first place are shown too.
+    If the bundle has no attribute heads, facts about the best guess are shown too.
     """
     estimated = guess.evidence.attributes
     has_heads = any(item.name == "climate" for item in estimated)

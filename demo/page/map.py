@@ -11,7 +11,7 @@ import shapely
 from demo.page import basemap
 from geocells.sphere import KM_PER_DEG, destination
 from geocells.table import CellTable
-from geoloc.guess import Guess
+from geoloc.guess import Candidate, Guess
 from geoloc.output import text
 from geoloc.photos.exif import gps_position
 
@@ -135,21 +135,29 @@ def _circle(guess: Guess) -> go.Scattermap:
 
 
 def _pins(guess: Guess) -> go.Scattermap:
-    """Return pins of all candidates, sized by probability, with the answer on top."""
+    """Return pins of all candidates and the answer, sized by probability, the answer on top."""
     import plotly.graph_objects as go
 
-    ranked = list(enumerate(guess.candidates, start=1))[::-1]
+    pins: list[Candidate | Guess] = [*guess.candidates[::-1]]
+    labels = [_label(c, f"{len(pins) - i}. ") for i, c in enumerate(guess.candidates[::-1])]
+    if not guess.is_first_place:
+        pins.append(guess)
+        labels.append(_label(guess, "best guess: "))
     return go.Scattermap(
-        lat=[candidate.lat for _, candidate in ranked],
-        lon=[candidate.lon for _, candidate in ranked],
+        lat=[pin.lat for pin in pins],
+        lon=[pin.lon for pin in pins],
         mode="markers",
-        text=[f"{rank}. {c.place}: {text.percent(c.probability)}" for rank, c in ranked],
+        text=labels,
         hovertemplate="%{text}<extra></extra>",
         marker={
-            "size": [9.0 + 16.0 * math.sqrt(candidate.probability) for _, candidate in ranked],
-            "color": [*[OTHER] * (len(ranked) - 1), ANSWER],
+            "size": [9.0 + 16.0 * math.sqrt(pin.probability) for pin in pins],
+            "color": [*[OTHER] * (len(pins) - 1), ANSWER],
         },
     )
+
+
+def _label(pin: Candidate | Guess, prefix: str) -> str:
+    return f"{prefix}{pin.place}: {text.percent(pin.probability)} within 25 km"
 
 
 def _file_pin(position: tuple[float, float]) -> go.Scattermap:

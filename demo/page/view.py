@@ -27,16 +27,14 @@ def headline(guess: Guess) -> str:
     if guess.copy_of:
         lines.append(text.copy_line(guess))
     if not claim:
-        lines.insert(0, f"Best guess: {guess.candidates[0].place}.")
+        lines.insert(0, text.best_guess(guess) or f"Best guess: {guess.place}.")
     if len(guess.photos) > 1:
         lines.append(f"One answer for {len(guess.photos)} photos.")
     if not shows_radius(guess):
         lines.append("The radius is too large to be drawn on the map.")
-    if guess.within:
-        lines.append(f"Search limited to: {guess.within}.")
     return render(
         "headline.html",
-        title=claim or "Not sure where this is",
+        title=claim or text.stated(guess) or "Not sure where this is",
         steps=STEPS,
         reached=STEPS.index(guess.confidence),
         lines=lines,
@@ -59,9 +57,9 @@ def notice(message: str) -> str:
 
 
 def places(guess: Guess) -> str:
-    """Return the table of candidates, best first, with copy buttons and map links."""
+    """Return the table of candidates, most probable first, with copy buttons and map links."""
     candidates = [_candidate_row(candidate) for candidate in guess.candidates]
-    return render("places.html", candidates=candidates, radius=text.km(guess.radius_80_km))
+    return render("places.html", candidates=candidates)
 
 
 def _candidate_row(candidate: Candidate) -> dict[str, object]:

@@ -95,16 +95,12 @@ def snap(latlon: npt.ArrayLike, km: float) -> tuple[Float64Array, Float64Array]:
 def _merged(
     candidates: tuple[Candidate, ...], centres: Float64Array, km: float
 ) -> tuple[Candidate, ...]:
-    """Return the candidates at the grid centres; probabilities of one centre are added."""
+    """Return the candidates at the grid centres, each with the highest probability of its own."""
     merged: dict[tuple[float, ...], Candidate] = {}
     for candidate, centre in zip(candidates, centres.tolist(), strict=True):
         at = tuple(centre)
-        if at in merged:
-            total = merged[at].probability + candidate.probability
-            merged[at] = replace(merged[at], probability=min(total, 1.0))
-        else:
-            place = _without_small_places(candidate.place, km)
-            merged[at] = Candidate(*at, candidate.probability, "", place)
+        place = _without_small_places(candidate.place, km)
+        merged.setdefault(at, Candidate(*at, candidate.probability, "", place))
     return tuple(merged.values())
 
 

@@ -39,7 +39,7 @@ def explain_answer(
         the classifier.
     """
     embedding = encoder.embed(pixels[None])
-    cell = int(ranker.rank(embedding, constraint).cell[0, 0])
+    cell = int(ranker.rank(embedding, constraint).answer_cell[0])
     direction = answer_direction(ranker.heads, embedding[0], cell, constraint)
     return attribution_map(encoder, pixels, direction) if direction.any() else None
 

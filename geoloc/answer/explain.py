@@ -11,7 +11,8 @@ from geocells import places
 from geocells.attributes import KOPPEN_CLASSES, country_driving_side
 from geocells.columns import objects
 from geocells.sphere import haversine_km
-from geoloc.answer.ranker import Ranker, Ranking
+from geoloc.answer.ranker import Ranker
+from geoloc.answer.ranking import Ranking
 from geoloc.belief.attribute_heads import AttributeHeads
 from geoloc.belief.fusion import ConstraintMask, credible_region
 from geoloc.guess import (
@@ -66,7 +67,7 @@ class Explainer:
             top: number of candidates in each guess.
             constraint: under which the photos were ranked.
         """
-        latlon = ranking.latlon[:, :top]
+        latlon = np.concatenate([ranking.answer[:, None], ranking.latlon[:, :top]], axis=1)
         named = describe(latlon.reshape(-1, 2))
         per_photo = latlon.shape[1]
         within = constraint.name if constraint else None
@@ -78,7 +79,7 @@ class Explainer:
     def _guess(
         self, ranking: Ranking, i: int, photo: Photo, named: list[Place], within: str | None
     ) -> Guess:
-        lat, lon = map(float, ranking.latlon[i, 0])
+        lat, lon = map(float, ranking.answer[i])
         radius_50_km, radius_80_km, radius_95_km = map(float, ranking.radii_km[i])
         return Guess(
             photo=photo.name,
@@ -89,9 +90,10 @@ class Explainer:
             radius_95_km=radius_95_km,
             confidence=ranking.confidence[i],
             chance_200km=float(ranking.localisability[i]),
+            probability=float(ranking.answer_probability[i]),
             place=named[0],
-            candidates=self._candidates(ranking, i, named),
-            region=self._region(ranking.belief[i]),
+            candidates=self._candidates(ranking, i, named[1:]),
+            region=self._region(ranking, i),
             neighbours=self._neighbours(ranking, i),
             evidence=self._evidence(ranking, i),
             exif=photo.exif,
@@ -99,6 +101,8 @@ class Explainer:
             bundle=self._bundle,
             photos=(photo.name,),
             agreement=float(ranking.agreement[i]),
+            contradictory=bool(ranking.contradictory[i]),
+            calibrated=bool(ranking.calibrated[i]),
             within=within,
         )
 
@@ -107,7 +111,7 @@ class Explainer:
             Candidate(
                 lat=float(ranking.latlon[i, rank, 0]),
                 lon=float(ranking.latlon[i, rank, 1]),
-                probability=float(ranking.belief[i, cell]),
+                probability=float(ranking.probability[i, rank]),
                 cell_id=str(self._ranker.cells.cell_id[cell]),
                 place=named[rank],
             )
@@ -115,8 +119,8 @@ class Explainer:
             if cell >= 0
         )
 
-    def _region(self, belief: Float32Array) -> tuple[RegionCell, ...]:
-        limits = list(self._ranker.calibration.region.values())
+    def _region(self, ranking: Ranking, i: int) -> tuple[RegionCell, ...]:
+        belief, limits = ranking.belief[i], ranking.region_limits[i].tolist()
         cell, level = credible_region(belief, limits, MAX_REGION_CELLS)
         columns = (self._ranker.cells.cell_id[cell], belief[cell], level)
         return tuple(map(RegionCell, *(column.tolist() for column in columns)))
@@ -139,14 +143,15 @@ class Explainer:
         )
 
     def _evidence(self, ranking: Ranking, i: int) -> Evidence:
-        cells, cell = self._ranker.cells, ranking.cell[i, 0]
+        cells, cell = self._ranker.cells, ranking.answer_cell[i]
         path = (cells.country[cell], cells.region[cell], cells.cell_id[cell])
         attributes = [
             self._driving_side(ranking.belief[i]),
             *self._attributes(ranking.features[i : i + 1]),
         ]
-        weights = map(float, ranking.source_weights[i])
-        return Evidence(tuple(map(str, path)), tuple(attributes), *weights)
+        prior, *others = map(float, ranking.source_weights[i])
+        classifier, retrieval = others[0] + others[2], others[1] + others[3]
+        return Evidence(tuple(map(str, path)), tuple(attributes), prior, classifier, retrieval)
 
     def _driving_side(self, belief: Float32Array) -> Attribute:
         """Return the more probable side of the road, from the belief (C,) in each country."""

@@ -6,175 +6,167 @@ All inputs and outputs are arrays over photos. `geoloc.geolocator` decodes and e
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from geocells.sphere import haversine_km
 from geocells.table import CellTable
-from geoloc.answer.calibration import CLAIM_KM, LEVELS, Calibration, evidence_vectors, signals
-from geoloc.belief.fusion import (
-    CONTRADICTION,
-    CellSpace,
-    ConstraintMask,
-    agreement,
-    fuse,
-    group_mean,
-    pool,
-    spread_km,
-)
+from geoloc.answer.calibration import Calibration
+from geoloc.answer.hedge import Hedge
+from geoloc.answer.judge import CLAIM_KM, LEVELS
+from geoloc.answer.places import Scored, belief_near, rank_places
+from geoloc.answer.questions import Judges, claim_limits
+from geoloc.answer.ranking import Ranking, Sources
+from geoloc.answer.signals import CountryBelief, evidence_vectors, signals
+from geoloc.answer.together import FUSED, Fused, combine, merge_bursts
+from geoloc.belief.background import Background
+from geoloc.belief.fusion import CellSpace, ConstraintMask, group_mean, pool, spread_km
 from geoloc.belief.heads import Heads, softmax, tempered
-from geoloc.guess import Confidence
-from geoloc.retrieval.candidates import Candidates, gather
+from geoloc.retrieval.background import BackgroundFeatures
+from geoloc.retrieval.candidates import gather
 from geoloc.retrieval.gallery import Gallery, NearestClusters
-from geoloc.retrieval.pigeon import promote, refine
+from geoloc.retrieval.pigeon import refine
 from geoloc.retrieval.reranker import describe, gating_features, votes
-from geoloc.types import Float32Array, Float64Array, IndexArray, Int64Array
-
-MAX_CANDIDATES = 40
-"""Upper limit on candidates of a ranking."""
+from geoloc.types import (
+    BoolArray,
+    Float32Array,
+    Float64Array,
+    IndexArray,
+    Int32Array,
+    Int64Array,
+)
 
 NEIGHBOURS = 96
 """Nearest location clusters, which vote for their cells and are candidates."""
 
-
-@dataclass(frozen=True, eq=False)
-class Sources:
-    """Beliefs from each source for N photos, before they are weighted."""
-
-    features: Float32Array
-    """(N, K) retrieval features."""
-    beliefs: tuple[Float32Array, Float32Array, Float32Array]
-    """(N, C) of the prior, the classifier and the votes of the nearest clusters."""
-    signal: Float32Array
-    """(N, SIGNALS) see `signals`."""
-    nearest: NearestClusters
-    """The most similar clusters of the gallery."""
-
-
-@dataclass(frozen=True, eq=False)
-class Ranking:
-    """Ranked candidates for N photos: the answer first, the others by belief in their cell."""
-
-    belief: Float32Array
-    """(N, C)"""
-    cell: Int64Array
-    """(N, P) cells of the candidates, without repetition; -1 beyond the last."""
-    latlon: Float64Array
-    """(N, P, 2) degrees: the best place inside each of these cells."""
-    radii_km: Float32Array
-    """(N, len(LEVELS)) calibrated radii."""
-    confidence: list[Confidence]
-    """(N,) the finest claim whose threshold is reached."""
-    localisability: Float32Array
-    """(N,) probability that the answer is right within 200 km."""
-    evidence: Float32Array
-    """(N, EVIDENCE) input of the calibrated radii and claims."""
-    features: Float32Array
-    """(N, K) retrieval features."""
-    source_weights: Float32Array
-    """(N, 3) weights of prior, classifier and votes; rows sum to 1."""
-    agreement: Float32Array
-    """(N,) agreement of the photos of one place, 0..1; 1 for single photos."""
-    neighbour: Int64Array
-    """(N, k) most similar gallery photos, rows of the member table; -1 beyond the last."""
-    similarity: Float32Array
-    """(N, k) similarities of these photos, descending."""
-
-
-@dataclass(frozen=True, eq=False)
-class Scored:
-    """Candidates with the input of the re-ranker."""
-
-    candidates: Candidates
-    features: Float32Array
-    """(N, P, FEATURES)"""
-    gating: Float32Array
-    """(N, GATING_FEATURES)"""
-    share: Float32Array
-    """(N, P) share of the belief, see `votes`."""
-    neighbour: Int64Array
-    """(N, k) most similar gallery photos; -1 beyond the last."""
-    similarity: Float32Array
-    """(N, k) similarities of these photos, descending."""
+LOCALISED = 0.5
+"""Probability of the first place from which on it is the answer; below, the point with the highest
+expected score is."""
 
 
 class Ranker:
     """The models of a bundle combined."""
 
     def __init__(
-        self, cells: CellTable, heads: Heads, gallery: Gallery, calibration: Calibration
+        self,
+        cells: CellTable,
+        heads: Heads,
+        gallery: Gallery,
+        calibration: Calibration,
+        background: Background | None = None,
     ) -> None:
-        """Combine models that belong to the same cell table."""
+        """Combine models that belong to the same cell table.
+
+        Args:
+            cells: C geocells.
+            heads: classifier and retrieval features.
+            gallery: location clusters.
+            calibration: of these models.
+            background: photos from all over the world, embedded by the same encoder.
+        """
         self.cells, self.heads, self.gallery = cells, heads, gallery
         self.calibration = calibration
+        self.background = BackgroundFeatures.of(background, heads)
         self.space = CellSpace(cells.centroids)
+        self._country_belief = CountryBelief(cells.country)
 
     def sources(
-        self, embeddings: Float32Array, constraint: ConstraintMask | None = None
+        self,
+        embeddings: Float32Array,
+        constraint: ConstraintMask | None = None,
+        collection: Int32Array | None = None,
     ) -> Sources:
-        """Return the beliefs of prior, classifier and nearest clusters for embeddings (N, D)."""
+        """Return the beliefs of all sources.
+
+        Args:
+            embeddings: (N, D) unit vectors.
+            constraint: excludes all cells and clusters outside.
+            collection: (N,) collections of held-out photos, left out of the background.
+        """
         features = self.heads.features(embeddings)
         classifier = tempered(self.heads.classify(features), self.calibration.temperature)
+        used = self.heads.shifted(classifier)
         prior = np.broadcast_to(self.heads.prior, classifier.shape)
         if constraint is not None:
-            prior, classifier = constraint.mask(prior, prior), constraint.mask(classifier, prior)
+            prior = constraint.mask(prior, prior)
+            classifier, used = (constraint.mask(belief, prior) for belief in (classifier, used))
         nearest = self.gallery.search(features, classifier, NEIGHBOURS, constraint)
-        votes = self._votes(nearest, prior)
-        signal = signals(classifier, votes, nearest.similarity)
-        return Sources(features, (prior, classifier, votes), signal, nearest)
+        by_votes = self._votes(nearest, prior)
+        background = self.background.similarity(features, collection)
+        signal = signals(classifier, by_votes[0], nearest.similarity, background)
+        beliefs = (prior, classifier, by_votes[0], used, by_votes[1])
+        return Sources(features, beliefs, signal, nearest)
 
-    def _votes(self, nearest: NearestClusters, prior: Float32Array) -> Float32Array:
-        """Return the votes (N, C) of the nearest clusters; the prior if there are none."""
+    def _votes(self, nearest: NearestClusters, prior: Float32Array) -> tuple[Float32Array, ...]:
+        """Return the votes (N, C) of the nearest clusters, as they are and under the prior of use.
+
+        Both are the prior for photos without clusters.
+        """
         valid = nearest.cluster >= 0
         some = valid.any(axis=1, keepdims=True)
         similarity = np.where(valid, nearest.similarity, np.where(some, -np.inf, 0.0))
         share = softmax(similarity * self.calibration.sharpness) * valid
-        return np.where(some, self.gallery.votes(share, nearest.cluster, len(self.cells)), prior)
+        cell = self.gallery.clusters.cell[np.maximum(nearest.cluster, 0)]
+        used = share * np.exp(self.heads.shift[cell])
+        used = used / np.maximum(used.sum(axis=1, keepdims=True), 1e-30)
+        return tuple(
+            np.where(some, self.gallery.votes(each, nearest.cluster, len(self.cells)), prior)
+            for each in (share, used.astype(np.float32))
+        )
 
     def believe(self, sources: Sources) -> Float32Array:
         """Return the belief (N, C): the sources, mixed with calibrated weights for each photo."""
         return pool(sources.beliefs, self.calibration.source_weights(sources.signal))
 
-    def rank(self, embeddings: Float32Array, constraint: ConstraintMask | None = None) -> Ranking:
+    def rank(
+        self,
+        embeddings: Float32Array,
+        constraint: ConstraintMask | None = None,
+        collection: Int32Array | None = None,
+    ) -> Ranking:
         """Rank candidate places for each of N photos.
 
         Args:
             embeddings: (N, D) unit vectors.
             constraint: excludes all cells and clusters outside.
+            collection: (N,) as for `sources`.
         """
-        sources = self.sources(embeddings, constraint)
+        sources = self.sources(embeddings, constraint, collection)
         return self._rank(sources, self.believe(sources), constraint)
 
     def rank_together(
-        self, embeddings: Float32Array, group: IndexArray, constraint: ConstraintMask | None = None
+        self,
+        embeddings: Float32Array,
+        group: IndexArray,
+        constraint: ConstraintMask | None = None,
+        collection: Int32Array | None = None,
     ) -> Ranking:
         """Rank candidate places for G groups of photos, each taken at one place.
 
-        The log-likelihoods of the photos of a group are added; the nearest clusters are those of
-        their mean embedding. Repeated embeddings count once.
+        Near-duplicates count once, and photos without evidence not at all. Where the photos
+        contradict each other, the belief is that of a photo drawn from the group, and nothing is
+        claimed.
 
         Args:
             embeddings: (N, D) unit vectors.
             group: (N,) 0..G-1, every group with a photo.
             constraint: as for `rank`.
+            collection: (G,) as for `sources`.
 
         Returns:
             G rankings.
         """
-        distinct = np.unique(np.column_stack([group, embeddings]), axis=0, return_index=True)[1]
-        chosen, vectors = group[distinct], embeddings[distinct]
-        together = self.sources(group_mean(vectors, chosen), constraint)
-        alone = self.sources(vectors, constraint)
-        each = self.believe(alone)
-        fused = self._rank(together, fuse(each, alone.beliefs[0][0], chosen), constraint)
-        common = agreement(each, chosen)
-        confidence: list[Confidence] = [
-            claim if shared >= CONTRADICTION else "not sure"
-            for claim, shared in zip(fused.confidence, common, strict=True)
-        ]
-        return replace(fused, agreement=common, confidence=confidence)
+        vectors, owner = merge_bursts(embeddings, self.heads.features(embeddings), group)
+        each = None if collection is None else collection[owner]
+        alone = self.sources(vectors, constraint, each)
+        prior = alone.beliefs[0][0]
+        fused = combine(
+            self.believe(alone), prior, alone.features, owner, self.calibration.consensus
+        )
+        mean = group_mean(vectors, fused.weight + 1e-6, owner)
+        together = self.sources(mean, constraint, collection)
+        return self._rank(together, fused.belief, constraint, fused)
 
     def score(
         self,
@@ -194,12 +186,66 @@ class Ranker:
         return Scored(candidates, described, gating, share, neighbour, similarity)
 
     def _rank(
-        self, sources: Sources, belief: Float32Array, constraint: ConstraintMask | None
+        self,
+        sources: Sources,
+        belief: Float32Array,
+        constraint: ConstraintMask | None,
+        fused: Fused | None = None,
     ) -> Ranking:
         scored = self.score(sources.features, sources.nearest, belief, constraint)
         value = self.calibration.reranker(scored.features, scored.gating)
-        value = np.where(scored.candidates.valid, value, -np.inf)
-        cell, latlon = self._by_cell(scored.candidates, value, belief)
+        cell, latlon, mass = rank_places(scored, value, belief)
+        fused = Fused.of_single(belief) if fused is None else fused
+        several = (fused.photos >= FUSED) & ~fused.contradictory
+        judges = Judges.of(self.calibration, several, within=constraint is not None)
+        photos = np.where(several, fused.photos, np.float32(1.0))
+        place_evidence = self._evidence(
+            sources, belief, cell[:, 0], latlon[:, 0], scored, photos, constraint
+        )
+        probability = judges.probability(mass, place_evidence)
+        localised = probability[:, 0] >= LOCALISED
+        answer_cell, answer = self._answer(sources, belief, cell, latlon, localised, constraint)
+        evidence = self._evidence(sources, belief, answer_cell, answer, scored, photos, constraint)
+        near = belief_near(scored, belief, answer)
+        of_answer = np.minimum(judges.probability(near, place_evidence)[:, 0], probability[:, 0])
+        at_first = (answer == latlon[:, 0]).all(axis=1)
+        reach, claimable = claim_limits(constraint, self.cells.country, answer)
+        radii, claims = judges.judge(evidence, claimable & ~fused.contradictory[:, None], reach)
+        return Ranking(
+            belief=belief,
+            answer=answer,
+            answer_cell=answer_cell,
+            answer_probability=np.where(at_first, probability[:, 0], of_answer),
+            cell=cell,
+            latlon=latlon,
+            probability=probability,
+            radii_km=radii,
+            confidence=claims,
+            localisability=judges.localisability(evidence),
+            region_limits=judges.region_limits(),
+            several=several,
+            calibrated=judges.calibrated,
+            evidence=evidence,
+            place_evidence=place_evidence,
+            place_mass=mass,
+            features=sources.features,
+            source_weights=self.calibration.source_weights(sources.signal),
+            agreement=fused.agreement,
+            contradictory=fused.contradictory,
+            neighbour=scored.neighbour,
+            similarity=scored.similarity,
+        )
+
+    def _answer(
+        self,
+        sources: Sources,
+        belief: Float32Array,
+        cell: Int64Array,
+        latlon: Float64Array,
+        localised: BoolArray,
+        constraint: ConstraintMask | None,
+    ) -> tuple[Int64Array, Float64Array]:
+        """Return the cell (N,) and the point (N, 2) of each answer."""
         if self.calibration.refinement is not None:
             classifier = self.heads.classify(sources.features)
             if constraint is not None:
@@ -208,45 +254,14 @@ class Ranker:
                 self.calibration.refinement, classifier, sources.features,
                 self.gallery, self.cells, constraint,
             )  # fmt: skip
-            cell, latlon = promote(refined, cell, latlon)
-        evidence = self._evidence(sources, belief, cell[:, 0], latlon[:, 0], scored)
-        radii, confidence = self.calibration.judge(evidence)
-        return Ranking(
-            belief=belief,
-            cell=cell,
-            latlon=latlon,
-            radii_km=radii,
-            confidence=confidence,
-            localisability=self.calibration.localisability(evidence),
-            evidence=evidence,
-            features=sources.features,
-            source_weights=self.calibration.source_weights(sources.signal),
-            agreement=np.ones(len(belief), np.float32),
-            neighbour=scored.neighbour,
-            similarity=scored.similarity,
-        )
-
-    def _by_cell(
-        self, candidates: Candidates, value: Float32Array, belief: Float32Array
-    ) -> tuple[Int64Array, Float64Array]:
-        """Keep the best candidate of each cell: the answer first, the others by belief.
-
-        Returns:
-            (N, P) cells without repetition, -1 beyond the last, and (N, P, 2) degrees.
-        """
-        by_value = np.argsort(-value, axis=1, kind="stable")
-        cell = np.take_along_axis(candidates.cell, by_value, axis=1)
-        earlier = np.tril(np.ones((cell.shape[1],) * 2, bool), -1)
-        repeated = ((cell[:, :, None] == cell[:, None, :]) & earlier).any(axis=2)
-        repeated |= np.isneginf(np.take_along_axis(value, by_value, axis=1))
-        repeated[:, 0] = False
-        rank = np.where(repeated, -1.0, np.take_along_axis(belief, cell, axis=1))
-        rank[:, 0] = np.inf
-        order = np.argsort(-rank, axis=1, kind="stable")[:, :MAX_CANDIDATES]
-        row = np.take_along_axis(by_value, order, axis=1)
-        points = np.take_along_axis(candidates.latlon, row[..., None], axis=1)
-        distinct = np.where(repeated, -1, cell)
-        return np.take_along_axis(distinct, order, axis=1), points
+            return refined.cell, refined.latlon
+        if constraint is None:
+            hedge = self._hedge
+        else:
+            hedge = Hedge.over(self.cells.centroids, self.heads.prior, constraint)
+        best = hedge.best(belief)
+        point = np.where(localised[:, None], latlon[:, 0], hedge.points[best])
+        return np.where(localised, cell[:, 0], hedge.cell[best]), point
 
     def _evidence(
         self,
@@ -255,6 +270,8 @@ class Ranker:
         cell: Int64Array,
         answer: Float64Array,
         scored: Scored,
+        photos: Float32Array,
+        constraint: ConstraintMask | None,
     ) -> Float32Array:
         """Return the input (N, EVIDENCE) of the calibrated radii and claims."""
         distances = self.space.distances_km(answer)
@@ -264,21 +281,12 @@ class Ranker:
         near = [(belief * (distances <= km)).sum(axis=1) for km in CLAIM_KM.values()]
         voters_km = haversine_km(answer[:, None], scored.candidates.latlon)
         voting = [(scored.share * (voters_km <= km)).sum(axis=1) for km in CLAIM_KM.values()]
-        mass = np.column_stack([*near, self._country_mass(belief, cell), *voting])
+        mass = np.column_stack([*near, self._country_belief(belief, cell), *voting])
         weights = self.calibration.source_weights(sources.signal)
-        return evidence_vectors(sources.signal, weights, mass, spread)
-
-    def _country_mass(self, belief: Float32Array, cell: Int64Array) -> Float32Array:
-        """Return the belief (N,) in the country of the given cell (N,) of each photo."""
-        of_country = belief @ self._in_country
-        return np.asarray(of_country[np.arange(len(cell)), self._country[cell]], np.float32)
+        prior_spread = spread_km(sources.beliefs[0], distances, (0.5, 0.8))
+        spreads = np.column_stack([spread, prior_spread])
+        return evidence_vectors(sources.signal, weights, mass, spreads, photos)
 
     @cached_property
-    def _country(self) -> IndexArray:
-        """(C,) number of the country of each cell."""
-        return np.unique(self.cells.country, return_inverse=True)[1]
-
-    @cached_property
-    def _in_country(self) -> Float32Array:
-        """(C, number of countries) one-hot country of each cell."""
-        return np.eye(self._country.max() + 1, dtype=np.float32)[self._country]
+    def _hedge(self) -> Hedge:
+        return Hedge.over(self.cells.centroids, self.heads.prior, None)

@@ -26,6 +26,9 @@ from geoloc.types import (
 MIN_SHARE = 1e-4
 """Smallest share of a touched cell, so that none is lost to rounding."""
 
+MAX_OUTLINE_POINTS = 4096
+"""Points that describe the outline of a constraint."""
+
 _SLIVER = 1e-6
 """Overlaps below this share of both polygons are rounding along a common outline."""
 
@@ -69,7 +72,8 @@ class Constraint:
             )
         centroids = table.centroids.copy()
         centroids[touched] = self.points_in(table, touched.astype(np.int64))
-        return ConstraintMask(self.name, share, centroids, self.contains(clusters))
+        outline = self._outline_points(table)
+        return ConstraintMask(self.name, share, centroids, self.contains(clusters), outline)
 
     def contains(self, latlon: npt.ArrayLike) -> BoolArray:
         """Return whether coordinates (N, 2) in degrees lie inside, (N,).
@@ -116,6 +120,13 @@ class Constraint:
         largest[row[order]] = piece[order]  # the last one, the largest, stays
         points[outside] = shapely.get_coordinates(shapely.point_on_surface(largest))[:, ::-1]
         return points
+
+    def _outline_points(self, table: CellTable) -> Float64Array:
+        """Return points (V, 2) in degrees along the outlines, at most MAX_OUTLINE_POINTS."""
+        countries = table.polygon[self._in_country(table)]
+        corners = shapely.get_coordinates(np.concatenate([self._outline, countries]))[:, ::-1]
+        thinned: Float64Array = corners[:: -(-len(corners) // MAX_OUTLINE_POINTS)]
+        return thinned
 
     def _in_country(self, table: CellTable) -> BoolArray:
         """Return whether each cell belongs to a country that the constraint names, (C,)."""

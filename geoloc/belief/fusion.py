@@ -7,7 +7,7 @@ Evidence is a row of C log-likelihoods; independent pieces of evidence are added
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -22,9 +22,6 @@ UTILITY_SCALES_KM = (5.0, 25.0, 200.0, 750.0, 2500.0)
 """Street, city, region, country and continent; each contributes equally to the utility."""
 
 CREDIBLE_LEVELS = (0.5, 0.8, 0.95)
-
-CONTRADICTION = 0.05
-"""Photos of one place whose agreement is below this contradict each other."""
 
 _FLOOR = 1e-12
 
@@ -63,47 +60,60 @@ def update(belief: Float32Array, log_likelihood: npt.NDArray[np.floating]) -> Fl
     return np.where(belief > 0.0, posterior, np.float32(0.0))
 
 
-def _by_group(group: IndexArray) -> tuple[Int64Array, Int64Array]:
+def by_group(group: IndexArray) -> tuple[Int64Array, Int64Array]:
     """Return rows (N,) sorted by group, and the start (G,) of each group among them."""
     order = np.argsort(group, kind="stable")
     return order, np.searchsorted(group[order], np.arange(int(group.max()) + 1))
 
 
-def fuse(belief: Float32Array, prior: Float32Array, group: IndexArray) -> Float32Array:
+def log_ratios(belief: Float32Array, prior: Float32Array) -> Float64Array:
+    """Return the log-likelihood (N, C) of each photo in each cell: log(belief / prior)."""
+    return np.asarray(
+        np.log(belief.astype(np.float64) + _FLOOR) - np.log(prior.astype(np.float64) + _FLOOR)
+    )
+
+
+def information(belief: Float32Array, prior: Float32Array) -> Float32Array:
+    """Return how informative each photo is, (N,) in 0..1: 0 if the belief is the prior.
+
+    It is 1 - exp(-divergence), with the Kullback-Leibler divergence of the belief from the prior in
+    nats, so that photos without evidence do not count as photos of a group.
+    """
+    divergence = (belief * log_ratios(belief, prior)).sum(axis=1)
+    return np.asarray(-np.expm1(-np.maximum(divergence, 0.0)), np.float32)
+
+
+def fuse(
+    belief: Float32Array, prior: Float32Array, group: IndexArray, exponent: Float64Array
+) -> Float32Array:
     """Return the belief (G, C) for each group of photos taken at one place.
 
-    The log-likelihoods log(belief / prior) of the photos are added to the log prior, in any order;
-    a group of one photo keeps its belief.
+    It is proportional to prior x product of (belief / prior)^exponent over the photos, in any
+    order. A group of one photo with exponent 1 keeps its belief.
 
     Args:
         belief: (N, C) of each photo.
         prior: (C,).
         group: (N,) 0..G-1, every group with a photo.
+        exponent: (G,) below 1 where photos err together.
     """
-    order, starts = _by_group(group)
-    evidence = np.log(belief[order].astype(np.float64) + _FLOOR) - np.log(prior + _FLOOR)
-    return update(prior, np.add.reduceat(evidence, starts, axis=0))
+    order, starts = by_group(group)
+    evidence = np.add.reduceat(log_ratios(belief, prior)[order], starts, axis=0)
+    return update(prior, evidence * exponent[:, None])
 
 
-def agreement(belief: Float32Array, group: IndexArray) -> Float32Array:
-    """Return the belief (G,) that the photos of each group have in common, 0..1.
-
-    It is the sum over cells of the smallest belief of any photo: 1 if all beliefs are equal, near 0
-    if two of them exclude each other.
-
-    Args:
-        belief: (N, C).
-        group: (N,) 0..G-1, every group with a photo.
-    """
-    order, starts = _by_group(group)
-    least = np.minimum.reduceat(belief[order], starts, axis=0)
-    return np.asarray(np.minimum(least.sum(axis=1), 1.0), np.float32)
+def mix(belief: Float32Array, weight: Float32Array, group: IndexArray) -> Float32Array:
+    """Return the weighted mean belief (G, C) of each group: the photos show different places."""
+    order, starts = by_group(group)
+    total = np.add.reduceat((belief * weight[:, None])[order], starts, axis=0)
+    return np.asarray(total / total.sum(axis=1, keepdims=True), np.float32)
 
 
-def group_mean(vectors: Float32Array, group: IndexArray) -> Float32Array:
-    """Return the mean direction (G, D), unit vectors, of the vectors (N, D) of each group."""
-    order, starts = _by_group(group)
-    return normalise(np.add.reduceat(vectors[order].astype(np.float64), starts, axis=0))
+def group_mean(vectors: Float32Array, weight: Float32Array, group: IndexArray) -> Float32Array:
+    """Return the weighted mean direction (G, D) of the vectors (N, D) of each group."""
+    order, starts = by_group(group)
+    weighted = vectors.astype(np.float64) * weight[:, None]
+    return normalise(np.add.reduceat(weighted[order], starts, axis=0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,6 +128,14 @@ class ConstraintMask:
     """(C, 2) degrees: a point inside for each cell with a share, else the cell's centroid."""
     clusters: BoolArray
     """(L,) whether each location cluster lies inside."""
+    outline: Float64Array = field(default_factory=lambda: np.zeros((0, 2)))
+    """(V, 2) degrees: points along the outline; none if it is not known."""
+
+    def reach_km(self, latlon: Float64Array) -> Float32Array:
+        """Return the distance (N,) from coordinates (N, 2) to the farthest point of the outline."""
+        if not len(self.outline):
+            return np.full(len(latlon), np.inf, np.float32)
+        return np.asarray(pairwise_km(latlon, self.outline, np.float32).max(axis=1))
 
     def mask(self, belief: Float32Array, prior: Float32Array) -> Float32Array:
         """Return beliefs (N, C) inside, renormalised; the prior's (N, C) where none are left."""

@@ -65,7 +65,10 @@ class Heads(StoredTensors):
     active: Int32Array
     """(A,) rows of the cell table."""
     prior: Float32Array
-    """(C,) probability of each cell before a photo is seen; sums to 1."""
+    """(C,) the world's photo density: probability of each cell before a photo is seen."""
+    shift: Float32Array
+    """(C,) log odds of the prior of use over the prior of the training photos, for the votes and
+    the active cells."""
 
     def features(self, embeddings: Float32Array) -> Float32Array:
         """Return unit vectors (N, K) whose inner products are the similarities of retrieval."""
@@ -77,6 +80,11 @@ class Heads(StoredTensors):
         belief = np.zeros((len(features), len(self.prior)), np.float32)
         belief[:, self.active] = softmax(logits)
         return belief
+
+    def shifted(self, belief: Float32Array) -> Float32Array:
+        """Return beliefs (N, C) under the prior of use (label shift, Saerens et al. 2002)."""
+        used = belief * np.exp(self.shift)
+        return np.asarray(used / used.sum(axis=-1, keepdims=True), np.float32)
 
 
 def softmax(logits: npt.NDArray[np.floating]) -> Float32Array:

@@ -32,7 +32,7 @@ from geoloc.io.digests import sha256
 from geoloc.retrieval.copies import Copies
 from geoloc.retrieval.gallery import Gallery
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 FILES = (
     "heads.safetensors",
@@ -136,7 +136,6 @@ def load(name_or_path: str | os.PathLike[str]) -> Bundle:
     if len(heads.prior) != len(cells):
         raise damaged(path / "heads.safetensors", "it belongs to another cell table")
     gallery = Gallery.read(path, len(cells))
-    ranker = Ranker(cells, heads, gallery, Calibration.read(path / "calibration.json"))
     attributes = None
     if ATTRIBUTES in manifest["sha256"]:
         attributes = AttributeHeads.read(path / ATTRIBUTES)
@@ -148,6 +147,8 @@ def load(name_or_path: str | os.PathLike[str]) -> Bundle:
         copies = Copies.read(path / COPIES)
         if len(copies.signatures) != len(gallery.members):
             raise damaged(path / COPIES, "it belongs to another gallery")
+    calibration = Calibration.read(path / "calibration.json")
+    ranker = Ranker(cells, heads, gallery, calibration, background)
     name = str(manifest.get("name", path.name))
     return Bundle(name, path, spec, manifest["metrics"], ranker, attributes, background, copies)
 

@@ -48,6 +48,9 @@ def batch(
 ) -> int:
     """Locate many photos into one file: folders, lists, tar shards, millions of photos.
 
+    The probability of a place is the calibrated probability that the photo was taken within 25 km
+    of it; geoloc/output/README.md explains all columns.
+
     A stopped run continues when the same command is given again. Photos that fail are listed in
     OUT.errors.jsonl. Exit codes: 0 if all photos were located, 1 if some failed, 2 if nothing could
     be done.

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from geocells.polygons import area_km2
-from geoloc.answer.ranker import Ranking
+from geoloc.answer.ranking import Ranking
 from geoloc.belief.fusion import mass_before
 from geoloc.bundle.directory import Bundle
 from geoloc.evaluation.benchmark import Benchmark
@@ -54,7 +54,6 @@ class _AnswerWriter:
 
     def __init__(self, bundle: Bundle) -> None:
         self._cells = bundle.cells
-        self._limits = np.array(list(bundle.ranker.calibration.region.values()))
         self._area = area_km2(bundle.cells.polygon)
 
     def write(
@@ -64,7 +63,7 @@ class _AnswerWriter:
         ranking: Ranking,
         truth: Float64Array,
     ) -> None:
-        answers.latlon[rows] = ranking.latlon[:, 0]
+        answers.latlon[rows] = ranking.answer
         answers.radii_km[rows] = ranking.radii_km
         answers.chance[rows] = ranking.localisability
         answers.similarity[rows] = ranking.similarity[:, 0]
@@ -72,13 +71,15 @@ class _AnswerWriter:
             return
         belief = ranking.belief
         true_cell = self._cells.locate(truth).astype(np.int64)
-        answers.region_holds[rows] = mass_before(belief, true_cell)[:, None] <= self._limits
+        answers.region_holds[rows] = (
+            mass_before(belief, true_cell)[:, None] <= ranking.region_limits
+        )
         at_truth = np.take_along_axis(belief, true_cell[:, None], axis=1)
         answers.needed_km2[rows] = (belief >= at_truth) @ self._area
         order = np.argsort(-belief, axis=1, kind="stable")
         ranked = np.take_along_axis(belief, order, axis=1)
         mass = np.cumsum(ranked, axis=1) - ranked
         area = self._area[order]
-        for column, limit in enumerate(self._limits):
-            inside = (mass <= limit) & (ranked > 0.0)
+        for column, limit in enumerate(ranking.region_limits.T):
+            inside = (mass <= limit[:, None]) & (ranked > 0.0)
             answers.region_km2[rows, column] = (area * inside).sum(axis=1)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from xml.sax.saxutils import escape
 
-from geoloc.guess import SCHEMA_VERSION, Guess
+from geoloc.guess import SCHEMA_VERSION, Candidate, Guess
 from geoloc.output.text import km
 from geoloc.photos.coordinate_columns import are_answers, coordinate_columns
 
@@ -39,14 +39,15 @@ COLUMNS: dict[str, type] = {
     "radius_95_km": float, "confidence": str, "chance_200km": float, "probability": float,
     "country_code": str, "country": str, "region": str, "town": str, "town_distance_km": float,
     "exif_lat": float, "exif_lon": float, "exif_taken_at": str, "exif_distance_km": float,
-    "photo_count": int, "agreement": float, "within": str, "bundle": str, "schema_version": int,
+    "photo_count": int, "agreement": float, "contradictory": bool, "within": str,
+    "calibrated": bool, "bundle": str, "schema_version": int,
 }  # fmt: skip
 """Columns of every table of answers and their types; README.md explains them."""
 
 _RESERVED = {
     *COLUMNS,
     *(field.name for field in dataclasses.fields(Guess)),
-    *("error", "rank", "geometry", "bbox"),
+    *("error", "rank", "answer", "geometry", "bbox"),
 }
 """Names that columns of an input list cannot have in the output."""
 
@@ -104,10 +105,10 @@ def table_row(guess: Guess) -> dict[str, Scalar]:
     values = (
         guess.photo, guess.lat, guess.lon, guess.radius_50_km, guess.radius_80_km,
         guess.radius_95_km, guess.confidence, guess.chance_200km,
-        guess.candidates[0].probability, place.country_code, place.country, place.region,
+        guess.probability, place.country_code, place.country, place.region,
         place.town, place.town_distance_km, exif.lat, exif.lon, exif.taken_at,
-        guess.exif_distance_km, len(guess.photos), guess.agreement, guess.within, guess.bundle,
-        guess.schema_version,
+        guess.exif_distance_km, len(guess.photos), guess.agreement, guess.contradictory,
+        guess.within, guess.calibrated, guess.bundle, guess.schema_version,
     )  # fmt: skip
     return dict(zip(COLUMNS, values, strict=True))
 
@@ -179,22 +180,34 @@ def to_geojson(guesses: Sequence[Guess], errors: Iterable[tuple[str, str]] = ())
 
 
 def features(guess: Guess, columns: Columns = NO_COLUMNS) -> Iterator[dict[str, Any]]:
-    """Yield a GeoJSON point for each candidate of one photo; rank 1 is the answer."""
+    """Yield a GeoJSON point for each candidate of one photo, after one for any other answer."""
+    copied = replace_nonfinite(output_columns(columns))
+    if not guess.is_first_place:
+        yield _feature(guess, guess, None, copied)
     for rank, candidate in enumerate(guess.candidates, start=1):
-        yield {
-            "type": "Feature",
-            "geometry": {"type": "Point", "coordinates": [candidate.lon, candidate.lat]},
-            "properties": {
-                "photo": guess.photo,
-                "rank": rank,
-                "place": str(candidate.place),
-                "country_code": candidate.place.country_code,
-                "probability": candidate.probability,
-                "radius_80_km": guess.radius_80_km if rank == 1 else None,
-                "confidence": guess.confidence,
-                **replace_nonfinite(output_columns(columns)),
-            },
-        }
+        yield _feature(guess, candidate, rank, copied)
+
+
+def _feature(
+    guess: Guess, point: Guess | Candidate, rank: int | None, copied: Columns
+) -> dict[str, Any]:
+    """Return a point; `rank` is None for an answer that is none of the candidates."""
+    answer = point is guess or (rank == 1 and guess.is_first_place)
+    return {
+        "type": "Feature",
+        "geometry": {"type": "Point", "coordinates": [point.lon, point.lat]},
+        "properties": {
+            "photo": guess.photo,
+            "rank": rank,
+            "answer": answer,
+            "place": str(point.place),
+            "country_code": point.place.country_code,
+            "probability": point.probability,
+            "radius_80_km": guess.radius_80_km if answer else None,
+            "confidence": guess.confidence,
+            **copied,
+        },
+    }
 
 
 def feature_lines(guess: Guess, columns: Columns = NO_COLUMNS) -> str:

@@ -17,7 +17,7 @@ from geoloc.guess import Guess
 from geoloc.io.atomic import atomic_write_text
 from geoloc.output.html import render
 from geoloc.output.svg_map import WORLD_PX, detail, mercator, project, svg_path, world
-from geoloc.output.text import exif_note, km, percent, sentence
+from geoloc.output.text import best_guess, exif_note, percent, sentence
 from geoloc.photos.exif import gps_position
 from geoloc.types import Float64Array, GeometryArray
 
@@ -56,13 +56,15 @@ def _photo(guess: Guess, cells: CellTable, row_of: dict[str, int]) -> dict[str, 
     return {
         "name": Path(guess.photo).name,
         "sentence": sentence(guess),
+        "best": best_guess(guess),
         "note": exif_note(exif, guess.exif_distance_km),
+        "answer": _pin(guess.lat, guess.lon, middle),
         "pins": [
             {
                 "at": _pin(candidate.lat, candidate.lon, middle),
                 "place": str(candidate.place),
                 "where": f"{candidate.lat:.4f}, {candidate.lon:.4f}",
-                "belief": percent(candidate.probability),
+                "probability": percent(candidate.probability),
             }
             for candidate in guess.candidates
         ],
@@ -75,7 +77,6 @@ def _photo(guess: Guess, cells: CellTable, row_of: dict[str, int]) -> dict[str, 
             for level in CREDIBLE_LEVELS
         },
         "circle": svg_path(shapely.get_parts(circle)),
-        "radius": km(guess.radius_80_km),
         "detail": _detail(window),
         "around": _surroundings(window),
         "window": window,

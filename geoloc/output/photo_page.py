@@ -94,7 +94,7 @@ class PageSink:
             _CONFIDENCES.index(guess.confidence),
             str(guess.place),
             _label(guess),
-            percent(guess.candidates[0].probability),
+            percent(guess.probability),
             exif_note(guess.exif, guess.exif_distance_km),
             replace_nonfinite(output_columns(record.columns)),
             picture,

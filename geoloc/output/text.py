@@ -6,14 +6,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from geoloc.belief.fusion import CONTRADICTION
 from geoloc.guess import Exif, Guess
 
 
 def render(guess: Guess) -> RenderableType:
-    """Return the terminal output for one photo: a sentence, the candidates, evidence and EXIF."""
+    """Return the terminal output for one photo: sentences, the candidates, evidence and EXIF."""
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("#", "place", "lat", "lon", "belief", "80 % radius"):
+    for name in ("#", "place", "lat", "lon", "within 25 km"):
         table.add_column(name, justify="left" if name == "place" else "right", no_wrap=True)
     table.columns[1].overflow = "ellipsis"
     for rank, candidate in enumerate(guess.candidates, start=1):
@@ -23,10 +22,13 @@ def render(guess: Guess) -> RenderableType:
             f"{candidate.lat:.4f}",
             f"{candidate.lon:.4f}",
             percent(candidate.probability),
-            km(guess.radius_80_km) if rank == 1 else "",
         )
-    lines: list[RenderableType] = [Text(guess.photo, style="bold"), Text(sentence(guess)), table]
-    lines += [Text(line) for line in evidence_lines(guess)]
+    said = [sentence(guess), *filter(None, [best_guess(guess)])]
+    lines: list[RenderableType] = [Text(guess.photo, style="bold"), *map(Text, said), table]
+    if guess.copy_of:
+        lines.append(Text(copy_line(guess)))
+    if guess.evidence.attributes:
+        lines.append(Text(f"attributes: {_attributes(guess)}"))
     note = exif_note(guess.exif, guess.exif_distance_km)
     if note:
         lines.append(Text(note))
@@ -34,26 +36,54 @@ def render(guess: Guess) -> RenderableType:
 
 
 def sentence(guess: Guess) -> str:
-    """Return what the answer claims, with its 80 % radius, in one sentence."""
-    radius = f"8 of 10 photos like this lie within {km(guess.radius_80_km)} of the first place"
-    if len(guess.photos) > 1 and guess.agreement < CONTRADICTION:
-        return (
-            f"These {len(guess.photos)} photos contradict each other: they may not show one place."
+    """Return what the user stated and what the answer claims, with its 80 % radius."""
+    within = f"within {km(guess.radius_80_km)} of the best guess"
+    radius = f"8 of 10 photos like this lie {within}"
+    given = f"{stated(guess)}, as given" if guess.within else ""
+    if guess.contradictory:
+        number = len(guess.photos)
+        claim = (
+            f"These {number} photos seem to show different places (fewer than one set in twenty of"
+            f" one place agrees so little); answer and radius are those for one of them: {radius}."
         )
-    if guess.confidence == "not sure":
-        return f"Not sure: {radius}."
-    return f"Sure of the {guess.confidence}: {claimed_place(guess)}; {radius}."
+    elif guess.confidence != "not sure":
+        claim = f"Sure of the {guess.confidence}: {claimed_place(guess)}; {radius}."
+    elif given:
+        given, claim = "", f"{given}; not sure where in it: {radius}."
+    else:
+        claim = f"Not sure: {radius}."
+    return " ".join(filter(None, [given and f"{given}.", claim, _uncalibrated(guess)]))
 
 
-def evidence_lines(guess: Guess) -> list[str]:
-    """Return a line of predicted attributes and a line with the constraint, where there are any."""
-    attributes = [
+def stated(guess: Guess) -> str:
+    """Return the constraint that the user gave, as "In Peru"; "" without one."""
+    if not guess.within:
+        return ""
+    circle = guess.within.startswith("within ")
+    return f"W{guess.within[1:]}" if circle else f"In {guess.within}"
+
+
+def _uncalibrated(guess: Guess) -> str:
+    if guess.calibrated:
+        return ""
+    return "Radii and probabilities are not calibrated for this kind of question."
+
+
+def best_guess(guess: Guess) -> str:
+    """Return the answer as a line of text if it is none of the candidates, else ""."""
+    if guess.is_first_place:
+        return ""
+    return (
+        f"Best single guess: {guess.lat:.4f}, {guess.lon:.4f}, {guess.place} (chosen for the"
+        f" smallest expected loss; {percent(guess.probability)} within 25 km)."
+    )
+
+
+def _attributes(guess: Guess) -> str:
+    return ", ".join(
         f"{a.name} {a.value}" + (f" ({percent(a.probability)})" if a.probability else "")
         for a in guess.evidence.attributes
-    ]
-    lines = [copy_line(guess)] if guess.copy_of else []
-    lines += [f"attributes: {', '.join(attributes)}"] if attributes else []
-    return [*lines, f"constrained to: {guess.within}"] if guess.within else lines
+    )
 
 
 def copy_line(guess: Guess) -> str:
@@ -84,7 +114,7 @@ def exif_note(exif: Exif, distance_km: float | None) -> str:
         return f"EXIF: {when}" if when else ""
     # measured between two points: not rounded like an estimate
     apart = f"{distance_km:,.1f} km" if distance_km < 10.0 else f"{distance_km:,.0f} km"
-    where = f"{exif.lat:.5f}, {exif.lon:.5f}, {apart} from the first place (not used)"
+    where = f"{exif.lat:.5f}, {exif.lon:.5f}, {apart} from the best guess (not used)"
     return f"EXIF: {_joined(where, when)}"
 
 

@@ -85,28 +85,3 @@ def refine(
     taken = (haversine_km(refined, centre) <= refinement.max_km) & (member >= 0)
     cell = np.where(taken, np.take_along_axis(best, pick, axis=1)[:, 0], best[:, 0])
     return Refined(cell, np.where(taken[:, None], refined, centre))
-
-
-def promote(
-    refined: Refined, cell: Int64Array, latlon: Float64Array
-) -> tuple[Int64Array, Float64Array]:
-    """Put the refined answers before ranked candidates, one of each cell.
-
-    Args:
-        refined: of N photos.
-        cell: (N, P) cells without repetition; -1 beyond the last.
-        latlon: (N, P, 2) degrees.
-
-    Returns:
-        The same of P candidates; a candidate in the cell of the answer, or the last one, is left
-        out.
-    """
-    same = cell == refined.cell[:, None]
-    leaves = np.where(same.any(axis=1), same.argmax(axis=1), cell.shape[1] - 1)
-    kept = np.arange(cell.shape[1]) != leaves[:, None]
-    order = np.argsort(~kept, axis=1, kind="stable")[:, :-1]
-    others = np.take_along_axis(latlon, order[..., None], axis=1)
-    return (
-        np.hstack([refined.cell[:, None], np.take_along_axis(cell, order, axis=1)]),
-        np.concatenate([refined.latlon[:, None], others], axis=1),
-    )

@@ -37,7 +37,6 @@ from geoloc.retrieval.index import flat
 from geoloc.retrieval.pigeon import PRESETS, refine
 from training.calibrate.crossval import METHODS, calibrate_folds, calibrate_ranker, make_ranker
 from training.calibrate.fit import UNFITTED
-from training.calibrate.scoring import FoldRankers
 from training.config import HeadConfig
 from training.data.manifest import Manifest
 from training.gallery.cluster import build_gallery
@@ -100,8 +99,7 @@ def one_seed(folder: Path) -> tuple[dict[str, Accuracy], dict[str, list[float]],
     ranker = train_ranker(train[:, 0], latlon)
     fold = np.random.default_rng(0).permutation(len(truth)) % FOLDS
     copies = [Ranker(ranker.cells, ranker.heads, ranker.gallery, UNFITTED) for _ in range(FOLDS)]
-    ranked = FoldRankers(copies, fold, test[:, 0], truth)
-    ranker.calibration, held_out = calibrate_folds(ranked, np.ones(len(truth), np.float32))
+    ranker.calibration, held_out = calibrate_folds(copies, fold, manifest(truth), test[:, 0])
     answers = dict(held_out.answers)
     features = ranker.heads.features(test[:, 0])
     belief = ranker.heads.classify(features)
@@ -125,13 +123,13 @@ def panoramas(folder: Path) -> dict[str, Accuracy]:
     half = len(truth) // 2
     calibrate_ranker(ranker, manifest(truth[:half]), test[:half, 0])
     rows = range(half, len(truth), 64)
-    one = np.concatenate([ranker.rank(test[i : i + 64, 0]).latlon[:, 0] for i in rows])
+    one = np.concatenate([ranker.rank(test[i : i + 64, 0]).answer for i in rows])
     four = []
     for start in rows:
         views = test[start : start + 64]
         group = np.repeat(np.arange(len(views)), views.shape[1])
         together = ranker.rank_together(views.reshape(len(group), -1), group)
-        four.append(together.latlon[:, 0])
+        four.append(together.answer)
     return {
         "one view": score(one, truth[half:]),
         "four views": score(np.concatenate(four), truth[half:]),
@@ -167,7 +165,7 @@ def million(folder: Path) -> dict[str, float]:
     weight = 14.0 * gallery.cell_similarity(np.eye(MILLION_DIM, dtype=np.float32))
     active = np.arange(len(cells), dtype=np.int32)
     prior = density_prior(cells.count)
-    heads = Heads(mean, projection, weight, np.log(prior), active, prior)
+    heads = Heads(mean, projection, weight, np.log(prior), active, prior, np.zeros_like(prior))
     ranker = Ranker(cells, heads, gallery, UNFITTED)
     queries = photos(folder, "test")[0][: 4 * BATCH, 0]
     found, exact, seconds = [], [], []

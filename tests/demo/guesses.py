@@ -30,6 +30,7 @@ def make_guess(
         radius_95_km=radius_km * 3,
         confidence=confidence,
         chance_200km=0.7,
+        probability=0.62,
         place=SYDNEY,
         candidates=(
             Candidate(lat, lon, 0.62, "AU-1", SYDNEY),

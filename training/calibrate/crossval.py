@@ -1,4 +1,4 @@
-"""Cross-validation: answers to held-out photos, and the calibration fitted on them."""
+"""Cross-validation: models that never saw a photo, or its collection, answer it."""
 
 from __future__ import annotations
 
@@ -12,24 +12,33 @@ import pyarrow as pa
 import pyarrow.csv as csv
 
 from geocells.table import CellTable
-from geoloc.answer.calibration import LEVELS, Calibration
+from geoloc.answer.calibration import Calibration
 from geoloc.answer.ranker import Ranker
+from geoloc.belief.background import Background, collection_codes
 from geoloc.io.atomic import atomic_file
 from geoloc.types import BoolArray, Float32Array, Float64Array, IndexArray, StrArray
+from training.calibrate.answers import Judged
 from training.calibrate.fit import UNFITTED
-from training.calibrate.scoring import Answers, FoldRankers, answer
-from training.calibrate.stages import UncertaintyFit, fit_answers
+from training.calibrate.heldout import HeldOut, single
+from training.calibrate.parts import (
+    PLACE_KM,
+    Part,
+    foreign_photos,
+    join,
+    known_photos,
+    photos_of_new_collections,
+)
+from training.calibrate.scoring import PARTS, answers_by_part
+from training.calibrate.stages import JudgedQuestions, calibrate, judge_photos
 from training.config import HeadConfig
 from training.data.manifest import Manifest
-from training.data.split import group_weights
+from training.data.split import blocks, collection_folds, group_weights
 from training.gallery.cluster import build_gallery
 from training.heads.examples import Examples
 from training.heads.fit import fit_heads
 
-METHODS = ("prior", "classifier", "nearest photo", "cell", "full")
-"""The methods that answer each photo: the best cell under the prior, the classifier's best cell,
-the most similar photo, the cell with the highest posterior, and the full pipeline. Cells answer
-with their centroid."""
+METHODS = (*PARTS, "full")
+"""The methods that answer each photo: single parts, see `answers_by_part`, and the pipeline."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,26 +58,21 @@ class HeldOutAnswers:
     nearest_km: Float64Array
     """(N,) distance to the nearest training photo."""
 
-    @classmethod
-    def unjudged(cls, answers: Answers) -> HeldOutAnswers:
-        """Return answers whose radii, regions and claims are still to be filled in."""
-        count = len(answers.nearest_km)
-        return cls(
-            answers.by_method,
-            np.empty((count, len(LEVELS)), np.float32),
-            np.empty((count, len(LEVELS)), bool),
-            np.empty(count, dtype=object),
-            np.empty(count, np.float32),
-            answers.nearest_km,
-        )
 
-    def judge(self, answers: Answers, rows: IndexArray, calibration: Calibration) -> None:
-        """Fill in radii, regions and claims of some answers under a calibration."""
-        evidence = answers.evidence[rows]
-        self.radii_km[rows], self.confidence[rows] = calibration.judge(evidence)
-        self.localisability[rows] = calibration.localisability(evidence)
-        limits = np.array([calibration.region[name] for name in LEVELS])
-        self.in_region[rows] = answers.mass_before[rows, None] <= limits
+@dataclass(frozen=True, eq=False)
+class Validation:
+    """Everything that was measured with models that never saw the photos."""
+
+    known: HeldOutAnswers
+    """The answers to all N photos, by models that know other photos of their collections."""
+    new: HeldOutAnswers | None
+    """The answers to photos of collections that the model never saw; None if there are too few."""
+    new_rows: IndexArray
+    """(M,) the photos that `new` answers."""
+    questions: JudgedQuestions
+    """The answers to questions of every kind."""
+    held_out: HeldOut
+    """The photos that the questions are about."""
 
 
 def make_ranker(
@@ -78,12 +82,16 @@ def make_ranker(
     prior: Float32Array,
     calibration: Calibration = UNFITTED,
     config: HeadConfig | None = None,
+    *,
+    prior_of_use: Float32Array | None = None,
+    background: Background | None = None,
 ) -> Ranker:
     """Return a ranker whose heads and gallery are fitted on all given photos."""
     weights = group_weights(manifest.group)
-    heads, _ = fit_heads(Examples(embeddings, manifest.latlon, weights), cells, prior, config)
+    examples = Examples(embeddings, manifest.latlon, weights)
+    heads, _ = fit_heads(examples, cells, prior, config, prior_of_use=prior_of_use)
     gallery = build_gallery(manifest, heads.features(embeddings), cells)
-    return Ranker(cells, heads, gallery, calibration)
+    return Ranker(cells, heads, gallery, calibration, background)
 
 
 def cross_validate(
@@ -94,74 +102,143 @@ def cross_validate(
     prior: Float32Array,
     progress: Callable[[str], None] = lambda stage: None,
     config: HeadConfig | None = None,
-) -> tuple[Calibration, HeldOutAnswers]:
-    """Answer every photo with a model of the other folds, and calibrate on these answers.
+    *,
+    prior_of_use: Float32Array | None = None,
+    background: Background | None = None,
+) -> tuple[Calibration, Validation]:
+    """Answer every photo with models that never saw it, and calibrate on these answers.
 
-    The calibration that judges a photo is itself fitted on the other folds only. The calibration
-    that is returned, for the bundle, is fitted on all photos.
+    Every photo is answered by a model of the other folds. With MIN_COLLECTIONS collections or
+    more, photos are also answered by a model that never saw their collection, and background
+    photos by models that know none of them. The calibration that judges an answer is itself fitted
+    on the other folds only. The calibration that is returned, for the bundle, is fitted on all.
 
     Args:
         manifest: N photos.
         embeddings: (N, D) of them.
         fold: (N,) from `assign_folds`.
         cells: C geocells.
-        prior: (C,) prior over the cells.
+        prior: (C,) the world's photo density over the cells.
         progress: called with the name of each stage.
         config: settings of the heads.
+        prior_of_use: (C,) where the bundle will be used; see `fit_heads`.
+        background: photos from all over the world.
     """
-    rankers = []
-    for number in np.unique(fold):
-        progress(f"fold {number + 1}")
-        rows = np.flatnonzero(fold != number)
-        rankers.append(
-            make_ranker(manifest.take(rows), embeddings[rows], cells, prior, config=config)
-        )
+
+    def rankers_without(of_fold: IndexArray) -> list[Ranker]:
+        rankers = []
+        for number in range(int(of_fold.max()) + 1):
+            progress(f"fold {number + 1}")
+            rows = np.flatnonzero(of_fold != number)
+            rankers.append(
+                make_ranker(
+                    manifest.take(rows), embeddings[rows], cells, prior, config=config,
+                    prior_of_use=prior_of_use, background=background,
+                )
+            )  # fmt: skip
+        return rankers
+
+    by_collection = collection_folds(manifest.collection)
+    rankers = rankers_without(fold)
+    parts = [known_photos(manifest, embeddings, fold)]
+    if by_collection is not None:
+        first = len(rankers)
+        rankers += rankers_without(by_collection)
+        parts.append(photos_of_new_collections(manifest, embeddings, by_collection, first))
+    folds = int(fold.max()) + 1
+    foreign = None if background is None else foreign_photos(manifest, background, folds)
+    if foreign is not None:
+        parts.append(foreign)
     progress("calibration")
-    folds = FoldRankers(rankers, fold, embeddings, manifest.latlon)
-    return calibrate_folds(folds, group_weights(manifest.group))
+    held_out = join(rankers, parts, fold, by_collection)
+    calibration, questions = calibrate(held_out)
+    return calibration, _validation(held_out, questions, parts, by_collection is not None)
 
 
-def calibrate_folds(
-    folds: FoldRankers, weights: Float32Array
-) -> tuple[Calibration, HeldOutAnswers]:
-    """Calibrate rankers on photos they never saw, fold by fold; see `cross_validate`.
+def count_stages(manifest: Manifest, fold: IndexArray) -> int:
+    """Return how often `cross_validate` calls its progress, plus one for the final ranker."""
+    by_collection = collection_folds(manifest.collection)
+    return int(fold.max()) + 3 + (0 if by_collection is None else int(by_collection.max()) + 1)
 
-    Args:
-        folds: N photos, and a ranker for each fold.
-        weights: (N,) photo weights.
-    """
-    fold = folds.fold
-    calibration = fit_answers(folds, weights)
-    answers = answer(folds, METHODS)
-    uncertainty = UncertaintyFit(answers, folds.latlon, weights)
-    held_out = HeldOutAnswers.unjudged(answers)
-    for number in np.unique(fold):
-        fitted = uncertainty.fit(UNFITTED, np.flatnonzero(fold != number))
-        held_out.judge(answers, np.flatnonzero(fold == number), fitted)
-    return uncertainty.fit(calibration, np.arange(len(fold))), held_out
+
+def _validation(
+    held_out: HeldOut, questions: JudgedQuestions, parts: list[Part], has_new: bool
+) -> Validation:
+    known = len(parts[0].row)
+    new_rows = parts[1].row if has_new else np.zeros(0, np.intp)
+    return Validation(
+        answers_of(held_out, questions.photo, np.arange(known)),
+        answers_of(held_out, questions.photo, known + np.arange(len(new_rows)))
+        if has_new
+        else None,
+        new_rows,
+        questions,
+        held_out,
+    )
+
+
+def answers_of(held_out: HeldOut, judged: Judged, rows: IndexArray) -> HeldOutAnswers:
+    """Return the answers to some photos, by every method."""
+    by_part, nearest_km = answers_by_part(held_out.take(rows))
+    return HeldOutAnswers(
+        {**by_part, "full": judged.answers.point[rows]},
+        judged.radii_km[rows],
+        judged.in_region[rows],
+        np.array(judged.claims, dtype=object)[rows],
+        judged.chance[rows],
+        nearest_km,
+    )
+
+
+def held_out_by(ranker: Ranker, manifest: Manifest, embeddings: Float32Array) -> HeldOut:
+    """Return N photos that a ranker never saw."""
+    square = blocks(manifest.latlon, PLACE_KM).astype(str)
+    place = np.char.add(np.char.add(manifest.group.astype(str), " "), square)
+    return single(
+        ranker,
+        embeddings,
+        manifest.latlon,
+        group_weights(manifest.group),
+        collection_codes(manifest.collection),
+        place.astype(object),
+    )
 
 
 def calibrate_ranker(ranker: Ranker, manifest: Manifest, embeddings: Float32Array) -> Calibration:
     """Calibrate a ranker on N photos it never saw, set its calibration, and return it."""
-    weights = group_weights(manifest.group)
-    folds = _single_fold(ranker, manifest, embeddings)
-    refinement = ranker.calibration.refinement
-    ranker.calibration = replace(fit_answers(folds, weights), refinement=refinement)
-    uncertainty = UncertaintyFit(answer(folds, METHODS), manifest.latlon, weights)
-    ranker.calibration = uncertainty.fit(ranker.calibration, np.arange(len(manifest)))
+    ranker.calibration, _ = calibrate(held_out_by(ranker, manifest, embeddings))
     return ranker.calibration
+
+
+def calibrate_folds(
+    rankers: list[Ranker], fold: IndexArray, manifest: Manifest, embeddings: Float32Array
+) -> tuple[Calibration, HeldOutAnswers]:
+    """Calibrate rankers on N photos they never saw, fold by fold.
+
+    Args:
+        rankers: one for each fold.
+        fold: (N,) the ranker that answers each photo; it is judged by the other folds.
+        manifest: the photos.
+        embeddings: (N, D).
+
+    Returns:
+        The calibration fitted on all photos, and the answers.
+    """
+    held_out = replace(
+        held_out_by(rankers[0], manifest, embeddings),
+        rankers=rankers,
+        ranker=fold,
+        apart=fold != np.arange(len(rankers))[:, None],
+    )
+    calibration, questions = calibrate(held_out)
+    return calibration, answers_of(held_out, questions.photo, np.arange(len(held_out)))
 
 
 def answer_held_out(ranker: Ranker, manifest: Manifest, embeddings: Float32Array) -> HeldOutAnswers:
     """Return the answers of a calibrated ranker to N photos it never saw, by every method."""
-    answers = answer(_single_fold(ranker, manifest, embeddings), METHODS)
-    held_out = HeldOutAnswers.unjudged(answers)
-    held_out.judge(answers, np.arange(len(manifest)), ranker.calibration)
-    return held_out
-
-
-def _single_fold(ranker: Ranker, manifest: Manifest, embeddings: Float32Array) -> FoldRankers:
-    return FoldRankers([ranker], np.zeros(len(manifest), np.intp), embeddings, manifest.latlon)
+    held_out = held_out_by(ranker, manifest, embeddings)
+    judged = judge_photos(held_out)
+    return answers_of(held_out, judged, np.arange(len(held_out)))
 
 
 def write_answers(manifest: Manifest, held_out: HeldOutAnswers, base: Path, path: Path) -> Path:

@@ -7,28 +7,36 @@ import numpy.typing as npt
 from scipy.optimize import isotonic_regression, minimize
 from scipy.special import expit, logsumexp
 
-from geoloc.answer.calibration import CLAIMS, EVIDENCE, LEVELS, SIGNALS, Calibration, Claim, Radius
+from geoloc.answer.calibration import Calibration
+from geoloc.answer.judge import (
+    FARTHEST_KM,
+    LEVELS,
+    NEVER,
+    Claim,
+    PlaceProbability,
+    Radius,
+    mass_logits,
+)
+from geoloc.answer.signals import SIGNALS, SOURCES
 from geoloc.retrieval.reranker import UNTRAINED
-from geoloc.types import BoolArray, Float32Array, Float64Array
+from geoloc.types import BoolArray, Float32Array, Float64Array, IndexArray
 
-FARTHEST_KM = 20015.1
-"""Half the Earth's circumference: the radius that always holds the truth."""
-
-PHOTOS_PER_BIN = 150
+PHOTOS_PER_BIN = 100
 MOST_BINS = 24
 """Bins of the Mondrian conformal radius: at least this many photos each, at most this many bins."""
 
-CLAIM_PRECISION = 0.8
+CLAIM_PRECISION = 0.85
 """Share of held-out photos for which a claim must have been right."""
 WILSON_Z = 1.64
 """Normal quantile of the one-sided 95 % Wilson interval, whose lower bound has to reach
 CLAIM_PRECISION."""
-
-NEVER = 2.0
-"""Threshold of a claim that is never made: no probability reaches it."""
+NEW_WILSON_Z = 1.0
+"""The same among photos of collections that the model never saw, of which few are recognised."""
+FEW_CLAIMS = 2
+"""Claims about new collections that are made without proof."""
 
 _RIDGE = 1e-3
-_CLAIM_RIDGE = 1e-4
+_RADIUS_RIDGE = _CLAIM_RIDGE = 1e-4
 _PINBALL_SMOOTHING = 0.1
 _SMALLEST_KM = 0.05
 
@@ -37,15 +45,9 @@ SHARPNESSES = (5.0, 7.0, 10.0, 14.0, 20.0, 28.0, 40.0, 80.0)
 """Grids searched for the classifier's temperature and for the sharpness of the votes."""
 
 UNFITTED = Calibration(
-    temperature=1.0,
-    sharpness=20.0,
-    gate=((0.0, 0.0, 0.0),) * SIGNALS,
-    reranker=UNTRAINED,
-    region={name: int(name) / 100 for name in LEVELS},
-    radius={name: Radius((0.0,) * EVIDENCE, (1.0,), (FARTHEST_KM,)) for name in LEVELS},
-    claims={name: Claim((0.0,) * EVIDENCE, NEVER) for name in CLAIMS},
+    temperature=1.0, sharpness=20.0, gate=((0.0,) * SOURCES,) * SIGNALS, reranker=UNTRAINED
 )
-"""Equal source weights, no claims: the calibration before anything is fitted."""
+"""Equal source weights and no judges: the calibration before anything is fitted."""
 
 
 def fit_gate(
@@ -94,7 +96,7 @@ def most_likely(near: Float32Array, options: tuple[float, ...], weights: Float32
     return options[int(np.argmax(value))]
 
 
-def fit_region(before: Float32Array) -> dict[str, float]:
+def fit_region(before: Float32Array, weights: Float32Array) -> dict[str, float]:
     """Return the probability mass at which the credible region ends, by level.
 
     A cell belongs to the region if the more probable cells hold at most this mass together
@@ -102,67 +104,95 @@ def fit_region(before: Float32Array) -> dict[str, float]:
 
     Args:
         before: (N,) mass of the cells more probable than the true one, for held-out photos.
+        weights: (N,) photo weights.
     """
-    ascending = np.append(np.sort(before), 1.0)  # with too few photos the region holds all cells
-    ranks = [int(np.ceil((len(before) + 1) * int(name) / 100)) for name in LEVELS]
-    return {name: float(ascending[rank - 1]) for name, rank in zip(LEVELS, ranks, strict=True)}
+    return {
+        name: _conformal_quantile(before.astype(np.float64), weights, int(name) / 100, 1.0)
+        for name in LEVELS
+    }
 
 
-def fit_radius(evidence: Float32Array, distance_km: Float64Array, level: float) -> Radius:
+def fit_radius(
+    evidence: Float32Array, distance_km: Float64Array, weights: Float32Array, level: float
+) -> Radius:
     """Fit the radius that holds the truth for a share `level` of photos with similar evidence.
 
     Conformalised quantile regression (Romano et al. 2019) in bins of the predicted quantile
-    (Mondrian), made monotone. With too few photos for the level the radius covers the whole Earth.
+    (Mondrian), made monotone, with weighted photos (Tibshirani et al. 2019). With too few photos
+    for the level the radius covers the whole Earth.
 
     Args:
         evidence: (N, EVIDENCE) evidence vectors.
         distance_km: (N,) distance from answer to truth.
+        weights: (N,) photo weights.
         level: share of photos, 0 to 1.
     """
-    weights = _quantile_regression(evidence, np.log(distance_km + _SMALLEST_KM), level)
-    predicted = np.clip(evidence @ weights, np.log(_SMALLEST_KM), np.log(FARTHEST_KM))
+    target = np.log(distance_km + _SMALLEST_KM)
+    regression = _quantile_regression(evidence, target, weights, level)
+    predicted = np.clip(evidence @ regression, np.log(_SMALLEST_KM), np.log(FARTHEST_KM))
     order = np.argsort(predicted, kind="stable")
-    bins = np.array_split(order, np.clip(len(order) // PHOTOS_PER_BIN, 1, MOST_BINS))
+    effective = float(weights.sum() ** 2 / (weights.astype(np.float64) ** 2).sum())
+    count = int(np.clip(effective // PHOTOS_PER_BIN, 1, MOST_BINS))
+    share = np.cumsum(weights[order]) / weights.sum()
+    bins = np.split(order, np.searchsorted(share, np.arange(1, count) / count))
+    bins = [rows for rows in bins if len(rows)]
     knots = np.array([np.median(predicted[rows]) for rows in bins])
-    radii = [_conformal_quantile(distance_km[rows], level) for rows in bins]
-    monotone = isotonic_regression(np.log(radii), weights=[len(rows) for rows in bins]).x
+    radii = [
+        max(_conformal_quantile(distance_km[rows], weights[rows], level, FARTHEST_KM), _SMALLEST_KM)
+        for rows in bins
+    ]
+    monotone = isotonic_regression(np.log(radii), weights=[weights[rows].sum() for rows in bins]).x
     ascending = knots + np.arange(len(knots)) * 1e-6  # np.interp needs strictly ascending knots
-    return Radius(_floats(weights), _floats(np.exp(ascending)), _floats(np.exp(monotone)))
+    return Radius(_floats(regression), _floats(np.exp(ascending)), _floats(np.exp(monotone)))
 
 
 def _quantile_regression(
-    evidence: Float32Array, target: Float64Array, level: float
+    evidence: Float32Array, target: Float64Array, weights: Float32Array, level: float
 ) -> Float64Array:
     """Return weights (F,) that predict the `level` quantile: smoothed pinball loss with ridge."""
+    share = weights / weights.sum()
 
     def loss(w: Float64Array) -> tuple[float, Float64Array]:
         rest = target - evidence @ w
         value = level * rest + _PINBALL_SMOOTHING * np.logaddexp(0.0, -rest / _PINBALL_SMOOTHING)
         slope = level - expit(-rest / _PINBALL_SMOOTHING)
-        ridge = 0.1 * _RIDGE
-        gradient = -evidence.T @ slope / len(target) + 2.0 * ridge * w
-        return float(value.mean() + ridge * (w**2).sum()), gradient
+        gradient = -evidence.T @ (share * slope) + 2.0 * _RADIUS_RIDGE * w
+        return float((share * value).sum() + _RADIUS_RIDGE * (w**2).sum()), gradient
 
     start = np.zeros(evidence.shape[1])
     fitted: Float64Array = minimize(loss, start, jac=True, method="L-BFGS-B").x
     return fitted
 
 
-def _conformal_quantile(distance_km: Float64Array, level: float) -> float:
-    """Return the ceil((n + 1) level)-th smallest of n distances; FARTHEST_KM if n is too small."""
-    rank = int(np.ceil((len(distance_km) + 1) * level))
-    if rank > len(distance_km):
-        return FARTHEST_KM
-    return float(max(np.sort(distance_km)[rank - 1], _SMALLEST_KM))
+def _conformal_quantile(
+    values: Float64Array, weights: Float32Array, level: float, largest: float
+) -> float:
+    """Return the weighted quantile of values with one more at `largest` (split conformal).
+
+    The additional value has the mean weight; for equal weights the result is the
+    ceil((n + 1) level)-th smallest value.
+    """
+    order = np.argsort(values, kind="stable")
+    reached = np.cumsum(weights[order], dtype=np.float64) / (weights.sum() + weights.mean())
+    row = int(np.searchsorted(reached, level - 1e-9))
+    return float(values[order[row]]) if row < len(values) else largest
 
 
-def fit_claim(evidence: Float32Array, right: BoolArray, weights: Float32Array) -> Claim:
+def fit_claim(
+    evidence: Float32Array,
+    right: BoolArray,
+    weights: Float32Array,
+    collection: IndexArray,
+    new: BoolArray,
+) -> Claim:
     """Fit the probability that a claim is right, and the threshold above which it is made.
 
     Args:
         evidence: (N, EVIDENCE) evidence vectors.
         right: (N,) whether the claim would have been right.
         weights: (N,) photo weights, smaller for photos of larger groups.
+        collection: (N,) number of each photo's collection.
+        new: (N,) whether the model never saw the collection of the photo.
     """
     share = weights / weights.sum()
     target = right.astype(np.float64)
@@ -174,32 +204,86 @@ def fit_claim(evidence: Float32Array, right: BoolArray, weights: Float32Array) -
         return float(value + _CLAIM_RIDGE * (w**2).sum()), gradient + 2.0 * _CLAIM_RIDGE * w
 
     fitted = minimize(loss, np.zeros(evidence.shape[1]), jac=True, method="L-BFGS-B").x
-    return Claim(_floats(fitted), _threshold(expit(evidence @ fitted), right, weights))
+    probability = expit(evidence @ fitted)
+    place, count = np.unique(collection, return_inverse=True, return_counts=True)[1:]
+    threshold = _threshold(probability, right, 1.0 / count[place])
+    if new.any():
+        threshold = max(threshold, _threshold_for_new(probability[new], right[new]))
+    return Claim(_floats(fitted), threshold)
 
 
-def _threshold(probability: Float64Array, right: BoolArray, weights: Float32Array) -> float:
+def _threshold(probability: Float64Array, right: BoolArray, balance: Float64Array) -> float:
     """Return the lowest probability at which a claim may be made, or NEVER.
 
-    Two conditions hold there. All photos above the threshold together reach CLAIM_PRECISION with
-    95 % confidence (Wilson). Photos at the threshold reach it too (isotonic regression), with
-    photos weighted equally and with groups weighted equally: many photos of one walk must not
-    raise the threshold's precision for other places.
+    All photos above the threshold together reach CLAIM_PRECISION with 95 % confidence (Wilson).
+    Photos at the threshold reach it too (isotonic regression). All of this holds with photos
+    weighted equally and with `balance`, so that a large collection does not outvote the others.
+
+    Args:
+        probability: (N,) that the claim is right.
+        right: (N,) whether it is.
+        balance: (N,) weights that sum to the same for each collection.
     """
     order = np.argsort(-probability, kind="stable")
-    safe = _wilson_lower(np.cumsum(right[order]), np.arange(1, len(order) + 1)) >= CLAIM_PRECISION
-    for importance in (np.ones(len(order)), np.asarray(weights, np.float64)[order] ** 2):
-        marginal = isotonic_regression(right[order], weights=importance, increasing=False).x
+    correct = right[order]
+    safe = _wilson_lower(np.cumsum(correct), np.arange(1, len(order) + 1)) >= CLAIM_PRECISION
+    for importance in (np.ones(len(order)), balance[order]):
+        marginal = isotonic_regression(correct, weights=importance, increasing=False).x
         safe &= marginal >= CLAIM_PRECISION
+        safe &= np.cumsum(importance * correct) >= CLAIM_PRECISION * np.cumsum(importance)
     rows = np.flatnonzero(safe)
     return float(probability[order[rows[-1]]]) if len(rows) else NEVER
 
 
+def _threshold_for_new(probability: Float64Array, right: BoolArray) -> float:
+    """Return the lowest probability at which claims about new collections are right often enough.
+
+    Photos of collections that the model knows must not outvote the others. Up to FEW_CLAIMS are
+    allowed without proof, because photos of known collections support them.
+    """
+    order = np.argsort(-probability, kind="stable")
+    made = np.arange(1, len(order) + 1)
+    proved = _wilson_lower(np.cumsum(right[order]), made, NEW_WILSON_Z) >= CLAIM_PRECISION
+    rows = np.flatnonzero(proved | (made <= FEW_CLAIMS))
+    return float(probability[order[rows[-1]]])
+
+
+def fit_place(
+    mass: Float32Array, evidence: Float32Array, right: BoolArray, weights: Float32Array
+) -> PlaceProbability:
+    """Fit the probability that a photo was taken within 25 km of a place.
+
+    Args:
+        mass: (N, P) belief around each of the first places; 0 for none.
+        evidence: (N, EVIDENCE).
+        right: (N, P) whether the photo was taken within 25 km.
+        weights: (N,) photo weights.
+    """
+    photo, place = np.nonzero(mass > 0.0)
+    logit, target = mass_logits(mass[photo, place]), right[photo, place].astype(np.float64)
+    share = weights[photo] / weights[photo].sum()
+    vectors = evidence[photo]
+
+    def loss(flat: Float64Array) -> tuple[float, Float64Array]:
+        slope, w = np.exp(flat[0]), flat[1:]
+        z = slope * logit + vectors @ w
+        rest = share * (expit(z) - target)
+        ridge = _RIDGE * (w**2).sum() + _RIDGE * flat[0] ** 2
+        value = (share * (np.logaddexp(0.0, z) - target * z)).sum() + ridge
+        by_slope = (rest * logit).sum() * slope + 2.0 * _RIDGE * flat[0]
+        return float(value), np.append(by_slope, vectors.T @ rest + 2.0 * _RIDGE * w)
+
+    start = np.zeros(evidence.shape[1] + 1)
+    fitted = minimize(loss, start, jac=True, method="L-BFGS-B").x
+    return PlaceProbability(float(np.exp(fitted[0])), _floats(fitted[1:]))
+
+
 def _wilson_lower(
-    successes: npt.NDArray[np.integer], trials: npt.NDArray[np.integer]
+    successes: npt.NDArray[np.integer], trials: npt.NDArray[np.integer], z: float = WILSON_Z
 ) -> Float64Array:
     """Return the lower bounds (N,) of one-sided Wilson intervals."""
     share = successes / trials
-    z2 = WILSON_Z**2 / trials
+    z2 = z**2 / trials
     centre = share + z2 / 2.0
     margin = np.sqrt(share * (1.0 - share) * z2 + z2**2 / 4.0)
     lower: Float64Array = (centre - margin) / (1.0 + z2)

@@ -1,8 +1,7 @@
-"""Held-out photos run through models that never saw them: the inputs of every calibration fit."""
+"""Held-out photos run through the parts of the pipeline: the inputs of scales, gate, re-ranker."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,59 +9,36 @@ import torch
 
 from geocells.neighbours import NearestPoints
 from geocells.sphere import haversine_km, unit_vectors
-from geoloc.answer.calibration import EVIDENCE, SIGNALS
 from geoloc.answer.ranker import NEIGHBOURS, Ranker
-from geoloc.belief.fusion import mass_before
+from geoloc.answer.signals import SIGNALS, SOURCES
 from geoloc.belief.heads import softmax, tempered
 from geoloc.retrieval.reranker import FEATURES, GATING_FEATURES
 from geoloc.types import BoolArray, Float32Array, Float64Array, IndexArray
 from training.calibrate.fit import SHARPNESSES, TEMPERATURES
+from training.calibrate.heldout import HeldOut
 from training.calibrate.rerank import utility
 from training.heads.losses import smoothed_labels
 
-BATCH = 256
+PARTS = ("prior", "classifier", "nearest photo", "cell")
+"""Parts of the pipeline that answer alone, see `answers_by_part`."""
 
 NEAR_KM = 25.0
 """Length scale of the label smoothing that defines the cells near the truth."""
 
 
-@dataclass(frozen=True, eq=False)
-class FoldRankers:
-    """N held-out photos, and for each fold a ranker that never saw the photos of that fold."""
-
-    rankers: Sequence[Ranker]
-    fold: IndexArray
-    """(N,) the row of `rankers` that answers each photo."""
-    embeddings: Float32Array
-    """(N, D)"""
-    latlon: Float64Array
-    """(N, 2) degrees."""
-
-    def batches(self) -> Iterator[tuple[Ranker, IndexArray]]:
-        """Yield each ranker with the rows of its photos, BATCH at a time."""
-        for number, ranker in enumerate(self.rankers):
-            rows = np.flatnonzero(self.fold == number)
-            for start in range(0, len(rows), BATCH):
-                yield ranker, rows[start : start + BATCH]
-
-    def take(self, rows: IndexArray) -> FoldRankers:
-        """Return the same rankers with some of the photos."""
-        return FoldRankers(self.rankers, self.fold[rows], self.embeddings[rows], self.latlon[rows])
-
-
-def likelihood_by_scale(folds: FoldRankers) -> tuple[Float32Array, Float32Array]:
+def likelihood_by_scale(held_out: HeldOut) -> tuple[Float32Array, Float32Array]:
     """Return the probability near the truth for each temperature and for each sharpness.
 
     Returns:
         (N, len(TEMPERATURES)) of the classifier, and (N, len(SHARPNESSES)) of the votes.
     """
-    count = len(folds.fold)
+    count = len(held_out)
     classifier = np.empty((count, len(TEMPERATURES)), np.float32)
     votes = np.empty((count, len(SHARPNESSES)), np.float32)
-    for ranker, rows in folds.batches():
-        features = ranker.heads.features(folds.embeddings[rows])
+    for ranker, rows in held_out.batches():
+        features = ranker.heads.features(held_out.embeddings[rows])
         posterior = ranker.heads.classify(features)
-        labels = _labels(folds.latlon[rows], ranker)
+        labels = labels_near(held_out.latlon[rows], ranker)
         for column, temperature in enumerate(TEMPERATURES):
             classifier[rows, column] = (tempered(posterior, temperature) * labels).sum(axis=1)
         found = ranker.gallery.search(features, posterior, NEIGHBOURS)
@@ -74,14 +50,14 @@ def likelihood_by_scale(folds: FoldRankers) -> tuple[Float32Array, Float32Array]
     return classifier, votes
 
 
-def likelihood_by_source(folds: FoldRankers) -> tuple[Float32Array, Float32Array]:
-    """Return the signals (N, SIGNALS), and the probability (N, 3) near the truth of each source."""
-    count = len(folds.fold)
+def likelihood_by_source(held_out: HeldOut) -> tuple[Float32Array, Float32Array]:
+    """Return the signals (N, SIGNALS), and the probability near the truth (N, SOURCES)."""
+    count = len(held_out)
     signal = np.empty((count, SIGNALS), np.float32)
-    near = np.empty((count, 3), np.float32)
-    for ranker, rows in folds.batches():
-        sources = ranker.sources(folds.embeddings[rows])
-        labels = _labels(folds.latlon[rows], ranker)
+    near = np.empty((count, SOURCES), np.float32)
+    for ranker, rows in held_out.batches():
+        sources = ranker.sources(held_out.embeddings[rows], None, held_out.collection[rows])
+        labels = labels_near(held_out.latlon[rows], ranker)
         signal[rows] = sources.signal
         near[rows] = np.stack([(b * labels).sum(axis=1) for b in sources.beliefs], axis=1)
     return signal, near
@@ -106,21 +82,21 @@ class CandidateTable:
         return CandidateTable(*(part[rows] for part in parts))
 
 
-def candidate_table(folds: FoldRankers) -> CandidateTable:
+def candidate_table(held_out: HeldOut) -> CandidateTable:
     """Return the candidates of every photo with their utility.
 
     Rankers may return different numbers of candidates; the missing ones are not valid.
     """
     parts: list[tuple[IndexArray, CandidateTable]] = []
-    for ranker, rows in folds.batches():
-        sources = ranker.sources(folds.embeddings[rows])
+    for ranker, rows in held_out.batches():
+        sources = ranker.sources(held_out.embeddings[rows], None, held_out.collection[rows])
         scored = ranker.score(sources.features, sources.nearest, ranker.believe(sources))
-        distance = haversine_km(folds.latlon[rows, None], scored.candidates.latlon)
+        distance = haversine_km(held_out.latlon[rows, None], scored.candidates.latlon)
         part = CandidateTable(
             scored.features, scored.gating, scored.candidates.valid, utility(distance)
         )
         parts.append((rows, part))
-    count, width = len(folds.fold), max(part.valid.shape[1] for _, part in parts)
+    count, width = len(held_out), max(part.valid.shape[1] for _, part in parts)
     table = CandidateTable(
         np.zeros((count, width, FEATURES), np.float32),
         np.empty((count, GATING_FEATURES), np.float32),
@@ -135,58 +111,36 @@ def candidate_table(folds: FoldRankers) -> CandidateTable:
     return table
 
 
-@dataclass(frozen=True, eq=False)
-class Answers:
-    """The answers to N photos by several methods."""
+def answers_by_part(held_out: HeldOut) -> tuple[dict[str, Float64Array], Float64Array]:
+    """Answer every photo by single parts of the pipeline, which answer with centroids of cells.
 
-    by_method: dict[str, Float64Array]
-    """(N, 2) degrees of the full pipeline and of its parts alone."""
-    evidence: Float32Array
-    """(N, EVIDENCE) evidence of radius and claims."""
-    mass_before: Float32Array
-    """(N,) posterior mass of the cells more probable than the true one."""
-    nearest_km: Float64Array
-    """(N,) distance to the nearest photo of the ranker's gallery."""
-
-
-def answer(folds: FoldRankers, methods: Sequence[str]) -> Answers:
-    """Answer every photo with its calibrated ranker, by five methods.
-
-    Args:
-        folds: photos and rankers.
-        methods: names of the five methods, in the order of `training.calibrate.crossval.METHODS`.
+    Returns:
+        (N, 2) degrees by part: the best cell under the prior, the classifier's best cell, the most
+        similar photo, and the cell with the largest belief; and the distance (N,) in km to the
+        nearest photo of the ranker's gallery.
     """
-    count = len(folds.fold)
-    result = Answers(
-        {name: np.empty((count, 2)) for name in methods},
-        np.empty((count, EVIDENCE), np.float32),
-        np.empty(count, np.float32),
-        np.empty(count),
-    )
-    for ranker, rows in folds.batches():
-        truth, centroids = folds.latlon[rows], ranker.cells.centroids
-        ranking = ranker.rank(folds.embeddings[rows])
-        features = ranker.heads.features(folds.embeddings[rows])
-        posterior = ranker.heads.classify(features)
+    count = len(held_out)
+    result = {name: np.empty((count, 2)) for name in PARTS}
+    nearest_km = np.empty(count)
+    for ranker, rows in held_out.batches():
+        centroids, members = ranker.cells.centroids, ranker.gallery.members.latlon
+        sources = ranker.sources(held_out.embeddings[rows], None, held_out.collection[rows])
+        belief = ranker.believe(sources)
         prior = ranker.space.expected_utility(ranker.heads.prior[None]).argmax()
-        members = ranker.gallery.members.latlon
-        points_by_method = (
+        scored = ranker.score(sources.features, sources.nearest, belief)
+        points = (
             centroids[[prior] * len(rows)],
-            centroids[posterior.argmax(axis=1)],
-            members[np.maximum(ranking.neighbour[:, 0], 0)],
-            centroids[ranking.belief.argmax(axis=1)],
-            ranking.latlon[:, 0],
+            centroids[sources.beliefs[1].argmax(axis=1)],
+            members[np.maximum(scored.neighbour[:, 0], 0)],
+            centroids[belief.argmax(axis=1)],
         )
-        for name, points in zip(methods, points_by_method, strict=True):
-            result.by_method[name][rows] = points
-        result.evidence[rows] = ranking.evidence
-        cell = ranker.cells.locate(truth).astype(np.int64)
-        result.mass_before[rows] = mass_before(ranking.belief, cell)
-        result.nearest_km[rows] = NearestPoints(members).query(truth)[0][:, 0]
-    return result
+        for name, point in zip(PARTS, points, strict=True):
+            result[name][rows] = point
+        nearest_km[rows] = NearestPoints(members).query(held_out.latlon[rows])[0][:, 0]
+    return result, nearest_km
 
 
-def _labels(latlon: Float64Array, ranker: Ranker) -> Float32Array:
+def labels_near(latlon: Float64Array, ranker: Ranker) -> Float32Array:
     """Return smoothed labels (N, C): 1 for the cell nearest to each photo, less farther away."""
     places = (torch.from_numpy(unit_vectors(x)) for x in (latlon, ranker.cells.centroids))
     return np.asarray(smoothed_labels(*places, NEAR_KM))

@@ -1,83 +1,99 @@
-"""The fitting order of a calibration: scales, gate, re-ranker, then regions, radii and claims."""
+"""The order of a calibration: scales, gate and re-ranker, consensus, then a judge by question."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from geocells.sphere import haversine_km
-from geoloc.answer.calibration import CLAIM_KM, CLAIMS, LEVELS, Calibration
-from geoloc.metrics import same_country
-from geoloc.types import Float32Array, Float64Array, IndexArray
+from geoloc.answer.calibration import Calibration, Question
+from geoloc.answer.judge import UNCALIBRATED, Judge
+from geoloc.types import BoolArray, Float32Array, IndexArray
+from training.calibrate.answers import Answers, Judged, collect, judge_answers
+from training.calibrate.consensus import ConsensusFit
 from training.calibrate.fit import (
     SHARPNESSES,
     TEMPERATURES,
     UNFITTED,
-    fit_claim,
     fit_gate,
-    fit_radius,
-    fit_region,
     most_likely,
+)
+from training.calibrate.heldout import HeldOut
+from training.calibrate.questions import (
+    Asked,
+    Masks,
+    constrained,
+    every_photo,
+    groups_of_photos,
+    mixed_groups,
+    some_photos,
 )
 from training.calibrate.rerank import MAX_PHOTOS, fit_reranker
 from training.calibrate.scoring import (
-    Answers,
     CandidateTable,
-    FoldRankers,
     candidate_table,
     likelihood_by_scale,
     likelihood_by_source,
 )
 
-FITTED_ON = 12_000
-"""Photos that the answers are calibrated on, at most."""
+FITTED_ON = 8_000
+"""Photos that scales, gate and re-ranker are fitted on, at most."""
+
+MOST_GROUPS, MOST_WITHIN, MOST_GROUPS_WITHIN = 2000, 1600, 500
+"""Questions of each kind, at most."""
+
+PLACES_FITTED_ON = 2_000
+"""Photos that the probability of places is fitted on, at most."""
+
+FEWEST_QUESTIONS = 60
+"""A kind of question with fewer answers stays uncalibrated."""
+
+Fit = Callable[[BoolArray], Calibration]
+"""Returns a calibration fitted on some of the photos, (N,)."""
 
 
-def fit_answers(folds: FoldRankers, weights: Float32Array) -> Calibration:
-    """Fit what the answers depend on: temperature, sharpness, gate and re-ranker.
+def fit_answers(held_out: HeldOut) -> Calibration:
+    """Fit what the beliefs depend on: temperature, sharpness, gate and re-ranker.
 
-    Each ranker is given the calibration fitted on the photos of the other folds; a single ranker
-    is given that of all photos.
-
-    Args:
-        folds: N photos and their rankers.
-        weights: (N,) photo weights.
+    Each ranker is given the calibration fitted on the photos that are apart from its own.
 
     Returns:
         The calibration fitted on all photos.
     """
-    chosen = np.arange(len(folds.fold))
-    if len(chosen) > FITTED_ON:
-        chosen = np.sort(np.random.default_rng(0).choice(len(chosen), FITTED_ON, replace=False))
-    photos, weight = folds.take(chosen), weights[chosen]
-    everything = np.arange(len(chosen))
-    others = [np.flatnonzero(photos.fold != number) for number in range(len(folds.rankers))]
-    if len(folds.rankers) == 1:
-        others = [everything]
-
+    photos = held_out.take(held_out.sample(FITTED_ON, 0))
+    weight = photos.weights
+    everything = np.ones(len(photos), bool)
     classifier, votes = likelihood_by_scale(photos)
+    start = replace(UNFITTED, refinement=held_out.rankers[0].calibration.refinement)
 
-    def with_scales(rows: IndexArray) -> Calibration:
+    def with_scales(rows: BoolArray) -> Calibration:
         return replace(
-            UNFITTED,
+            start,
             temperature=most_likely(classifier[rows], TEMPERATURES, weight[rows]),
             sharpness=most_likely(votes[rows], SHARPNESSES, weight[rows]),
         )
 
-    for ranker, rows in zip(folds.rankers, others, strict=True):
-        ranker.calibration = with_scales(rows)
+    _give(photos, with_scales)
     signal, near = likelihood_by_source(photos)
 
-    def with_gate(rows: IndexArray) -> Calibration:
+    def with_gate(rows: BoolArray) -> Calibration:
         return replace(with_scales(rows), gate=fit_gate(signal[rows], near[rows], weight[rows]))
 
-    for ranker, rows in zip(folds.rankers, others, strict=True):
-        ranker.calibration = with_gate(rows)
+    _give(photos, with_gate)
     table = candidate_table(photos)
-    for ranker, rows in zip(folds.rankers, others, strict=True):
-        ranker.calibration = _with_reranker(ranker.calibration, table, weight, rows)
-    return _with_reranker(with_gate(everything), table, weight, everything)
+
+    def with_reranker(rows: BoolArray) -> Calibration:
+        return _with_reranker(with_gate(rows), table, weight, np.flatnonzero(rows))
+
+    _give(photos, with_reranker)
+    return with_reranker(everything)
+
+
+def _give(photos: HeldOut, fit: Fit) -> None:
+    """Give each ranker the calibration fitted on the photos that are apart from its own."""
+    for ranker, apart in zip(photos.rankers, photos.apart, strict=True):
+        ranker.calibration = fit(apart)
 
 
 def _with_reranker(
@@ -91,26 +107,128 @@ def _with_reranker(
     return replace(calibration, reranker=reranker)
 
 
-class UncertaintyFit:
-    """Fits credible regions, radii and claims on the answers to some of N photos."""
+def fit_consensus(held_out: HeldOut, same: Asked, calibration: Calibration) -> Calibration:
+    """Fit how several photos are combined, and give it to the rankers.
 
-    def __init__(self, answers: Answers, truth: Float64Array, weights: Float32Array) -> None:
-        """Prepare to fit on N answers, their true places (N, 2) and photo weights (N,)."""
-        answer = answers.by_method["full"]
-        self._answers, self._weights = answers, weights
-        self._distance = haversine_km(answer, truth)
-        self._right = {name: self._distance <= km for name, km in CLAIM_KM.items()}
-        self._right["country"] = same_country(answer, truth)
+    Returns:
+        The calibration with the consensus fitted on all groups.
+    """
+    if not len(same):
+        return calibration
+    mixed = mixed_groups(held_out, same, 2)
+    fit = ConsensusFit.of(held_out, same, mixed)
+    for number, ranker in enumerate(held_out.rankers):
+        apart = held_out.apart[number]
+        consensus = fit.fit(_questions_apart(same, apart), _questions_apart(mixed, apart))
+        ranker.calibration = replace(ranker.calibration, consensus=consensus)
+    every = np.ones(len(same), bool), np.ones(len(mixed), bool)
+    return replace(calibration, consensus=fit.fit(*every))
 
-    def fit(self, start: Calibration, rows: IndexArray) -> Calibration:
-        """Return `start` with regions, radii and claims fitted on some photos."""
-        evidence, distance = self._answers.evidence[rows], self._distance[rows]
-        return replace(
-            start,
-            region=fit_region(self._answers.mass_before[rows]),
-            radius={name: fit_radius(evidence, distance, int(name) / 100) for name in LEVELS},
-            claims={
-                name: fit_claim(evidence, self._right[name][rows], self._weights[rows])
-                for name in CLAIMS
-            },
-        )
+
+def _questions_apart(asked: Asked, apart: BoolArray) -> BoolArray:
+    """Return (Q,) whether all photos of a question are apart."""
+    return np.array([bool(apart[rows].all()) for rows in asked.rows], bool)
+
+
+@dataclass(frozen=True, eq=False)
+class JudgedQuestions:
+    """The answers to held-out questions by kind, judged with calibrations of other photos."""
+
+    photo: Judged
+    others: dict[Question, Judged]
+    """By question; kinds with fewer than FEWEST_QUESTIONS answers are missing."""
+
+
+def fit_judges(
+    held_out: HeldOut, same: Asked, calibration: Calibration
+) -> tuple[Calibration, JudgedQuestions]:
+    """Fit a judge for each kind of question.
+
+    The probability of places comes first, because it decides which point is answered.
+
+    Args:
+        held_out: photos, whose rankers have all other parts of their calibration.
+        same: groups of photos of one place.
+        calibration: fitted on all photos.
+    """
+    masks = Masks(held_out.rankers[0].cells)
+    kinds: dict[Question, Asked] = {
+        "photo": every_photo(held_out),
+        "photo within": constrained(some_photos(held_out, MOST_WITHIN, 3), held_out, 4),
+        "place": same,
+        "place within": constrained(_some(same, MOST_GROUPS_WITHIN), held_out, 5),
+    }
+    fitting = {**kinds, "photo": some_photos(held_out, PLACES_FITTED_ON, 6)}
+    calibration = _fit_places(held_out, fitting, masks, calibration)
+    judged: dict[Question, Judged] = {}
+    photo_judges: dict[bool, list[Judge]] = {}
+    for kind, asked in kinds.items():
+        if kind not in calibration.judges:
+            continue
+        answers = _collected(held_out, asked, masks)
+        several = kind.startswith("place")
+        fitted_on = answers.several == several
+        judges = []
+        for number, ranker in enumerate(held_out.rankers):
+            apart = _questions_apart(answers.asked, held_out.apart[number])
+            start = ranker.calibration.judges[kind]
+            judges.append(answers.take(apart & fitted_on).fit_judge(start))
+        final = answers.take(fitted_on).fit_judge(calibration.judges[kind])
+        calibration = replace(calibration, judges={**calibration.judges, kind: final})
+        within = kind.endswith("within")
+        if not several:
+            photo_judges[within] = judges
+        judged[kind] = judge_answers(answers, held_out, photo_judges[within], judges)
+    return calibration, JudgedQuestions(judged.pop("photo"), judged)
+
+
+def _some(asked: Asked, most: int) -> Asked:
+    if len(asked) <= most:
+        return asked
+    return asked.take(np.sort(np.random.default_rng(7).choice(len(asked), most, replace=False)))
+
+
+def _collected(held_out: HeldOut, asked: Asked, masks: Masks) -> Answers:
+    answers = collect(held_out, asked, masks)
+    return answers if answers.answered.all() else answers.take(answers.answered)
+
+
+def _fit_places(
+    held_out: HeldOut, kinds: dict[Question, Asked], masks: Masks, calibration: Calibration
+) -> Calibration:
+    """Fit the probability of places for each kind of question with enough answers."""
+    for kind, asked in kinds.items():
+        answers = _collected(held_out, asked, masks)
+        usable = answers.several == kind.startswith("place")
+        needed = FEWEST_QUESTIONS if kind != "photo" else 1
+        if usable.sum() < needed:
+            continue
+        for number, ranker in enumerate(held_out.rankers):
+            apart = _questions_apart(answers.asked, held_out.apart[number]) & usable
+            judge = answers.take(apart).fit_places(UNCALIBRATED)
+            ranker.calibration = replace(
+                ranker.calibration, judges={**ranker.calibration.judges, kind: judge}
+            )
+        judge = answers.take(usable).fit_places(UNCALIBRATED)
+        calibration = replace(calibration, judges={**calibration.judges, kind: judge})
+    return calibration
+
+
+def calibrate(held_out: HeldOut) -> tuple[Calibration, JudgedQuestions]:
+    """Calibrate rankers on photos they never saw; see the stages above.
+
+    Returns:
+        The calibration fitted on all photos, and the answers to all questions, each judged with a
+        calibration of other photos.
+    """
+    calibration = fit_answers(held_out)
+    same = groups_of_photos(held_out, MOST_GROUPS, 1)
+    calibration = fit_consensus(held_out, same, calibration)
+    return fit_judges(held_out, same, calibration)
+
+
+def judge_photos(held_out: HeldOut) -> Judged:
+    """Judge the answers to single photos with the calibrations that the rankers have."""
+    answers = collect(held_out, every_photo(held_out), Masks(held_out.rankers[0].cells))
+    judges = [ranker.calibration.judge("photo") for ranker in held_out.rankers]
+    return judge_answers(answers, held_out, judges, judges)

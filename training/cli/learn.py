@@ -84,7 +84,9 @@ def learn(
                 prior=prior, force=force, cache=cache, report=progress,
             )  # fmt: skip
         if held_out:
-            write_answers(learned.manifest, learned.held_out, _common_folder(photos), held_out)
+            write_answers(
+                learned.manifest, learned.validation.known, _common_folder(photos), held_out
+            )
     except GeolocError as error:
         return fail("geoloc-train learn", error)
     except OSError as error:

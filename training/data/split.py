@@ -10,6 +10,7 @@ import pyarrow as pa
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from geocells.borders.hierarchy import embedded_boundaries
 from geoloc.errors import TableError
 from geoloc.types import BoolArray, Float32Array, Float64Array, IndexArray, StrArray
 from training.data.duplicates import link, near_duplicates
@@ -202,6 +203,42 @@ def assign_folds(manifest: Manifest, embeddings: Float32Array, seed: int = 0) ->
         fold_of[unit_row] = np.argmin(photos_of_fold)
         photos_of_fold[fold_of[unit_row]] += size[unit_row]
     return fold_of[np.searchsorted(names, unit)]
+
+
+def collection_folds(collection: StrArray, seed: int = 0) -> IndexArray | None:
+    """Assign photos to folds so that no collection is in two of them.
+
+    The largest collections are assigned first, each to the fold with the fewest photos.
+
+    Args:
+        collection: (N,) names; photos without one are a collection of their own.
+        seed: breaks ties among collections of the same size.
+
+    Returns:
+        (N,) 0..FOLDS-1; None with fewer than MIN_COLLECTIONS collections.
+    """
+    names, place, size = np.unique(collection.astype(str), return_inverse=True, return_counts=True)
+    if len(names) < MIN_COLLECTIONS:
+        return None
+    load = np.zeros(FOLDS)
+    fold_of = np.empty(len(names), np.intp)
+    for name in np.lexsort((np.random.default_rng(seed).random(len(names)), -size)):
+        fold_of[name] = np.argmin(load)
+        load[fold_of[name]] += size[name]
+    return fold_of[place]
+
+
+def balanced_weights(manifest: Manifest) -> Float32Array:
+    """Return weights (N,) of mean 1 with which a collection of n photos counts as sqrt(n) photos.
+
+    Countries are balanced in the same way.
+    """
+    weight = np.ones(len(manifest))
+    country = embedded_boundaries().country.locate(manifest.latlon, 5.0)
+    for names in (manifest.collection.astype(str), country):
+        place, size = np.unique(names, return_inverse=True, return_counts=True)[1:]
+        weight /= np.sqrt(size[place])
+    return np.asarray(weight / weight.mean(), np.float32)
 
 
 def _components(manifest: Manifest, embeddings: Float32Array) -> IndexArray:

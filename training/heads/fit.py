@@ -14,11 +14,14 @@ from geocells.table import CellTable
 from geoloc.belief.attribute_heads import AttributeHeads
 from geoloc.belief.heads import Heads
 from geoloc.encoders.base import normalise
-from geoloc.types import Float32Array, IndexArray, Int64Array
+from geoloc.types import Float32Array, Float64Array, IndexArray, Int64Array
 from training.config import HeadConfig
 from training.heads.examples import Examples
 from training.heads.losses import smoothed_labels
 from training.heads.modules import GeoHeads, Targets
+
+SHIFT = 0.5
+"""Share of the correction for the prior of use that is made; see `label_shift`."""
 
 _ROWS_AT_ONCE = 65_536
 """Embeddings that are read and projected together, to bound the memory."""
@@ -30,15 +33,17 @@ def fit_heads(
     prior: Float32Array,
     config: HeadConfig | None = None,
     held_out: Examples | None = None,
+    prior_of_use: Float32Array | None = None,
 ) -> tuple[Heads, AttributeHeads | None]:
     """Fit all heads.
 
     Args:
         examples: training photos.
         cells: C geocells.
-        prior: (C,) prior of the cells.
+        prior: (C,) the world's photo density over the cells.
         config: settings.
         held_out: other photos, whose top-1 accuracy decides when to stop; see `patience`.
+        prior_of_use: (C,) where the bundle will be used; `prior` if it is not given.
 
     Returns:
         The heads, and the attribute heads if `config.attributes` is set.
@@ -57,8 +62,25 @@ def fit_heads(
         fit.run(_features(held_out, mean, projection), torch.from_numpy(index))
     weight, bias = (tensor.detach().cpu().numpy() for tensor in fit.model.cells.folded())
     weight = np.ascontiguousarray(weight.T * config.logit_scale, np.float32)
-    heads = Heads(mean, projection, weight, bias.copy(), active.astype(np.int32), prior)
+    trained = np.bincount(active[cell], examples.weights, minlength=len(cells))
+    shift = label_shift(trained, prior if prior_of_use is None else prior_of_use)
+    heads = Heads(mean, projection, weight, bias.copy(), active.astype(np.int32), prior, shift)
     return heads, fit.attribute_heads()
+
+
+def label_shift(trained: Float64Array, used: Float32Array) -> Float32Array:
+    """Return the log odds (C,) that turn beliefs under the training prior into those of use.
+
+    Only the share SHIFT of the whole correction (label shift, Saerens et al. 2002) is made, because
+    the weights of large groups have already been reduced in training.
+
+    Args:
+        trained: (C,) weight of the training photos in each cell.
+        used: (C,) prior of use.
+    """
+    share = trained / trained.sum()
+    odds = np.log(used + 1e-12) - np.log(share + 1e-12)
+    return np.asarray(np.where(trained > 0.0, SHIFT * odds, 0.0), np.float32)
 
 
 def density_prior(count: Int64Array) -> Float32Array:

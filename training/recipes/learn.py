@@ -8,24 +8,40 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from geocells.sphere import haversine_km
+from geocells.table import CellTable
+from geoloc.answer.ranker import Ranker
 from geoloc.belief.background import Background
 from geoloc.bundle import directory as bundles
 from geoloc.encoders.cache import default_cache
 from geoloc.errors import TableError
 from geoloc.io.progress import NullReporter, Reporter
-from geoloc.types import Float64Array
+from geoloc.types import Float32Array, Float64Array
 from training.calibrate.copies import fit_copies
-from training.calibrate.crossval import HeldOutAnswers, cross_validate, make_ranker
+from training.calibrate.crossval import (
+    Validation,
+    count_stages,
+    cross_validate,
+    make_ranker,
+)
 from training.data.manifest import Manifest
 from training.data.split import assign_folds
 from training.embed.encoders import LoadedEncoder, load_encoder
 from training.embed.library import read_library
 from training.recipes.assemble import write_bundle
 from training.recipes.background import choose_background, shipped_background
+from training.recipes.honesty import best_constant, measure_questions
 from training.recipes.learned_card import Facts, learned_card
-from training.recipes.model_card import licences, measure
-from training.recipes.world_prior import PriorName, cells_of, priors_over, read_world
+from training.recipes.model_card import (
+    NEW_COLLECTIONS,
+    QUESTIONS,
+    licences,
+    measure,
+    measure_part,
+)
+from training.recipes.world_prior import PriorName, Priors, cells_of, priors_over, read_world
 
 PathLike = str | os.PathLike[str]
 
@@ -42,7 +58,7 @@ class LearnedBundle:
 
     bundle: Path
     manifest: Manifest
-    held_out: HeldOutAnswers
+    validation: Validation
     metrics: dict[str, Any]
     facts: Facts
 
@@ -89,7 +105,6 @@ def learn(
     library = read_library(sources, loaded.network, store, report)
     manifest, embeddings = library.manifest, library.embeddings
     _check_size(sources, manifest, force, report)
-    fold = assign_folds(manifest, embeddings)
     elsewhere = _background(background, loaded, store, report)
 
     report.stage("building geocells")
@@ -99,23 +114,64 @@ def learn(
     cells = cells_of(manifest.latlon, world)
     priors = priors_over(cells, manifest.latlon, world, prior)
 
-    report.stage("training and calibrating", int(fold.max()) + 3)
-    calibration, held_out = cross_validate(
-        manifest, embeddings, fold, cells, priors.use, lambda stage: report.advance()
-    )
-    ranker = make_ranker(manifest, embeddings, cells, priors.use, calibration)
-    report.advance()
+    ranker, validation = _train(manifest, embeddings, cells, priors, elsewhere, report)
 
     report.stage("writing the bundle")
     copies = fit_copies(manifest, library.signatures, embeddings, ranker, loaded.spec.preprocessing)
-    metrics = measure(manifest, held_out)
+    metrics = _measure(manifest, validation, best_constant(cells, priors.world))
     facts = Facts.of(target.name, manifest, loaded.spec, len(cells), priors.name, elsewhere)
     write_bundle(
         target, {"encoder.onnx": loaded.file}, loaded.spec, ranker, metrics,
         learned_card(facts, metrics), licences(manifest), priors.name,
         {bundles.BACKGROUND: elsewhere, bundles.COPIES: copies},
     )  # fmt: skip
-    return LearnedBundle(target, manifest, held_out, metrics, facts)
+    return LearnedBundle(target, manifest, validation, metrics, facts)
+
+
+def _train(
+    manifest: Manifest,
+    embeddings: Float32Array,
+    cells: CellTable,
+    priors: Priors,
+    background: Background | None,
+    report: Reporter,
+) -> tuple[Ranker, Validation]:
+    """Return a calibrated ranker for all photos, and the results of its cross-validation."""
+    fold = assign_folds(manifest, embeddings)
+    report.stage("training and calibrating", count_stages(manifest, fold))
+    calibration, validation = cross_validate(
+        manifest,
+        embeddings,
+        fold,
+        cells,
+        priors.world,
+        lambda stage: report.advance(),
+        prior_of_use=priors.use,
+        background=background,
+    )
+    ranker = make_ranker(
+        manifest,
+        embeddings,
+        cells,
+        priors.world,
+        calibration,
+        prior_of_use=priors.use,
+        background=background,
+    )
+    report.advance()
+    return ranker, validation
+
+
+def _measure(manifest: Manifest, validation: Validation, constant: Float64Array) -> dict[str, Any]:
+    """Return the results in collections that the models know, and in those they do not."""
+    metrics = measure(manifest, validation.known)
+    if validation.new is not None:
+        rows = validation.new_rows
+        metrics[NEW_COLLECTIONS] = measure_part(
+            manifest.take(rows), validation.new, np.arange(len(rows))
+        )
+        metrics[QUESTIONS] = measure_questions(validation, constant)
+    return metrics
 
 
 def _check_size(

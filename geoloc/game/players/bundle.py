@@ -89,9 +89,13 @@ class BundleAnswers:
         ranker = self.geolocator.bundle.ranker
         several = len(embeddings) > group[-1] + 1
         ranking = self.geolocator.rank(embeddings, group=group if several else None)
-        belief = ranker.heads.classify(ranker.heads.features(group_mean(embeddings, group)))
+        belief = ranker.heads.classify(
+            ranker.heads.features(
+                group_mean(embeddings, np.ones(len(embeddings), np.float32), group)
+            )
+        )
         return {
-            "full": ranking.latlon[:, 0],
+            "full": ranking.answer,
             "nearest": ranker.gallery.members.latlon[np.maximum(ranking.neighbour[:, 0], 0)],
             "centroid": ranker.cells.centroids[belief.argmax(axis=1)],
         }

@@ -2,7 +2,7 @@
 const OPACITY = {0.5: .55, 0.8: .35, 0.95: .18};           // of the cells, by credible level
 
 function show(photo) {
-  for (const id of ["name", "sentence", "note"]) $(id).textContent = photo[id];
+  for (const id of ["name", "sentence", "best", "note"]) $(id).textContent = photo[id];
   for (const id of ["cells", "pins", "list"]) $(id).replaceChildren();
   drawSurroundings(photo);
   for (const [level, cells] of Object.entries(photo.region))
@@ -22,15 +22,16 @@ function drawSurroundings(photo) {                         // detailed borders o
 
 function listPlace(place) {
   const button = make(make($("list"), "li", {}), "button", {type: "button"}, place.place);
-  make(button, "small", {}, `${place.where} · belief ${place.belief}`);
+  make(button, "small", {}, `${place.where} · ${place.probability} within 25 km`);
   button.onclick = () => goTo(place.at);
 }
 
 function drawPins(photo) {
   if (photo.file) pin("file", photo.file, "", "position in the file");
   $("says").hidden = !photo.file;
-  [...photo.pins.entries()].reverse().forEach(([i, place]) =>     // the first place last: on top
-    pin(i ? "other" : "first", place.at, i + 1, `${place.place}: ${place.belief}`));
+  [...photo.pins.entries()].reverse().forEach(([i, place]) =>     // the answer last: on top
+    pin(i || photo.best ? "other" : "first", place.at, i + 1, `${place.place}: ${place.probability} within 25 km`));
+  if (photo.best) pin("first", photo.answer, "", photo.best);
 }
 
 data.photos.forEach((each, i) => make($("choose"), "option", {value: i}, each.name));

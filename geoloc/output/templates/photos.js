@@ -1,6 +1,6 @@
 // Many photos: marks that split into smaller groups as the map zooms in, a list of the photos in
 // view, and a card for the chosen photo.
-const FIELDS = ["name", "lat", "lon", "radius_80_km", "radius", "confidence", "place", "label", "belief", "note",
+const FIELDS = ["name", "lat", "lon", "radius_80_km", "radius", "confidence", "place", "label", "probability", "note",
                 "columns", "picture", "region"];
 const photos = JSON.parse($("photos").textContent).map(values => Object.fromEntries(FIELDS.map((field, i) => [field, values[i]])));
 const COLOURS = ["var(--city)", "var(--region)", "var(--country)", "var(--unsure)"];
@@ -204,10 +204,10 @@ function fillCard(photo) {
   close.onclick = () => choose(null);
   make(card, "h2", {}, photo.short);
   make(card, "p", {}, statement(photo));
-  make(card, "p", {}, `8 of 10 photos like this lie within ${photo.radius} of the first place.`);
+  make(card, "p", {}, `8 of 10 photos like this lie within ${photo.radius} of the best guess.`);
   const table = make(card, "dl", {});
-  const rows = [["first place", photo.place], ["coordinates", `${photo.lat.toFixed(4)}, ${photo.lon.toFixed(4)}`],
-                ["belief", photo.belief], ["file", photo.name], ...Object.entries(photo.columns)];
+  const rows = [["best guess", photo.place], ["coordinates", `${photo.lat.toFixed(4)}, ${photo.lon.toFixed(4)}`],
+                ["within 25 km", photo.probability], ["file", photo.name], ...Object.entries(photo.columns)];
   for (const [name, value] of rows) if (value !== null && value !== "") { make(table, "dt", {}, name); make(table, "dd", {}, String(value)); }
   if (photo.note) make(card, "p", {}, photo.note);
   const panel = card.parentElement;                       // scrolls on narrow or low screens; the card's top must be visible

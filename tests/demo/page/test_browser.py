@@ -136,7 +136,7 @@ def test_a_chosen_photo_is_answered_with_all_details(visit, photo):
     assert "mlat=-33.87000&mlon=151.21000" in link.get_attribute("href")
     assert link.get_attribute("rel") == "noopener noreferrer"
     expect(page.get_by_text("This file contains a GPS position.")).to_be_visible()
-    expect(page.get_by_text("1,057 km from the first place (not used)")).to_be_visible()
+    expect(page.get_by_text("1,057 km from the best guess (not used)")).to_be_visible()
     expect(page.get_by_text("A Known Author, CC BY 4.0")).to_be_visible()
     expect(page.get_by_text("From map data, not from the photo.")).to_be_visible()
     expect(page.get_by_text("Regions that support")).to_have_count(0)
@@ -262,7 +262,7 @@ def test_a_constraint_is_applied_without_encoding_again(visit, encoder, plain):
     for label, text in (("Latitude", "−42,9"), ("Longitude", "147.3"), ("Radius, km", "80")):
         page.get_by_label(label).first.fill(text)
     page.get_by_label("Radius, km").press("Enter")
-    expect(page.get_by_text("Search limited to: within 80 km of -42.9000, 147.3")).to_be_visible()
+    expect(page.get_by_text("Within 80 km of -42.9000, 147.3")).to_be_visible()
     expect(page.get_by_role("heading", name=HOBART)).to_be_visible()
     keep(page, "constraint")
     assert encoder.encoded == encoded
@@ -498,5 +498,5 @@ def test_the_starter_bundle_answers_an_example(visit, serve):
     expect(page.locator("table.places tbody tr").first).to_contain_text("Paris")
     page.get_by_role("radio", name="Country or region").check()
     enter_country(page, "Australia")
-    expect(page.get_by_text("Search limited to: Australia")).to_be_visible()
+    expect(page.get_by_text("In Australia, as given")).to_be_visible()
     expect(page.locator("table.places tbody tr").first).to_contain_text("Australia")

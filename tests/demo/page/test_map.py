@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -76,3 +77,14 @@ def test_the_basemap_has_more_detail_in_the_initial_window():
 def test_wide_windows_and_the_antimeridian_use_the_coarse_world_only():
     assert list(basemap.style((-80, -180, 80, 180))["sources"]) == ["world"]
     assert list(basemap.style((-17, 179.5, -16, 180.5))["sources"]) == ["world"]
+
+
+def test_an_answer_between_the_places_has_a_pin_of_its_own_on_top(cells):
+    guess = replace(make_guess(), lat=-38.0, lon=149.0, probability=0.1)
+    pins = map.map_figure(guess, cells).data[2]
+    assert len(pins.lat) == len(guess.candidates) + 1
+    assert (pins.lat[-1], pins.lon[-1]) == (-38.0, 149.0)
+    assert pins.text[-1].startswith("best guess: ")
+    assert pins.text[0].startswith("2. ")
+    assert all(text.endswith("% within 25 km") for text in pins.text)
+    assert pins.marker.color[-1] not in pins.marker.color[:-1]

@@ -30,13 +30,25 @@ def test_the_headline_claims_no_more_than_the_calibration(confidence, title, sen
 
 def test_the_headline_names_constraint_and_number_of_photos():
     guess = replace(
-        make_guess(), photos=("1.jpg", "2.jpg", "3.jpg"), agreement=0.01, within="Australia"
-    )
+        make_guess(confidence="not sure"), photos=("1.jpg", "2.jpg", "3.jpg"), contradictory=True,
+        within="Australia",
+    )  # fmt: skip
     shown = view.headline(guess)
-    assert "These 3 photos contradict each other" in shown
+    assert "These 3 photos seem to show different places" in shown
     assert "One answer for 3 photos." in shown
-    assert "Search limited to: Australia." in shown
-    assert "contradict" not in view.headline(replace(guess, agreement=0.4))
+    assert "<h2>In Australia</h2>" in shown
+    assert "In Australia, as given." in shown
+    agreeing = view.headline(replace(guess, contradictory=False))
+    assert "different places" not in agreeing
+    assert "In Australia, as given; not sure where in it" in agreeing
+
+
+def test_the_headline_names_a_best_guess_that_is_not_the_first_place():
+    guess = replace(make_guess(confidence="not sure"), lat=-38.0, lon=149.0, probability=0.1)
+    shown = view.headline(guess)
+    assert "Best single guess: -38.0000, 149.0000" in shown
+    assert "10.0 % within 25 km" in shown
+    assert "of the best guess" in shown
 
 
 def test_the_exif_position_is_compared_but_not_used():
@@ -54,11 +66,11 @@ def test_candidates_are_ranked_and_link_to_other_maps():
     table = view.places(make_guess())
     first, second = table.partition("<tbody>")[2].split("<tr>")[1:]
     assert "Sydney, New South Wales, Australia" in first
-    for part in ("-33.8700, 151.2100", "62.0 %", "12 km", "geo:-33.87000,151.21000"):
+    for part in ("-33.8700, 151.2100", "62.0 %", "geo:-33.87000,151.21000"):
         assert part in first
     assert "https://www.openstreetmap.org/?mlat=-33.87000&amp;mlon=151.21000" in first
     assert "query=-42.88000,147.33000" in second
-    assert "12 km" not in second  # only the answer has a radius
+    assert "probability that the photo was taken within 25 km" in table
 
 
 NASTY = "<img src=x onerror=alert(1)>\"'"

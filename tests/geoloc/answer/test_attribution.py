@@ -263,7 +263,12 @@ def heads():
     rng = np.random.default_rng(0)
     shapes = {"mean": (12,), "projection": (12, 6), "weight": (6, 4), "bias": (4,)}
     random = {key: rng.normal(size=shape) for key, shape in shapes.items()}  # in float64
-    return Heads(**random, active=np.array([5, 0, 2, 3], np.int32), prior=np.full(7, 1 / 7))
+    return Heads(
+        **random,
+        active=np.array([5, 0, 2, 3], np.int32),
+        prior=np.full(7, 1 / 7),
+        shift=np.zeros(7, np.float32),
+    )
 
 
 def inside(*share: float) -> ConstraintMask:

@@ -9,11 +9,12 @@ from geoloc.belief.fusion import (
     CREDIBLE_LEVELS,
     CellSpace,
     ConstraintMask,
-    agreement,
     credible_region,
     fuse,
     group_mean,
+    information,
     mass_before,
+    mix,
     pool,
     spread_km,
     update,
@@ -29,6 +30,14 @@ seeds = st.integers(0, 2**32 - 1)
 
 def beliefs(count: int, cells: int, seed: int, spread: float = 3.0):
     return softmax(np.random.default_rng(seed).normal(0, spread, (count, cells)))
+
+
+def fuse_equally(belief, prior, group):
+    return fuse(belief, prior, group, np.ones(group.max() + 1))
+
+
+def mean_of(vectors, group):
+    return group_mean(vectors, np.ones(len(vectors), np.float32), group)
 
 
 def test_pool_is_a_weighted_mixture():
@@ -70,11 +79,13 @@ def test_fusion_does_not_depend_on_the_order_of_photos(seed, count, data):
     group = np.unique(data.draw(st.lists(st.integers(0, 3), min_size=count, max_size=count)),
                       return_inverse=True)[1]  # fmt: skip
     order = np.array(data.draw(st.permutations(range(count))))
-    one, other = fuse(belief, prior, group), fuse(belief[order], prior, group[order])
+    one, other = (
+        fuse_equally(belief, prior, group),
+        fuse_equally(belief[order], prior, group[order]),
+    )
     assert one == pytest.approx(other, abs=1e-6)
     assert one.sum(axis=1) == pytest.approx(1.0, abs=1e-5)
-    assert agreement(belief, group) == pytest.approx(agreement(belief[order], group[order]))
-    means = (group_mean(vectors, rows) for vectors, rows in
+    means = (mean_of(vectors, rows) for vectors, rows in
              ((belief, group), (belief[order], group[order])))  # fmt: skip
     assert next(means) == pytest.approx(next(means), abs=1e-6)
 
@@ -85,42 +96,68 @@ def test_a_group_of_one_photo_keeps_its_belief(seed, count):
     belief, prior = beliefs(count, 9, seed), beliefs(1, 9, seed + 1)[0]
     belief[:, 3] = prior[3] = 0.0
     belief, prior = belief / belief.sum(axis=1, keepdims=True), prior / prior.sum()
-    fused = fuse(belief, prior, np.arange(count))
+    fused = fuse_equally(belief, prior, np.arange(count))
     assert fused == pytest.approx(belief, abs=1e-5)
     assert (fused[:, 3] == 0.0).all()
-    assert agreement(belief, np.arange(count)) == pytest.approx(1.0, abs=1e-5)
 
 
 def test_fusion_multiplies_likelihood_ratios():
     prior = np.array([0.5, 0.3, 0.2], np.float32)
     belief = np.array([[0.6, 0.3, 0.1], [0.2, 0.5, 0.3]], np.float32)
     product = belief[0] * belief[1] / prior
-    assert fuse(belief, prior, np.zeros(2, int))[0] == pytest.approx(product / product.sum())
+    assert fuse_equally(belief, prior, np.zeros(2, int))[0] == pytest.approx(
+        product / product.sum()
+    )
     nothing_new = np.stack([belief[0], prior, prior])
-    assert fuse(nothing_new, prior, np.zeros(3, int))[0] == pytest.approx(belief[0])
+    assert fuse_equally(nothing_new, prior, np.zeros(3, int))[0] == pytest.approx(belief[0])
 
 
 def test_groups_are_independent():
     belief, prior = beliefs(6, 9, 0), beliefs(1, 9, 1)[0]
     group = np.array([1, 0, 1, 0, 1, 1])
-    together = fuse(belief, prior, group)
-    means, common = group_mean(belief, group), agreement(belief, group)
+    together = fuse_equally(belief, prior, group)
+    means = mean_of(belief, group)
     for number in (0, 1):
         mine = belief[group == number]
         alone = np.zeros(len(mine), int)
-        assert together[number] == pytest.approx(fuse(mine, prior, alone)[0], abs=1e-6)
-        assert means[number] == pytest.approx(group_mean(mine, alone)[0], abs=1e-6)
-        assert common[number] == agreement(mine, alone)[0]
+        assert together[number] == pytest.approx(fuse_equally(mine, prior, alone)[0], abs=1e-6)
+        assert means[number] == pytest.approx(mean_of(mine, alone)[0], abs=1e-6)
     assert np.linalg.norm(means, axis=1) == pytest.approx(1.0)
 
 
-def test_agreement_is_the_belief_in_common():
-    sure = np.eye(4, dtype=np.float32)
-    assert agreement(sure[[2, 2, 2]], np.zeros(3, int)).tolist() == [1.0]
-    assert agreement(sure[[0, 1]], np.zeros(2, int)).tolist() == [0.0]
-    mixed = np.array([[0.6, 0.4, 0, 0], [0.1, 0.4, 0.5, 0], sure[3]], np.float32)
-    assert agreement(mixed, np.array([0, 0, 1])) == pytest.approx([0.5, 1.0])
-    assert agreement(mixed, np.zeros(3, int)) == pytest.approx([0.0])
+@given(seed=seeds, exponent=st.floats(0.05, 1.0))
+@few
+def test_an_exponent_tempers_the_evidence_of_every_photo(seed, exponent):
+    belief, prior = beliefs(3, 9, seed, 1.0), beliefs(1, 9, seed + 1, 1.0)[0]
+    fused = fuse(belief, prior, np.zeros(3, int), np.array([exponent]))[0]
+    product = prior * ((belief / prior) ** exponent).prod(axis=0)
+    assert fused == pytest.approx(product / product.sum(), abs=1e-4)
+    assert fuse(belief, prior, np.zeros(3, int), np.zeros(1))[0] == pytest.approx(prior, abs=1e-5)
+
+
+def test_a_photo_whose_belief_is_the_prior_has_no_information():
+    prior = beliefs(1, 9, 0)[0]
+    sure = np.eye(9, dtype=np.float32)[[int(prior.argmin())]]
+    assert information(prior[None], prior) == pytest.approx([0.0], abs=1e-5)
+    assert information(sure, prior)[0] == pytest.approx(1.0 - prior.min(), abs=1e-3)
+
+
+@given(seed=seeds)
+@few
+def test_information_lies_between_0_and_1_and_grows_with_certainty(seed):
+    belief, prior = beliefs(6, 9, seed), beliefs(1, 9, seed + 1)[0]
+    found = information(belief, prior)
+    assert ((found >= 0.0) & (found <= 1.0)).all()
+    halfway = 0.5 * belief + 0.5 * prior
+    assert (information(halfway, prior) <= found + 1e-5).all()
+
+
+def test_a_mixture_keeps_every_place_of_contradicting_photos():
+    sure = np.eye(4, dtype=np.float32)[[0, 3, 1]]
+    weight = np.array([1.0, 3.0, 2.0], np.float32)
+    mixed = mix(sure, weight, np.array([0, 0, 1]))
+    assert mixed[0] == pytest.approx([0.25, 0.0, 0.0, 0.75])
+    assert mixed[1] == pytest.approx([0.0, 1.0, 0.0, 0.0])
 
 
 shares = st.lists(st.sampled_from([0.0, 1e-4, 0.5, 1.0]), min_size=9, max_size=9).filter(any)

@@ -43,7 +43,7 @@ def make_guess(lat: float = 48.85, lon: float = 2.35, **changes) -> Guess:
     values = {
         "photo": "photo.jpg", "lat": lat, "lon": lon, "radius_50_km": radius_80_km / 4,
         "radius_80_km": radius_80_km, "radius_95_km": radius_80_km * 30,
-        "confidence": "city", "chance_200km": 0.9, "place": PARIS,
+        "confidence": "city", "chance_200km": 0.9, "probability": 0.7, "place": PARIS,
         "candidates": (Candidate(lat, lon, 0.7, "paris", PARIS),
                        Candidate(41.9, 12.5, 0.2, "rome", ROME)),
         "region": (RegionCell("paris", 0.7, 0.5), RegionCell("rome", 0.2, 0.95)),

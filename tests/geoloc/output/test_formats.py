@@ -31,6 +31,7 @@ def guess() -> Guess:
         radius_95_km=1234.0,
         confidence="city",
         chance_200km=0.9,
+        probability=0.7,
         place=paris,
         candidates=(
             Candidate(48.85, 2.35, 0.7, ids[0], paris),
@@ -116,7 +117,7 @@ def test_terminal_output(guess):
     shown = out.getvalue()
     assert HOSTILE in shown
     assert "Brussels" in shown
-    assert "EXIF: 48.90000, 2.40000, 6.7 km from the first place (not used)" in shown
+    assert "EXIF: 48.90000, 2.40000, 6.7 km from the best guess (not used)" in shown
     assert max(map(len, shown.splitlines())) <= 100
 
 

@@ -23,7 +23,8 @@ def guess_at(lat: float, lon: float, radius_km: float, other=(41.9, 12.5), **cha
     values = {
         "photo": "photo.jpg", "lat": lat, "lon": lon, "radius_50_km": radius_km,
         "radius_80_km": radius_km, "radius_95_km": radius_km, "confidence": "city", "place": place,
-        "chance_200km": 0.9, "evidence": Evidence(("FR", "", "paris"), (), 0.1, 0.5, 0.4),
+        "chance_200km": 0.9, "probability": 0.7,
+        "evidence": Evidence(("FR", "", "paris"), (), 0.1, 0.5, 0.4),
         "candidates": (Candidate(lat, lon, 0.7, "paris", place),
                        Candidate(*other, 0.2, "rome", place)),
         "region": (RegionCell("paris", 0.7, 0.5), RegionCell("fiji", 0.2, 0.8)),

@@ -236,7 +236,7 @@ def test_hostile_names_and_columns_are_shown_as_text(show):
     rows(tab).click()
     assert tab.locator("#card h2").inner_text() == short
     terms = tab.locator("#card dt").all_inner_texts()
-    assert terms == ["first place", "coordinates", "belief", "file", HOSTILE, "input_lat"]
+    assert terms == ["best guess", "coordinates", "within 25 km", "file", HOSTILE, "input_lat"]
     assert tab.locator("#card dd").nth(4).inner_text() == HOSTILE
     assert tab.locator("img").count() == 0
 

@@ -21,7 +21,7 @@ from geoloc.photos.tables import read_table
 from tests.geoloc.output.records import make_guess, written
 
 README = Path(formats.__file__).with_name("README.md").read_text(encoding="utf-8")
-TYPES = {str: "text", float: "number", int: "number"}
+TYPES = {str: "text", float: "number", int: "number", bool: "boolean"}
 NEEDS = "the columns file,lat,lon"
 TABLES = [".csv", ".parquet", ".jsonl"]
 
@@ -30,7 +30,7 @@ def schema() -> list[tuple[str, str, str]]:
     """Name in tables, name in JSON and type of each row of the README's table."""
     lines = re.findall(r"^\|([^|]*)\|([^|]*)\| (\w+) \|", README, re.MULTILINE)
     rows = [tuple(cell.strip(" `") for cell in line) for line in lines]
-    return [row for row in rows if row[2] in ("text", "number", "list", "object")]
+    return [row for row in rows if row[2] in ("text", "number", "boolean", "list", "object")]
 
 
 def test_tables_have_the_columns_of_the_schema():

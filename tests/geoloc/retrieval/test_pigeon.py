@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from geocells.sphere import haversine_km
-from geoloc.retrieval.pigeon import PRESETS, Refined, Refinement, promote, refine, weigh
+from geoloc.retrieval.pigeon import PRESETS, Refinement, refine, weigh
 from tests.geoloc.retrieval.test_gallery import (
     CELLS,
     EMPTY,
@@ -111,14 +111,3 @@ def test_a_constraint_excludes_clusters_and_centroids_outside():
     answers = refine(PRESETS["pigeon"], belief, prototypes[[0, 7]], gallery, make_cells(), mask)
     assert answers.cell.tolist() == [2, 2]
     assert set(gallery.members.cluster[photo_rows(gallery, answers.latlon)]) <= {6, 7, 8}
-
-
-def test_the_refined_answer_is_the_first_candidate_and_its_cell_is_not_repeated():
-    cell = np.array([[4, 2, 9], [4, 2, -1], [4, 2, 9]])
-    latlon = np.arange(18.0).reshape(3, 3, 2)
-    answer = np.array([[50.0, 5.0]] * 3)
-    found, places = promote(Refined(np.array([2, 4, 7]), answer), cell, latlon)
-    assert found.tolist() == [[2, 4, 9], [4, 2, -1], [7, 4, 2]]
-    assert (places[:, 0] == answer).all()
-    assert places[0, 1:].tolist() == latlon[0, [0, 2]].tolist()
-    assert places[2, 1:].tolist() == latlon[2, :2].tolist()

@@ -12,7 +12,8 @@ from geocells.partition.build import build_cells
 from geocells.partition.config import CellConfig
 from geocells.sphere import destination
 from geocells.table import CellTable
-from geoloc.answer.calibration import Calibration, Claim
+from geoloc.answer.calibration import Calibration
+from geoloc.answer.judge import NEVER, Claim, Judge
 from geoloc.answer.ranker import Ranker
 from geoloc.bundle import directory as bundles
 from geoloc.bundle.installed import GEOCLIP_PACKAGE
@@ -25,11 +26,10 @@ from training.calibrate.crossval import (
     calibrate_folds,
     calibrate_ranker,
 )
-from training.calibrate.fit import NEVER, UNFITTED
-from training.calibrate.scoring import FoldRankers
+from training.calibrate.fit import UNFITTED
 from training.config import WorldConfig
 from training.data.manifest import Manifest
-from training.data.split import assign_folds, group_weights
+from training.data.split import assign_folds
 from training.embed.library import read_library
 from training.gallery.cluster import build_gallery
 from training.heads.examples import Examples
@@ -178,8 +178,13 @@ def point_manifest(latlon: Float64Array) -> Manifest:
 
 def without_claims(calibration: Calibration) -> Calibration:
     """Return the calibration with no claims, for a model that was not tested on real photos."""
-    claims = {name: Claim(claim.weights, NEVER) for name, claim in calibration.claims.items()}
-    return replace(calibration, claims=claims)
+
+    def silenced(judge: Judge) -> Judge:
+        claims = {name: Claim(claim.weights, NEVER) for name, claim in judge.claims.items()}
+        return replace(judge, claims=claims)
+
+    judges = {question: silenced(judge) for question, judge in calibration.judges.items()}
+    return replace(calibration, judges=judges)
 
 
 def _embed(
@@ -201,8 +206,7 @@ def _calibrate_on(ranker: Ranker, manifest: Manifest, embeddings: Float32Array) 
     rankers = [
         Ranker(ranker.cells, ranker.heads, ranker.gallery, UNFITTED) for _ in range(fold.max() + 1)
     ]
-    folds = FoldRankers(rankers, fold, embeddings, manifest.latlon)
-    ranker.calibration, held_out = calibrate_folds(folds, group_weights(manifest.group))
+    ranker.calibration, held_out = calibrate_folds(rankers, fold, manifest, embeddings)
     return _measure(manifest, held_out)
 
 

@@ -85,7 +85,9 @@ def region(text: str, step_km: float = STREET_KM) -> Float64Array:
 def _outline(part: Area) -> GeometryArray:
     """Return the polygons of an area."""
     country = embedded_boundaries().country
-    polygons = country.polygons[country.codes == part.country] if part.country else part.polygons
+    polygons = part.polygons
+    if part.countries:
+        polygons = country.polygons[np.isin(country.codes, part.countries)]
     parts: GeometryArray = shapely.get_parts(polygons)
     return parts
 

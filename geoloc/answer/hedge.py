@@ -1,0 +1,54 @@
+"""The point with the highest expected GeoGuessr score, for photos that no city is sure of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from geocells.sphere import haversine_km
+from geoloc.belief.fusion import ConstraintMask
+from geoloc.metrics import GEOGUESSR_SCALE_KM
+from geoloc.types import Float32Array, Float64Array, Int64Array
+
+MAX_POINTS = 2048
+"""Points that are compared, those with the largest prior."""
+
+
+@dataclass(frozen=True, eq=False)
+class Hedge:
+    """Points that can be answered, with their score under every cell."""
+
+    cell: Int64Array
+    """(A,) the cell of each point."""
+    points: Float64Array
+    """(A, 2) degrees."""
+    kernel: Float32Array
+    """(C, A) score, 0..1, of answering a point when the photo was taken at a cell's centre."""
+
+    @classmethod
+    def over(
+        cls, centroids: Float64Array, prior: Float32Array, constraint: ConstraintMask | None
+    ) -> Hedge:
+        """Prepare the points: centroids of cells, or points inside a constraint.
+
+        Args:
+            centroids: (C, 2) degrees.
+            prior: (C,), which selects the points.
+            constraint: excludes all cells outside.
+        """
+        places, weight = centroids, prior
+        if constraint is not None:
+            places, weight = constraint.centroids, prior * constraint.share
+        cell = np.argsort(-weight, kind="stable")[:MAX_POINTS]
+        cell = cell[weight[cell] > 0.0]
+        points = places[cell]
+        kernel = np.zeros((len(centroids), len(cell)), np.float32)
+        possible = np.flatnonzero(weight > 0.0)
+        distance = haversine_km(places[possible, None], points)
+        kernel[possible] = np.exp(-distance / GEOGUESSR_SCALE_KM)
+        return cls(cell.astype(np.int64), points, kernel)
+
+    def best(self, belief: Float32Array) -> Int64Array:
+        """Return the row (N,) of the point with the highest expected score under beliefs (N, C)."""
+        return np.asarray((belief @ self.kernel).argmax(axis=1), np.int64)

@@ -1,0 +1,90 @@
+"""Places: the best candidate of each cell, ranked by the belief around it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from geocells.sphere import haversine_km
+from geoloc.retrieval.candidates import Candidates
+from geoloc.retrieval.reranker import VOTE_SCALES_KM
+from geoloc.types import Float32Array, Float64Array, Int64Array
+
+MAX_CANDIDATES = 40
+"""Upper limit on places of a ranking."""
+
+CITY_SCALE = VOTE_SCALES_KM.index(25.0)
+CITY_VOTE = CITY_SCALE - len(VOTE_SCALES_KM)
+"""Rows of VOTE_SCALES_KM, and of a candidate's features, that describe its city."""
+
+TIE = 0.05
+"""Beliefs whose logarithms differ by less than this are equal; the re-ranker decides then."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """Candidates with the input of the re-ranker."""
+
+    candidates: Candidates
+    features: Float32Array
+    """(N, P, FEATURES)"""
+    gating: Float32Array
+    """(N, GATING_FEATURES)"""
+    share: Float32Array
+    """(N, P) share of the belief, see `votes`."""
+    neighbour: Int64Array
+    """(N, k) most similar gallery photos; -1 beyond the last."""
+    similarity: Float32Array
+    """(N, k) similarities of these photos, descending."""
+
+
+def rank_places(
+    scored: Scored, value: Float32Array, belief: Float32Array
+) -> tuple[Int64Array, Float64Array, Float32Array]:
+    """Keep the best candidate of each cell, and sort them by the belief around them.
+
+    Args:
+        scored: candidates of N photos.
+        value: (N, P) scores of the re-ranker.
+        belief: (N, C).
+
+    Returns:
+        (N, P) cells without repetition, -1 beyond the last; (N, P, 2) degrees; and the belief
+        (N, P) within about 25 km, not ascending, 0 beyond the last.
+    """
+    candidates = scored.candidates
+    value = np.where(candidates.valid, value, -np.inf)
+    by_value = np.argsort(-value, axis=1, kind="stable")
+    cell = np.take_along_axis(candidates.cell, by_value, axis=1)
+    earlier = np.tril(np.ones((cell.shape[1],) * 2, bool), -1)
+    repeated = ((cell[:, :, None] == cell[:, None, :]) & earlier).any(axis=2)
+    repeated |= np.isneginf(np.take_along_axis(value, by_value, axis=1))
+    repeated[:, 0] = False
+    held = scored.share * held_belief(candidates, belief)[:, None]
+    around = np.exp(scored.features[:, :, CITY_VOTE]) * held.sum(axis=1, keepdims=True)
+    mass = np.take_along_axis(around, by_value, axis=1)
+    step = np.floor(np.log(np.maximum(mass, 1e-9)) / TIE)
+    order = np.argsort(np.where(repeated, np.inf, -step), axis=1, kind="stable")
+    order = order[:, :MAX_CANDIDATES]
+    row = np.take_along_axis(by_value, order, axis=1)
+    points = np.take_along_axis(candidates.latlon, row[..., None], axis=1)
+    distinct = np.take_along_axis(np.where(repeated, -1, cell), order, axis=1)
+    level = np.exp(TIE * np.take_along_axis(step, order, axis=1))
+    return distinct, points, np.asarray(np.where(distinct < 0, 0.0, level), np.float32)
+
+
+def held_belief(candidates: Candidates, belief: Float32Array) -> Float32Array:
+    """Return the belief (N,) in all cells that have a candidate."""
+    included = np.zeros(belief.shape, bool)
+    row = np.nonzero(candidates.valid)[0]
+    included[row, candidates.cell[candidates.valid]] = True
+    return np.asarray((belief * included).sum(axis=1), np.float32)
+
+
+def belief_near(scored: Scored, belief: Float32Array, answer: Float64Array) -> Float32Array:
+    """Return the belief (N, 1) within about 25 km of the answer, as `rank_places` computes it."""
+    distance = haversine_km(answer[:, None], scored.candidates.latlon)
+    kernel = np.exp(-distance / VOTE_SCALES_KM[CITY_SCALE])
+    around = (scored.share * kernel).sum(axis=1) * held_belief(scored.candidates, belief)
+    return np.asarray(around[:, None], np.float32)

@@ -1,0 +1,142 @@
+"""The photos of a cross-validation: known collections, new collections, and the background."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from geoloc.answer.ranker import Ranker
+from geoloc.belief.background import Background, collection_codes
+from geoloc.types import BoolArray, Float32Array, Float64Array, IndexArray, Int32Array, StrArray
+from training.calibrate.heldout import IN_COLLECTION_SHARE, HeldOut
+from training.data.manifest import Manifest
+from training.data.split import balanced_weights, blocks, group_weights
+
+MOST_OF_COLLECTION = 150
+"""Photos of one collection that are answered by models without that collection."""
+
+MOST_BACKGROUND = 2_000
+"""Background photos that are answered, at most."""
+
+PLACE_KM = 2.0
+"""Photos of one group and one square of this side are photos of one place."""
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Photos that are answered in one way."""
+
+    ranker: IndexArray
+    row: IndexArray
+    """Rows of the manifest; -1 for background photos."""
+    fold: IndexArray
+    """Folds of background photos, which have no row."""
+    embeddings: Float32Array
+    latlon: Float64Array
+    weights: Float32Array
+    collection: Int32Array
+    place: StrArray
+    new: BoolArray
+    """Whether the ranker knows no photo of the collection."""
+
+
+def known_photos(manifest: Manifest, embeddings: Float32Array, fold: IndexArray) -> Part:
+    """Return all photos, answered by the rankers of the other folds."""
+    rows = np.arange(len(manifest))
+    return _part_of(manifest, embeddings, rows, fold, new=False)
+
+
+def photos_of_new_collections(
+    manifest: Manifest, embeddings: Float32Array, fold: IndexArray, first: int
+) -> Part:
+    """Return at most MOST_OF_COLLECTION photos of each collection, whole squares of them."""
+    rng = np.random.default_rng(0)
+    square = blocks(manifest.latlon, PLACE_KM).astype(str)
+    chosen = []
+    for name in np.unique(manifest.collection.astype(str)):
+        rows = np.flatnonzero(manifest.collection == name)
+        if len(rows) > MOST_OF_COLLECTION:
+            names, place = np.unique(square[rows], return_inverse=True)
+            rows = rows[np.argsort(rng.permutation(len(names))[place], kind="stable")]
+        chosen.append(rows[:MOST_OF_COLLECTION])
+    rows = np.sort(np.concatenate(chosen))
+    return _part_of(manifest, embeddings, rows, fold[rows] + first, new=True)
+
+
+def _part_of(
+    manifest: Manifest,
+    embeddings: Float32Array,
+    rows: IndexArray,
+    ranker: IndexArray,
+    *,
+    new: bool,
+) -> Part:
+    taken = manifest.take(rows)
+    square = blocks(taken.latlon, PLACE_KM).astype(str)
+    return Part(
+        ranker, rows, np.full(len(rows), -1, np.intp), embeddings[rows], taken.latlon,
+        balanced_weights(taken) if new else group_weights(taken.group),
+        collection_codes(taken.collection),
+        np.char.add(np.char.add(taken.group.astype(str), " "), square).astype(object),
+        np.full(len(rows), new),
+    )  # fmt: skip
+
+
+def foreign_photos(manifest: Manifest, background: Background, folds: int) -> Part | None:
+    """Return the background photos of collections that the manifest does not have."""
+    others = background.without(manifest.collection)
+    if not len(others):
+        return None
+    rng = np.random.default_rng(0)
+    rows = np.sort(rng.permutation(len(others))[:MOST_BACKGROUND])
+    codes, place, count = np.unique(
+        others.collection[rows], return_inverse=True, return_counts=True
+    )
+    fold = rng.permutation(len(codes))[place] % folds
+    weights = 1.0 / np.sqrt(count[place])
+    latlon = others.latlon[rows].astype(np.float64)
+    square = blocks(latlon, PLACE_KM).astype(str)
+    names = np.char.add(np.char.add(others.collection[rows].astype(str), " "), square)
+    return Part(
+        fold, np.full(len(rows), -1, np.intp), fold, others.embeddings[rows], latlon,
+        np.asarray(weights / weights.mean(), np.float32), others.collection[rows],
+        names.astype(object), np.ones(len(rows), bool),
+    )  # fmt: skip
+
+
+def join(
+    rankers: list[Ranker],
+    parts: list[Part],
+    fold: IndexArray,
+    by_collection: IndexArray | None,
+) -> HeldOut:
+    """Join all photos; a ranker is calibrated on those whose folds it is not measured on."""
+    row = np.concatenate([part.row for part in parts])
+    foreign_fold = np.concatenate([part.fold for part in parts])
+    groups = int(fold.max()) + 1
+    apart = np.ones((len(rankers), len(row)), bool)
+    for number in range(len(rankers)):
+        if number < groups:
+            own = np.where(row >= 0, fold[row], foreign_fold) == number
+        else:
+            assert by_collection is not None
+            own = (row >= 0) & (by_collection[row] == number - groups)
+        apart[number] = ~own
+    new = np.concatenate([part.new for part in parts])
+    weights = np.concatenate([part.weights for part in parts]).astype(np.float64)
+    if new.any():
+        weights[~new] *= IN_COLLECTION_SHARE * weights[new].sum() / weights[~new].sum()
+    columns = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in ("embeddings", "latlon")
+    )
+    return HeldOut(
+        rankers,
+        np.concatenate([part.ranker for part in parts]),
+        apart,
+        *columns,
+        np.asarray(weights / weights.mean(), np.float32),
+        np.concatenate([part.collection for part in parts]),
+        np.concatenate([part.place for part in parts]),
+        new,
+    )
