@@ -42,7 +42,7 @@ NEIGHBOURS = 96
 
 LOCALISED = 0.5
 """Probability of the first place from which on it is the answer; below, the point with the highest
-expected score is."""
+expected score is, unless it lies in the same city."""
 
 
 class Ranker:
@@ -260,8 +260,9 @@ class Ranker:
         else:
             hedge = Hedge.over(self.cells.centroids, self.heads.prior, constraint)
         best = hedge.best(belief)
-        point = np.where(localised[:, None], latlon[:, 0], hedge.points[best])
-        return np.where(localised, cell[:, 0], hedge.cell[best]), point
+        point, first = hedge.points[best], latlon[:, 0]
+        named = localised | (haversine_km(point, first) <= CLAIM_KM["city"])
+        return np.where(named, cell[:, 0], hedge.cell[best]), np.where(named[:, None], first, point)
 
     def _evidence(
         self,

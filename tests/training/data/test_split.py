@@ -12,7 +12,7 @@ from geoloc.errors import TableError
 from training.data import table as photo_table
 from training.data.audit import audit
 from training.data.duplicates import have_near_duplicates, near_duplicates, representatives
-from training.data.split import assign_splits
+from training.data.split import FOLDS, assign_splits, collection_folds
 from training.data.table import complete
 
 
@@ -168,3 +168,19 @@ def test_split_and_audit_commands(tmp_path, geoloc_train):
     done = geoloc_train("audit", tmp_path / "photos.parquet", tmp_path / "photos.parquet")
     assert done.returncode == 1
     assert "400 (100.00%) share an author" in done.stdout
+
+
+def test_collections_are_held_out_as_a_whole():
+    rng = np.random.default_rng(0)
+    names = np.array([f"author {n}" for n in rng.zipf(1.5, 400).clip(max=60)], object)
+    fold = collection_folds(names)
+    assert fold is not None
+    assert set(fold.tolist()) == set(range(FOLDS))
+    for name in set(names):
+        assert len(set(fold[names == name].tolist())) == 1
+    largest = np.unique(names.astype(str), return_counts=True)[1].max()
+    assert np.bincount(fold).max() <= max(largest, -(-len(names) // FOLDS) + 1)
+
+
+def test_few_collections_cannot_be_held_out():
+    assert collection_folds(np.array(["a", "b", "c", "d"] * 20, object)) is None
