@@ -160,11 +160,15 @@ def main() -> None:
         worst, table = worst_against_constant(learned)
         for name, ours, constant in table:
             print(f"{name}: GeoScore {ours:,.0f}, best constant guess {constant:,.0f}")
-        kinds = {"": ("photo",), "_within": ("photo within", "place within"),
-                 "_together": ("place",)}  # fmt: skip
-        claims = {name: claims_right(learned.validation, kind) for name, kind in kinds.items()}
+        claims = {
+            "claims_right": claims_right(learned.validation, ("photo",)),
+            "claims_right_within": claims_right(
+                learned.validation, ("photo within", "place within")
+            ),
+            "claims_right_together": claims_right(learned.validation, ("place",)),
+        }
         for name, (share, made) in claims.items():
-            print(f"claims{name}: {made} made, {100 * share:.0f} % right")
+            print(f"{name}: {made} made, {100 * share:.0f} % right")
         claimed, held = foreign_claims(learned.manifest, Path(work))
         print(f"four walks, asked about other continents: 80 % radius held for {100 * held:.0f} %")
         found, false = copies(learned)
@@ -178,8 +182,8 @@ def main() -> None:
         held80 = {key: questions[name]["coverage"]["80"] for key, name in coverage.items()}
         result = {
             **{key: round(value, 3) for key, value in held80.items()},
-            **{f"claims_right{name}": round(share, 3) for name, (share, _) in claims.items()},
-            **{f"claims_made{name}": made for name, (_, made) in claims.items()},
+            **{name: round(share, 3) for name, (share, _) in claims.items()},
+            **{name.replace("right", "made"): made for name, (_, made) in claims.items()},
             "worst_vs_constant": round(worst, 3),
             "foreign_claims": claimed,
             "copies_found": round(found, 4),
