@@ -29,8 +29,10 @@ def test_the_starter_is_small_and_has_calibrated_metrics():
     path = directory.EMBEDDED / "starter"
     assert sum(file.stat().st_size for file in path.iterdir()) <= 40e6
     metrics = directory.verify(path)["metrics"]
+    for question in ("one photo", "one photo, a circle given", "4 photos of one place"):
+        assert 0.75 <= metrics["questions"][question]["coverage"]["80"] <= 0.85
     for part in ("sydney", "world"):
-        assert 0.75 <= metrics[part]["coverage"]["80"] <= 0.85
+        assert metrics[part]["coverage"]["80"] >= 0.75
     city = metrics["all"]["claims"]["city"]
     assert city["photos"] > 0
     assert city["right"] >= 0.8

@@ -45,7 +45,7 @@ def test_bundle_is_fetched_verified_listed_and_used(geoloc, refusal, photo_folde
     assert installed.names() == ["mine", "world"]
 
     checked = geoloc("bundle", "verify", "mine")
-    assert checked.stdout == f"{home / 'mine'}: 9 files match their checksums\n"
+    assert checked.stdout == f"{home / 'mine'}: 11 files match their checksums\n"
     encoder = home / "mine" / "encoder.onnx"
     content = encoder.read_bytes()
     encoder.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
@@ -69,7 +69,7 @@ def test_starter_is_listed(geoloc):
     head, row, *_ = done.stdout.splitlines()
     for column in ("name", "encoder", "photos or points", "licences", "MB"):
         assert column in head
-    assert row.split()[:4] == ["starter", "tf_efficientnet_lite2", "(onnx)", "7,128"]
+    assert row.split()[:4] == ["starter", "tf_efficientnet_lite2", "(onnx)", "7,778"]
     assert row.split()[-1] == f"{sum(path.stat().st_size for path in STARTER.iterdir()) / 1e6:,.0f}"
     assert "CC-BY-SA-4.0" in row
     assert "and 33 more" in done.stdout
