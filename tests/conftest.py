@@ -1,6 +1,7 @@
 """What tests share: where the data of development lies, and a library of drawn photos."""
 
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,13 @@ from tests.browser import webgl_browser as webgl_browser
 from tests.scenes import PLACES, draw_photo
 
 SHARED = Path(os.environ.get("SHARED", Path(__file__).parents[2] / "shared"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def child_processes_hear_ctrl_c():
+    """Processes of tests stop on Ctrl-C even if a background shell makes this one ignore it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -239,12 +239,15 @@ def _threshold_for_new(probability: Float64Array, right: BoolArray) -> float:
     """Return the lowest probability at which claims about new collections are right often enough.
 
     Photos of collections that the model knows must not outvote the others. Up to FEW_CLAIMS are
-    allowed without proof, because photos of known collections support them.
+    allowed without proof, because photos of known collections support them; none where the surest
+    of them would be wrong.
     """
     order = np.argsort(-probability, kind="stable")
-    made = np.arange(1, len(order) + 1)
-    proved = _wilson_lower(np.cumsum(right[order]), made, NEW_WILSON_Z) >= CLAIM_PRECISION
-    rows = np.flatnonzero(proved | (made <= FEW_CLAIMS))
+    made, correct = np.arange(1, len(order) + 1), np.cumsum(right[order])
+    proved = _wilson_lower(correct, made, NEW_WILSON_Z) >= CLAIM_PRECISION
+    rows = np.flatnonzero(proved | ((made <= FEW_CLAIMS) & (correct == made)))
+    if not len(rows):
+        return float(np.nextafter(probability[order[0]], NEVER))
     return float(probability[order[rows[-1]]])
 
 

@@ -98,14 +98,17 @@ def test_answers_as_json_and_geojson(geoloc, photo_folder):
     assert first["exif"]["lat"] == pytest.approx(48.86, abs=0.3)
     assert second["exif_distance_km"] is None
     assert 0 < first["radius_50_km"] <= first["radius_80_km"] <= first["radius_95_km"]
-    assert first["candidates"][0]["lat"] == first["lat"]
+    places = [each["probability"] for each in first["candidates"]]
+    assert places == sorted(places, reverse=True)
+    assert 0 < first["probability"] <= places[0]
     probabilities = [candidate["probability"] for candidate in first["candidates"]]
     assert sum(probabilities) <= 1
     done = geoloc("locate", photo_folder / "00.jpg", "--geojson", "--top", 2)
     collection = json.loads(done.stdout)
     lon, lat = collection["features"][0]["geometry"]["coordinates"]
     assert (lat, lon) == (first["lat"], first["lon"])
-    assert len(collection["features"]) == 2
+    ranks = [feature["properties"]["rank"] for feature in collection["features"]]
+    assert [rank for rank in ranks if rank is not None] == [1, 2]
 
 
 def test_unreadable_photos_are_one_line_each_and_the_others_are_answered(

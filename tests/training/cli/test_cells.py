@@ -1,5 +1,6 @@
 """The commands `geoloc-train cells` and `geoloc-train cells report`."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -63,9 +64,10 @@ def test_rows_without_coordinates_are_reported_and_left_out(tmp_path, spain, geo
     source = write(tmp_path / "photos.csv", spain + bad)
     done = geoloc_train("cells", source, "-o", tmp_path / "cells.parquet")
     assert done.returncode == 1
-    (line,) = done.stderr.strip().splitlines()
-    assert "photos.csv: 4 of 404 rows are left out; 1 of them look as if" in line
-    assert "data row 401 with latitude nan" in line
+    lines = done.stderr.strip().splitlines()
+    assert all("photos.csv" in line for line in lines)
+    counts = [int(re.search(r"(\d+) of 404 rows", line)[1]) for line in lines]
+    assert sum(counts) == 4
     assert CellTable.read(tmp_path / "cells.parquet").count.sum() == 400
 
 

@@ -44,7 +44,8 @@ def test_smoothed_labels_match_their_definition(photos, cells, tau_km, data):
     distance = pairwise_km(photos, cells)
     inputs = vectors(photos), vectors(cells), tau_km
     nearest = np.exp((distance.min(axis=1, keepdims=True) - distance) / tau_km)
-    assert smoothed_labels(*inputs).numpy() == pytest.approx(nearest, abs=1e-3)
+    # float32 distances of 20,000 km are off by some metres, and tau is 10 km or more
+    assert smoothed_labels(*inputs).numpy() == pytest.approx(nearest, abs=4e-3)
     true_km = distance[np.arange(len(photos)), cell][:, None]
     got = smoothed_labels(*inputs, "true", torch.from_numpy(cell)).numpy()
     exponent = np.clip((true_km - distance) / tau_km, -60, 60)

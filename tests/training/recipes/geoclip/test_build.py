@@ -187,8 +187,7 @@ def test_table_of_points_leaves_out_unusable_rows(tmp_path):
     table.write_text("lat,lon\n48.1,11.5\n48.2,11.6\n95,0\nnorth,west\n48.1,11.5\n")
     points, problems = gallery.from_table(table)
     assert points.tolist() == [[48.1, 11.5], [48.2, 11.6]]
-    assert len(problems) == 1
-    assert "2 of 5 rows are left out" in problems[0]
+    assert ["1 of 5 rows" in problem for problem in problems] == [True, True]
     table.write_text("lat,lon\n95,0\n")
     with pytest.raises(TableError, match="no row has usable coordinates"):
         gallery.from_table(table)
