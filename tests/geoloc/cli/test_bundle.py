@@ -72,7 +72,7 @@ def test_starter_is_listed(geoloc):
     assert row.split()[:4] == ["starter", "tf_efficientnet_lite2", "(onnx)", "7,778"]
     assert row.split()[-1] == f"{sum(path.stat().st_size for path in STARTER.iterdir()) / 1e6:,.0f}"
     assert "CC-BY-SA-4.0" in row
-    assert "and 33 more" in done.stdout
+    assert "and 69 more" in done.stdout
 
 
 @pytest.mark.parametrize("lost", ["encoder", "licences"])
