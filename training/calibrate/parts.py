@@ -16,7 +16,7 @@ from training.data.split import balanced_weights, blocks, group_weights
 MOST_OF_COLLECTION = 150
 """Photos of one collection that are answered by models without that collection."""
 
-MOST_BACKGROUND = 2_000
+MOST_BACKGROUND = 800
 """Background photos that are answered, at most."""
 
 PLACE_KM = 2.0

@@ -41,7 +41,8 @@ FITTED_ON = 8_000
 """Photos that scales, gate and re-ranker are fitted on, at most."""
 
 MOST_GROUPS, MOST_WITHIN, MOST_GROUPS_WITHIN = 2000, 1600, 500
-"""Questions of each kind, at most."""
+"""Questions of each kind, at most; of those with constraints at most a third of the others, because
+each constraint has to be drawn on the cells."""
 
 PLACES_FITTED_ON = 2_000
 """Photos that the probability of places is fitted on, at most."""
@@ -152,11 +153,13 @@ def fit_judges(
         calibration: fitted on all photos.
     """
     masks = Masks(held_out.rankers[0].cells)
+    count = min(MOST_WITHIN, len(held_out) // 3)
+    groups = _some(same, min(MOST_GROUPS_WITHIN, len(same) // 3))
     kinds: dict[Question, Asked] = {
         "photo": every_photo(held_out),
-        "photo within": constrained(some_photos(held_out, MOST_WITHIN, 3), held_out, 4),
+        "photo within": constrained(some_photos(held_out, count, 3), held_out, 4),
         "place": same,
-        "place within": constrained(_some(same, MOST_GROUPS_WITHIN), held_out, 5),
+        "place within": constrained(groups, held_out, 5),
     }
     fitting = {**kinds, "photo": some_photos(held_out, PLACES_FITTED_ON, 6)}
     calibration = _fit_places(held_out, fitting, masks, calibration)
