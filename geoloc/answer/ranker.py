@@ -199,13 +199,11 @@ class Ranker:
         several = (fused.photos >= FUSED) & ~fused.contradictory
         judges = Judges.of(self.calibration, several, within=constraint is not None)
         photos = np.where(several, fused.photos, np.float32(1.0))
-        place_evidence = self._evidence(
-            sources, belief, cell[:, 0], latlon[:, 0], scored, photos, constraint
-        )
+        place_evidence = self._evidence(sources, belief, cell[:, 0], latlon[:, 0], scored, photos)
         probability = judges.probability(mass, place_evidence)
         localised = probability[:, 0] >= LOCALISED
         answer_cell, answer = self._answer(sources, belief, cell, latlon, localised, constraint)
-        evidence = self._evidence(sources, belief, answer_cell, answer, scored, photos, constraint)
+        evidence = self._evidence(sources, belief, answer_cell, answer, scored, photos)
         near = belief_near(scored, belief, answer)
         of_answer = np.minimum(judges.probability(near, place_evidence)[:, 0], probability[:, 0])
         at_first = (answer == latlon[:, 0]).all(axis=1)
@@ -272,7 +270,6 @@ class Ranker:
         answer: Float64Array,
         scored: Scored,
         photos: Float32Array,
-        constraint: ConstraintMask | None,
     ) -> Float32Array:
         """Return the input (N, EVIDENCE) of the calibrated radii and claims."""
         distances = self.space.distances_km(answer)

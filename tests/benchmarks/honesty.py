@@ -111,13 +111,13 @@ def foreign_claims(manifest: Manifest, folder: Path) -> tuple[int, float]:
     learned = learn(table, folder / "walks", encoder="starter")
     away = np.flatnonzero(haversine_km(own.latlon[0], manifest.latlon) > FAR_KM)
     asked = np.random.default_rng(0).permutation(away)[:FOREIGN]
-    guesses = Geolocator.from_bundle(learned.bundle).locate_many(manifest.file[asked].tolist())
+    geolocator = Geolocator.from_bundle(learned.bundle)
+    guesses = list(geolocator.locate_many(manifest.file[asked].tolist()))
     held = [
         haversine_km([guess.lat, guess.lon], manifest.latlon[row]) <= guess.radius_80_km
         for guess, row in zip(guesses, asked, strict=True)
     ]
-    again = Geolocator.from_bundle(learned.bundle).locate_many(manifest.file[asked].tolist())
-    return sum(guess.confidence != "not sure" for guess in again), float(np.mean(held))
+    return sum(guess.confidence != "not sure" for guess in guesses), float(np.mean(held))
 
 
 def copies(learned: LearnedBundle) -> tuple[float, float]:

@@ -21,18 +21,18 @@ from training.calibrate.answers import Judged
 from training.calibrate.fit import UNFITTED
 from training.calibrate.heldout import HeldOut, single
 from training.calibrate.parts import (
-    PLACE_KM,
     Part,
     foreign_photos,
     join,
     known_photos,
     photos_of_new_collections,
+    place_names,
 )
 from training.calibrate.scoring import PARTS, answers_by_part
 from training.calibrate.stages import JudgedQuestions, calibrate, judge_photos
 from training.config import HeadConfig
 from training.data.manifest import Manifest
-from training.data.split import blocks, collection_folds, group_weights
+from training.data.split import collection_folds, group_weights
 from training.gallery.cluster import build_gallery
 from training.heads.examples import Examples
 from training.heads.fit import fit_heads
@@ -192,15 +192,13 @@ def answers_of(held_out: HeldOut, judged: Judged, rows: IndexArray) -> HeldOutAn
 
 def held_out_by(ranker: Ranker, manifest: Manifest, embeddings: Float32Array) -> HeldOut:
     """Return N photos that a ranker never saw."""
-    square = blocks(manifest.latlon, PLACE_KM).astype(str)
-    place = np.char.add(np.char.add(manifest.group.astype(str), " "), square)
     return single(
         ranker,
         embeddings,
         manifest.latlon,
         group_weights(manifest.group),
         collection_codes(manifest.collection),
-        place.astype(object),
+        place_names(manifest.group, manifest.latlon),
     )
 
 

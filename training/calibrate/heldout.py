@@ -46,11 +46,10 @@ class HeldOut:
     def __len__(self) -> int:
         return len(self.ranker)
 
-    def batches(self, rows: IndexArray | None = None) -> Iterator[tuple[Ranker, IndexArray]]:
-        """Yield each ranker with its rows, BATCH at a time; all rows or the given ones."""
-        chosen = np.arange(len(self)) if rows is None else rows
+    def batches(self) -> Iterator[tuple[Ranker, IndexArray]]:
+        """Yield each ranker with its rows, BATCH at a time."""
         for number, ranker in enumerate(self.rankers):
-            own = chosen[self.ranker[chosen] == number]
+            own = np.flatnonzero(self.ranker == number)
             for start in range(0, len(own), BATCH):
                 yield ranker, own[start : start + BATCH]
 

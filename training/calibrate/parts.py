@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from geoloc.answer.ranker import Ranker
 from geoloc.belief.background import Background, collection_codes
@@ -41,6 +43,12 @@ class Part:
     """Whether the ranker knows no photo of the collection."""
 
 
+def place_names(group: npt.NDArray[Any], latlon: Float64Array) -> StrArray:
+    """Return names (N,) of places: the group (N,), and the square that (N, 2) degrees lie in."""
+    square = blocks(latlon, PLACE_KM).astype(str)
+    return np.char.add(np.char.add(group.astype(str), " "), square).astype(object)
+
+
 def known_photos(manifest: Manifest, embeddings: Float32Array, fold: IndexArray) -> Part:
     """Return all photos, answered by the rankers of the other folds."""
     rows = np.arange(len(manifest))
@@ -73,12 +81,11 @@ def _part_of(
     new: bool,
 ) -> Part:
     taken = manifest.take(rows)
-    square = blocks(taken.latlon, PLACE_KM).astype(str)
     return Part(
         ranker, rows, np.full(len(rows), -1, np.intp), embeddings[rows], taken.latlon,
         balanced_weights(taken) if new else group_weights(taken.group),
         collection_codes(taken.collection),
-        np.char.add(np.char.add(taken.group.astype(str), " "), square).astype(object),
+        place_names(taken.group, taken.latlon),
         np.full(len(rows), new),
     )  # fmt: skip
 
@@ -96,12 +103,10 @@ def foreign_photos(manifest: Manifest, background: Background, folds: int) -> Pa
     fold = rng.permutation(len(codes))[place] % folds
     weights = 1.0 / np.sqrt(count[place])
     latlon = others.latlon[rows].astype(np.float64)
-    square = blocks(latlon, PLACE_KM).astype(str)
-    names = np.char.add(np.char.add(others.collection[rows].astype(str), " "), square)
     return Part(
         fold, np.full(len(rows), -1, np.intp), fold, others.embeddings[rows], latlon,
         np.asarray(weights / weights.mean(), np.float32), others.collection[rows],
-        names.astype(object), np.ones(len(rows), bool),
+        place_names(others.collection[rows], latlon), np.ones(len(rows), bool),
     )  # fmt: skip
 
 

@@ -41,8 +41,8 @@ FITTED_ON = 8_000
 """Photos that scales, gate and re-ranker are fitted on, at most."""
 
 MOST_GROUPS, MOST_WITHIN, MOST_GROUPS_WITHIN = 2000, 1600, 500
-"""Questions of each kind, at most; of those with constraints at most a third of the others, because
-each constraint has to be drawn on the cells."""
+"""Questions of each kind, at most. At most a third of the photos and groups are asked about with a
+constraint, because it takes long to lay one over the cells."""
 
 PLACES_FITTED_ON = 2_000
 """Photos that the probability of places is fitted on, at most."""
