@@ -1,0 +1,1 @@
+"""A whole photo library, placed by times, geotags, tracks and pictures together."""
