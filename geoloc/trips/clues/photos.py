@@ -1,0 +1,171 @@
+"""Photos of a library: embeddings, positions, times and cameras, read once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import ExifTags, Image
+
+from geoloc.encoders.cache import EmbeddingCache
+from geoloc.encoders.pipeline import encode, prefetch
+from geoloc.errors import GeolocError, PhotoError
+from geoloc.geolocator import Geolocator
+from geoloc.io.progress import Reporter
+from geoloc.photos import decode
+from geoloc.photos.discover import photos_below
+from geoloc.photos.exif import gps_position
+from geoloc.trips.clues.times import PhotoTime, exif_time, name_time, sidecar_time
+from geoloc.types import Float32Array
+
+PathLike = str | os.PathLike[str]
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryPhoto:
+    """What the file of one photo says."""
+
+    photo: str
+    """Path in the library, with forward slashes."""
+    sha256: str
+    camera: str
+    """Make, model and serial number; "" if unknown."""
+    time: PhotoTime
+    lat: float | None
+    """Degrees; None without a GPS position."""
+    lon: float | None
+    screenshot: bool = False
+    """Whether the file says that it is a picture of a screen."""
+
+
+@dataclass(frozen=True, eq=False)
+class Library:
+    """N readable photos of a library with their embeddings."""
+
+    name: str
+    photos: list[LibraryPhoto]
+    embeddings: Float32Array
+    """(N, D) unit vectors."""
+    problems: list[str]
+    """One line for each unreadable file."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Loaded:
+    """One photo, with the facts that `decode.Photo` does not have."""
+
+    camera: str
+    time: PhotoTime
+    screenshot: bool
+
+
+def find(photos: PathLike | Iterable[PathLike]) -> tuple[Path, list[str]]:
+    """Return the folder of a library and the paths of its photos, in their order.
+
+    Args:
+        photos: a folder, one photo, or any number of both.
+
+    Raises:
+        GeolocError: there are no photos, or a path does not exist.
+    """
+    given = [photos] if isinstance(photos, str | os.PathLike) else list(photos)
+    sources = [os.fspath(path) for path in given]
+    found: list[str] = []
+    for source in sources:
+        if not os.path.exists(source):
+            raise GeolocError(f"{source!r}: no such file or folder; check the path")
+        found += photos_below(source) if os.path.isdir(source) else [source]
+    if not found:
+        names = ", ".join(sources) or "the library"
+        raise GeolocError(f"{names}: no photos in it; give a folder with photos")
+    if len(sources) == 1 and os.path.isdir(sources[0]):
+        return Path(sources[0]), found
+    try:
+        root = os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in found])
+    except ValueError:  # on several drives
+        root = os.path.abspath(os.sep)
+    return Path(root), list(dict.fromkeys(map(os.path.abspath, found)))
+
+
+def read(
+    photos: PathLike | Iterable[PathLike],
+    geolocator: Geolocator,
+    cache: Path | None,
+    report: Reporter,
+) -> Library:
+    """Read and embed all photos of a library; unreadable ones become problems.
+
+    Args:
+        photos: as for `find`.
+        geolocator: whose encoder embeds them.
+        cache: folder of cached embeddings; None for no cache.
+        report: receives the progress and the problems.
+
+    Raises:
+        GeolocError: there are no photos, or none can be read.
+    """
+    root, paths = find(photos)
+    report.stage("reading photos", len(paths))
+    known: list[LibraryPhoto] = []
+    rows = [np.empty((0, geolocator.encoder.spec.dim), np.float32)]
+    problems: list[str] = []
+    opened = EmbeddingCache(cache, geolocator.encoder.spec) if cache else nullcontext()
+    done = 0
+    with opened as embeddings, ThreadPoolExecutor(os.cpu_count()) as pool:
+        for part in prefetch(
+            encode(geolocator.encoder, paths, load=geolocator.load, cache=embeddings)
+        ):
+            here = paths[done : done + len(part.results)]
+            done += len(here)
+            facts = pool.map(_facts, here)
+            for path, result, fact in zip(here, part.results, facts, strict=True):
+                if isinstance(result, PhotoError):
+                    problems.append(str(result))
+                    report.problem(str(result))
+                else:
+                    known.append(_photo(root, path, result, fact))
+            rows.append(part.embeddings)
+            report.advance(len(here))
+    if not known:
+        raise GeolocError(f"{root}: none of {len(paths):,} photos can be read; {problems[0]}")
+    return Library(root.name or str(root), known, np.concatenate(rows), problems)
+
+
+def _photo(root: Path, path: str, result: decode.Photo, fact: _Loaded) -> LibraryPhoto:
+    lat, lon = gps_position(result.exif) or (None, None)
+    name = Path(os.path.relpath(path, root)).as_posix()
+    return LibraryPhoto(name, result.sha256, fact.camera, fact.time, lat, lon, fact.screenshot)
+
+
+def _facts(path: str) -> _Loaded:
+    """Return the camera and the time of a photo; empty ones for damaged metadata."""
+    exif: Any = {}
+    detail: Any = {}
+    gps: Any = {}
+    try:
+        with Image.open(path) as picture:
+            exif = picture.getexif()
+            detail = exif.get_ifd(ExifTags.IFD.Exif)
+            gps = exif.get_ifd(ExifTags.IFD.GPSInfo)
+    except Exception:  # damaged metadata raises errors of any type; the picture was read
+        detail = gps = {}
+    time = exif_time(exif, detail, gps)
+    if not time.plausible:
+        others = (sidecar_time(Path(path)), name_time(path))
+        time = next((other for other in others if other.plausible), time)
+    parts = [exif.get(0x010F), exif.get(0x0110), detail.get(0xA431)]
+    words = [" ".join(str(part).strip("\0 ").split()) for part in parts if part]
+    if len(words) > 1 and words[1].lower().startswith(words[0].lower()):
+        del words[0]  # "Canon", "Canon EOS 5D"
+    comment = str(detail.get(0x9286, "")) + os.path.basename(path)
+    return _Loaded(" ".join(words), time, _mentions_screenshot(comment))
+
+
+def _mentions_screenshot(text: str) -> bool:
+    return any(word in text.lower() for word in ("screenshot", "screen shot", "bildschirmfoto"))
