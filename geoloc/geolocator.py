@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from copy import copy
 from dataclasses import replace
-from functools import cache, cached_property
-from typing import Any, Literal, cast
+from functools import cached_property
+from typing import Any, Literal, Self
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from geocells.table import CellTable
+from geoloc.answer.account import Accountant
 from geoloc.answer.explain import Explainer
-from geoloc.answer.ranking import Ranking
+from geoloc.answer.ranking import Ranking, single_threaded_blas
 from geoloc.belief.fusion import ConstraintMask
+from geoloc.belief.witnesses.base import Witness, observed
 from geoloc.bundle import directory as bundles
 from geoloc.bundle import installed
 from geoloc.encoders.base import ImageEncoder
@@ -51,6 +52,7 @@ class Geolocator:
         self.bundle = bundle
         self._given_encoder = encoder
         self.load = load
+        self.witnesses: tuple[Witness, ...] = ()
 
     @classmethod
     def from_bundle(cls, name_or_path: str | os.PathLike[str] | None = None) -> Geolocator:
@@ -77,17 +79,25 @@ class Geolocator:
         """The image encoder."""
         return self._given_encoder or self.bundle.build_encoder()
 
+    def with_witnesses(self, witnesses: Iterable[Witness]) -> Self:
+        """Return a geolocator of the same models that asks these witnesses about photos."""
+        other = copy(self)
+        other.witnesses = tuple(witnesses)
+        return other
+
+    def read(self, source: Any, /, **options: Any) -> Photo:  # noqa: ANN401
+        """Decode one photo with `load`, and collect what the witnesses find in it."""
+        return observed(self.load(source, **options), self.witnesses)
+
     def locate(
         self, source: PhotoSource, top: int = DEFAULT_TOP, within: str | None = None
     ) -> Guess:
         """Locate one photo.
 
         Args:
-            source: a path, the bytes of a file, an open binary file, a PIL image, or an RGB array
-                (H, W, 3) uint8.
+            source: path, bytes, open binary file, PIL image, or RGB array (H, W, 3) uint8.
             top: number of candidates in the guess.
-            within: constraint on the location, for example "Portugal" or "48.86,2.35,50km"; see
-                `geoloc.belief.constraints.parse`.
+            within: such as "Portugal" or "48.86,2.35,50km"; see `geoloc.belief.constraints.parse`.
 
         Raises:
             PhotoError: the photo cannot be read.
@@ -142,7 +152,7 @@ class Geolocator:
         """
         constraint = self.restrict(within)
         encoded = encode_all(
-            self.encoder, _several(sources), load=self.load, strict=on_error == "raise"
+            self.encoder, _several(sources), load=self.read, strict=on_error == "raise"
         )
         if not encoded.photos:
             raise next(iter(encoded.errors), PhotoError("no photos: give at least one"))
@@ -150,7 +160,7 @@ class Geolocator:
 
     def encode(self, sources: Iterable[PhotoSource]) -> Iterator[Encoded]:
         """Decode and encode photos in batches, ahead of the caller; see `Encoded`."""
-        return prefetch(encode(self.encoder, _several(sources), load=self.load))
+        return prefetch(encode(self.encoder, _several(sources), load=self.read))
 
     def embed(self, sources: Iterable[PhotoSource]) -> Float32Array:
         """Return the embeddings (N, dim) float32 of N photos, unit vectors in their order.
@@ -181,9 +191,10 @@ class Geolocator:
         if not len(embeddings):
             return []
         photos = photos or unnamed_photos(len(embeddings))
-        ranking = self.rank(embeddings, constraint)
-        guesses = self._explainer.guesses(ranking, photos, top, constraint)
-        return self.bundle.recogniser.apply(guesses, embeddings, [[p] for p in photos], constraint)
+        groups = [[photo] for photo in photos]
+        ranking, accounts = self._accountant.rank(embeddings, groups, constraint)
+        guesses = self._explainer.guesses(ranking, photos, top, constraint, accounts)
+        return self.bundle.recogniser.apply(guesses, embeddings, groups, constraint)
 
     def guess_together(
         self,
@@ -206,9 +217,9 @@ class Geolocator:
         if not groups:
             return []
         group = np.repeat(range(len(groups)), [*map(len, groups)])
-        ranking = self.rank(embeddings, constraint, group)
+        ranking, accounts = self._accountant.rank(embeddings, groups, constraint, group)
         named = [replace(p[0], name=", ".join(each.name for each in p)) for p in groups]
-        guesses = self._explainer.guesses(ranking, named, top, constraint)
+        guesses = self._explainer.guesses(ranking, named, top, constraint, accounts)
         guesses = self.bundle.recogniser.apply(guesses, embeddings, groups, constraint)
         return [
             replace(guess, photos=tuple(each.name for each in members))
@@ -226,11 +237,9 @@ class Geolocator:
         Args:
             embeddings: (N, dim) float32 unit vectors, N > 0.
             constraint: from `restrict`.
-            group: (N,) numbers 0..G-1 of photos of one place, every group with a photo; None ranks
-                each photo alone.
+            group: (N,) numbers 0..G-1 of photos of one place, or None; every group has a photo.
 
-        Returns:
-            N rankings, or G if groups are given.
+        Returns: N rankings, or G if groups are given.
         """
         with single_threaded_blas():
             if group is None:
@@ -275,21 +284,12 @@ class Geolocator:
         return explain_answer(self.encoder, self.bundle.ranker, pixels, constraint)
 
     @cached_property
+    def _accountant(self) -> Accountant:
+        return Accountant(self.bundle.ranker, self.bundle.witness_weights)
+
+    @cached_property
     def _explainer(self) -> Explainer:
         return Explainer(self.bundle.name, self.bundle.ranker, self.bundle.attributes)
-
-
-def single_threaded_blas() -> AbstractContextManager[Any]:
-    """Limit matrix products to one thread.
-
-    BLAS threads spin briefly after each product, on the cores that encode the next photos.
-    """
-    return cast("AbstractContextManager[Any]", _thread_pools().limit(limits=1, user_api="blas"))
-
-
-@cache
-def _thread_pools() -> ThreadpoolController:
-    return ThreadpoolController()
 
 
 def _several(sources: Iterable[PhotoSource]) -> Iterable[PhotoSource]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Literal
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Of answers in every format; see geoloc/output/README.md."""
 
 Confidence = Literal["city", "region", "country", "not sure"]
@@ -95,6 +95,40 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was found in a photo or its file, and what it means."""
+
+    kind: str
+    """ "phone number", "time zone", "shadow"..."""
+    reading: str
+    """What was read, as it stands there: "+49 30 1234567". It may hold any characters."""
+    meaning: str
+    """For people, one sentence without a full stop: "a telephone number of Berlin, Germany"."""
+    box: tuple[float, float, float, float] | None = None
+    """Left, top, right and bottom in the upright photo, as shares of its width and height."""
+    used: bool = True
+    """Whether it counts as evidence; False for what is only shown, such as burnt-in dates."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What one witness found, and what it changed in the answer."""
+
+    witness: str
+    """ "text", "file", "sun"."""
+    findings: tuple[Finding, ...]
+    counted: bool
+    """Whether it is part of the evidence, or only shown."""
+    bits: float = 0.0
+    """Information that it added to the other evidence: Kullback-Leibler divergence of the belief
+    with it from the belief without it."""
+    lat_without: float | None = None
+    """The answer without this witness, in degrees; None if it is not counted."""
+    lon_without: float | None = None
+    place_without: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Exif:
     """Position and time in a file's metadata; shown beside the guess, never used for it."""
 
@@ -151,6 +185,8 @@ class Guess:
     or several, with or without a constraint."""
     copy_of: Neighbour | None = None
     """The gallery photo that this photo is a copy of, whose place is the answer; None for none."""
+    witnesses: tuple[Account, ...] = ()
+    """What each witness found beside the embedding: signs, the clock of the file, the sun."""
     schema_version: int = SCHEMA_VERSION
 
     @property
@@ -189,8 +225,19 @@ class Guess:
             ),
             "exif": Exif(**values["exif"]),
             "copy_of": Neighbour(**values["copy_of"]) if values.get("copy_of") else None,
+            "witnesses": tuple(map(_account, values.get("witnesses", ()))),
         }
         return cls(**{**values, **nested, "photos": tuple(values["photos"])})
+
+
+def _account(values: Mapping[str, Any]) -> Account:
+    findings = tuple(
+        Finding(**{**each, "box": tuple(each["box"]) if each["box"] else None})
+        for each in values["findings"]
+    )
+    without = values["place_without"]
+    place = Place(**without) if without else None
+    return Account(**{**values, "findings": findings, "place_without": place})
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401
@@ -215,7 +262,7 @@ def _flat(kind: Any) -> Any:  # noqa: ANN401
     return lambda value: (names, values(value))
 
 
-_FLAT = {kind: _flat(kind) for kind in (Place, Neighbour, RegionCell, Attribute, Exif)}
+_FLAT = {kind: _flat(kind) for kind in (Place, Neighbour, RegionCell, Attribute, Exif, Finding)}
 """Functions that return the names and values of dataclasses of plain values."""
 
-_NESTED = {kind: _names(kind) for kind in (Candidate, Evidence, Guess)}
+_NESTED = {kind: _names(kind) for kind in (Candidate, Evidence, Account, Guess)}

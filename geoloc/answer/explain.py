@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -16,6 +17,7 @@ from geoloc.answer.ranking import Ranking
 from geoloc.belief.attribute_heads import AttributeHeads
 from geoloc.belief.fusion import ConstraintMask, credible_region
 from geoloc.guess import (
+    Account,
     Attribute,
     Candidate,
     Evidence,
@@ -58,6 +60,7 @@ class Explainer:
         photos: Sequence[Photo],
         top: int,
         constraint: ConstraintMask | None = None,
+        accounts: Sequence[tuple[Account, ...]] = (),
     ) -> list[Guess]:
         """Return the guess of each photo.
 
@@ -66,15 +69,19 @@ class Explainer:
             photos: (N,) their names and metadata.
             top: number of candidates in each guess.
             constraint: under which the photos were ranked.
+            accounts: (N,) of the witnesses; () for none.
         """
         latlon = np.concatenate([ranking.answer[:, None], ranking.latlon[:, :top]], axis=1)
         named = describe(latlon.reshape(-1, 2))
         per_photo = latlon.shape[1]
         within = constraint.name if constraint else None
-        return [
+        guesses = [
             self._guess(ranking, i, photo, named[i * per_photo :][:per_photo], within)
             for i, photo in enumerate(photos)
         ]
+        if not any(accounts):
+            return guesses
+        return [replace(g, witnesses=a) for g, a in zip(guesses, accounts, strict=True)]
 
     def _guess(
         self, ranking: Ranking, i: int, photo: Photo, named: list[Place], within: str | None

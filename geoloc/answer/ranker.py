@@ -1,11 +1,11 @@
 """`Ranker`: from embeddings to a belief over cells, ranked candidate places, radii and claims.
 
-All inputs and outputs are arrays over photos. `geoloc.geolocator` decodes and encodes the photos,
-`geoloc.answer.explain` adds place names and evidence.
+All inputs and outputs are arrays over photos.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -21,7 +21,14 @@ from geoloc.answer.ranking import Ranking, Sources
 from geoloc.answer.signals import CountryBelief, evidence_vectors, signals
 from geoloc.answer.together import FUSED, Fused, combine, merge_bursts
 from geoloc.belief.background import Background
-from geoloc.belief.fusion import CellSpace, ConstraintMask, group_mean, pool, spread_km
+from geoloc.belief.fusion import (
+    CellSpace,
+    ConstraintMask,
+    group_mean,
+    pool,
+    spread_km,
+    update_rows,
+)
 from geoloc.belief.heads import Heads, softmax, tempered
 from geoloc.retrieval.background import BackgroundFeatures
 from geoloc.retrieval.candidates import gather
@@ -99,10 +106,7 @@ class Ranker:
         return Sources(features, beliefs, signal, nearest)
 
     def _votes(self, nearest: NearestClusters, prior: Float32Array) -> tuple[Float32Array, ...]:
-        """Return the votes (N, C) of the nearest clusters, as they are and under the prior of use.
-
-        Both are the prior for photos without clusters.
-        """
+        """Return the votes (N, C) of the nearest clusters, and those under the prior of use."""
         valid = nearest.cluster >= 0
         some = valid.any(axis=1, keepdims=True)
         similarity = np.where(valid, nearest.similarity, np.where(some, -np.inf, 0.0))
@@ -124,6 +128,7 @@ class Ranker:
         embeddings: Float32Array,
         constraint: ConstraintMask | None = None,
         collection: Int32Array | None = None,
+        evidence: Float32Array | None = None,
     ) -> Ranking:
         """Rank candidate places for each of N photos.
 
@@ -131,9 +136,10 @@ class Ranker:
             embeddings: (N, D) unit vectors.
             constraint: excludes all cells and clusters outside.
             collection: (N,) as for `sources`.
+            evidence: (N, C) log-likelihoods from `geoloc.belief.witnesses.weighing`.
         """
         sources = self.sources(embeddings, constraint, collection)
-        return self._rank(sources, self.believe(sources), constraint)
+        return self._rank(sources, update_rows(self.believe(sources), evidence), constraint)
 
     def rank_together(
         self,
@@ -141,18 +147,19 @@ class Ranker:
         group: IndexArray,
         constraint: ConstraintMask | None = None,
         collection: Int32Array | None = None,
+        evidence: Float32Array | None = None,
     ) -> Ranking:
         """Rank candidate places for G groups of photos, each taken at one place.
 
-        Near-duplicates count once, and photos without evidence not at all. Where the photos
-        contradict each other, the belief is that of a photo drawn from the group, and nothing is
-        claimed.
+        Near-duplicates count once, photos without evidence not at all. Where photos contradict each
+        other, the belief is that of a photo drawn from the group, and nothing is claimed.
 
         Args:
             embeddings: (N, D) unit vectors.
             group: (N,) 0..G-1, every group with a photo.
             constraint: as for `rank`.
             collection: (G,) as for `sources`.
+            evidence: (G, C) as for `rank`.
 
         Returns:
             G rankings.
@@ -164,6 +171,7 @@ class Ranker:
         fused = combine(
             self.believe(alone), prior, alone.features, owner, self.calibration.consensus
         )
+        fused = replace(fused, belief=update_rows(fused.belief, evidence))
         mean = group_mean(vectors, fused.weight + 1e-6, owner)
         together = self.sources(mean, constraint, collection)
         return self._rank(together, fused.belief, constraint, fused)

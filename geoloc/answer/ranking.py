@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cache
+from typing import Any, cast
+
+from threadpoolctl import ThreadpoolController
 
 from geoloc.guess import Confidence
 from geoloc.retrieval.gallery import NearestClusters
@@ -74,3 +79,16 @@ class Ranking:
     """(N, k) most similar gallery photos, rows of the member table; -1 beyond the last."""
     similarity: Float32Array
     """(N, k) similarities of these photos, descending."""
+
+
+def single_threaded_blas() -> AbstractContextManager[Any]:
+    """Limit matrix products to one thread.
+
+    BLAS threads spin briefly after each product, on the cores that encode the next photos.
+    """
+    return cast("AbstractContextManager[Any]", _thread_pools().limit(limits=1, user_api="blas"))
+
+
+@cache
+def _thread_pools() -> ThreadpoolController:
+    return ThreadpoolController()

@@ -60,6 +60,16 @@ def update(belief: Float32Array, log_likelihood: npt.NDArray[np.floating]) -> Fl
     return np.where(belief > 0.0, posterior, np.float32(0.0))
 
 
+def update_rows(belief: Float32Array, evidence: Float32Array | None) -> Float32Array:
+    """Return beliefs (N, C), those updated whose row of log-likelihoods (N, C) is not 0."""
+    if evidence is None or not evidence.any():
+        return belief
+    rows = evidence.any(axis=1)
+    result = belief.copy()
+    result[rows] = update(belief[rows], evidence[rows])
+    return result
+
+
 def by_group(group: IndexArray) -> tuple[Int64Array, Int64Array]:
     """Return rows (N,) sorted by group, and the start (G,) of each group among them."""
     order = np.argsort(group, kind="stable")

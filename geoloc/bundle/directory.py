@@ -23,6 +23,7 @@ from geoloc.answer.ranker import Ranker
 from geoloc.belief.attribute_heads import AttributeHeads
 from geoloc.belief.background import Background
 from geoloc.belief.heads import Heads
+from geoloc.belief.witnesses.weighing import UNFITTED, Weights
 from geoloc.bundle import installed
 from geoloc.encoders.base import EncoderSpec, ImageEncoder
 from geoloc.encoders.registry import build_encoder
@@ -49,6 +50,7 @@ FILES = (
 ATTRIBUTES = "attributes.safetensors"
 BACKGROUND = "background.safetensors"
 COPIES = "copies.safetensors"
+WITNESSES = "witnesses.json"
 """Optional files."""
 
 EMBEDDED = Path(__file__).parents[1] / "bundles"
@@ -71,6 +73,9 @@ class Bundle:
     """Photos from all over the world; None in a bundle that was made without them."""
     copies: Copies | None = None
     """Recognition of copies of its photos; None in a bundle that was made without it."""
+
+    witness_weights: Weights = UNFITTED
+    """How far each witness is trusted."""
 
     @cached_property
     def recogniser(self) -> CopyRecogniser:
@@ -150,7 +155,11 @@ def load(name_or_path: str | os.PathLike[str]) -> Bundle:
     calibration = Calibration.read(path / "calibration.json")
     ranker = Ranker(cells, heads, gallery, calibration, background)
     name = str(manifest.get("name", path.name))
-    return Bundle(name, path, spec, manifest["metrics"], ranker, attributes, background, copies)
+    fitted = WITNESSES in manifest["sha256"]
+    weights = Weights.read(path / WITNESSES) if fitted else UNFITTED
+    return Bundle(
+        name, path, spec, manifest["metrics"], ranker, attributes, background, copies, weights
+    )
 
 
 def read_background(path: Path, spec: EncoderSpec) -> Background:

@@ -164,9 +164,10 @@ def _prepare(
     except PhotoError as error:
         return error, None
     if loaded.image is decode.NO_PIXELS:
-        return loaded, None
+        return replace(loaded, content=None), None
     values = pixels(without_borders(loaded.image))
-    return replace(loaded, image=decode.NO_PIXELS, signature=signature(values)), values
+    kept = replace(loaded, image=decode.NO_PIXELS, content=None, signature=signature(values))
+    return kept, values
 
 
 def _embed(

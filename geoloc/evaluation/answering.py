@@ -9,12 +9,12 @@ from dataclasses import replace
 import numpy as np
 
 from geocells.polygons import area_km2
-from geoloc.answer.ranking import Ranking
+from geoloc.answer.ranking import Ranking, single_threaded_blas
 from geoloc.belief.fusion import mass_before
 from geoloc.bundle.directory import Bundle
 from geoloc.evaluation.benchmark import Benchmark
 from geoloc.evaluation.predictions import Predictions
-from geoloc.geolocator import Geolocator, single_threaded_blas
+from geoloc.geolocator import Geolocator
 from geoloc.types import Float64Array, IndexArray
 
 

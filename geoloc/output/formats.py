@@ -13,6 +13,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from geoloc.guess import SCHEMA_VERSION, Candidate, Guess
+from geoloc.output.accounts import one_line
 from geoloc.output.text import km
 from geoloc.photos.coordinate_columns import are_answers, coordinate_columns
 
@@ -40,7 +41,7 @@ COLUMNS: dict[str, type] = {
     "country_code": str, "country": str, "region": str, "town": str, "town_distance_km": float,
     "exif_lat": float, "exif_lon": float, "exif_taken_at": str, "exif_distance_km": float,
     "photo_count": int, "agreement": float, "contradictory": bool, "within": str,
-    "calibrated": bool, "bundle": str, "schema_version": int,
+    "calibrated": bool, "witnesses": str, "bundle": str, "schema_version": int,
 }  # fmt: skip
 """Columns of every table of answers and their types; README.md explains them."""
 
@@ -108,7 +109,7 @@ def table_row(guess: Guess) -> dict[str, Scalar]:
         guess.probability, place.country_code, place.country, place.region,
         place.town, place.town_distance_km, exif.lat, exif.lon, exif.taken_at,
         guess.exif_distance_km, len(guess.photos), guess.agreement, guess.contradictory,
-        guess.within, guess.calibrated, guess.bundle, guess.schema_version,
+        guess.within, guess.calibrated, one_line(guess), guess.bundle, guess.schema_version,
     )  # fmt: skip
     return dict(zip(COLUMNS, values, strict=True))
 

@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from geoloc.guess import Exif, Guess
+from geoloc.output.accounts import account_lines
 
 
 def render(guess: Guess) -> RenderableType:
@@ -32,6 +33,7 @@ def render(guess: Guess) -> RenderableType:
     note = exif_note(guess.exif, guess.exif_distance_km)
     if note:
         lines.append(Text(note))
+    lines += map(Text, account_lines(guess))
     return Group(*lines, Text())
 
 

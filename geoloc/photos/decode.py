@@ -9,7 +9,7 @@ import re
 import threading
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -20,15 +20,14 @@ from PIL import Image, ImageFile, ImageOps
 
 from geoloc.errors import FileError, PhotoError
 from geoloc.guess import Exif
+from geoloc.observation import Observation
 from geoloc.photos import jpeg
 from geoloc.photos.colour import to_rgb, to_srgb
 from geoloc.photos.exif import Metadata, metadata_of
 
-PhotoSource = (
-    str | os.PathLike[str] | bytes | bytearray | BinaryIO | Image.Image | npt.NDArray[np.uint8]
-)
-"""A photo: the path or the bytes of a file, an open binary file, a PIL image, or an RGB array of
-shape (H, W, 3)."""
+_File = str | os.PathLike[str] | bytes | bytearray | BinaryIO
+PhotoSource = _File | Image.Image | npt.NDArray[np.uint8]
+"""A photo: path or bytes of a file, open binary file, PIL image, or RGB array (H, W, 3)."""
 
 MAX_MEGAPIXELS = 300
 """Larger pictures are refused by their header, before they fill the memory; JPEG, the format of
@@ -59,6 +58,12 @@ class Photo:
     """Of the file's bytes; of the upright pixels for PIL images and arrays."""
     signature: npt.NDArray[np.uint8] | None = None
     """See `geoloc.encoders.signatures`; None until the photo is encoded."""
+    content: bytes | None = field(default=None, repr=False)
+    """Bytes of the file; None for pixels from memory, and once the photo is encoded."""
+    path: str | None = None
+    """Of the file on this machine; None if it has none."""
+    observations: tuple[Observation, ...] = ()
+    """What witnesses found; see `geoloc.belief.witnesses`."""
 
 
 def load(
@@ -91,18 +96,20 @@ def load(
         pixels = str(image.size).encode() + image.tobytes()
         return Photo(name, image, metadata_of(source).exif, hashlib.sha256(pixels).hexdigest())
     digest = hashlib.sha256(content := _read(source, name)).hexdigest()
+    path = os.fspath(source) if isinstance(source, str | os.PathLike) else None
     with _opened(io.BytesIO(content), name) as picture:
         _check_size(picture, name, max_megapixels)
         exif = metadata_of(picture, source).exif
+        photo = Photo(name, NO_PIXELS, exif, digest, content=content, path=path)
         if digest in skip_pixels:
-            return Photo(name, NO_PIXELS, exif, digest)
+            return photo
         if picture.format in jpeg.FORMATS:
             jpeg.check_complete(content, name)
             if not jpeg.has_one_scan(picture, content):
                 _check_size(picture, name, MAX_MEGAPIXELS)
             picture.decodermaxblock = len(content)  # in one go: threads wait for each other between
             jpeg.reduce(picture, min_side, MAX_MEGAPIXELS * 1_000_000)
-        return Photo(name, _rgb_or_error(picture, name), exif, digest)
+        return replace(photo, image=_rgb_or_error(picture, name))
 
 
 def read_exif(source: PhotoSource, *, name: str | None = None) -> Exif:
@@ -161,9 +168,6 @@ def _name(source: PhotoSource, given: str | None) -> str:
         given = os.fspath(source)
     given = given or str(getattr(source, "name", "") or getattr(source, "filename", "") or "photo")
     return printable(given)
-
-
-_File = str | os.PathLike[str] | bytes | bytearray | BinaryIO
 
 
 def _from_memory(source: PhotoSource, name: str) -> Image.Image | _File:
@@ -241,8 +245,7 @@ def _opened(file: BinaryIO, name: str) -> ImageFile.ImageFile:
 
 def _check_size(picture: Image.Image, name: str, max_megapixels: int | None = None) -> None:
     """Refuse a picture by its size; without a limit JPEG may be larger than MAX_MEGAPIXELS."""
-    width, height = picture.size
-    limit = max_megapixels or MAX_MEGAPIXELS
+    (width, height), limit = picture.size, max_megapixels or MAX_MEGAPIXELS
     can_be_reduced = max_megapixels is None and picture.format in jpeg.FORMATS
     if width * height > limit * 1_000_000 and not can_be_reduced:
         problem = f"are more than {limit} megapixels; make it smaller first"

@@ -34,7 +34,7 @@ def test_locate_returns_the_guess_of_the_library(server):
     (answer,) = body["answers"]
     assert (body["schema_version"], body["bundle"], answer["error"]) == (1, "fake", None)
     assert answer["photo"] == answer["guess"]["photo"] == "holiday.jpg"
-    assert answer["guess"]["schema_version"] == 3
+    assert answer["guess"]["schema_version"] == 4
     at = answer["guess"]["lat"], answer["guess"]["lon"]
     assert at == pytest.approx(place_of(100), abs=1.0)
     assert {"radius_50_km", "radius_80_km", "radius_95_km"} <= answer["guess"].keys()

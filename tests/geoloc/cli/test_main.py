@@ -94,7 +94,7 @@ def test_answers_as_json_and_geojson(geoloc, photo_folder):
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert [len(answer["candidates"]) for answer in answers] == [5, 5]
     first, second = answers
-    assert first["schema_version"] == 3
+    assert first["schema_version"] == 4
     assert first["exif"]["lat"] == pytest.approx(48.86, abs=0.3)
     assert second["exif_distance_km"] is None
     assert 0 < first["radius_50_km"] <= first["radius_80_km"] <= first["radius_95_km"]

@@ -1,0 +1,1 @@
+"""Witnesses: kinds of evidence about the place of a photo beside its embedding, one file each."""

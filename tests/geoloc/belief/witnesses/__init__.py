@@ -1,0 +1,1 @@
+"""Tests of the witnesses: evidence beside the embedding."""
