@@ -10,7 +10,7 @@ from geocells.borders.hierarchy import embedded_boundaries
 from geoloc.belief.drawn_areas import is_geometry
 from geoloc.errors import ConstraintError
 
-ANYWHERE, NAMED, CIRCLE, BOX = "Anywhere", "Country or region", "Circle", "Box"
+ANYWHERE, NAMED, CIRCLE, BOX = "Anywhere", "Named place", "Circle", "Box"
 KINDS = (ANYWHERE, NAMED, CIRCLE, BOX)
 
 MAX_CHARACTERS = 100
@@ -24,7 +24,7 @@ def within(kind: str, place: str | None, circle: Fields, box: Fields) -> str | N
 
     Args:
         kind: one of KINDS; the fields of other kinds are ignored.
-        place: name of a country or region.
+        place: name of a country, region, city or continent.
         circle: latitude, longitude, radius in km.
         box: south, west, north, east in degrees.
 
@@ -44,10 +44,12 @@ def within(kind: str, place: str | None, circle: Fields, box: Fields) -> str | N
 def _name(place: str | None) -> str:
     name = (place or "").strip()
     if not name:
-        raise ConstraintError("Choose a country, or enter a region such as Bavaria, Germany.")
+        raise ConstraintError(
+            "Choose a country, or enter a region or city such as Bavaria, Germany."
+        )
     # `Geolocator.restrict` also accepts file names and polygons, which visitors must not send
     if len(name) > MAX_CHARACTERS or name.lower().endswith("json") or is_geometry(name):
-        raise ConstraintError("This is not the name of a country, region or town.")
+        raise ConstraintError("This is not the name of a country, region, city or continent.")
     return name
 
 

@@ -91,8 +91,8 @@ def _inputs() -> Components:
         )
         components["place"] = gr.Dropdown(
             constraint_form.countries(), value=None, allow_custom_value=True, visible=False,
-            label="Name of the country or region",
-            info="For a region, add the country: Bavaria, Germany",
+            label="Country, region, city or continent",
+            info="For a region or city, add the country: Bavaria, Germany",
         )  # fmt: skip
         with gr.Row(visible=False) as circle:
             components["lat"] = number(label="Latitude", placeholder="48.86")

@@ -59,7 +59,8 @@ def batch(
     ----------
     photos
         Folders (with their subfolders), glob patterns, lists with a column "file" (.csv, .tsv,
-        .parquet, .jsonl; other columns are copied to the output; .txt has one name per line),
+        .parquet, .jsonl, .geojson; other columns are copied to the output; .txt has one name per
+        line),
         WebDataset .tar shards, single photos, or "-" for names or a photo from standard input.
     out
         The output: .jsonl, .csv, .geojson, .kml, .parquet (GeoParquet) or .html (a map). Its folder

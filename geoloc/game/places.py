@@ -147,10 +147,9 @@ def read_located(
 def _read_folder(path: Path) -> tuple[pa.Table, StrArray, Float64Array, list[str]]:
     photos = read_folder(path)
     problems = photos.problems(path)
-    without = np.isnan(photos.latlon[:, 0])
-    if without.any():
+    if photos.without_gps.any():
         problem = "have no position in their metadata and are left out"
-        problems.append(row_problem(path, photos.file, without, problem, "photos"))
+        problems.append(row_problem(path, photos.file, photos.without_gps, problem, "photos"))
     table = pa.table({"file": [printable(name) for name in photos.file]})
     return table, photos.file, photos.latlon, problems
 

@@ -20,8 +20,9 @@ from typing import IO, Self
 class AtomicFile:
     """A binary file that is written as `.NAME.part` beside its path and renamed by `commit`.
 
-    Leaving the `with` block without `commit` deletes the temporary file and keeps an older file at
-    the path. Every OSError carries the path as its `filename`.
+    The folder is created if it is missing. Leaving the `with` block without `commit` deletes the
+    temporary file and keeps an older file at the path. Every OSError carries the path as its
+    `filename`.
 
     The temporary name is fixed, so that the next run overwrites what a killed run left behind. Use
     `atomic_path` or `atomic_write_bytes` where several processes may write the same path.
@@ -41,13 +42,14 @@ class AtomicFile:
                 exception keeps the older file.
 
         Raises:
-            OSError: the folder is missing or not writable.
+            OSError: the folder cannot be created or is not writable.
         """
         self.path = Path(path)
         self._temporary = self.path.with_name(f".{self.path.name}.part")
         self._before_rename = before_rename
         self._scratch: list[IO[bytes]] = []
         with self.errors_name_path():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._temporary.open("wb")
 
     def write(self, data: bytes) -> int:
@@ -119,8 +121,9 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[AtomicFile]:
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `path`, for code that opens a file by its name.
 
-    The file is renamed to `path` if the block raises no exception, and deleted otherwise. Its name
-    is unique, so that several processes may write the same path; the last one wins.
+    The folder is created if it is missing. The file is renamed to `path` if the block raises no
+    exception, and deleted otherwise. Its name is unique, so that several processes may write the
+    same path; the last one wins.
 
     Raises:
         OSError: the file cannot be written; its `filename` is `path`.
@@ -129,6 +132,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     temporary = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
         with _errors_name(target, temporary):
+            target.parent.mkdir(parents=True, exist_ok=True)
             yield temporary
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())

@@ -16,6 +16,7 @@ from geoloc.guess import SCHEMA_VERSION, Candidate, Guess
 from geoloc.output.accounts import one_line
 from geoloc.output.text import km
 from geoloc.photos.coordinate_columns import are_answers, coordinate_columns
+from geoloc.photos.tabular.delimited import escape_formula
 
 Scalar = str | int | float | bool | None
 Columns = Mapping[str, Scalar]
@@ -62,8 +63,6 @@ _COLLECTION = {"type": "FeatureCollection", "schema_version": SCHEMA_VERSION}
 GEOJSON_START = f'{json.dumps(_COLLECTION)[:-1]}, "features": [\n'
 GEOJSON_END = "\n]}\n"
 
-_FORMULA = re.compile(r"'*\s*[=+\-@＝＋－＠]|'*[\t\r\n]")
-_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -138,12 +137,11 @@ def csv_lines(rows: Iterable[Mapping[str, Scalar]], columns: Iterable[str]) -> I
     """Yield a header and rows as lines of CSV (RFC 4180) that are safe to open in a spreadsheet.
 
     A text that a spreadsheet would run as a formula, such as the file name "=1+1.jpg", gets an
-    apostrophe in front, and so does a text that already looks like one with an apostrophe. Numbers
-    do not.
+    apostrophe in front, which readers of this project take away; see `escape_formula`.
     """
     names = list(columns)
     table = csv.writer(_Echo())  # ends lines with CR LF, and quotes cells that contain either
-    yield table.writerow(map(_escape_formula, names))
+    yield table.writerow(map(escape_formula, names))
     for each in rows:
         yield table.writerow([_cell(each.get(name), name) for name in names])
 
@@ -158,12 +156,7 @@ class _Echo:
 def _cell(value: Scalar, name: str) -> Scalar:
     if isinstance(value, float) and name in COLUMNS:
         return format(value, ".6f" if name in ("lat", "lon", "exif_lat", "exif_lon") else ".6g")
-    return _escape_formula(value) if isinstance(value, str) else value
-
-
-def _escape_formula(text: str) -> str:
-    formula = _FORMULA.match(text) and not _NUMBER.fullmatch(text)
-    return f"'{text}" if formula else text
+    return escape_formula(value) if isinstance(value, str) else value
 
 
 def to_geojson(guesses: Sequence[Guess], errors: Iterable[tuple[str, str]] = ()) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def _photo(guess: Guess, cells: CellTable, row_of: dict[str, int]) -> dict[str, 
     """Return the data of one answer that answers.js reads."""
     middle = float(mercator(np.array([[guess.lat, guess.lon]]))[0, 0])
     circle = _circle(guess, middle)
-    window = _window(guess, circle)
+    window = _window(guess, circle, middle)
     exif = guess.exif
     position = gps_position(exif)
     return {
@@ -76,7 +76,7 @@ def _photo(guess: Guess, cells: CellTable, row_of: dict[str, int]) -> dict[str, 
             )
             for level in CREDIBLE_LEVELS
         },
-        "circle": svg_path(shapely.get_parts(circle)),
+        "circle": svg_path([circle]),
         "detail": _detail(window),
         "around": _surroundings(window),
         "window": window,
@@ -97,24 +97,31 @@ def _nearest_copy(xy: Float64Array, middle: float) -> Float64Array:
 
 
 def _circle(guess: Guess, middle: float) -> Any:  # noqa: ANN401
-    """Return the 80 % circle in map units, as lines interrupted where it goes around a pole."""
+    """Return the 80 % circle in map units, as one line.
+
+    Around a pole it is a wave as long as the world is wide; the page repeats the world and all on
+    it, so that the wave has no end.
+    """
     bearing = np.linspace(0.0, 360.0, 241)
     ring = destination([guess.lat, guess.lon], bearing, min(guess.radius_80_km, 20000.0))
-    points = _nearest_copy(mercator(ring), middle)
-    jumps = np.flatnonzero(np.abs(np.diff(points[:, 0])) > WORLD_PX / 2) + 1
-    return shapely.multilinestrings(
-        [shapely.linestrings(part) for part in np.split(points, jumps) if len(part) > 1]
-    )
+    points = mercator(ring)
+    points[:, 0] = np.unwrap(points[:, 0], period=WORLD_PX)
+    points[:, 0] -= np.round((points[:, 0].mean() - middle) / WORLD_PX) * WORLD_PX
+    return shapely.linestrings(points)
 
 
-def _window(guess: Guess, circle: Any) -> list[float]:  # noqa: ANN401
-    """Return x, y, width and height of the first view: the circle with a margin, or the world."""
+def _window(guess: Guess, circle: Any, middle: float) -> list[float]:  # noqa: ANN401
+    """Return x, y, width and height of the first view, with the answer in its middle column.
+
+    That is the circle with a margin, or the world.
+    """
     left, top, right, bottom = shapely.bounds(circle)
+    width = 2.0 * max(right - middle, middle - left)
     parallel = np.cos(np.radians(min(abs(guess.lat), 80.0)))
     smallest = MIN_WINDOW_KM / 40000.0 * WORLD_PX / parallel
-    side = float(np.clip(1.2 * max(right - left, bottom - top), smallest, WORLD_PX))
+    side = float(np.clip(1.2 * max(width, bottom - top), smallest, WORLD_PX))
     y = float(np.clip((top + bottom - side) / 2, 0.0, WORLD_PX - side))
-    return [round(value, 4) for value in ((left + right - side) / 2, y, side, side)]
+    return [round(value, 4) for value in (middle - side / 2, y, side, side)]
 
 
 def _detail(window: list[float]) -> str:

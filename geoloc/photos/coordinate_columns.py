@@ -107,9 +107,13 @@ def _marks(words: list[str]) -> tuple[tuple[str, ...], int]:
 
 
 def are_answers(present: Iterable[str]) -> bool:
-    """Return whether columns are those of answers of this project: lat and lon are estimates."""
+    """Return whether columns are those of answers of this project: lat and lon are estimates.
+
+    Every output has the column schema_version, and those of a table, of a photo without an answer
+    or of GeoJSON.
+    """
     names = set(present)
-    return "schema_version" in names and not names.isdisjoint(("bundle", "error"))
+    return "schema_version" in names and not names.isdisjoint(("bundle", "error", "answer"))
 
 
 def choose_coordinates(present: Iterable[str], *, predicted: bool = False) -> CoordinateColumns:

@@ -84,6 +84,8 @@ class Folder:
     """(N, 2) degrees, NaN without a position; see `geoloc.photos.decode.read_metadata`."""
     taken_at: StrArray
     """(N,) ISO 8601, None where it is missing."""
+    without_gps: BoolArray
+    """(N,) whether a photo can be read and has no GPS coordinates, not even unusable ones."""
     unreadable: tuple[PhotoError, ...]
     """Why photos cannot be read; these have no position."""
     unusable_gps: tuple[str, ...] = ()
@@ -106,15 +108,19 @@ class Folder:
         """
         rows = np.flatnonzero(is_position(self.latlon))
         if not len(rows):
-            without = len(self.file) - len(self.unreadable)
             unusable = len(self.unusable_gps)
+            without = int(self.without_gps.sum()) + unusable
             partly = f", {unusable} of them with unusable ones" if unusable else ""
             raise TableError(
                 f"{path}: no photo with GPS coordinates in its EXIF ({without} without{partly});"
                 " give a folder that has some, or a CSV with the columns file,lat,lon"
             )
         return replace(
-            self, file=self.file[rows], latlon=self.latlon[rows], taken_at=self.taken_at[rows]
+            self,
+            file=self.file[rows],
+            latlon=self.latlon[rows],
+            taken_at=self.taken_at[rows],
+            without_gps=self.without_gps[rows],
         )
 
 
@@ -125,11 +131,14 @@ def read_folder(folder: str | os.PathLike[str]) -> Folder:
     times: list[str | None] = []
     unreadable: list[PhotoError] = []
     unusable: list[str] = []
+    without: list[bool] = []
     for file in photos_below(folder):
         try:
             found = read_metadata(file)
+            without.append(not found.unusable_gps and gps_position(found.exif) is None)
         except PhotoError as error:
             found = Metadata(Exif())
+            without.append(False)
             unreadable.append(error)
         files.append(os.path.relpath(file, folder))
         if found.unusable_gps:
@@ -137,7 +146,14 @@ def read_folder(folder: str | os.PathLike[str]) -> Folder:
         positions.append(gps_position(found.exif) or (np.nan, np.nan))
         times.append(found.exif.taken_at)
     latlon = np.array(positions, np.float64).reshape(-1, 2)
-    return Folder(_objects(files), latlon, _objects(times), tuple(unreadable), tuple(unusable))
+    return Folder(
+        _objects(files),
+        latlon,
+        _objects(times),
+        np.array(without, bool),
+        tuple(unreadable),
+        tuple(unusable),
+    )
 
 
 def _objects(values: Sequence[Any]) -> StrArray:

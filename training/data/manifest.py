@@ -116,8 +116,7 @@ def read(path: str | os.PathLike[str]) -> tuple[Manifest, Skipped]:
 def _read_folder(path: Path) -> tuple[Manifest, Skipped]:
     found = read_folder(path)
     photos = found.geotagged(path)
-    count, unplaced = len(found.file), len(found.unreadable) + len(found.unusable_gps)
-    without = count - len(photos.file) - unplaced
+    without, count = int(found.without_gps.sum()), len(found.file)
     note = f"{path}: {without:,} of {count:,} photos have no GPS coordinates"
     manifest = _manifest(str(path), {"file": photos.file}, photos.latlon)
     return manifest, Skipped(tuple(found.problems(path)), (note,) if without else ())

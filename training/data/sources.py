@@ -30,6 +30,7 @@ from geoloc.photos.tables import (
     position_problems,
     read_folder,
     read_table,
+    resolve,
     row_problem,
 )
 from geoloc.types import BoolArray
@@ -139,13 +140,21 @@ def _with_sidecar(table: pa.Table, path: Path) -> pa.Table:
 
 
 def _named(raw: pa.Table, source: Path) -> pa.Table:
-    """Return a table with a column `file`, which may be its IDs, as in MP-16."""
+    """Return a table with the paths of its photos, which its IDs may name, as in MP-16.
+
+    Paths are relative to the folder of the table.
+    """
     names = file_names(raw)
     if names is None:
         raise TableError(
             f"{source}: no column names the files; give the folder of the photos with --images"
         )
-    return with_column(raw, "file", names)
+    folder = source.parent
+    files = [
+        name and os.path.relpath(resolve(folder, name), folder)
+        for name in text_column(names).to_pylist()
+    ]
+    return with_column(raw, "file", pa.array(files, pa.string()))
 
 
 def _join(raw: pa.Table, source: Path, images: Path, problems: list[str]) -> pa.Table:

@@ -138,7 +138,6 @@ def read(path: Path) -> pa.Table:
 
 def write(table: pa.Table, path: Path) -> None:
     """Write a photo table; it appears complete or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(path) as file:
         pq.write_table(table, file, compression="zstd")
 

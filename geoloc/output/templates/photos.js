@@ -165,19 +165,21 @@ function statement(photo) {
   return confidence === "not sure" ? `not sure, perhaps ${photo.place}` : `${photo.label || photo.place} (sure of the ${confidence})`;
 }
 
-function circle(photo) {                                  // on the sphere; interrupted where it crosses a pole
+function circle(photo) {                                  // on the sphere; around a pole a wave as wide as the world
   const lat = photo.lat * Math.PI / 180, angle = Math.min(photo.radius_80_km, 20000) / EARTH_RADIUS_KM;
-  let path = "", box = [Infinity, Infinity, -Infinity, -Infinity], before = null;
+  const xs = [], ys = [];
   for (let degrees = 0; degrees <= 360; degrees += 2) {
     const bearing = degrees * Math.PI / 180;
     const north = Math.asin(Math.sin(lat) * Math.cos(angle) + Math.cos(lat) * Math.sin(angle) * Math.cos(bearing));
     const east = Math.atan2(Math.sin(bearing) * Math.sin(angle) * Math.cos(lat), Math.cos(angle) - Math.sin(lat) * Math.sin(north));
-    const [anywhere, y] = project(north * 180 / Math.PI, photo.lon + east * 180 / Math.PI), x = nearestCopy(anywhere, photo.x);
-    path += `${before === null || Math.abs(x - before) > data.size / 2 ? "M" : "L"}${x.toFixed(4)},${y.toFixed(4)}`;
-    box = [Math.min(box[0], x), Math.min(box[1], y), Math.max(box[2], x), Math.max(box[3], y)];
-    before = x;
+    const [x, y] = project(north * 180 / Math.PI, photo.lon + east * 180 / Math.PI);
+    xs.push(nearestCopy(x, xs.at(-1) ?? photo.x));
+    ys.push(y);
   }
-  return {path, box};
+  const mean = xs.reduce((sum, x) => sum + x) / xs.length, moved = nearestCopy(mean, photo.x) - mean;
+  const path = xs.map((x, i) => `${i ? "L" : "M"}${(x + moved).toFixed(4)},${ys[i].toFixed(4)}`).join("");
+  const reach = Math.max(...xs.map(x => Math.abs(x + moved - photo.x)));
+  return {path, box: [photo.x - reach, Math.min(...ys), photo.x + reach, Math.max(...ys)]};
 }
 
 function choose(photo) {                                  // the list stays as it is: `listView` does not change

@@ -14,7 +14,15 @@ from geocells.columns import numbers, to_numbers
 from geoloc.photos.columns import NUMERIC, find_name
 from geoloc.photos.coordinate_columns import coordinate_columns
 from geoloc.photos.tabular import rows as by_rows
-from geoloc.photos.tabular.delimited import BLANK, Dialect, Row, report_repeated, sniff
+from geoloc.photos.tabular.delimited import (
+    BLANK,
+    Dialect,
+    Row,
+    report_repeated,
+    sniff,
+    unescape_formula,
+    well_quoted,
+)
 from geoloc.photos.tabular.encoding import UTF8, Report, detect
 from geoloc.photos.tabular.json_rows import written
 
@@ -44,7 +52,10 @@ def read_text(place: str, problem: Report) -> pa.Table:
         try:
             if not dialect.first_line or detect(sample) != UTF8:
                 raise pa.ArrowInvalid("Arrow would take the first line for the header")
+            if dialect.quoted and not _is_well_quoted(place, dialect):
+                raise pa.ArrowInvalid("Arrow would read other cells without saying so")
             table = _without_empty_rows(_read_by_arrow(file, dialect))
+            table = _without_apostrophes(table) if dialect.escaped else table
         except pa.ArrowException:
             table = _texts_of_rows(by_rows.read_rows(place, problem), dialect.columns)
     return _without_decimal_commas(table, dialect.delimiter)
@@ -65,6 +76,15 @@ def read_json(place: str, problem: Report) -> pa.Table:
         for row in read
     )
     return _texts_of_rows(texts, columns)
+
+
+def _is_well_quoted(place: str, dialect: Dialect) -> bool:
+    """Whether all quotation marks of a table enclose cells."""
+    with by_rows.open_buffered(place) as file:
+        if not any(b'"' in block for block in iter(lambda: file.read(_BLOCK_BYTES), b"")):
+            return True
+    with by_rows.open_buffered(place) as file:  # of Latin-1, every byte is a character
+        return well_quoted(io.TextIOWrapper(file, "latin-1", newline=""), dialect)
 
 
 def _read_by_arrow(file: io.BufferedReader, dialect: Dialect) -> pa.Table:
@@ -99,6 +119,17 @@ def _without_empty_rows(table: pa.Table) -> pa.Table:
         blank = pc.equal(pc.binary_length(pc.utf8_trim(values, BLANK)), _NOTHING)
         empty &= numbers(pc.cast(blank, pa.uint8())).astype(bool)
     return table.filter(pc.cast(to_numbers((~empty).astype(np.uint8), pa.uint8()), pa.bool_()))
+
+
+def _without_apostrophes(table: pa.Table) -> pa.Table:
+    """The texts of cells that were written with `escape_formula`."""
+    import pyarrow.compute as pc
+
+    for index, values in enumerate(table.columns):
+        if pc.any(pc.starts_with(values, "'")).as_py():
+            texts = pa.array(map(unescape_formula, values.to_pylist()), pa.string())
+            table = table.set_column(index, table.column_names[index], texts)
+    return table
 
 
 def _texts_of_rows(rows: Iterable[Row], columns: Sequence[str]) -> pa.Table:

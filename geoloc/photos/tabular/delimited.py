@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from geoloc.errors import TableError
 from geoloc.photos.columns import count_known, find_name
+from geoloc.photos.coordinate_columns import are_answers
 from geoloc.photos.tabular.encoding import Report, decode_start, notice, readable
 
 Row = dict[str, Any]
@@ -34,6 +36,23 @@ _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[\r\n]+', re.IGNORECASE)
 _WORKBOOKS = ("PK\x03\x04", "\udcd0\udccf\x11")
 """The first characters of Excel workbooks."""
 
+_FORMULA = re.compile(r"'*\s*[=+\-@＝＋－＠]|'*[\t\r\n]")
+_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")
+
+
+def escape_formula(text: str) -> str:
+    """Return a cell for a text: with an apostrophe in front if a spreadsheet would run it.
+
+    So does a text that already looks like a formula with an apostrophe. Numbers do not.
+    """
+    formula = _FORMULA.match(text) and not _NUMBER.fullmatch(text)
+    return f"'{text}" if formula else text
+
+
+def unescape_formula(cell: str) -> str:
+    """Return the text that `escape_formula` made a cell of."""
+    return cell[1:] if cell[:1] == "'" and escape_formula(cell[1:]) == cell else cell
+
 
 @dataclass(frozen=True)
 class Dialect:
@@ -48,6 +67,11 @@ class Dialect:
     first_line: bool = True
     """Whether the first line is the header or a row, rather than empty or the name of a
     delimiter."""
+
+    @property
+    def escaped(self) -> bool:
+        """Whether cells were written with `escape_formula`, as in tables of answers."""
+        return are_answers(self.columns)
 
     def reader(self, lines: Iterable[str]) -> Any:  # noqa: ANN401
         """Return a `csv.reader` of this dialect."""
@@ -65,41 +89,107 @@ def delimited_rows(
         lines: the text.
         dialect: how it is written.
         name: of the source in messages.
-        problem: receives a line about rows with more cells than the header, which are left out.
+        problem: receives a line about rows that are left out: those with more cells than the
+            header, and those whose quotation marks do not match.
 
     Raises:
-        TableError: quotation marks do not match, or all rows have more cells than the header.
+        TableError: all rows are left out.
     """
-    rows = dialect.reader(lines)
     skip_first = not dialect.first_line
     header_pending = dialect.has_header
-    width, good, too_long = len(dialect.columns), 0, list[int]()
-    try:
-        for cells in rows:
-            if not any(cell.strip(BLANK) for cell in cells):
-                continue
-            if skip_first and _SEPARATOR_LINE.match(f"{dialect.delimiter.join(cells)}\n"):
-                skip_first = False
-            elif header_pending:
-                header_pending = False
-            elif any(cell.strip(BLANK) for cell in cells[width:]):
-                too_long.append(rows.line_num)
-            else:
-                good += 1
-                filled = cells[:width] + [None] * (width - len(cells))
-                yield dict(zip(dialect.columns, filled, strict=True))
-    except csv.Error as error:
-        raise TableError(
-            f"{name}: line {rows.line_num} is not valid CSV ({error}); correct or remove it"
-        ) from error
-    if too_long:
-        reason = "more cells than the header; quote cells that hold the delimiter"
-        if not good:
-            raise TableError(f"{name}: line {too_long[0]} has {reason}")
-        problem(
-            f"{name}: {len(too_long):,} rows are left out; they have {reason} (line {too_long[0]}"
-            f"{', …' if len(too_long) > 1 else ''})"
-        )
+    escaped = dialect.escaped
+    width, good = len(dialect.columns), 0
+    bad: dict[str, list[int]] = {_TOO_LONG: [], _BAD_QUOTES: []}
+    for number, cells in _rows(lines, dialect):
+        if cells is None:
+            bad[_BAD_QUOTES].append(number)
+        elif not any(cell.strip(BLANK) for cell in cells):
+            continue
+        elif skip_first and _SEPARATOR_LINE.match(f"{dialect.delimiter.join(cells)}\n"):
+            skip_first = False
+        elif header_pending:
+            header_pending = False
+        elif any(cell.strip(BLANK) for cell in cells[width:]):
+            bad[_TOO_LONG].append(number)
+        else:
+            good += 1
+            texts = map(unescape_formula, cells) if escaped else cells
+            filled = [*texts, *([None] * (width - len(cells)))]
+            yield dict(zip(dialect.columns, filled, strict=False))
+    for reason, numbers in bad.items():
+        if numbers and not good:
+            raise TableError(f"{name}: line {numbers[0]} has {reason}")
+        if numbers:
+            count = "1 row is" if len(numbers) == 1 else f"{len(numbers):,} rows are"
+            problem(
+                f"{name}: {count} left out (line {numbers[0]}{', …' if numbers[1:] else ''}):"
+                f" {reason}"
+            )
+
+
+_TOO_LONG = "more cells than the header; quote cells that hold the delimiter"
+_BAD_QUOTES = "quotation marks that do not match; write one in a quoted cell twice"
+
+
+class _Lines:
+    """Lines of a text; those of a row that is damaged can be read again."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._lines = iter(lines)
+        self._again = deque[str]()
+        self._row: list[str] = []
+        self.number = 1
+        """Of the first line of the current row."""
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._again.popleft() if self._again else next(self._lines)
+        self._row.append(line)
+        return line
+
+    def end_row(self) -> None:
+        """Begin the next row."""
+        self.number += len(self._row)
+        self._row.clear()
+
+    def leave_out(self) -> None:
+        """Begin the next row after the first line of a damaged one.
+
+        Lines with an odd number of quotation marks belong to the damage: they may be the rest of a
+        cell that spans lines.
+        """
+        rest = self._row[1:]
+        self.number += 1
+        while rest and rest[0].count('"') % 2:
+            rest.pop(0)
+            self.number += 1
+        self._again.extendleft(reversed(rest))
+        self._row.clear()
+
+
+def _rows(lines: Iterable[str], dialect: Dialect) -> Iterator[tuple[int, list[str] | None]]:
+    """Yield the number of the first line of each row, and its cells; None for a damaged row."""
+    source = _Lines(lines)
+    reader = dialect.reader(source)
+    while True:
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error:
+            yield source.number, None
+            source.leave_out()
+            reader = dialect.reader(source)
+        else:
+            yield source.number, cells
+            source.end_row()
+
+
+def well_quoted(lines: Iterable[str], dialect: Dialect) -> bool:
+    """Return whether the quotation marks of all rows match."""
+    return all(cells is not None for _, cells in _rows(lines, dialect))
 
 
 def sniff(sample: bytes, place: str, ending: str) -> Dialect | None:
@@ -120,6 +210,8 @@ def sniff(sample: bytes, place: str, ending: str) -> Dialect | None:
     whole = decode_start(sample)
     if whole.startswith(_WORKBOOKS):
         raise TableError(f"{place}: is an Excel workbook; save it as CSV UTF-8")
+    if whole.lstrip().startswith("<"):
+        raise TableError(f"{place}: is a page or XML; give a CSV, Parquet, JSON or GeoJSON table")
     text = whole.lstrip("\r\n")
     if len(sample) >= SAMPLE_BYTES:
         text = text[: text.rfind("\n") + 1] or text
@@ -141,7 +233,8 @@ def sniff(sample: bytes, place: str, ending: str) -> Dialect | None:
         names: list[str] = next(header.reader(io.StringIO(text, newline="")), [])
     except csv.Error as error:
         raise TableError(f"{place}: line 1 is not a valid header ({error}); correct it") from error
-    return replace(header, columns=unique_names(map(readable, names)))
+    columns = map(unescape_formula, names) if are_answers(names) else names
+    return replace(header, columns=unique_names(map(readable, columns)))
 
 
 def unique_names(names: Iterable[str]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""JSON tables: one object a line, or one array of objects."""
+"""JSON tables: one object a line, one array of objects, or GeoJSON."""
 
 from __future__ import annotations
 
@@ -38,14 +38,16 @@ written: Parse = json.JSONDecoder(
 """Keeps numbers as they are written, because IDs may be written as numbers."""
 
 
-_REMEDY = "write one object a line, or an array of objects"
+_REMEDY = "write one object a line, an array of objects, or GeoJSON"
 
 
 def json_rows(text: TextIO, name: str, parse: Parse, problem: Report) -> Iterator[Row]:
     """Yield the objects of a JSON table.
 
     Args:
-        text: one object a line, or an array of objects, which is read as a whole.
+        text: one object a line; or an array of objects or a GeoJSON FeatureCollection, which are
+            read as a whole. A feature becomes a row of its properties, with the coordinates of its
+            point in lat and lon.
         name: of the source in messages.
         parse: `typed` or `written`.
         problem: receives a line about what is no object and is left out.
@@ -70,18 +72,58 @@ def json_rows(text: TextIO, name: str, parse: Parse, problem: Report) -> Iterato
 
 def _values(text: TextIO, parse: Parse) -> Iterator[tuple[str, Any, str]]:
     """Yield where each value of a table is, the value, and why it cannot be parsed."""
-    first = True
-    for number, line in enumerate(text, start=1):
-        if not line.strip():
-            continue
-        begins, first = first, False
-        if begins and line.lstrip().startswith("["):
-            value, error = _parsed(line + text.read(), parse)
-            elements = value if isinstance(value, list) else [value]
-            for place, element in enumerate(elements, start=1):
-                yield f"element {place}", element, error
-            return
+    numbered = ((number, line) for number, line in enumerate(text, start=1) if line.strip())
+    for number, line in numbered:
+        if not _is_document(line):
+            yield f"line {number}", *_parsed(line, parse)
+            break
+        content = line + text.read()
+        value, error = _parsed(content, parse)
+        if error and line.lstrip().startswith("{"):  # one object a line, the first one damaged
+            lines = enumerate(content.splitlines(), start=number)
+            numbered = ((number, line) for number, line in lines if line.strip())
+            break
+        for place, element in enumerate(_elements(value), start=1):
+            yield f"element {place}", element, error
+        return
+    for number, line in numbered:
         yield f"line {number}", *_parsed(line, parse)
+
+
+def _is_document(line: str) -> bool:
+    """Whether a text that begins with this line may be one array or one GeoJSON collection."""
+    line = line.strip()
+    return line.startswith("[") or (
+        line.startswith("{") and (not line.endswith("}") or '"FeatureCollection"' in line)
+    )
+
+
+def _elements(value: Any) -> list[Any]:  # noqa: ANN401
+    """The objects of an array, or the features of GeoJSON as rows."""
+    if isinstance(value, list):
+        return value
+    collection = isinstance(value, dict) and value.get("type") == "FeatureCollection"
+    features = value.get("features") if collection else None
+    if not isinstance(features, list):
+        return [value]
+    rows = [_row_of(feature, value) for feature in features]
+    # answers of this project have several features for a photo
+    return [row for row in rows if not isinstance(row, dict) or row.get("answer", True)]
+
+
+def _row_of(feature: Any, collection: Row) -> Any:  # noqa: ANN401
+    """The properties of a feature with the coordinates of its point, as a row."""
+    if not isinstance(feature, dict) or feature.get("type") != "Feature":
+        return feature
+    properties, geometry = feature.get("properties") or {}, feature.get("geometry") or {}
+    if not isinstance(properties, dict) or not isinstance(geometry, dict):
+        return feature
+    lonlat = geometry.get("coordinates") if geometry.get("type") == "Point" else None
+    lon, lat = lonlat[:2] if isinstance(lonlat, list) and len(lonlat) > 1 else (None, None)
+    row = {**properties, "lat": lat, "lon": lon}
+    if "schema_version" in collection:
+        row["schema_version"] = collection["schema_version"]
+    return row
 
 
 def _parsed(line: str, parse: Parse) -> tuple[Any, str]:

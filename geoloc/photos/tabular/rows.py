@@ -27,6 +27,7 @@ FORMATS: dict[str, Format] = {
     ".json": "json",
     ".jsonl": "json",
     ".ndjson": "json",
+    ".geojson": "json",
     ".parquet": "parquet",
 }
 """How each kind of table is read, by the ending of its name."""

@@ -83,7 +83,7 @@ def give(page, *files):
 
 
 def enter_country(page, name):
-    field = page.get_by_label("Name of the country or region")
+    field = page.get_by_label("Country, region, city or continent")
     field.fill(name)
     field.press("Enter")
 
@@ -245,7 +245,7 @@ def test_only_unreadable_photos(visit, broken):
 
 def test_a_constraint_is_applied_without_encoding_again(visit, encoder, plain):
     page = visit()
-    page.get_by_role("radio", name="Country or region").check()
+    page.get_by_role("radio", name="Named place").check()
     enter_country(page, "Tasmania, Australia")
     expect(page.get_by_role("alert")).to_contain_text("Choose a photo first")
     give(page, plain)
@@ -445,9 +445,9 @@ def test_keyboard_alone(visit, photo, plain):
     tab_to(page.get_by_role("button", name="Choose photos"))
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Properties estimated from the photo")).to_be_visible()
-    tab_to(page.get_by_role("radio", name="Country or region"))
+    tab_to(page.get_by_role("radio", name="Named place"))
     page.keyboard.press("Space")
-    place = page.get_by_label("Name of the country or region")
+    place = page.get_by_label("Country, region, city or continent")
     expect(place).to_be_visible()
     tab_to(place)
     page.keyboard.type("Tasmania, Australia")
@@ -468,7 +468,7 @@ def test_all_other_states_are_accessible(visit, photo, broken):
     check_accessibility(page, "empty")
     give(page, photo, broken)
     for kind, label in (
-        ("Country or region", "Name of the country or region"),
+        ("Named place", "Country, region, city or continent"),
         ("Circle", "Radius, km"),
         ("Box", "South"),
     ):
@@ -496,7 +496,7 @@ def test_the_starter_bundle_answers_an_example(visit, serve):
     page = visit(serve(Geolocator.from_bundle("starter")))
     give(page, photos.read(photos.EXAMPLES)[0].file)
     expect(page.locator("table.places tbody tr").first).to_contain_text("Paris")
-    page.get_by_role("radio", name="Country or region").check()
+    page.get_by_role("radio", name="Named place").check()
     enter_country(page, "Australia")
     expect(page.get_by_text("In Australia, as given")).to_be_visible()
     expect(page.locator("table.places tbody tr").first).to_contain_text("Australia")

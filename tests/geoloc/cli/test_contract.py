@@ -144,7 +144,7 @@ def test_bytes_that_are_no_photo_are_reported(geoloc, monkeypatch):
     assert done.stderr.startswith("geoloc: standard input: ")
 
 
-@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet", "geojson"])
 @pytest.mark.usefixtures("quick")
 def test_answers_of_batch_are_an_input_of_every_command(geoloc, photos, ending):
     rows = [f"in/{number}.jpg,{10 * number}.5,{20 * number}.25,{number:03}" for number in range(3)]

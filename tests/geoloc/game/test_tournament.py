@@ -17,6 +17,7 @@ from geoloc.game.rules import RULES
 from geoloc.game.standings import standings
 from geoloc.game.tournament import run_tournament, score
 from tests.geoloc.game.skilled import Skilled, places_at
+from tests.geoloc.photos.samples import encoded, gps_exif, picture
 
 FIELD = (("ann", 100.0), ("bob", 400.0), ("cat", 400.0), ("dan", 3000.0))
 
@@ -280,6 +281,22 @@ def test_folder_of_photos_with_exif_positions_is_read(photo_folder):
     (line,) = problems
     assert "1 of 62 photos have no position in their metadata" in line
     assert "(without.jpg)" in line
+
+
+def test_each_photo_that_is_left_out_is_named_once(tmp_path):
+    for name, exif in {
+        "good": gps_exif(48.5, 2.25),
+        "null": gps_exif(0.0, 0.0),
+        "none": b"",
+    }.items():
+        (tmp_path / f"{name}.jpg").write_bytes(encoded(picture(), "JPEG", exif=exif))
+    (tmp_path / "bad.jpg").write_bytes(b"no picture")
+    places, problems = read_places(tmp_path)
+    assert places.name.tolist() == ["good.jpg"]
+    assert [
+        sum(f"{name}.jpg" in line for line in problems) for name in ("bad", "null", "none")
+    ] == ([1, 1, 1])
+    assert len(problems) == 3
 
 
 def test_report_names_the_mode_and_the_reasons_for_missing_pins(earth):

@@ -99,11 +99,18 @@ def test_full_disk_keeps_the_old_file_and_the_error_names_it(tmp_path, write, fu
 
 
 @each_writer
-def test_missing_folder_is_an_error_that_names_the_target(tmp_path, write):
-    target = tmp_path / "none" / "a"
-    with pytest.raises(FileNotFoundError) as caught:
-        write(target, b"new")
-    assert caught.value.filename == str(target)
+def test_missing_folders_are_created(tmp_path, write):
+    target = tmp_path / "none" / "neither" / "a"
+    write(target, b"new")
+    assert target.read_bytes() == b"new"
+
+
+@each_writer
+def test_file_in_place_of_the_folder_is_an_error_that_names_it(tmp_path, write):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match=r"exists|directory") as caught:
+        write(tmp_path / "file" / "a", b"new")
+    assert "file" in str(caught.value.filename)
 
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, ValueError])

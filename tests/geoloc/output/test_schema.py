@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from geoloc.errors import TableError
 from geoloc.guess import SCHEMA_VERSION, Guess
@@ -18,12 +20,13 @@ from geoloc.photos.columns import file_names, read_degrees
 from geoloc.photos.coordinate_columns import choose_coordinates
 from geoloc.photos.swapped import countries_of
 from geoloc.photos.tables import read_table
+from geoloc.photos.tabular.rows import read_rows
 from tests.geoloc.output.records import make_guess, written
 
 README = Path(formats.__file__).with_name("README.md").read_text(encoding="utf-8")
 TYPES = {str: "text", float: "number", int: "number", bool: "boolean"}
 NEEDS = "the columns file,lat,lon"
-TABLES = [".csv", ".parquet", ".jsonl"]
+TABLES = [".csv", ".parquet", ".jsonl", ".geojson"]
 
 
 def schema() -> list[tuple[str, str, str]]:
@@ -91,6 +94,26 @@ def test_tables_of_answers_keep_truth_and_prediction_apart(tmp_path, suffix, tru
     assert np.allclose(read_degrees(table, "x", NEEDS), [[10.5, 20.5]])
     assert np.allclose(read_degrees(table, "x", NEEDS, predicted=True), [[48.85, 2.35]])
     assert countries_of(table) is None
+
+
+NAMES = ["=1.jpg", "'=1.jpg", "''-x", "'-5", "-5", "+5", "@a", "\t.jpg", "'quoted'", "it's", "-1+2"]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.sampled_from(NAMES) | st.text("'=+-@＝5 \t\n\rx", min_size=1), min_size=1))
+def test_texts_that_look_like_formulas_come_back_from_csv(tmp_path_factory, names):
+    columns = {"=note": "=1+1", "id": "-7"}
+    records = [Record(make_guess(photo=name), columns, None) for name in names]
+    path = written(tmp_path_factory.mktemp("t") / "answers.csv", records)
+    table = read_table(path, NEEDS)
+    assert table["photo"].to_pylist() == names
+    assert set(table["=note"].to_pylist()) == {"=1+1"}
+    assert [row["photo"] for row in read_rows(str(path))] == names
+
+
+def test_apostrophes_of_other_tables_stay(tmp_path):
+    (tmp_path / "t.csv").write_text("file,lat,lon\n'=1.jpg,1,2\n")
+    assert read_table(tmp_path / "t.csv", NEEDS)["file"].to_pylist() == ["'=1.jpg"]
 
 
 def test_estimates_are_never_read_as_known_positions(tmp_path):

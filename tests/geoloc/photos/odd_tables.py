@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from hypothesis import strategies as st
 
 from demo.page.game import photos as game_photos
@@ -108,7 +110,8 @@ KEEPS_UNPLACED = {"geoloc.batch.inputs"}
 
 STEMS = [
     "a", "007", "7", "12e4567", "34e1000", "1.50", "0x1F", "NA", "2012-05-06", "Köln", "東京",
-    "a b", "x,y", "semi;colon", "it's", 'quo"te', "e\u0301", "paris/0", "nyc/0", "9" * 20, "null",
+    "a b", "x,y", "=1", "'=1", "semi;colon", "it's", 'quo"te', "e\u0301", "paris/0", "nyc/0",
+    "9" * 20, "null",
 ]  # fmt: skip
 """Names that other software has changed: numbers, dates, accents, folders, quotation marks."""
 
@@ -116,6 +119,8 @@ HEADERS = [
     ("file", "lat", "lon"), ("File Name", " Latitude ", "Longitude"), ("image_path", "LAT", "LNG"),
     ("filename ", "lat", "Long"), ("IMG_ID", "LAT", "LON"),
 ]  # fmt: skip
+
+ENDINGS = [".csv", ".tsv", ".txt", ".jsonl", ".json", ".geojson", ".parquet"]
 
 ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "cp1252"]
 
@@ -132,9 +137,13 @@ def odd_tables(draw: st.DrawFn, folder: Path) -> Written:
     bad = draw(st.lists(st.sampled_from([("0", "0"), ("0.0", "-0.0"), ("", ""), ("x", "1"),
                                          ("91", "1"), ("1", "181")]), max_size=3))  # fmt: skip
     unplaced = [(f"bad{number}.jpg", *each) for number, each in enumerate(bad)]
-    path = folder / f"t{draw(st.sampled_from(['.csv', '.tsv', '.txt', '.jsonl', '.json']))}"
-    content = _content(draw, path.suffix, [*rows, *unplaced])
-    path.write_bytes(content)
+    path = folder / f"t{draw(st.sampled_from(ENDINGS))}"
+    if path.suffix == ".parquet":
+        header = draw(st.sampled_from(HEADERS))
+        columns = zip(header, zip(*[*rows, *unplaced], strict=True), strict=True)
+        pq.write_table(pa.table({name: pa.array(column) for name, column in columns}), path)
+    else:
+        path.write_bytes(_content(draw, path.suffix, [*rows, *unplaced]))
     for name in names + [row[0] for row in unplaced]:
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).touch()
@@ -143,7 +152,12 @@ def odd_tables(draw: st.DrawFn, folder: Path) -> Written:
 
 def _content(draw: st.DrawFn, ending: str, rows: list[tuple[str, ...]]) -> bytes:
     header = draw(st.sampled_from(HEADERS))
-    if ending in (".json", ".jsonl"):
+    if ending == ".geojson":
+        text = json.dumps(
+            {"type": "FeatureCollection", "features": [_feature(header[0], *row) for row in rows]},
+            indent=draw(st.sampled_from([None, 1])),
+        )
+    elif ending in (".json", ".jsonl"):
         objects = [json.dumps(dict(zip(header, row, strict=True)), ensure_ascii=False)
                    for row in rows]  # fmt: skip
         text = f"[{','.join(objects)}]" if ending == ".json" else "\n".join(objects)
@@ -156,6 +170,15 @@ def _content(draw: st.DrawFn, ending: str, rows: list[tuple[str, ...]]) -> bytes
         return text.encode("utf-8")
 
 
+def _feature(key: str, name: str, lat: str, lon: str) -> dict[str, object]:
+    """A GeoJSON feature; without a geometry where the degrees are no numbers."""
+    try:
+        geometry = {"type": "Point", "coordinates": [float(lon), float(lat)]}
+    except ValueError:
+        geometry = None
+    return {"type": "Feature", "geometry": geometry, "properties": {key: name}}
+
+
 def _delimited(
     draw: st.DrawFn, ending: str, header: tuple[str, ...], rows: list[tuple[str, ...]]
 ) -> str:
@@ -164,6 +187,7 @@ def _delimited(
         rows = [(name, lat.replace(".", ","), lon.replace(".", ",")) for name, lat, lon in rows]
     if draw(st.booleans()):  # a column that is there twice
         header, rows = (*header, header[1]), [(*row, "77") for row in rows]
+    damage = draw(st.sampled_from(["", '"x"y', '"open']))  # left out and named
     out = io.StringIO()
     quoting = draw(st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]))
     end = draw(st.sampled_from(["\n", "\r\n"]))
@@ -173,4 +197,6 @@ def _delimited(
         writer.writerow(row)
         if draw(st.booleans()):
             out.write(draw(st.sampled_from(["", "   ", delimiter, delimiter * 2])) + end)
+    if delimiter != "\t":  # quotation marks in text with tabs may be text
+        out.write(damage + end)
     return out.getvalue()

@@ -145,7 +145,8 @@ def test_any_bytes_give_the_same_rows_in_both_ways_or_one_line(tmp_path_factory,
     for error in filter(None, (row_error, table_error)):
         assert str(path) in error
         assert "\n" not in error
-    if rows is not None and table is not None:
+    assert (rows is None) == (row_error is not None)
+    if table is not None:
         assert table.to_pylist() == rows
         read_degrees(table, path, NEEDS)
 
@@ -168,12 +169,83 @@ def test_short_rows_are_filled_and_long_ones_are_counted(tmp_path):
     assert table["file"].to_pylist() == ["a.jpg", "c.jpg"]
     assert list(read_rows(str(path), lines.append)) == table.to_pylist()
     assert lines[0] == lines[1]
-    assert "t.csv: 2 rows are left out; they have more cells than the header" in lines[0]
-    assert "(line 3, …)" in lines[0]
+    assert "t.csv: 2 rows are left out (line 3, …): more cells than the header" in lines[0]
     path.write_text("file,lat,lon\nb.jpg,48,85,2,35\n")
     for read in (lambda: read_table(path, NEEDS), lambda: list(read_rows(str(path)))):
         with pytest.raises(TableError, match=r"t\.csv: line 2 has more cells than the header; "):
             read()
+
+
+@pytest.mark.parametrize(("damage", "rest"), [
+    ('a.jpg,1,2\n"b"x,3,4\nc.jpg,5,6\n', ["a.jpg", "c.jpg"]),
+    ('a.jpg,1,2\n"b,3,4\nc.jpg,5,6\n', ["a.jpg", "c.jpg"]),
+    ('a.jpg,1,2\n"b,3,4\nc.jpg,5,6\n"d.jpg",7,8\n', ["a.jpg", "c.jpg", "d.jpg"]),
+    ('"b\nb"x,1,2\nc.jpg,5,6\n', ["c.jpg"]),
+    ('c.jpg,5,6\nb.jpg,1,"2', ["c.jpg"]),
+])  # fmt: skip
+def test_damaged_quotation_marks_cost_their_own_row(tmp_path, damage, rest):
+    path = tmp_path / "t.csv"
+    path.write_text(f"file,lat,lon\n{damage}", newline="")
+    lines = []
+    assert read_table(path, NEEDS, problem=lines.append)["file"].to_pylist() == rest
+    assert [row["file"] for row in read_rows(str(path), lines.append)] == rest
+    damaged = 2 + damage[: damage.index('"')].count("\n")
+    assert lines[0] == lines[1]
+    assert f"1 row is left out (line {damaged}): quotation marks that do not match" in lines[0]
+
+
+def test_table_without_one_whole_row_is_refused(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text('file,lat,lon\n"a.jpg,1,2\n')
+    for read in (lambda: read_table(path, NEEDS), lambda: list(read_rows(str(path)))):
+        with pytest.raises(TableError, match=r"t\.csv: line 2 has quotation marks that do not"):
+            read()
+
+
+@pytest.mark.parametrize("name", ["t.geojson", "t.json"])
+@pytest.mark.parametrize("indent", [None, 1])
+def test_geojson_is_a_table_of_its_points(tmp_path, name, indent):
+    def feature(geometry, **properties):
+        return {"type": "Feature", "geometry": geometry, "properties": properties}
+
+    point = {"type": "Point", "coordinates": [2.35, 48.85, 35.0]}
+    line = {"type": "LineString", "coordinates": [[1, 2], [3, 4]]}
+    collection = {"type": "FeatureCollection", "features": [
+        feature(point, file="a.jpg", id="007"), feature(None, file="b.jpg"),
+        feature(line, file="c.jpg", lat=9.0), 7, {"type": "Feature", "properties": {"file": "d"}},
+    ]}  # fmt: skip
+    path = tmp_path / name
+    path.write_text(json.dumps(collection, indent=indent))
+    lines = []
+    table = read_table(path, NEEDS, problem=lines.append)
+    assert table["file"].to_pylist() == ["a.jpg", "b.jpg", "c.jpg", "d"]
+    assert table["id"].to_pylist()[0] == "007"
+    nothing = [[None] * 2] * 3
+    found = [[value if value == value else None for value in row] for row in
+             read_degrees(table, path, NEEDS).tolist()]  # fmt: skip
+    assert found == [[48.85, 2.35], *nothing]
+    assert [row["file"] for row in read_rows(str(path), lines.append)] == [
+        "a.jpg",
+        "b.jpg",
+        "c.jpg",
+        "d",
+    ]
+    assert lines[0] == lines[1]
+    assert "1 of 5 rows are left out; element 4 is no JSON object" in lines[0]
+
+
+def test_objects_with_a_list_of_features_are_rows(tmp_path):
+    path = tmp_path / "t.json"
+    path.write_text('{\n"file": "a.jpg",\n"features": [1, 2]}')
+    assert read_table(path, NEEDS)["file"].to_pylist() == ["a.jpg"]
+
+
+@pytest.mark.parametrize("content", ["<html><body>", '<?xml version="1.0"?>\n<kml>'])
+@pytest.mark.parametrize("name", ["t.kml", "t.html", "t.csv"])
+def test_pages_are_refused_with_the_remedy(tmp_path, content, name):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(TableError, match=rf"{name}: is a page or XML; give a CSV"):
+        read_table(tmp_path / name, NEEDS)
 
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "txt"])

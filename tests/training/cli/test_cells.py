@@ -24,14 +24,15 @@ def spain() -> list[tuple[float, float]]:
 
 def test_cells_are_written_and_reported(tmp_path, spain, geoloc_train):
     source = write(tmp_path / "photos.csv", spain, "id,Latitude,LNG".removeprefix("id,"))
-    table = tmp_path / "cells.parquet"
-    done = geoloc_train("cells", source, "-o", table, "--geojson", tmp_path / "cells.geojson")
+    table = tmp_path / "new" / "cells.parquet"
+    drawn = tmp_path / "other" / "cells.geojson"
+    done = geoloc_train("cells", source, "-o", table, "--geojson", drawn)
     assert done.returncode == 0, done.stderr
     assert "photos: 400" in done.stdout
     cells = CellTable.read(table)
     assert cells.count.sum() == 400
     assert (cells.count[cells.country == "ES"] > 0).sum() > 5
-    assert (tmp_path / "cells.geojson").stat().st_size > 1000
+    assert drawn.stat().st_size > 1000
     pictures = [tmp_path / "cells.png", tmp_path / "cells.html"]
     done = geoloc_train("cells", "report", table, *(f"--out={picture}" for picture in pictures))
     assert done.returncode == 0, done.stderr
@@ -102,7 +103,7 @@ def test_unusable_arguments_are_reported_in_one_line(tmp_path, spain, geoloc_tra
         ("cells", tmp_path / "none.csv", "-o", out),
         ("cells", source, "-o", out, "--min-count", 90),
         ("cells", source, "-o", out, "--boundaries", source),
-        ("cells", source, "-o", tmp_path / "no" / "folder.parquet"),
+        ("cells", source, "-o", source / "folder.parquet"),
         ("cells", "report", source),
     ):
         done = geoloc_train(*arguments)

@@ -226,6 +226,20 @@ def test_manifest_writes_file_names_relative_to_its_table(shards, tmp_path, geol
     assert "Traceback" not in done.stderr
 
 
+def test_names_may_be_relative_to_the_current_folder(tmp_path, monkeypatch, geoloc_train):
+    write_photos(tmp_path / "in", ["a.jpg", "b.jpg"])
+    (tmp_path / "tables").mkdir()
+    rows = "file,lat,lon\nin/a.jpg,48.1,11.5\n../in/b.jpg,1,2\n"
+    (tmp_path / "tables" / "list.csv").write_text(rows)
+    monkeypatch.chdir(tmp_path)
+    out = Path("out/photos.parquet")
+    done = geoloc_train("manifest", "tables/list.csv", "-o", out)
+    assert (done.returncode, done.stderr) == (0, "")
+    table = pq.read_table(out)
+    assert table["file"].to_pylist() == ["../in/a.jpg", "../in/b.jpg"]
+    assert load_photo(table, out.parent, 0).image.size == (24, 20)
+
+
 @pytest.mark.parametrize("stored", ["id", "file"])
 def test_photos_are_found_by_the_id_or_the_file_name_of_a_table_with_both(tmp_path, stored):
     names = ["0111", "0222"] if stored == "id" else ["walk", "lake"]
