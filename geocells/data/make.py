@@ -5,8 +5,6 @@
 SOURCE_FOLDER contains the source files under the names in README.md. Needs the extra `train`.
 """
 
-import json
-import re
 import shutil
 import sys
 from pathlib import Path
@@ -19,7 +17,7 @@ import shapely
 
 from geocells import sphere
 from geocells.borders.hierarchy import embedded_boundaries
-from geocells.data import make_names
+from geocells.data import make_names, make_time_zones
 from geocells.data.reconcile import SLIVER_DEG, disagreements, move_borders
 from geocells.polygon_index import PolygonIndex
 from geocells.polygons import dissolve, repair
@@ -211,7 +209,7 @@ def main(source: Path) -> None:
     write_towns(towns)
     disagreements().to_csv(DATA / "disagreements.csv", index=False)
     write_rasters(source)
-    write_time_zones(source)
+    make_time_zones.main(source)
     make_names.main(source)
 
 
@@ -234,19 +232,6 @@ def write_rasters(source: Path) -> None:
     with np.load(source / "globe_combined_mask_compressed.npz") as stored:
         sea = stored["mask"]
     np.savez_compressed(DATA / "land.npz", land=np.packbits(~sea, axis=1))
-
-
-def write_time_zones(source: Path) -> None:
-    """Extract the quadtree and the names of its zones from the JavaScript file."""
-    script = (source / "tz_lookup_cc0.js").read_text(encoding="utf-8")
-    tree = re.search(r'X="([^"]*)"', script)
-    zones = re.search(r"T=(\[[^\]]*\])", script)
-    if tree is None or zones is None:
-        raise ValueError(
-            "tz_lookup_cc0.js: unexpected layout; use version 11.7 of @photostructure/tz-lookup"
-        )
-    stored = {"tree": tree[1], "zones": json.loads(zones[1])}
-    (DATA / "time_zones.json").write_text(json.dumps(stored) + "\n", encoding="utf-8")
 
 
 def city_districts(towns: pd.DataFrame) -> np.ndarray:

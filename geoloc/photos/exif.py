@@ -39,8 +39,8 @@ class Metadata:
         if gps_position(self.exif) is not None:
             return self
         found = self
-        for path in _sidecars(photo):
-            found = found.or_position_of(xmp_gps(_read_sidecar(path)))
+        for path in sidecars(photo):
+            found = found.or_position_of(xmp_gps(read_sidecar(path)))
         return found
 
     def or_position_of(self, gps: dict[str, Any]) -> Metadata:
@@ -140,7 +140,7 @@ def _parsed_xmp(xmp: bytes | str) -> ElementTree.Element | None:
         return None
 
 
-def _sidecars(photo: Path) -> list[Path]:
+def sidecars(photo: Path) -> list[Path]:
     """Return the existing sidecars of a photo: `photo.jpg.xmp`, then `photo.xmp`."""
     names = [f"{photo.name}{end}" for end in (".xmp", ".XMP")]
     names += [f"{photo.stem}{end}" for end in (".xmp", ".XMP")]
@@ -148,7 +148,7 @@ def _sidecars(photo: Path) -> list[Path]:
     return [path for path in paths if path != photo and os.path.isfile(path)]
 
 
-def _read_sidecar(path: Path) -> bytes:
+def read_sidecar(path: Path) -> bytes:
     """Return the content of a sidecar, b"" if it cannot be read or is longer than MAX_XMP_BYTES."""
     try:
         with path.open("rb") as file:
