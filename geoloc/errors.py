@@ -37,6 +37,10 @@ class ConstraintError(GeolocError):
     """A constraint on the location is not valid, or excludes every geocell of the bundle."""
 
 
+class WitnessError(GeolocError):
+    """What a user states as evidence, such as a measured shadow, is not valid."""
+
+
 class TableError(GeolocError):
     """A table or folder of photos cannot be used."""
 

@@ -1,4 +1,4 @@
-"""`FileTags`: what a file says about time zone, height, camera and captions, besides its position."""
+"""`FileTags`: time zone, height, camera and captions in the metadata of a file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ _NEAR_MIN = 4.0
 """A local time and a UTC time of one moment differ by a multiple of STEP_MIN, up to this."""
 
 _NAME = re.compile(
-    r"\d{4}-?\d\d-?\d\d[T _-]?\d\d[-:.]?\d\d(?:[-:.]?\d\d)?([+-]\d\d[:.]?\d\d)(?!\d)"
+    r"\d{4}-?\d\d-?\d\d[T _-]?\d\d[-:.]?\d\d(?:[-:.]?\d\d)?"
+    r"(\+\d\d[:.]?\d\d|-\d\d[:.]\d\d)(?!\d)"  # -0100 may count the photos of a burst
 )
 _PIXEL_NAME = re.compile(r"PXL_(\d{8})_(\d{6})")
 _XMP_TIME = re.compile(
@@ -66,19 +67,14 @@ def read_tags(photo: Photo) -> FileTags:
     taken_at = _time(exif.get(base.DateTimeOriginal)) or _time(exif.get(base.DateTime))
     texts = [xmp]
     if photo.path is not None:
-        texts += [
-            read_sidecar(path).decode("utf-8", "replace") for path in sidecars(_as_path(photo))
-        ]
+        files = map(read_sidecar, sidecars(_as_path(photo)))
+        texts += [content.decode("utf-8", "replace") for content in files]
     clocks = [
         *_offset_tags(exif),
         *_gps_clock(gps, taken_at),
         *_name_clocks(PurePath(photo.path or photo.name).name, taken_at),
         *_takeout_clock(photo, taken_at),
-        *(
-            Clock("XMP", zone, offset_min(zone))
-            for text in texts
-            for zone in _XMP_TIME.findall(text)
-        ),
+        *(Clock("XMP", zone, offset_min(zone)) for zone in _found(_XMP_TIME, texts)),
     ]
     below = gps.get(ExifTags.GPS.GPSAltitudeRef) in (1, b"\x01")
     altitude = _number(gps.get(ExifTags.GPS.GPSAltitude))
@@ -148,7 +144,8 @@ def _gps_clock(gps: dict[int, Any], taken_at: datetime | None) -> list[Clock]:
 
 def _name_clocks(name: str, taken_at: datetime | None) -> list[Clock]:
     """Return what a file name says: an offset, or the UTC time that Pixel phones write."""
-    clocks = [Clock("file name", zone, offset_min(zone)) for zone in _NAME.findall(name)[:1]]
+    zones = _NAME.findall(name)[:1]
+    clocks = [Clock("file name", zone, offset_min(zone)) for zone in zones if offset_min(zone)]
     if found := _PIXEL_NAME.match(name):
         try:
             utc = datetime.strptime("".join(found.groups()), "%Y%m%d%H%M%S").replace(tzinfo=UTC)
