@@ -17,6 +17,7 @@ from geoloc.answer.explain import Explainer
 from geoloc.answer.ranking import Ranking, single_threaded_blas
 from geoloc.belief.fusion import ConstraintMask
 from geoloc.belief.witnesses.base import Witness, observed
+from geoloc.belief.witnesses.options import BY_DEFAULT
 from geoloc.bundle import directory as bundles
 from geoloc.bundle import installed
 from geoloc.encoders.base import ImageEncoder
@@ -27,7 +28,7 @@ from geoloc.photos.decode import Photo, PhotoSource, load
 from geoloc.types import Float32Array, IndexArray
 
 DEFAULT_TOP = 5
-"""Candidates in a `Guess` unless the caller says otherwise."""
+"""Candidates in a `Guess` by default."""
 
 
 class Geolocator:
@@ -52,7 +53,6 @@ class Geolocator:
         self.bundle = bundle
         self._given_encoder = encoder
         self.load = load
-        self.witnesses: tuple[Witness, ...] = ()
 
     @classmethod
     def from_bundle(cls, name_or_path: str | os.PathLike[str] | None = None) -> Geolocator:
@@ -63,9 +63,7 @@ class Geolocator:
                 that the `geoloc` command takes: the world model if it is installed, else the
                 starter.
 
-        Raises:
-            BundleError: the bundle is missing or damaged.
-            MissingExtraError: a library it needs is not installed.
+        Raises: BundleError: it is missing or damaged; MissingExtraError: it needs a library.
         """
         return cls(bundles.load(installed.default_name() if name_or_path is None else name_or_path))
 
@@ -84,6 +82,11 @@ class Geolocator:
         other = copy(self)
         other.witnesses = tuple(witnesses)
         return other
+
+    @cached_property
+    def witnesses(self) -> tuple[Witness, ...]:
+        """Asked about every photo; by default the metadata of files are shown."""
+        return BY_DEFAULT.witnesses(self.cells)
 
     def read(self, source: Any, /, **options: Any) -> Photo:  # noqa: ANN401
         """Decode one photo with `load`, and collect what the witnesses find in it."""
@@ -118,8 +121,7 @@ class Geolocator:
             top: number of candidates in each guess.
             within: constraint that holds for all photos, as for `locate`.
 
-        Yields:
-            A `Guess` for each photo, or the `PhotoError` of an unreadable one.
+        Yields: A `Guess` for each photo, or the `PhotoError` of an unreadable one.
 
         Raises:
             ConstraintError: as for `locate`.
@@ -183,7 +185,7 @@ class Geolocator:
         """Locate N photos by their embeddings, which `embed` returns.
 
         Args:
-            embeddings: (N, dim) float32 unit vectors.
+            embeddings: (N, dim).
             photos: (N,) names and metadata of the photos; None for neither.
             top: number of candidates in each guess.
             constraint: from `restrict`.
@@ -252,8 +254,7 @@ class Geolocator:
         Args:
             within: see `geoloc.belief.constraints.parse`.
 
-        Raises:
-            ConstraintError: `within` is not valid, or no geocell of the bundle lies inside.
+        Raises: ConstraintError: it is not valid, or no geocell of the bundle lies inside.
         """
         if within is None:
             return None
@@ -272,8 +273,7 @@ class Geolocator:
             (rows, columns) on the grid of patches over `Preprocessing.visible_part` of the photo;
             None if the encoder is no vision transformer in torch. See `geoloc.answer.attribution`.
 
-        Raises:
-            PhotoError, ConstraintError: as for `locate`.
+        Raises: PhotoError, ConstraintError: as for `locate`.
         """
         from geoloc.answer.attribution import explain_answer, may_have_map
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -27,6 +27,11 @@ class Observation:
     def counted(self) -> bool:
         """Whether the observation is evidence."""
         return self.log_likelihood is not None
+
+    def shown_only(self) -> Observation:
+        """Return the same findings, which are no evidence."""
+        findings = tuple(replace(each, used=False) for each in self.findings)
+        return replace(self, findings=findings, log_likelihood=None)
 
     @property
     def key(self) -> tuple[str, ...]:

@@ -78,7 +78,7 @@ def encode_uploads(geolocator: Geolocator, bundle: str, paths: Sequence[Path]) -
         path: Path, /, *, min_side: int | None = None, skip_pixels: Container[str] = ()
     ) -> Photo:
         # error messages give the visitor's file name, not the path on the server
-        photo = geolocator.load(path, name=path.name, min_side=min_side, skip_pixels=skip_pixels)
+        photo = geolocator.read(path, name=path.name, min_side=min_side, skip_pixels=skip_pixels)
         thumbnails[path] = image_uri(photo.image)
         return photo
 

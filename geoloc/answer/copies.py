@@ -101,6 +101,10 @@ class CopyRecogniser:
             region=(RegionCell(cell_id, CERTAIN, 0.5),),
             evidence=replace(guess.evidence, cell_path=path),
             exif_distance_km=exif_distance_km(guess.exif, lat, lon),
+            witnesses=tuple(
+                replace(each, lat_without=None, lon_without=None, place_without=None)
+                for each in guess.witnesses
+            ),
             copy_of=Neighbour(
                 lat=lat,
                 lon=lon,

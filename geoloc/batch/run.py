@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from geoloc.batch.answers import Failure
 from geoloc.batch.plan import Part, Plan
 from geoloc.batch.work import Summary, WorkFolder
 from geoloc.batch.worker import Step, Worker
+from geoloc.belief.witnesses.options import BY_DEFAULT, WitnessOptions
 from geoloc.bundle import directory as bundles
 from geoloc.bundle import installed
 from geoloc.errors import GeolocError, PhotoError
@@ -47,6 +48,8 @@ class Options:
     """Stop at the first photo that cannot be answered."""
     keep_work: bool = False
     """Keep the folder OUT.work when the output is complete."""
+    asked: WitnessOptions = BY_DEFAULT
+    """Which witnesses are asked about all photos."""
 
 
 AnswerParts = Callable[[Worker, Plan, Iterable[Part]], Iterator[Step]]
@@ -90,8 +93,13 @@ def run(
     work = WorkFolder(out)
     work.check_own()
     parts = str(work.parts.resolve())
-    worker = Worker(options.bundle, options.top, options.within, parts, options.cache)
-    _ = worker.constraint  # reports a wrong bundle or constraint before any photo is read
+    worker = Worker(
+        options.bundle, options.top, options.within, parts, options.cache, options.asked
+    )
+    _ = (
+        options.asked.sun(),
+        worker.constraint,
+    )  # reports a wrong bundle or constraint before any photo is read
     batch = _Batch(worker, work, options, report)
     with work.locked():
         batch_plan = batch.plan(sources)
@@ -130,6 +138,7 @@ class _Batch:
             "top": options.top,
             "within": _constraint_key(options.within),
             "group_by": options.group_by,
+            "asked": asdict(options.asked),
         }
         photos = inputs.find_photos(sources, self.work.folder, self.report.problem)
         grouped: Iterable[groups.Group] = ((None, [item]) for item in photos)

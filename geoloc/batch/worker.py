@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from geoloc.batch.answers import Failure
 from geoloc.batch.items import Item, load
 from geoloc.batch.plan import Part
 from geoloc.belief.fusion import ConstraintMask
+from geoloc.belief.witnesses.base import observed
+from geoloc.belief.witnesses.options import BY_DEFAULT, WitnessOptions
 from geoloc.encoders.cache import EmbeddingCache
 from geoloc.encoders.pipeline import BATCH, Encoded, batched, encode_batches, prefetch
 from geoloc.errors import FileError, PhotoError
@@ -46,16 +49,22 @@ class Worker:
     """Folder or address of the stored parts."""
     cache: Path | None
     """Folder of cached embeddings; None for no cache."""
+    asked: WitnessOptions = BY_DEFAULT
+    """Which witnesses are asked about all photos."""
 
     @cached_property
     def geolocator(self) -> Geolocator:
         """The bundle, loaded when first used."""
-        return Geolocator.from_bundle(self.bundle)
+        geolocator = Geolocator.from_bundle(self.bundle)
+        return geolocator.with_witnesses(self.asked.witnesses(geolocator.cells))
 
     @cached_property
     def constraint(self) -> ConstraintMask | None:
         """The constraint on all photos, as a mask over the bundle's cells."""
         return self.geolocator.restrict(self.within)
+
+    def _read(self, item: Item, /, **options: Any) -> Photo:  # noqa: ANN401
+        return observed(load(item, **options), self.geolocator.witnesses)
 
     def answer(self, parts: Iterable[Part]) -> Iterator[Step]:
         """Answer parts, and yield after each batch; a part is stored before its last step.
@@ -72,7 +81,7 @@ class Worker:
         encoder = self.geolocator.encoder
         cache = EmbeddingCache(self.cache, encoder.spec) if self.cache else nullcontext()
         with cache as embeddings:
-            batches = encode_batches(encoder, _batches(parts, started), load, embeddings)
+            batches = encode_batches(encoder, _batches(parts, started), self._read, embeddings)
             current: _PartInProgress | None = None
             for encoded in prefetch(batches):
                 current = current or _PartInProgress(self, started.popleft())

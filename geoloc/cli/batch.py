@@ -18,6 +18,7 @@ from geoloc.cli.console import (
     fail_writing,
     notice,
 )
+from geoloc.cli.evidence import NOTHING_ASKED, EvidenceFlags
 
 if TYPE_CHECKING:
     from geoloc.batch.run import AnswerParts
@@ -37,6 +38,7 @@ def batch(
     top: Top = 5,
     within: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     group_by: str | None = None,
+    evidence: EvidenceFlags = NOTHING_ASKED,
     fail_fast: Flag = False,
     write_exif: Path | None = None,
     xmp: Literal["digikam", "lightroom"] | None = None,
@@ -104,8 +106,9 @@ def batch(
     try:
         model = bundle or choose_default(quiet=quiet)
         options = Options(
-            model, top, within, group_by, part, cache or default_cache(), fail_fast, keep_work
-        )
+            model, top, within, group_by, part, cache or default_cache(), fail_fast, keep_work,
+            evidence.options(),
+        )  # fmt: skip
         with ProgressBars(unit="photos", quiet=quiet) as progress:
             actions = tagging_actions(photos, write_exif, xmp, progress.problem)
             done = run(photos, out, options, progress, _answer_parts(ray), actions)

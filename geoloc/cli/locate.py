@@ -20,6 +20,7 @@ from geoloc.cli.console import (
     prepare_page,
     table_console,
 )
+from geoloc.cli.evidence import NOTHING_ASKED, EvidenceFlags
 
 if TYPE_CHECKING:
     from geoloc.cli.inputs import Input
@@ -43,6 +44,7 @@ def locate(
     top: Top = 5,
     within: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     together: Flag = False,
+    evidence: EvidenceFlags = NOTHING_ASKED,
     json: Flag = False,
     geojson: Flag = False,
     map: Annotated[Path | None, Parameter(name=["--map"])] = None,
@@ -90,8 +92,10 @@ def locate(
 
     try:
         _check(json, geojson, map, open)
+        asked = evidence.options()
         geolocator = Geolocator.from_bundle(bundle or choose_default(quiet=quiet))
         geolocator.load = load
+        geolocator = geolocator.with_witnesses(asked.witnesses(geolocator.cells))
         answer = _locate_together if together else _locate_each
         answers = answer(geolocator, list(find_inputs(photos)), top, within)
         guesses, errors = _print_answers(answers, tables=not (json or geojson), jsonl=json)
@@ -137,7 +141,7 @@ def _locate_together(
     from geoloc.errors import PhotoError
 
     constraint = geolocator.restrict(within)
-    encoded = encode_all(geolocator.encoder, inputs, load=geolocator.load)
+    encoded = encode_all(geolocator.encoder, inputs, load=geolocator.read)
     for each, result in zip(inputs, encoded.results, strict=True):
         if isinstance(result, PhotoError):
             yield each.name, result

@@ -21,10 +21,13 @@ class CellSamples:
     """Points of the C cells of a bundle; a value of a cell is the mean over its points."""
 
     def __init__(self, cells: CellTable) -> None:
-        """Choose the points, without reading any data about them."""
-        self.cells = cells
-        self.points = _points(cells)
-        """(C, POINTS + 1, 2) degrees."""
+        """Take the cells; points and their values are computed when they are needed."""
+        self._cells = cells
+
+    @cached_property
+    def points(self) -> Float64Array:
+        """(C, POINTS + 1, 2) degrees, the centroid first."""
+        return _points(self._cells)
 
     @cached_property
     def zones(self) -> StrArray:

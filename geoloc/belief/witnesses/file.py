@@ -71,12 +71,11 @@ class FileWitness:
         found += self._captions(tags)
         if not found:
             return None
-        total = np.zeros(len(self._country))
-        for _, row in found:
-            if row is not None:
-                total += row
         findings = tuple(finding for finding, _ in found)
-        return Observation(self.name, findings, total.astype(np.float32) if self._counted else None)
+        rows = [row for _, row in found if row is not None]
+        if not rows or not self._counted:
+            return Observation(self.name, findings)
+        return Observation(self.name, findings, np.sum(rows, axis=0).astype(np.float32))
 
     def _clocks(self, tags: FileTags) -> list[tuple[Finding, Float64Array | None]]:
         """Return the offsets; the most reliable is evidence, and others are compared with it."""

@@ -178,7 +178,8 @@ def _between(source: str, taken_at: datetime | None, utc: datetime) -> list[Cloc
         return []
     minutes = (taken_at.replace(tzinfo=UTC) - utc).total_seconds() / 60
     offset = round(minutes / STEP_MIN) * STEP_MIN
-    reading = f"{taken_at:%H:%M} local, {utc:%H:%M} UTC"
+    day = "" if abs(minutes) < 24 * 60 - 1 else "%d %B "
+    reading = f"{taken_at:{day}%H:%M} local, {utc:{day}%H:%M} UTC"
     possible = SMALLEST_OFFSET_MIN <= offset <= LARGEST_OFFSET_MIN
     same_moment = abs(minutes - offset) <= _NEAR_MIN
     return [Clock(source, reading, offset if possible and same_moment else None)]

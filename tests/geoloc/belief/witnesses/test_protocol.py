@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from PIL import ExifTags, Image
 
+from geoloc.belief.witnesses.options import WitnessOptions
 from geoloc.belief.witnesses.weighing import Reliability, Weights
 from geoloc.errors import BundleError
 from geoloc.geolocator import Geolocator
@@ -92,3 +94,23 @@ def test_weights_are_read_as_written_and_damage_is_one_line(tmp_path):
         file.write_text(damaged)
         with pytest.raises(BundleError, match=r"witnesses\.json: .*; make the bundle again"):
             Weights.read(file)
+
+
+def test_metadata_are_shown_by_default_and_evidence_if_asked(starter, tmp_path):
+    file = tmp_path / "a.jpg"
+    tags = Image.Exif()
+    tags.get_ifd(ExifTags.IFD.Exif).update(
+        {
+            ExifTags.Base.DateTimeOriginal: "2024:06:01 10:30:00",
+            ExifTags.Base.OffsetTimeOriginal: "+09:00",
+        }
+    )
+    draw_photo(1, np.random.default_rng(0)).save(file, exif=tags)
+    (shown,) = starter.locate(file).witnesses
+    asked = starter.with_witnesses(WitnessOptions(use_metadata=True).witnesses(starter.cells))
+    (used,) = asked.locate(file).witnesses
+    assert (shown.counted, used.counted) == (False, True)
+    assert shown.findings[0].reading == used.findings[0].reading == "+09:00"
+    together = asked.locate_together([file, file])
+    assert together.witnesses[0].counted
+    assert len(together.witnesses[0].findings) == 1

@@ -1,0 +1,61 @@
+"""`WitnessOptions`: what a user asks and states about photos besides `--within`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from geocells.table import CellTable
+from geoloc.belief.witnesses.base import Witness
+from geoloc.belief.witnesses.file import FileWitness
+from geoloc.belief.witnesses.shadow import Shadow
+from geoloc.belief.witnesses.sun import SunWitness
+from geoloc.errors import WitnessError
+from geoloc.photos.decode import Photo
+
+
+@dataclass(frozen=True)
+class WitnessOptions:
+    """Which witnesses are asked about photos; the metadata of files are always shown."""
+
+    use_metadata: bool = False
+    """Whether time zone, height, camera and captions of files are evidence."""
+    shadow: str | None = None
+    """A measured shadow or the sun's elevation; see `Shadow.parse`."""
+    time: str | None = None
+    """When the photo was taken, for `shadow`."""
+
+    def sun(self) -> Shadow | None:
+        """Return the stated shadow, None without one.
+
+        Raises:
+            WitnessError: it is not understood, or lacks its time.
+        """
+        if self.shadow is not None:
+            return Shadow.parse(self.shadow, self.time)
+        if self.time is not None:
+            raise WitnessError("--time is the time of --shadow; give a shadow as well")
+        return None
+
+    def witnesses(self, cells: CellTable) -> tuple[Witness, ...]:
+        """Return the witnesses over the cells of a bundle.
+
+        Raises:
+            WitnessError: the shadow is not understood, or lacks its time.
+        """
+        shadow = self.sun()
+        found: list[Witness] = [FileWitness(cells, counted=self.use_metadata)]
+        if shadow is not None:
+            found.append(SunWitness(cells, shadow))
+        return tuple(found)
+
+
+BY_DEFAULT = WitnessOptions()
+"""The metadata of files are shown."""
+
+
+def showing_only(photo: Photo, witness: str) -> Photo:
+    """Return a photo in which the findings of one witness are shown and are no evidence."""
+    observations = tuple(
+        each.shown_only() if each.witness == witness else each for each in photo.observations
+    )
+    return replace(photo, observations=observations)
