@@ -76,7 +76,7 @@ def _photo(guess: Guess, cells: CellTable, row_of: dict[str, int]) -> dict[str, 
             )
             for level in CREDIBLE_LEVELS
         },
-        "circle": svg_path([circle]),
+        "circle": svg_path(shapely.get_parts(circle)),
         "detail": _detail(window),
         "around": _surroundings(window),
         "window": window,
