@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from geocells.columns import numbers, to_numbers
 from geoloc.photos.columns import text_column
+from geoloc.photos.tabular.encoding import readable, unprinted
 from geoloc.types import BoolArray, Int64Array
 
 _ENDING = r"(?i)\.(jpe?g|jpe|jfif|png|webp|hei[cf]|tiff?|gif|bmp|avif)$"
@@ -32,7 +33,10 @@ class Matches:
     row: Int64Array
     """(N,) 0..M-1, -1 for none."""
     ambiguous: BoolArray
-    """(N,) no row, because the name without its folders fits several photos."""
+    """(N,) no row, because the name without its folders fits several photos.
+
+    A photo that another name means does not count, unless this name is a part of its path.
+    """
 
 
 def match_names(names: pa.Array | pa.ChunkedArray, among: pa.Array | pa.ChunkedArray) -> Matches:
@@ -58,8 +62,11 @@ def match_names(names: pa.Array | pa.ChunkedArray, among: pa.Array | pa.ChunkedA
         found = _index(tail, pc.if_else(unique, other_tail, pa.NULL))
         alone = _once_among_distinct(whole, tail)
         row = np.where((row < 0) & alone, found, row)
-    stem = _tail(names_of, 1)
-    fits = _bools(pc.is_in(stem, value_set=_tail(others_of, 1), skip_nulls=True))
+    free = np.setdiff1d(np.arange(len(others)), row)
+    candidates = _tail(others_of.take(pa.array(free)), 1)
+    fits = _bools(pc.is_in(_tail(names_of, 1), value_set=candidates, skip_nulls=True))
+    for count in range(_depth(others_of), 0, -1):
+        fits |= _bools(pc.is_in(names_of, value_set=_tail(others_of, count), skip_nulls=True))
     return Matches(row, (row < 0) & fits)
 
 
@@ -86,8 +93,17 @@ def match_any(
 
 
 def _plain(names: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """Text with slashes between folders, in one chunk."""
+    """Text with slashes between folders, in one chunk.
+
+    Bytes that are not UTF-8, which outputs escape, are those that tables have for Windows-1252.
+    """
     text = text_column(names).combine_chunks()
+    if (_bools(pc.match_substring(text, "\\udc"))).any():
+        texts = [
+            readable(unprinted(name)) if name and "\\udc" in name else name
+            for name in text.to_pylist()
+        ]
+        text = pa.array(texts, pa.string())
     text = pc.replace_substring(text, "\\", "/")
     return pc.replace_substring_regex(text, r"^(\./)+", "")
 

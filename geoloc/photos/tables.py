@@ -177,7 +177,8 @@ def resolve(folder: str | os.PathLike[str], name: str) -> str:
     path = os.path.join(base, name)
     if os.path.lexists(path):
         return path
-    names = (name,) if name.isascii() and name == name.strip() else tuple(spellings(name))
+    usual = name.isascii() and name == name.strip() and "\\" not in name
+    names = (name,) if usual else tuple(spellings(name))
     options = [os.path.join(place, each) for place in (base, "") for each in names]
     return next((option for option in options if os.path.lexists(option)), path)
 

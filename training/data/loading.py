@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 from geoloc.encoders.base import Preprocessing
 from geoloc.errors import PhotoError, TableError
 from geoloc.photos import decode
+from geoloc.photos.tables import resolve
 from geoloc.types import Float32Array
 from training.data.sampler import Batches
 
@@ -170,7 +171,7 @@ def load_photo(
         PhotoError: it is missing, truncated or no photo.
     """
     name = table["photo_id"][row].as_py()
-    path = folder / table["file"][row].as_py()
+    path = Path(resolve(folder, table["file"][row].as_py()))
     offset, size = table["offset"][row].as_py(), table["size"][row].as_py()
     if offset is None:
         return decode.load(path, name=name, min_side=min_side, skip_pixels=skip_pixels)

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from geocells.columns import to_strings
 from geoloc.errors import TableError
 from geoloc.photos import shards
 from geoloc.photos.columns import (
@@ -33,6 +34,7 @@ from geoloc.photos.tables import (
     resolve,
     row_problem,
 )
+from geoloc.photos.tabular.encoding import readable
 from geoloc.types import BoolArray
 from training.data.table import SCHEMA, complete, latlon_of, with_column
 
@@ -164,8 +166,12 @@ def _join(raw: pa.Table, source: Path, images: Path, problems: list[str]) -> pa.
     there, names = _below(images)
     matches = match_any(keys, [names])
     row = pa.array(matches.row, mask=matches.row < 0)
-    for name in there.column_names:
-        raw = with_column(raw, name, there[name].take(row))
+    found = {name: there[name].take(row) for name in there.column_names}
+    if column(raw, "photo_id") is None:
+        named = pc.coalesce(found["file"], text_column(keys[0]))
+        raw = with_column(raw, "photo_id", named)
+    for name, values in found.items():
+        raw = with_column(raw, name, values)
     if not matches.ambiguous.any():
         return raw
     problem = "match several photos or share one; name the files with their folders"
@@ -179,12 +185,14 @@ def _below(images: Path) -> tuple[pa.Table, pa.ChunkedArray]:
     if tars:
         table, _ = _read_shards(tars)
         return table.select(["file", "offset", "size"]), table["photo_id"]
-    files = [printable(os.path.relpath(file, images)) for file in photos_below(images)]
+    files = [os.path.relpath(file, images) for file in photos_below(images)]
     if not files:
         raise TableError(f"{images}: no photos and no tar shards in this folder")
     nothing = pa.nulls(len(files), pa.int64())
-    table = pa.table({"file": files, "offset": nothing, "size": nothing})
-    return table, table["file"]
+    table = pa.table({
+        "file": list(map(printable, files)), "offset": nothing, "size": nothing,
+    })  # fmt: skip
+    return table, to_strings(list(map(readable, files)))
 
 
 def _usable(
@@ -202,7 +210,7 @@ def _usable(
     table = table.filter(pa.array(is_position(latlon)))
     there = np.array(
         [
-            name is not None and (offset is not None or (folder / name).is_file())
+            name is not None and (offset is not None or os.path.isfile(resolve(folder, name)))
             for name, offset in zip(
                 table["file"].to_pylist(), table["offset"].to_pylist(), strict=True
             )

@@ -90,13 +90,21 @@ def readable(text: str) -> str:
     return raw.decode("latin-1").translate(_CHARACTERS)
 
 
+_PRINTED = re.compile(r"\\(?:[tnr]|x[0-9a-f]{2}|u202[89]|ud[89a-f][0-9a-f]{2})")
+
+
+def unprinted(name: str) -> str:
+    """Return the name that `printable` wrote on one line."""
+    return _PRINTED.sub(lambda match: match[0].encode().decode("unicode_escape"), name)
+
+
 def spellings(name: str) -> Iterator[str]:
     """Yield other ways to write a file name, as disks may have it.
 
     Names may be composed of other Unicode characters (macOS), have bytes that are not UTF-8, which
-    `readable` replaced, or have spaces around them in the table only.
+    `readable` replaced, be escaped as in outputs, or have spaces around them in the table only.
     """
-    for base in dict.fromkeys((name, name.strip())):
+    for base in dict.fromkeys((name, name.strip(), unprinted(name))):
         yield base
         yield unicodedata.normalize("NFC", base)
         yield unicodedata.normalize("NFD", base)

@@ -19,7 +19,10 @@ def match(names, among):
         (["paris/0.jpg", "nyc/0.jpg"], ["nyc/0.jpg", "paris/0.jpg"], [1, 0], []),
         # one photo would serve two names
         (["paris/0.jpg", "nyc/0.jpg"], ["0.png"], [-1, -1], [0, 1]),
-        (["paris/0.jpg", "nyc/0.jpg"], ["paris/0.jpg"], [0, -1], [1]),
+        # a photo that another name means
+        (["paris/0.jpg", "nyc/0.jpg"], ["paris/0.jpg"], [0, -1], []),
+        # bytes that are not UTF-8: escaped in outputs, Windows-1252 in tables
+        (["in/K\\udcf6ln.jpg", "in\\nyc.jpg"], ["nyc.jpg", "Köln.jpg"], [1, 0], []),
         # one name would fit two photos
         (["0"], ["paris/0.jpg", "nyc/0.jpg"], [-1], [0]),
         # other folders, endings and separators

@@ -280,7 +280,7 @@ def test_unicode_of_every_width_is_recognised(tmp_path, caplog, name, encoding):
 
 def test_files_are_found_in_every_spelling_of_their_names(tmp_path):
     disk = {"Köln.jpg": os.fsdecode("Köln.jpg".encode("cp1252")), "é.jpg": "e\u0301.jpg",
-            " a.jpg": "a.jpg", "ü.jpg": "ü.jpg"}  # fmt: skip
+            " a.jpg": "a.jpg", "ü.jpg": "ü.jpg", r"\udcff\n.jpg": "\udcff\n.jpg"}  # fmt: skip
     for there in disk.values():
         (tmp_path / there).touch()
     for written, there in disk.items():

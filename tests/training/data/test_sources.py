@@ -240,6 +240,22 @@ def test_names_may_be_relative_to_the_current_folder(tmp_path, monkeypatch, geol
     assert load_photo(table, out.parent, 0).image.size == (24, 20)
 
 
+def test_missing_photos_are_named_as_the_table_names_them(tmp_path):
+    write_photos(tmp_path / "in", ["a.jpg"])
+    (tmp_path / "t.csv").write_text("file,lat,lon\na.jpg,1,2\nwalk/b.jpg,3,4\n")
+    table, _, problems = read(tmp_path / "t.csv", tmp_path / "in")
+    assert table["photo_id"].to_pylist() == ["a.jpg"]
+    assert problems == [f"{tmp_path / 't.csv'}: 1 of 2 rows have no photo (walk/b.jpg)"]
+
+
+def test_names_that_are_not_utf8_are_found_and_loaded(tmp_path):
+    write_photos(tmp_path / "in", ["K\udcf6ln.jpg"])
+    (tmp_path / "t.csv").write_bytes("file,lat,lon\nKöln.jpg,50.9,6.9\n".encode("cp1252"))
+    table, folder, problems = read(tmp_path / "t.csv", tmp_path / "in")
+    assert problems == []
+    assert load_photo(table, folder, 0).image.size == (24, 20)
+
+
 @pytest.mark.parametrize("stored", ["id", "file"])
 def test_photos_are_found_by_the_id_or_the_file_name_of_a_table_with_both(tmp_path, stored):
     names = ["0111", "0222"] if stored == "id" else ["walk", "lake"]
