@@ -31,6 +31,9 @@ def find_photos(
 ) -> Iterator[Item]:
     """Yield the photos of all inputs, those of a folder or pattern sorted by name.
 
+    An input that does not exist becomes a photo that cannot be read, so that the others are
+    answered.
+
     Args:
         inputs: paths, addresses, glob patterns, or "-" for standard input: one photo, or names of
             photos (one per line, separated by NUL, or in JSON lines).
@@ -38,9 +41,12 @@ def find_photos(
         problem: receives a line for each truncated shard, and for rows that are left out.
 
     Raises:
-        GeolocError: an input does not exist, or is not a readable list or shard.
+        GeolocError: no input exists, or one is not a readable list or shard.
         OSError: an input cannot be read.
     """
+    inputs = list(inputs)
+    if inputs and all(map(_is_missing, inputs)):
+        raise GeolocError(f"{inputs[0]!r}: no such file or folder; check the path")
     for source in inputs:
         if source == STDIN:
             yield from _standard_input(sys.stdin.buffer, work, problem)
@@ -48,12 +54,17 @@ def find_photos(
             yield from _photos_at(source, problem)
         elif os.path.isdir(source):
             yield from map(_file, photos_below(source))
-        elif os.path.exists(source):
-            yield from _photos_of(source, problem)
-        elif glob.has_magic(source):
+        elif not os.path.exists(source) and glob.has_magic(source):
             yield from _photos_matching(source, problem)
         else:
-            raise GeolocError(f"{source!r}: no such file or folder; check the path")
+            yield from _photos_of(source, problem)
+
+
+def _is_missing(source: str) -> bool:
+    """Return whether an input is a path at which there is nothing."""
+    if source == STDIN or storage.is_address(source) or glob.has_magic(source):
+        return False
+    return not os.path.exists(source)
 
 
 def _photos_of(source: str, problem: Callable[[str], None]) -> Iterator[Item]:

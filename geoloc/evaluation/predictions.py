@@ -126,8 +126,8 @@ def read(path: Path, benchmark: Benchmark) -> Predictions:
     values = {name: to_floats(column(raw, name), len(raw)) for name in _NUMBERS}
     counted = (row >= 0) & first
     _check(latlon, values, problems, counted)
-    _check_no_truth(path, raw, latlon[counted], benchmark.latlon[row[counted]])
-    problems.notices += _choice(path, raw)
+    truth = benchmark.latlon[row[counted]]
+    problems.notices += _check_no_truth(path, raw, latlon[counted], truth) + _choice(path, raw)
     answers = Predictions.none(path.stem, len(benchmark))
     _fill(answers, row[counted], latlon[counted], {k: v[counted] for k, v in values.items()})
     problems.add_unanswered(benchmark, np.setdiff1d(np.arange(len(benchmark)), row[counted]))
@@ -165,21 +165,31 @@ def _choice(path: Path, table: pa.Table) -> list[str]:
     ]
 
 
-def _check_no_truth(path: Path, table: pa.Table, latlon: Float64Array, truth: Float64Array) -> None:
-    """Raise a TableError if lat and lon hold the truth beside predictions of unknown names."""
-    if are_answers(table.column_names):
-        return
+def _check_no_truth(
+    path: Path, table: pa.Table, latlon: Float64Array, truth: Float64Array
+) -> list[str]:
+    """Return a line if all answers (N, 2) are the true coordinates.
+
+    Raises:
+        TableError: lat and lon hold the truth beside predictions of unknown names.
+    """
+    if are_answers(table.column_names) or not np.allclose(latlon, truth, rtol=0.0, atol=1e-5):
+        return []
     chosen = choose_coordinates(table.column_names, predicted=True)
     others = [
         pair
         for pair in coordinate_columns(table.column_names)
         if pair.complete and pair != chosen and not pair.true
     ]
-    if not chosen.words and others and np.allclose(latlon, truth, rtol=0.0, atol=1e-5):
+    if not chosen.words and others:
         raise TableError(
             f"{path}: {chosen} are the true coordinates; name the columns of the predictions"
             f" predicted_lat and predicted_lon (are they {others[0]}?)"
         )
+    return [
+        f"{path}: all answers, read from {chosen}, are exactly the true coordinates; name the"
+        " columns of the predictions predicted_lat and predicted_lon if they are others"
+    ]
 
 
 _RADII = tuple(f"radius_{level}_km" for level in LEVELS)

@@ -21,6 +21,14 @@ _NO_POSITION = frozenset(
 """Words that mark spreads, errors and limits."""
 _METHODS = ("zs", "rag")
 
+_JOINED = {
+    joined: [mark, axis]
+    for mark in (*_PREDICTED, *_TRUE)
+    for axis in (*_LAT, *_LON)
+    for joined in (mark + axis, axis + mark)
+}
+"""The two words of "predlat" and "longtrue"."""
+
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 
 
@@ -74,8 +82,8 @@ def coordinate_columns(present: Iterable[str]) -> list[CoordinateColumns]:
     """
     pairs: dict[tuple[str, ...], list[tuple[int, str] | None]] = {}
     for column in present:
-        words = _WORD.findall(column)
-        lowered = [word.lower() for word in words]
+        words = [word.lower() for word in _WORD.findall(column)]
+        lowered = [part for word in words for part in _JOINED.get(word, [word])]
         for axis, terms in enumerate((_LAT, _LON)):
             matches = [word for word in lowered if word in terms]
             if len(matches) != 1 or _NO_POSITION.intersection(lowered):

@@ -17,6 +17,7 @@ from geoloc.errors import TableError
 from geoloc.io.atomic import atomic_file
 from geoloc.photos.columns import column, text_column, to_floats
 from geoloc.photos.tables import read_table
+from geoloc.photos.tabular.rows import format_of
 from geoloc.types import Float64Array, StrArray
 
 SCHEMA = pa.schema({
@@ -126,6 +127,11 @@ def read(path: Path) -> pa.Table:
     """
     if not path.is_file():
         raise TableError(f"{path}: no such table; make one with geoloc-train manifest")
+    if format_of(str(path)) != "parquet":
+        made = path.with_suffix(".parquet")
+        raise TableError(
+            f"{path}: not a photo table; make one with  geoloc-train manifest {path} -o {made}"
+        )
     table = read_table(path, "the columns photo_id, lat, lon", "parquet")
     missing = [name for name in ("photo_id", "lat", "lon") if name not in table.column_names]
     if missing:

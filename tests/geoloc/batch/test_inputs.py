@@ -147,7 +147,7 @@ def test_bad_rows_of_a_list_are_counted_and_the_others_go_on(tmp_path):
         ("a.jpg", "1"), ("c.jpg", "5")
     ]  # fmt: skip
     too_long, unnamed = problems
-    assert "l.csv: 1 rows are left out; they have more cells than the header" in too_long
+    assert "l.csv: 1 row is left out (line 4): more cells than the header" in too_long
     assert "l.csv: row 2 has no file name in column file; 1 of 3 rows are left out" in unnamed
 
 

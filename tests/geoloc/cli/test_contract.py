@@ -42,10 +42,13 @@ def test_exit_code_says_whether_all_some_or_no_inputs_were_answered(answered, fa
 
 @pytest.mark.usefixtures("quick")
 def test_locate_and_batch_have_the_same_exit_codes(geoloc, photos):
-    for inputs, code in {("in/0.jpg",): 0, ("in",): 1, ("in/bad.jpg",): 2}.items():
+    for inputs, code in {
+        ("in/0.jpg",): 0, ("in",): 1, ("in/bad.jpg",): 2, ("in/0.jpg", "in/none.jpg"): 1,
+        ("in/none.jpg",): 2,
+    }.items():  # fmt: skip
         located = geoloc("locate", *inputs, "--bundle", "starter")
         assert (inputs, located.returncode) == (inputs, code)
-        batch = geoloc("batch", *inputs, "-o", f"{code}.jsonl", "--bundle", "starter")
+        batch = geoloc("batch", *inputs, "-o", f"{len(inputs)}{code}.jsonl", "--bundle", "starter")
         assert (inputs, batch.returncode) == (inputs, code)
 
 

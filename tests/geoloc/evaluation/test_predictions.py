@@ -91,6 +91,15 @@ def test_truth_beside_predictions_of_unknown_names_is_no_answer(tmp_path, benchm
         read(table, benchmark)
 
 
+def test_answers_that_are_the_truth_are_noticed(tmp_path, benchmark):
+    rows = [f"{name},{lat},{lon}" for name, (lat, lon) in
+            zip(benchmark.photo_id, benchmark.latlon.tolist(), strict=True)]  # fmt: skip
+    found = read(write(tmp_path / "a.csv", "photo,lat,lon", *rows), benchmark)
+    assert found.problems == ()
+    (line,) = found.notices
+    assert "all answers, read from lat, lon, are exactly the true coordinates" in line
+
+
 def test_identifiers_that_look_like_numbers_stay_text(tmp_path):
     benchmark = drawn_benchmark(towns(3, np.random.default_rng(0)))
     benchmark.photo_id[:] = ["007", "12e4567", "34e1000"]

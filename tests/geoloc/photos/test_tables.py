@@ -490,6 +490,9 @@ def test_predicted_coordinates_are_preferred_where_asked_for(tmp_path):
         ("id,lat,lon,pred_lat_std,pred_lon_std,exif_lat,exif_lon", "lat, lon", "lat, lon"),
         ("id,lat,lon,predicted_long_term_risk", "lat, lon", "lat, lon"),
         ("id,lat,latitude,lng,longitude", "lat, lng", "lat, lng"),
+        ("id,lat,lon,predlat,predlon", "lat, lon", "predlat, predlon"),
+        ("id,latgt,longgt,lat,lon", "latgt, longgt", "lat, lon"),
+        ("id,plate,along,lat,lon", "lat, lon", "lat, lon"),
     ],
 )  # fmt: skip
 def test_truth_and_prediction_of_one_table_are_told_apart(header, truth, prediction):
