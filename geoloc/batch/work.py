@@ -58,7 +58,7 @@ class WorkFolder:
         """
         if os.path.lexists(self.out) and self._stamp() not in self._read_state().get("stamps", []):
             raise GeolocError(
-                f"{self.out}: not overwritten, because it is not as `geoloc batch` wrote it;"
+                f"{self.out}: not overwritten, because it is not as this program wrote it;"
                 " move it away, or choose another output"
             )
 

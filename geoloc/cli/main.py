@@ -24,6 +24,11 @@ app.command(
     usage="Usage: geoloc batch --out PATH [OPTIONS] PHOTOS...",
 )
 app.command(
+    "geoloc.cli.trip:app",
+    name="trip",
+    help="Place a whole photo library by times, geotags, tracks and pictures together.",
+)
+app.command(
     "geoloc.cli.bundle:app",
     name="bundle",
     help="Manage bundles (models): list, get, build and verify them.",

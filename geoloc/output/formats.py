@@ -218,12 +218,13 @@ def placemark(guess: Guess, columns: Columns = NO_COLUMNS) -> str:
     """Return the KML placemark of one answer."""
     description = f"{guess.place}, within {km(guess.radius_80_km)} ({guess.confidence})"
     data = "".join(
-        f'<Data name="{_xml(name)}"><value>{_xml(str(value))}</value></Data>'
+        f'<Data name="{xml_text(name)}"><value>{xml_text(str(value))}</value></Data>'
         for name, value in {**table_row(guess), **output_columns(columns)}.items()
         if value is not None
     )
     return (
-        f"<Placemark><name>{_xml(guess.photo)}</name><description>{_xml(description)}</description>"
+        f"<Placemark><name>{xml_text(guess.photo)}</name>"
+        f"<description>{xml_text(description)}</description>"
         f"<ExtendedData>{data}</ExtendedData>"
         f"<Point><coordinates>{guess.lon:.6f},{guess.lat:.6f}</coordinates></Point></Placemark>\n"
     )
@@ -253,7 +254,7 @@ def replace_nonfinite(columns: Columns) -> dict[str, Scalar]:
     }
 
 
-def _xml(text: str) -> str:
+def xml_text(text: str) -> str:
     """Escape text for elements and attributes, and characters that XML does not allow."""
     legal = _NOT_XML.sub(lambda c: ascii(c[0])[1:-1], text)
     return escape(legal, {'"': "&quot;", "\r": "&#13;", "\n": "&#10;", "\t": "&#9;"})

@@ -17,7 +17,16 @@ from geoloc.guess import Confidence, Guess
 from geoloc.io.atomic import AtomicFile
 from geoloc.output.formats import Record, output_columns, replace_nonfinite
 from geoloc.output.html import script_json, stream
-from geoloc.output.svg_map import WORLD_PX, detail, mercator, project, svg_path, world
+from geoloc.output.svg_map import (
+    MAX_TILES,
+    TILE,
+    WORLD_PX,
+    mercator,
+    project,
+    svg_path,
+    tile,
+    world,
+)
 from geoloc.output.text import exif_note, km, percent
 from geoloc.output.thumbnails import thumbnail
 
@@ -27,12 +36,6 @@ MAX_PICTURE_BYTES = 16_000_000
 
 PICTURE_PX = 128
 QUALITY = 70
-
-TILE = WORLD_PX / 64
-"""Side of a tile of the map, in map units."""
-
-MAX_TILES = 60
-"""Tiles with detailed borders, those with most photos: about 2 MB at most."""
 
 _CONFIDENCES: tuple[Confidence, ...] = get_args(Confidence)
 
@@ -60,10 +63,10 @@ class PageSink:
     def close(self) -> None:
         """Render the page and give the file its name."""
         cells = sorted(self._drawn_cells)
-        tiles = self._photos_in_tile.most_common(MAX_TILES)
+        most = self._photos_in_tile.most_common(MAX_TILES)
         data = {
             "world": world(),
-            "tiles": [_tile(*tile) for tile, _ in tiles],
+            "tiles": [tile(*at) for at, _ in most],
             "cells": dict(zip(cells, _outlines(self._cells, cells), strict=True)),
             "levels": list(CREDIBLE_LEVELS),
             "confidences": list(_CONFIDENCES),
@@ -128,13 +131,6 @@ def _label(guess: Guess) -> str:
     place = guess.place
     names = {"city": place.town, "region": place.region, "country": place.country}
     return names.get(guess.confidence, "")
-
-
-def _tile(column: int, row: int) -> list[Any]:
-    """Return left, top, right and bottom of a tile and the path data of its borders."""
-    left, top = column * TILE, row * TILE
-    box = [left, top, left + TILE, top + TILE]
-    return [*box, detail(box, TILE / 1500)]
 
 
 def _outlines(cells: CellTable, rows: list[int]) -> list[str]:

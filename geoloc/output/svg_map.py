@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 import shapely
@@ -21,6 +22,12 @@ WORLD_PX = 1000.0
 NORTHERNMOST_DEG = 85.05
 _STEPS_PER_UNIT = 2000
 """Coordinates are written to 1/2000 of a map unit, 20 m at the equator."""
+
+TILE = WORLD_PX / 64
+"""Side of a tile of the map, in map units."""
+
+MAX_TILES = 60
+"""Tiles with detailed borders, those with most photos: about 2 MB at most."""
 
 Projection = Callable[[GeometryArray], GeometryArray]
 """Polygons in lon/lat degrees -> polygons in the units of a drawing, x right and y down."""
@@ -46,6 +53,13 @@ def world_path(projection: Projection, tolerance: float, steps: int) -> str:
         return svg_path(shapely.get_parts(shapes), steps)
     parts = shapely.get_parts(shapely.simplify(shapes, tolerance))
     return svg_path(parts[shapely.area(parts) > tolerance**2], steps)
+
+
+def tile(column: int, row: int) -> list[Any]:
+    """Return left, top, right and bottom of a tile and the path data of its borders."""
+    left, top = column * TILE, row * TILE
+    box = [left, top, left + TILE, top + TILE]
+    return [*box, detail(box, TILE / 1500)]
 
 
 def detail(box: Sequence[float], pixel: float) -> str:

@@ -7,7 +7,7 @@ records may have different columns.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from types import NoneType
 from typing import TYPE_CHECKING, Any
@@ -95,15 +95,32 @@ class ParquetSink:
         self._rows.append(record)
 
     def close(self) -> None:
-        """Write the file, row group by row group."""
-        import pyarrow.parquet as pq
-
-        schema = _schema(self._rows)
-        remaining = iter(self._rows)
-        with pq.ParquetWriter(self._out, schema, compression="zstd") as writer:
-            while rows := list(islice(remaining, ROW_GROUP)):
-                writer.write_table(_group(rows, self._rows.columns, schema))
+        """Write the file."""
+        write_parquet(self._out, self._rows, self._rows.columns, self._rows.bounds)
         self._out.commit()
+
+
+def write_parquet(
+    out: AtomicFile,
+    rows: Iterable[dict[str, Any]],
+    columns: dict[str, type],
+    bounds: Sequence[float],
+) -> None:
+    """Write rows as GeoParquet, row group by row group.
+
+    Args:
+        out: the file.
+        rows: with the columns; a row whose `lat` or `lon` is None has no geometry.
+        columns: names and types; NoneType for a column without any value.
+        bounds: west, south, east and north in degrees; infinite without any place.
+    """
+    import pyarrow.parquet as pq
+
+    schema = _schema(columns, bounds)
+    remaining = iter(rows)
+    with pq.ParquetWriter(out, schema, compression="zstd") as writer:
+        while group := list(islice(remaining, ROW_GROUP)):
+            writer.write_table(_group(group, columns, schema))
 
 
 def _wider(kind: type, value: Scalar) -> type:
@@ -118,14 +135,14 @@ def _wider(kind: type, value: Scalar) -> type:
     return float if {kind, new} == {int, float} else str
 
 
-def _schema(rows: Rows) -> pa.Schema:
+def _schema(kinds: dict[str, type], bounds: Sequence[float]) -> pa.Schema:
     import pyarrow as pa
 
     arrow = {float: pa.float64(), int: pa.int64(), bool: pa.bool_()}
     sides = pa.struct([(side, pa.float64()) for side in ("xmin", "ymin", "xmax", "ymax")])
-    columns = [(name, arrow.get(kind, pa.string())) for name, kind in rows.columns.items()]
+    columns = [(name, arrow.get(kind, pa.string())) for name, kind in kinds.items()]
     fields = [*columns, ("geometry", pa.binary()), ("bbox", sides)]
-    return pa.schema(fields, {"geo": json.dumps(geo_metadata(rows.bounds, ["Point"]))})
+    return pa.schema(fields, {"geo": json.dumps(geo_metadata(bounds, ["Point"]))})
 
 
 def _group(rows: list[dict[str, Any]], columns: dict[str, type], schema: pa.Schema) -> pa.Table:
@@ -139,8 +156,12 @@ def _group(rows: list[dict[str, Any]], columns: dict[str, type], schema: pa.Sche
     arrays = [
         pa.array(values(name, kind), schema.field(name).type) for name, kind in columns.items()
     ]
-    lonlat = np.array([(each["lon"], each["lat"]) for each in rows])
+    lonlat = np.array([(each["lon"], each["lat"]) for each in rows], np.float64)
+    unknown = np.isnan(lonlat).any(axis=1)
     sides = [pa.array(side) for side in np.tile(lonlat, 2).T]
-    geometry = pa.array(shapely.to_wkb(shapely.points(lonlat)).tolist(), pa.binary())
-    bbox = pa.StructArray.from_arrays(sides, fields=list(schema.field("bbox").type))
+    points = shapely.to_wkb(np.where(unknown, None, shapely.points(lonlat)))
+    geometry = pa.array(points.tolist(), pa.binary())
+    bbox = pa.StructArray.from_arrays(
+        sides, fields=list(schema.field("bbox").type), mask=pa.array(unknown)
+    )
     return pa.table([*arrays, geometry, bbox], schema)

@@ -11,12 +11,13 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from xml.etree import ElementTree
 
 from geoloc.errors import GeolocError, MissingExtraError
-from geoloc.guess import Exif, Guess
+from geoloc.guess import Confidence, Exif, Guess, Place
 from geoloc.io.atomic import atomic_write_bytes
 from geoloc.output.text import claimed_place, km
 from geoloc.photos import decode
@@ -37,6 +38,27 @@ _EMPTY_SIDECAR = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """An estimated position, as it is written into metadata."""
+
+    lat: float
+    """Degrees."""
+    lon: float
+    radius_80_km: float
+    confidence: Confidence
+    """The level to which place names are written."""
+    place: Place
+    note: str
+    """A comment that describes the position, in ASCII, which every EXIF reader supports."""
+
+    @classmethod
+    def of(cls, guess: Guess) -> Self:
+        """Return the position of an answer."""
+        where = guess.lat, guess.lon, guess.radius_80_km
+        return cls(*where, guess.confidence, guess.place, _note(guess))
+
+
 def tag_copy(source: Path, target: Path, guess: Guess) -> bool:
     """Write a copy of a photo with the estimated position; an older `target` is replaced.
 
@@ -49,16 +71,26 @@ def tag_copy(source: Path, target: Path, guess: Guess) -> bool:
     """
     if target.exists() and os.path.samefile(source, target):
         raise GeolocError(f"{source}: a copy cannot replace the photo; choose another folder")
-    content = source.read_bytes()
-    with _metadata(content, source, "ask for sidecars instead") as image:
-        own = _has_gps_tags(image.read_exif()) or _has_gps_tags(image.read_xmp())
-        if not own:
-            image.modify_exif(_exif(guess, image.read_exif()))
-            image.modify_xmp(_places(guess, image.read_xmp()))
-            content = image.get_bytes()
-    atomic_write_bytes(target, content)
+    content = tagged_content(source, Estimate.of(guess))
+    atomic_write_bytes(target, source.read_bytes() if content is None else content)
     shutil.copystat(source, target)
-    return not own
+    return content is not None
+
+
+def tagged_content(source: Path, estimate: Estimate) -> bytes | None:
+    """Return the bytes of a photo with an estimated position, None if it has GPS tags of its own.
+
+    Raises:
+        GeolocError: the file format does not support metadata.
+        OSError: the photo cannot be read; names the file.
+    """
+    with _metadata(source.read_bytes(), source, "ask for sidecars instead") as image:
+        if _has_gps_tags(image.read_exif()) or _has_gps_tags(image.read_xmp()):
+            return None
+        image.modify_exif(_exif(estimate, image.read_exif()))
+        image.modify_xmp(_places(estimate, image.read_xmp()))
+        content: bytes = image.get_bytes()
+    return content
 
 
 def sidecar_path(photo: Path, convention: Convention = "digikam") -> Path:
@@ -79,21 +111,42 @@ def write_sidecar(photo: Path, guess: Guess, convention: Convention = "digikam")
         GeolocError: an existing sidecar cannot be read.
         OSError: the sidecar cannot be written; names the file.
     """
-    path = sidecar_path(photo, convention)
-    if gps_position(guess.exif) is not None or gps_position(_exif_of(photo)) is not None:
+    if gps_position(guess.exif) is not None:
         return False
+    content = sidecar_content(photo, Estimate.of(guess), convention)
+    path = sidecar_path(photo, convention)
+    if content is not None and not (path.exists() and path.read_bytes() == content):
+        atomic_write_bytes(path, content)
+    return content is not None
+
+
+def sidecar_content(
+    photo: Path, estimate: Estimate, convention: Convention = "digikam"
+) -> bytes | None:
+    """Return the bytes of the XMP sidecar of a photo with an estimated position.
+
+    Returns:
+        None if the photo or a sidecar of either convention already has another position; the
+        sidecar as it is if it has this one.
+
+    Raises:
+        GeolocError: an existing sidecar cannot be read.
+        OSError: likewise; names the file.
+    """
+    path = sidecar_path(photo, convention)
+    if gps_position(_exif_of(photo)) is not None:
+        return None
     content = path.read_bytes() if path.exists() else _EMPTY_SIDECAR
     with _metadata(content, path, "move it away") as sidecar:
         existing = sidecar.read_xmp()
         if not existing and _has_properties(content):
             raise RuntimeError("its XMP cannot be parsed")
-        estimate = _xmp(guess, existing)
+        tags = _xmp(estimate, existing)
         if _has_gps_tags(existing):
-            return all(existing.get(name) == estimate[name] for name in _POSITION)
-        sidecar.modify_xmp(estimate)
-        content = sidecar.get_bytes()
-    atomic_write_bytes(path, content)
-    return True
+            return content if all(existing.get(name) == tags[name] for name in _POSITION) else None
+        sidecar.modify_xmp(tags)
+        tagged: bytes = sidecar.get_bytes()
+    return tagged
 
 
 def _exif_of(photo: Path) -> Exif:
@@ -136,40 +189,40 @@ def _has_gps_tags(tags: dict[str, Any]) -> bool:
     return any(name.endswith((".GPSLatitude", ".GPSLongitude")) for name in tags)
 
 
-def _exif(guess: Guess, existing: dict[str, Any]) -> dict[str, str]:
+def _exif(estimate: Estimate, existing: dict[str, Any]) -> dict[str, str]:
     name = "Exif.Photo.UserComment"
     comment = existing.get(name, "").removeprefix("charset=Ascii").strip("\0 ")
     return {
-        **({} if comment else {name: f"charset=Ascii {_note(guess)}"}),
+        **({} if comment else {name: f"charset=Ascii {estimate.note}"}),
         "Exif.GPSInfo.GPSVersionID": "2 3 0 0",
-        "Exif.GPSInfo.GPSLatitudeRef": "S" if guess.lat < 0 else "N",
-        "Exif.GPSInfo.GPSLatitude": _rationals(guess.lat),
-        "Exif.GPSInfo.GPSLongitudeRef": "W" if guess.lon < 0 else "E",
-        "Exif.GPSInfo.GPSLongitude": _rationals(guess.lon),
+        "Exif.GPSInfo.GPSLatitudeRef": "S" if estimate.lat < 0 else "N",
+        "Exif.GPSInfo.GPSLatitude": _rationals(estimate.lat),
+        "Exif.GPSInfo.GPSLongitudeRef": "W" if estimate.lon < 0 else "E",
+        "Exif.GPSInfo.GPSLongitude": _rationals(estimate.lon),
         "Exif.GPSInfo.GPSMapDatum": "WGS-84",
         "Exif.GPSInfo.GPSProcessingMethod": f"charset=Ascii {ESTIMATE_METHOD}",
-        "Exif.GPSInfo.GPSHPositioningError": f"{_metres(guess)}/1",
+        "Exif.GPSInfo.GPSHPositioningError": f"{_metres(estimate)}/1",
     }
 
 
-def _xmp(guess: Guess, existing: dict[str, Any]) -> dict[str, Any]:
+def _xmp(estimate: Estimate, existing: dict[str, Any]) -> dict[str, Any]:
     name = "Xmp.exif.UserComment"
-    comment = {} if name in existing else {name: {'lang="x-default"': _note(guess)}}
+    comment = {} if name in existing else {name: {'lang="x-default"': estimate.note}}
     return {
         **comment,
         "Xmp.exif.GPSVersionID": "2.3.0.0",
-        "Xmp.exif.GPSLatitude": _minutes(guess.lat, "NS"),
-        "Xmp.exif.GPSLongitude": _minutes(guess.lon, "EW"),
+        "Xmp.exif.GPSLatitude": _minutes(estimate.lat, "NS"),
+        "Xmp.exif.GPSLongitude": _minutes(estimate.lon, "EW"),
         "Xmp.exif.GPSMapDatum": "WGS-84",
         "Xmp.exif.GPSProcessingMethod": ESTIMATE_METHOD,
-        "Xmp.exif.GPSHPositioningError": f"{_metres(guess)}/1",
-        **_places(guess, existing),
+        "Xmp.exif.GPSHPositioningError": f"{_metres(estimate)}/1",
+        **_places(estimate, existing),
     }
 
 
-def _places(guess: Guess, existing: dict[str, Any]) -> dict[str, str]:
+def _places(estimate: Estimate, existing: dict[str, Any]) -> dict[str, str]:
     """Return place names to the level that the answer claims; none if the photo has any already."""
-    place = guess.place
+    place = estimate.place
     names = {
         "Xmp.photoshop.Country": place.country,
         "Xmp.iptc.CountryCode": place.country_code,
@@ -178,19 +231,19 @@ def _places(guess: Guess, existing: dict[str, Any]) -> dict[str, str]:
     }
     if names.keys() & existing.keys():
         return {}
-    claims = {"city": 4, "region": 3, "country": 2, "not sure": 0}[guess.confidence]
+    claims = {"city": 4, "region": 3, "country": 2, "not sure": 0}[estimate.confidence]
     return {name: value for name, value in list(names.items())[:claims] if value}
 
 
 def _note(guess: Guess) -> str:
-    """Return a comment that describes the position, in ASCII, which every EXIF reader supports."""
+    """Return a comment that describes the position of an answer."""
     confidence = f" (sure of the {guess.confidence})" if claimed_place(guess) else " (not sure)"
     radius = f"8 of 10 photos like this lie within {km(guess.radius_80_km)} of it"
     return f"Position estimated from the picture by planet-geoloc{confidence}: {radius}."
 
 
-def _metres(guess: Guess) -> int:
-    return max(1, round(guess.radius_80_km * 1000.0))
+def _metres(estimate: Estimate) -> int:
+    return max(1, round(estimate.radius_80_km * 1000.0))
 
 
 def _rationals(angle: float) -> str:
