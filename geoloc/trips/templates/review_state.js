@@ -1,7 +1,7 @@
 // What is decided: groups with their places, moves of groups, undo, and decisions as JSON.
 const FIELDS = ["name", "sha256", "time", "kind", "lat", "lon", "radius_80_km", "how", "place", "journey", "group", "picture"];
 const GROUP_FIELDS = ["lat", "lon", "radius_80_km", "radius_95_km"];
-const SMALLEST_SHIFT_DEG = 1e-5;
+const SMALLEST_SHIFT_DEG = 1e-5, MUCH_SURER = 4;
 const record = (fields, values) => Object.fromEntries(fields.map((field, i) => [field, values[i]]));
 const photos = data.photos.map(values => record(FIELDS, values));
 const groups = data.groups.map((values, number) => ({...record(GROUP_FIELDS, values), number, photos: [], accepted: false, by: "estimate"}));
@@ -75,16 +75,17 @@ function shifted(group, [north, east], share) {
 }
 
 // Undecided groups of the same journey move along: fully beside the placed group, and less the
-// closer in time the next measured or accepted group is, as on a Brownian bridge. A group that was
-// surer of its place than the placed one moves less in proportion.
+// closer in time the next known group is, as on a Brownian bridge. Known is what is measured or
+// accepted, or much surer than the placed group was.
 function followers(group) {
   if (!Number.isFinite(group.middle)) return [];
+  const isKnown = other => anchored(other) || other.estimate.radius_80_km < group.estimate.radius_80_km / MUCH_SURER;
   const others = groups.filter(other => other !== group && other.journey === group.journey && other.lat !== null && Number.isFinite(other.middle));
-  const ends = [-1, 1].map(side => Math.min(...others.filter(anchored).map(other => side * (other.middle - group.middle)).filter(gap => gap >= 0)));
-  return others.filter(other => !anchored(other)).map(other => {
+  const gaps = others.filter(isKnown).map(other => other.middle - group.middle);
+  const ends = [-1, 1].map(side => Math.min(...gaps.map(gap => side * gap).filter(gap => gap >= 0)));
+  return others.filter(other => !isKnown(other)).map(other => {
     const gap = other.middle - group.middle, end = ends[gap < 0 ? 0 : 1];
-    const bridge = end === Infinity ? 1 : end > 0 ? Math.max(0, 1 - Math.abs(gap) / end) : 0;
-    return [other, bridge * Math.min(1, other.estimate.radius_80_km / Math.max(group.estimate.radius_80_km, 1e-3))];
+    return [other, end === Infinity ? 1 : end > 0 ? Math.max(0, 1 - Math.abs(gap) / end) : 0];
   });
 }
 

@@ -71,7 +71,9 @@ def apply(three: Path, target, log: Path | None = None) -> tuple[Summary, list[s
 
 def undo(log: Path) -> tuple[int, list[str]]:
     problems = []
-    return len(list(undo_changes(read_changes(log), lambda change: True, problems.append))), problems
+    return len(
+        list(undo_changes(read_changes(log), lambda change: True, problems.append))
+    ), problems
 
 
 def contents(*folders: Path) -> dict[str, tuple[bytes, int]]:
@@ -281,7 +283,7 @@ def test_files_that_changed_after_the_application_stay_as_they_are(three, librar
 
 
 def test_copies_inside_the_library_are_refused(library):
-    with pytest.raises(GeolocError, match="lies in .*choose a folder outside"):
+    with pytest.raises(GeolocError, match=r"lies in .*choose a folder outside"):
         Copies(library / "tagged", library)
 
 
