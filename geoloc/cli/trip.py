@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -84,35 +85,13 @@ def trip(
     cache
         Folder of cached embeddings. The default is the user's cache folder.
     """
-    from geoloc.batch.work import WorkFolder
-    from geoloc.bundle.installed import choose_default
-    from geoloc.encoders.cache import default_cache
     from geoloc.errors import GeolocError
     from geoloc.io.progress import ProgressBars
-    from geoloc.trips.library import locate_library
-    from geoloc.trips.outputs import check_output, write_trip
 
-    own = WorkFolder(out)
     try:
-        check_output(out)
-        _check_inputs(out, [*track, *([] if fixed is None else [fixed])])
-        own.check_own()
-        offsets = _offsets(clock)
         with ProgressBars(unit="photos", quiet=quiet) as progress:
-            if immich is not None:
-                fixed = _download(immich, library, fixed, progress)
-            placed = locate_library(
-                library,
-                list(track),
-                bundle=bundle or choose_default(quiet=quiet),
-                fixed=fixed,
-                clocks=offsets,
-                assume_order=assume_order,
-                cache=cache or default_cache(),
-                report=progress,
-            )
-            progress.stage("writing the output")
-            write_trip(placed, out, library, own.claim)
+            inputs = _Inputs(library, track, fixed, clock, assume_order, immich, bundle, cache)
+            placed = _place(inputs, out, progress, quiet=quiet)
             problems = progress.problems
     except GeolocError as error:
         return fail(PROGRAM, error)
@@ -123,6 +102,55 @@ def trip(
         return STOPPED
     _tell(placed, out, quiet=quiet)
     return exit_code(len(placed.photos), problems)
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """The arguments of `trip` that say what is placed, and how."""
+
+    library: Path
+    tracks: Sequence[Path]
+    fixed: Path | None
+    clocks: Sequence[str]
+    assume_order: bool
+    immich: str | None
+    bundle: str | None
+    cache: Path | None
+
+
+def _place(inputs: _Inputs, out: Path, report: Reporter, *, quiet: bool) -> Trip:
+    """Place the library and write the output, after a check of all that can be checked before.
+
+    Raises:
+        GeolocError: an input or the output cannot be used.
+        OSError: the output cannot be written.
+    """
+    from geoloc.batch.work import WorkFolder
+    from geoloc.bundle.installed import choose_default
+    from geoloc.encoders.cache import default_cache
+    from geoloc.trips.library import locate_library
+    from geoloc.trips.outputs import check_output, write_trip
+
+    own, fixed = WorkFolder(out), inputs.fixed
+    check_output(out)
+    _check_inputs(out, [*inputs.tracks, *([] if fixed is None else [fixed])])
+    own.check_own()
+    offsets = _offsets(inputs.clocks)
+    if inputs.immich is not None:
+        fixed = _download(inputs.immich, inputs.library, fixed, report)
+    placed = locate_library(
+        inputs.library,
+        list(inputs.tracks),
+        bundle=inputs.bundle or choose_default(quiet=quiet),
+        fixed=fixed,
+        clocks=offsets,
+        assume_order=inputs.assume_order,
+        cache=inputs.cache or default_cache(),
+        report=report,
+    )
+    report.stage("writing the output")
+    write_trip(placed, out, inputs.library, own.claim)
+    return placed
 
 
 @app.command
