@@ -22,12 +22,12 @@ class CellSamples:
 
     def __init__(self, cells: CellTable) -> None:
         """Take the cells; points and their values are computed when they are needed."""
-        self._cells = cells
+        self.cells = cells
 
     @cached_property
     def points(self) -> Float64Array:
         """(C, POINTS + 1, 2) degrees, the centroid first."""
-        return _points(self._cells)
+        return _points(self.cells)
 
     @cached_property
     def zones(self) -> StrArray:

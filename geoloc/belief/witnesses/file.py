@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from geocells.borders.hierarchy import embedded_boundaries
-from geocells.table import CellTable
 from geoloc.belief.witnesses.camera_markets import market_of, script_of
 from geoloc.belief.witnesses.cell_samples import CellSamples
 from geoloc.belief.witnesses.file_tags import Clock, FileTags, read_tags, shown_offset
@@ -56,11 +55,10 @@ class FileWitness:
 
     name = "file"
 
-    def __init__(self, cells: CellTable, *, counted: bool) -> None:
+    def __init__(self, samples: CellSamples, *, counted: bool) -> None:
         """Take the cells of a bundle, and whether findings are evidence or only shown."""
-        self._samples = CellSamples(cells)
-        self._counted = counted
-        self._country = cells.country
+        self._samples, self._counted = samples, counted
+        self._country = samples.cells.country
 
     def evidence(self, photo: Photo) -> Observation | None:
         """Return what the metadata of a photo say; None if they say nothing."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from geocells.table import CellTable
 from geoloc.belief.witnesses.base import Witness
+from geoloc.belief.witnesses.cell_samples import CellSamples
 from geoloc.belief.witnesses.file import FileWitness
 from geoloc.belief.witnesses.shadow import Shadow
 from geoloc.belief.witnesses.sun import SunWitness
@@ -42,10 +43,10 @@ class WitnessOptions:
         Raises:
             WitnessError: the shadow is not understood, or lacks its time.
         """
-        shadow = self.sun()
-        found: list[Witness] = [FileWitness(cells, counted=self.use_metadata)]
+        shadow, samples = self.sun(), CellSamples(cells)
+        found: list[Witness] = [FileWitness(samples, counted=self.use_metadata)]
         if shadow is not None:
-            found.append(SunWitness(cells, shadow))
+            found.append(SunWitness(samples, shadow))
         return tuple(found)
 
 

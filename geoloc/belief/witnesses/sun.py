@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import numpy as np
 
-from geocells.table import CellTable
 from geoloc.belief.witnesses.cell_samples import CellSamples
 from geoloc.belief.witnesses.shadow import Shadow
 from geoloc.belief.witnesses.solar import sub_solar_point, sun_position
@@ -36,16 +35,15 @@ class SunWitness:
 
     name = "sun"
 
-    def __init__(self, cells: CellTable, shadow: Shadow) -> None:
+    def __init__(self, samples: CellSamples, shadow: Shadow) -> None:
         """Compute the band; it is the same for all photos.
 
         Args:
-            cells: of a bundle.
+            samples: of the cells of a bundle.
             shadow: what the user measured.
         """
         self._shadow = shadow
-        samples = CellSamples(cells).points
-        self._likelihood, self.possible = _band(samples, shadow)
+        self._likelihood, self.possible = _band(samples.points, shadow)
 
     def evidence(self, photo: Photo) -> Observation | None:
         """Return the band as evidence, whatever the photo shows."""

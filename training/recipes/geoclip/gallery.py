@@ -13,7 +13,7 @@ from geocells.places import towns
 from geocells.sphere import KM_PER_DEG, destination, wrap_lon
 from geoloc.belief.areas import Area
 from geoloc.belief.constraints import parse
-from geoloc.errors import GeolocError
+from geoloc.errors import ConstraintError, GeolocError
 from geoloc.types import Float64Array, GeometryArray
 from training.data import coordinates
 
@@ -71,6 +71,8 @@ def region(text: str, step_km: float = STREET_KM) -> Float64Array:
         GeolocError: the grid has no point on land, or more than MAX_POINTS.
     """
     area = parse(text)
+    if not area.areas:
+        raise ConstraintError(f"{text}: names no place; give a country, a region or a circle")
     boxes = np.concatenate([shapely.bounds(_outline(part)) for part in area.areas])
     grid = np.concatenate([_band(*box, step_km, text) for box in boxes])
     inside = np.unique(grid[area.contains(grid)], axis=0)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
 from geoloc.belief.witnesses.camera_markets import market_of, script_of
+from geoloc.belief.witnesses.cell_samples import CellSamples
 from geoloc.belief.witnesses.file import FileWitness
 from geoloc.belief.witnesses.file_tags import offset_min, read_tags, shown_offset
 from geoloc.geolocator import Geolocator
@@ -41,7 +42,7 @@ def cells():
 
 @pytest.fixture(scope="module")
 def witness(cells):
-    return FileWitness(cells, counted=True)
+    return FileWitness(CellSamples(cells), counted=True)
 
 
 def best_countries(cells, observation):
@@ -106,7 +107,7 @@ def test_names_of_files_and_sidecars_are_read(tmp_path, cells):
 def test_heights_cameras_and_captions_are_read(witness, cells):
     gps = {ExifTags.GPS.GPSAltitude: 3650.0, ExifTags.GPS.GPSImgDirection: 90.0}
     high = witness.evidence(photo(gps=gps))
-    heights = FileWitness(cells, counted=True)._samples.heights_m.mean(axis=1)
+    heights = CellSamples(cells).heights_m.mean(axis=1)
     best = heights[np.argsort(-high.log_likelihood)[:20]]
     assert np.median(best) > 2500
     assert [f.used for f in high.findings] == [True, False]
@@ -121,7 +122,7 @@ def test_heights_cameras_and_captions_are_read(witness, cells):
 
 
 def test_shown_only_unless_asked(cells):
-    said = FileWitness(cells, counted=False).evidence(photo(offset("+09:00")))
+    said = FileWitness(CellSamples(cells), counted=False).evidence(photo(offset("+09:00")))
     assert said.log_likelihood is None
     assert not said.findings[0].used
 

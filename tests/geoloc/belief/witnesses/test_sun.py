@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from geoloc.belief.witnesses.cell_samples import CellSamples
 from geoloc.belief.witnesses.shadow import Shadow
 from geoloc.belief.witnesses.solar import sun_position
 from geoloc.belief.witnesses.sun import SunWitness
@@ -90,7 +91,7 @@ def test_the_true_place_lies_in_the_band(starter):
     where, when = np.array([[48.86, 2.35]]), datetime(2024, 6, 1, 10, 30, tzinfo=UTC)
     elevation = float(sun_position(where, when)[0][0])
     ratio = f"{math.tan(math.radians(elevation)):.3f}:1±3%"
-    row = SunWitness(starter.cells, Shadow.parse(ratio, TIME))._likelihood
+    row = SunWitness(CellSamples(starter.cells), Shadow.parse(ratio, TIME))._likelihood
     paris = int(starter.cells.locate(where)[0])
     assert row[paris] > row.max() - 1.0
     assert (row > row.max() - 2.0).mean() < 0.4
@@ -99,7 +100,7 @@ def test_the_true_place_lies_in_the_band(starter):
 
 def test_a_wider_window_says_less(starter):
     rows = [
-        SunWitness(starter.cells, Shadow.parse("37°±1°", time))._likelihood
+        SunWitness(CellSamples(starter.cells), Shadow.parse("37°±1°", time))._likelihood
         for time in (TIME, "2024-06-01T08:00Z/16:00Z")
     ]
     entropy = [-(np.exp(r) / np.exp(r).sum() * (r - np.log(np.exp(r).sum()))).sum() for r in rows]
@@ -108,7 +109,7 @@ def test_a_wider_window_says_less(starter):
 
 def test_a_shadow_moves_the_answer_and_is_accounted_for(starter):
     photo = load(draw_photo(1, np.random.default_rng(0)))
-    witness = SunWitness(starter.cells, Shadow.parse("1.8:2.4±5%", TIME))
+    witness = SunWitness(CellSamples(starter.cells), Shadow.parse("1.8:2.4±5%", TIME))
     said = witness.evidence(photo)
     assert said.findings[0].reading == "1.8:2.4±5% at 2024-06-01T10:30Z"
     assert "km around 22.2, 22.0" in said.findings[0].meaning
@@ -119,7 +120,7 @@ def test_a_shadow_moves_the_answer_and_is_accounted_for(starter):
 
 def test_the_sun_over_the_open_sea_only_is_shown_and_not_used(starter):
     noon = "2024-03-20T21:28Z"  # on the equator, far from any land
-    witness = SunWitness(starter.cells, Shadow.parse("89.9°±0.1°", noon))
+    witness = SunWitness(CellSamples(starter.cells), Shadow.parse("89.9°±0.1°", noon))
     said = witness.evidence(load(draw_photo(1, np.random.default_rng(0))))
     assert said.log_likelihood is None
     assert "over no land" in said.findings[0].meaning
