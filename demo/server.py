@@ -45,6 +45,7 @@ def serve(
     max_precision_km: Annotated[float, NotNegative] = 0.0,
     upload_mb: Annotated[int, Parameter(validator=validators.Number(gte=1))] = Limits.upload_mb,
     game_photos: Path | None = None,
+    library: Path | None = None,
     quiet: Quiet = False,
 ) -> int:
     """Serve the web page at / and the HTTP API under /v1.
@@ -63,6 +64,8 @@ def serve(
         max_precision_km: give no place more precisely than this; for public servers. 0: no limit.
         upload_mb: largest request, in megabytes.
         game_photos: CSV table `file,lat,lon` of photos for the game.
+        library: folder of your photos, to place and review in the tab "Library"; everybody who
+            opens the page can see them, so it is offered on this machine only.
         quiet: print the address and errors only; no line for each request.
     """
     logging.basicConfig(format="%(asctime)s %(message)s")
@@ -72,9 +75,12 @@ def serve(
     limits = Limits(upload_mb=upload_mb, posts_per_minute=rate_limit)
     try:
         _require_extra()
+        _check_library(library, host)
         with _listen(host, port) as listener, sandbox.private_temp_folder(limits.keep_s) as folder:
             geolocators = _load(bundle, limits)
-            service = _application(geolocators, limits, page, max_precision_km, game_photos)
+            service = _application(
+                geolocators, limits, page, max_precision_km, game_photos, library
+            )
             sandbox.block_connections()
             _run_server(service, listener, folder)
     except GeolocError as error:
@@ -87,6 +93,16 @@ def _require_extra() -> None:
     for name in ("fastapi", "gradio", "plotly"):
         if importlib.util.find_spec(name) is None:
             raise MissingExtraError(name, "demo")
+
+
+def _check_library(library: Path | None, host: str) -> None:
+    """Refuse to show the photos of the owner to other machines."""
+    if library is None:
+        return
+    if host not in ("127.0.0.1", "::1", "localhost"):
+        raise GeolocError(f"--library shows your photos to {host}; leave out --host")
+    if not library.is_dir():
+        raise GeolocError(f"--library {library}: no such folder")
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -125,6 +141,7 @@ def _application(
     page: bool,
     max_precision_km: float,
     game_photos: Path | None,
+    library: Path | None,
 ) -> "FastAPI":
     from demo.api import routes
     from demo.page.app import build
@@ -132,7 +149,12 @@ def _application(
     from demo.security.precision import blur_location
 
     blur = partial(blur_location, km=max_precision_km)
-    blocks = build(geolocators, blur_location=blur, game_photos=game_photos) if page else None
+    blocks = None
+    if page:
+        exact = max_precision_km == 0.0  # a review shows exact places
+        blocks = build(
+            geolocators, blur_location=blur, game_photos=game_photos, reviews=exact, library=library
+        )
     return routes.create(
         geolocators,
         limits=limits,

@@ -1,4 +1,4 @@
-"""The web page: its two tabs, and mounting it beside the API."""
+"""The web page: its tabs, and mounting it beside the API."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ def build(
     *,
     blur_location: Callable[[Guess], Guess] = lambda guess: guess,
     game_photos: Path | None = None,
+    reviews: bool = True,
+    library: Path | None = None,
 ) -> gr.Blocks:
     """Return the page. Serve it with the arguments of `demo.page.theme.appearance`.
 
@@ -37,6 +39,8 @@ def build(
         geolocators: by bundle name; the first one is selected. Their encoders must be thread-safe.
         blur_location: applied to every guess; see `demo.security.precision`.
         game_photos: table `file,lat,lon` of photos for the game; default: the examples.
+        reviews: whether there is the tab "Library", whose places are not blurred.
+        library: folder of photos of the server's owner, for that tab.
 
     Raises:
         GeolocError: the photos of the game cannot be read.
@@ -44,6 +48,7 @@ def build(
     import gradio as gr
 
     from demo.page.game.tab import game_tab
+    from demo.page.library import library_tab
     from demo.page.locate import locate_tab
     from demo.page.rendering import render
 
@@ -58,6 +63,9 @@ def build(
             bundle = gr.Dropdown(names, value=names[0], label="Model", visible=len(names) > 1)
         with gr.Tab("Locate"):
             locate_tab(geolocators, bundle, blur_location)
+        with gr.Tab("Library", visible=reviews):
+            if reviews:
+                library_tab(geolocators, bundle, library)
         with gr.Tab("Play"):
             game_tab(geolocators, bundle, blur_location, game_photos)
         gr.HTML(render("footer.html"))

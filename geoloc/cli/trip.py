@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -148,6 +148,7 @@ def _place(inputs: _Inputs, out: Path, report: Reporter, *, quiet: bool) -> Trip
         cache=inputs.cache or default_cache(),
         report=report,
     )
+    placed = replace(placed, library=str(inputs.library))  # where `apply` looks for it
     report.stage("writing the output")
     write_trip(placed, out, inputs.library, own.claim)
     return placed
