@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from geocells.sphere import unit_vectors
 from geocells.table import CellTable
 from geoloc.belief.attribute_heads import AttributeHeads
 from geoloc.belief.heads import Heads
-from geoloc.encoders.base import normalise
 from geoloc.types import Float32Array, Float64Array, IndexArray, Int64Array
 from training.config import HeadConfig
 from training.heads.examples import Examples
-from training.heads.losses import smoothed_labels
+from training.heads.features import Features, principal_components
 from training.heads.modules import GeoHeads, Targets
+from training.heads.smoothing import SmoothedLabels
 
 SHIFT = 0.5
 """Share of the correction for the prior of use that is made; see `label_shift`."""
-
-_ROWS_AT_ONCE = 65_536
-"""Embeddings that are read and projected together, to bound the memory."""
 
 
 def fit_heads(
@@ -49,9 +44,9 @@ def fit_heads(
         The heads, and the attribute heads if `config.attributes` is set.
     """
     config = config or HeadConfig()
-    mean, projection = _principal_components(examples, config)
+    mean, projection = principal_components(examples, config.features, config.whitening)
     active, cell = np.unique(cells.locate(examples.latlon), return_inverse=True)
-    features = _features(examples, mean, projection)
+    features = Features(examples, mean, projection)
     fit = _Fit(examples, features, cell, cells.take(active), config)
     if held_out is None:
         fit.run()
@@ -59,7 +54,7 @@ def fit_heads(
         held_out_cell = cells.locate(held_out.latlon)
         trained = np.isin(held_out_cell, active)
         index = np.where(trained, np.searchsorted(active, held_out_cell), -1)
-        fit.run(_features(held_out, mean, projection), torch.from_numpy(index))
+        fit.run(Features(held_out, mean, projection), torch.from_numpy(index))
     weight, bias = (tensor.detach().cpu().numpy() for tensor in fit.model.cells.folded())
     weight = np.ascontiguousarray(weight.T * config.logit_scale, np.float32)
     trained = np.bincount(active[cell], examples.weights, minlength=len(cells))
@@ -90,12 +85,12 @@ def density_prior(count: Int64Array) -> Float32Array:
 
 
 class _Fit:
-    """One training run, with the features of all photos in memory in half precision."""
+    """One training run."""
 
     def __init__(
         self,
         examples: Examples,
-        features: Tensor,
+        features: Features,
         cell: IndexArray,
         cells: CellTable,
         config: HeadConfig,
@@ -103,15 +98,16 @@ class _Fit:
         """Prepare to train on features (N, K) of photos in cells (N,), which index `cells`."""
         self._config = config
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._features = _on_device(features, self._device)
-        self._places = torch.from_numpy(unit_vectors(examples.latlon)).to(self._device)
-        self._centroids = torch.from_numpy(unit_vectors(cells.centroids)).to(self._device)
-        self._cell = torch.from_numpy(cell).to(self._device)
+        self._features = features
+        self._labels = SmoothedLabels(
+            examples.latlon, cell, cells.centroids, config.tau_km, config.reference, self._device
+        )
         self._weights = torch.from_numpy(examples.weights).to(self._device)
         hierarchy = cells.hierarchy if config.hierarchical else None
         attributes = config.attributes and examples.attributes is not None
-        width = features.shape[1]
-        self.model = GeoHeads(width, len(cells), hierarchy, attributes=attributes).to(self._device)
+        self.model = GeoHeads(features.width, len(cells), hierarchy, attributes=attributes).to(
+            self._device
+        )
         if attributes:
             assert examples.attributes is not None
             given = examples.attributes
@@ -120,7 +116,7 @@ class _Fit:
             columns = (standard, given.climate, given.month)
             self._attributes = [torch.from_numpy(column).to(self._device) for column in columns]
 
-    def run(self, held_out: Tensor | None = None, cell: Tensor | None = None) -> None:
+    def run(self, held_out: Features | None = None, cell: Tensor | None = None) -> None:
         """Train to the last epoch, or stop early.
 
         Args:
@@ -128,7 +124,7 @@ class _Fit:
             cell: (M,) their cells, -1 for a cell without a training photo.
         """
         config = self._config
-        steps = config.epochs * -(-len(self._cell) // config.batch)
+        steps = config.epochs * self._features.steps(config.batch)
         optimiser = torch.optim.AdamW(
             self.model.parameters(),
             config.learning_rate,
@@ -142,9 +138,9 @@ class _Fit:
             )
         best, best_epoch, kept = -1.0, 0, None
         for epoch in range(config.epochs):
-            for rows in self._batches(epoch):
+            for rows, features in self._features.batches(config.batch, config.seed, epoch):
                 optimiser.zero_grad()
-                self._loss(rows).backward()
+                self._loss(rows, features).backward()
                 optimiser.step()
                 if schedule is not None:
                     schedule.step()
@@ -171,77 +167,24 @@ class _Fit:
             parts[f"{key}_bias"] = bias.copy()
         return AttributeHeads(self._mean, self._deviation, **parts)
 
-    def _batches(self, epoch: int) -> Iterator[Tensor]:
-        generator = torch.Generator().manual_seed(self._config.seed * 10_000 + epoch)
-        order = torch.randperm(len(self._cell), generator=generator)
-        yield from order.to(self._device).split(self._config.batch)
-
-    def _loss(self, rows: Tensor) -> Tensor:
-        config = self._config
+    def _loss(self, rows: Tensor, features: Tensor) -> Tensor:
+        config, rows = self._config, rows.to(self._device)
         targets = Targets(
             self._labels(rows),
             self._weights[rows],
             *([part[rows] for part in self._attributes] if self.model.attributes else []),
         )
         with torch.autocast("cuda", torch.bfloat16, enabled=self._device.type == "cuda"):
-            return self.model.loss(self._scaled(rows), targets, normalise=config.normalise)
+            return self.model.loss(self._scaled(features), targets, normalise=config.normalise)
 
-    def _labels(self, rows: Tensor) -> Tensor:
-        config, cell = self._config, self._cell[rows]
-        if config.tau_km == 0.0:
-            shape = len(rows), len(self._centroids)
-            return torch.zeros(shape, device=self._device).scatter_(1, cell[:, None], 1.0)
-        return smoothed_labels(
-            self._places[rows], self._centroids, config.tau_km, config.reference, cell
-        )
-
-    def _scaled(self, rows: Tensor) -> Tensor:
-        index = rows.to(self._features.device)
-        return self._features[index].to(self._device).float() * self._config.logit_scale
+    def _scaled(self, features: Tensor) -> Tensor:
+        return features.to(self._device).float() * self._config.logit_scale
 
     @torch.inference_mode()
-    def _accuracy(self, features: Tensor, cell: Tensor) -> float:
+    def _accuracy(self, features: Features, cell: Tensor) -> float:
         """Return the share of held-out photos whose most probable cell is the true one."""
-        correct = 0
-        for start in range(0, len(cell), 4096):
-            block = features[start : start + 4096].to(self._device).float()
-            predicted = self.model.cells(block * self._config.logit_scale).argmax(dim=1).cpu()
-            correct += int((predicted == cell[start : start + 4096]).sum())
-        return correct / max(1, len(cell))
-
-
-def _on_device(features: Tensor, device: torch.device) -> Tensor:
-    """Move the features to the GPU if they fit in half of its free memory."""
-    if device.type == "cuda" and 2 * features.nbytes < torch.cuda.mem_get_info(device)[0]:
-        return features.to(device)
-    return features
-
-
-def _features(examples: Examples, mean: Float32Array, projection: Float32Array) -> Tensor:
-    """Compute features (N, K) in float16, as `geoloc.belief.heads.Heads.features` does."""
-    features = torch.empty(len(examples), projection.shape[1], dtype=torch.float16)
-    for start in range(0, len(examples), _ROWS_AT_ONCE):
-        block = examples.embeddings[start : start + _ROWS_AT_ONCE].astype(np.float32)
-        features[start : start + _ROWS_AT_ONCE] = torch.from_numpy(
-            normalise((block - mean) @ projection)
-        )
-    return features
-
-
-def _principal_components(
-    examples: Examples, config: HeadConfig
-) -> tuple[Float32Array, Float32Array]:
-    """Return the weighted mean (D,) and the partly whitened principal components (D, K)."""
-    dim = examples.embeddings.shape[1]
-    total, moment = np.zeros(dim), np.zeros((dim, dim))
-    share = examples.weights / examples.weights.sum(dtype=np.float64)
-    for start in range(0, len(examples), _ROWS_AT_ONCE):
-        block = examples.embeddings[start : start + _ROWS_AT_ONCE].astype(np.float64)
-        weighted = block * share[start : start + _ROWS_AT_ONCE, None]
-        total += weighted.sum(axis=0)
-        moment += block.T @ weighted
-    variance, vectors = np.linalg.eigh(moment - np.outer(total, total))
-    variance, vectors = variance[::-1], vectors[:, ::-1]  # largest first
-    keep = np.flatnonzero(variance > variance[0] * 1e-6)[: config.features]
-    projection = vectors[:, keep] / variance[keep] ** config.whitening
-    return total.astype(np.float32), projection.astype(np.float32)
+        predicted = [
+            self.model.cells(self._scaled(block)).argmax(dim=1).cpu()
+            for block in features.in_order()
+        ]
+        return float((torch.cat(predicted) == cell).float().mean())
