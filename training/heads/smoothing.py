@@ -22,6 +22,9 @@ CUTOFF = 10.0
 
 _CELLS_AT_ONCE = 256
 _PHOTOS_AT_ONCE = 8192
+_MOST_EXPONENT = 80.0
+"""Larger factors of the reference "true" would be infinite in float32."""
+
 _SLACK_KM = 0.01
 """Tolerance for rounding in the bound on the neighbours."""
 
@@ -63,7 +66,8 @@ class SmoothedLabels:
         if tau_km:
             value, nearest_km = _relative_labels(places, centres[neighbour], start, count, tau_km)
             if reference == "true":
-                scale = np.exp((own_km - nearest_km) / tau_km).astype(np.float32)
+                exponent = np.minimum((own_km - nearest_km) / tau_km, _MOST_EXPONENT)
+                scale = np.exp(exponent).astype(np.float32)
         self._cells = len(centres)
         self._first = _tensor(np.cumsum(count) - count, device)
         self._count, self._start = _tensor(count, device), _tensor(start, device)
