@@ -6,16 +6,17 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter, Depends, FastAPI, File, Form, Path, Request, Response, UploadFile
+from fastapi import APIRouter, Depends, FastAPI, File, Path, Request, Response, UploadFile
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.security import APIKeyHeader
 from starlette.exceptions import HTTPException
 
+from demo.api.form import Options, accepting_service, service_of
 from demo.api.jobs import Job
-from demo.api.limits import RETRY_SOON, Limits
+from demo.api.limits import Limits
 from demo.api.models import Answer, BundleInfo, Bundles, Health, Located, Problem, Progress
-from demo.api.service import LocateOptions, Service, Upload
+from demo.api.service import Service, Upload
 from demo.page.app import mount, release_memory
 from demo.security.middleware import (
     BodyLimit,
@@ -37,7 +38,6 @@ ABOUT = """Estimates where photos were taken, with a calibrated error radius. Ph
 memory or in unnamed temporary files and deleted once they are answered. Results of batches are kept
 for minutes. The service never downloads anything: send the photos themselves, not addresses."""
 
-MAX_CONSTRAINT_CHARACTERS = 4000
 MAX_FIELD_BYTES = 64 * 1024
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
@@ -109,7 +109,7 @@ def _api(service: Service, api_key: str | None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        form_limits={"max_fields": 8, "max_part_size": MAX_FIELD_BYTES},
+        form_limits={"max_fields": 12, "max_part_size": MAX_FIELD_BYTES},
     )
     api.state.service = service
     api.add_exception_handler(HTTPException, _http_problem)
@@ -133,42 +133,13 @@ def _key_check(api_key: str) -> Callable[..., None]:
     return check
 
 
-def _service(request: Request) -> Service:
-    service: Service = request.app.state.service
-    return service
-
-
-def _accepting_service(service: Annotated[Service, Depends(_service)]) -> Service:
-    if service.stopping:
-        raise HTTPException(503, "the service is stopping; try again later", RETRY_SOON)
-    return service
-
-
-def _options(
-    service: Annotated[Service, Depends(_accepting_service)],
-    top: Annotated[int, Form(ge=1, le=40, description="Number of candidate places.")] = 5,
-    within: Annotated[
-        str | None,
-        Form(
-            max_length=MAX_CONSTRAINT_CHARACTERS,
-            description="Constraint: a country, a region, a circle, a box or a polygon.",
-            examples=["Portugal", "Bavaria, Germany", "48.86,2.35,50km", "36.9,-9.6,42.2,-6.1"],
-        ),
-    ] = None,
-    together: Annotated[bool, Form(description="All photos show the same place.")] = False,
-    bundle: Annotated[str | None, Form(description="Name of the bundle; see /bundles.")] = None,
-) -> LocateOptions:
-    return service.options(bundle, top=top, within=within or None, together=together)
-
-
-Options = Annotated[LocateOptions, Depends(_options)]
-
-
 def _health_routes() -> APIRouter:
     router = APIRouter()
 
     @router.get("/health", responses={503: {"model": Health, "description": "Stopping."}})
-    async def health(response: Response, service: Annotated[Service, Depends(_service)]) -> Health:
+    async def health(
+        response: Response, service: Annotated[Service, Depends(service_of)]
+    ) -> Health:
         """State of the service; needs no API key."""
         if service.stopping:
             response.status_code = 503
@@ -182,7 +153,7 @@ def _locate_routes(limits: Limits) -> APIRouter:
     router = APIRouter()
 
     @router.get("/bundles", responses=GET_PROBLEMS)
-    async def bundles(service: Annotated[Service, Depends(_service)]) -> Bundles:
+    async def bundles(service: Annotated[Service, Depends(service_of)]) -> Bundles:
         """List the bundles of this service."""
         default = next(iter(service.geolocators))
         return Bundles(
@@ -203,7 +174,7 @@ def _locate_routes(limits: Limits) -> APIRouter:
         request: Request,
         photos: Annotated[list[UploadFile], File(description="JPEG, PNG, WebP, HEIC or TIFF.")],
         options: Options,
-        service: Annotated[Service, Depends(_accepting_service)],
+        service: Annotated[Service, Depends(accepting_service)],
     ) -> Located:
         """Estimate where photos were taken. Unreadable photos get an error instead of a guess."""
         answers = await service.locate([Upload(part) for part in photos], options)
@@ -229,7 +200,7 @@ def _batch_routes(limits: Limits) -> APIRouter:
         response: Response,
         photos: Annotated[list[UploadFile], File(description="JPEG, PNG, WebP, HEIC or TIFF.")],
         options: Options,
-        service: Annotated[Service, Depends(_accepting_service)],
+        service: Annotated[Service, Depends(accepting_service)],
     ) -> Progress:
         """Queue many photos. Fetch the results with the id of the response."""
         job = await service.batch([Upload(part) for part in photos], options)
@@ -241,7 +212,7 @@ def _batch_routes(limits: Limits) -> APIRouter:
         responses={**GET_PROBLEMS, 404: NOT_FOUND, 422: PROBLEMS[422]},
     )
     async def batch(
-        id: Annotated[str, Path()], service: Annotated[Service, Depends(_service)]
+        id: Annotated[str, Path()], service: Annotated[Service, Depends(service_of)]
     ) -> Progress:
         """State of a batch, with its answers so far."""
         job = service.jobs.get(id)

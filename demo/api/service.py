@@ -20,6 +20,7 @@ from starlette.exceptions import HTTPException
 from demo.api.jobs import Job, Jobs
 from demo.api.limits import RETRY_SOON, Limits
 from demo.api.models import Answer
+from geoloc.belief.witnesses.options import BY_DEFAULT, WitnessOptions
 from geoloc.errors import PhotoError
 from geoloc.geolocator import Geolocator
 from geoloc.guess import Guess
@@ -58,6 +59,18 @@ class LocateOptions:
     top: int
     within: str | None
     together: bool
+    asked: WitnessOptions = BY_DEFAULT
+    """Which witnesses are asked about the photos."""
+
+    def locator(self) -> Geolocator:
+        """Return the geolocator with these witnesses.
+
+        Raises:
+            WitnessError: the stated shadow is not understood, or lacks its time.
+        """
+        if self.asked == BY_DEFAULT:
+            return self.geolocator
+        return self.geolocator.with_witnesses(self.asked.witnesses(self.geolocator.cells))
 
 
 class Service:
@@ -123,9 +136,10 @@ class Service:
         """Queue photos behind the accepted batches.
 
         Raises:
-            ConstraintError: the constraint is invalid.
+            ConstraintError, WitnessError: the constraint or the shadow is invalid.
             HTTPException: 503, too many batches.
         """
+        options.asked.sun()
         await self._in_thread(lambda: options.geolocator.restrict(options.within))
         name = options.geolocator.bundle.name
         total = 1 if options.together else len(uploads)
@@ -146,8 +160,9 @@ class Service:
         self._threads.shutdown()
 
     def _answers(self, uploads: Sequence[Upload], options: LocateOptions) -> Iterator[Answer]:
-        geolocator, arguments = options.geolocator, (options.top, options.within)
+        arguments = options.top, options.within
         try:
+            geolocator = options.locator()
             if options.together:
                 guess = geolocator.locate_together(uploads, *arguments)  # type: ignore[arg-type]
                 yield Answer(photo=guess.photo, guess=self._blur_location(guess))

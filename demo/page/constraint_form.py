@@ -13,24 +13,44 @@ from geoloc.errors import ConstraintError
 ANYWHERE, NAMED, CIRCLE, BOX = "Anywhere", "Named place", "Circle", "Box"
 KINDS = (ANYWHERE, NAMED, CIRCLE, BOX)
 
+CHIPS = {
+    "Left-hand traffic": "left-hand traffic",
+    "Right-hand traffic": "right-hand traffic",
+    "Near the sea": "near the sea",
+    "Above 2,000 m": "above 2,000 m",
+    "Cyrillic script": "a language written in Cyrillic",
+    "Arabic script": "a language written in Arabic",
+    "Chinese characters": "a language written in Chinese characters",
+}
+"""Conditions that the page offers, and their text; see `geoloc.belief.conditions`."""
+
 MAX_CHARACTERS = 100
 
 Fields = Sequence[str]
 """Numbers as text, as entered by the visitor."""
 
 
-def within(kind: str, place: str | None, circle: Fields, box: Fields) -> str | None:
-    """Return the constraint for `Geolocator.restrict`; None for "Anywhere".
+def within(
+    kind: str, place: str | None, circle: Fields, box: Fields, chips: Sequence[str] = ()
+) -> str | None:
+    """Return the constraint for `Geolocator.restrict`; None for "Anywhere" without conditions.
 
     Args:
         kind: one of KINDS; the fields of other kinds are ignored.
         place: name of a country, region, city or continent.
         circle: latitude, longitude, radius in km.
         box: south, west, north, east in degrees.
+        chips: some of CHIPS, which the place satisfies as well; others are ignored.
 
     Raises:
         ConstraintError: a field is empty or invalid.
     """
+    area = _area(kind, place, circle, box)
+    stated = [area, *(CHIPS[chip] for chip in chips if chip in CHIPS)]
+    return "; ".join(filter(None, stated)) or None
+
+
+def _area(kind: str, place: str | None, circle: Fields, box: Fields) -> str | None:
     if kind == NAMED:
         return _name(place)
     if kind == CIRCLE:

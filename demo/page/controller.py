@@ -12,8 +12,8 @@ from typing import Any
 
 from demo.page import explanation, rendering, view
 from demo.page import map as worldmap
-from demo.page.session import BlurLocation, Session, encode_uploads, rank
-from geoloc.errors import ConstraintError, PhotoError
+from demo.page.session import Asked, BlurLocation, Session, encode_uploads, rank
+from geoloc.errors import ConstraintError, PhotoError, WitnessError
 from geoloc.geolocator import Geolocator
 from geoloc.guess import Guess
 from geoloc.output import formats
@@ -21,8 +21,10 @@ from geoloc.photos import decode
 
 MAX_PHOTOS = 50
 
-Form = Callable[[], str | None]
-"""Reads the constraint from the form; raises ConstraintError if it is incomplete or invalid."""
+Form = Callable[[], Asked]
+"""Reads the form; raises ConstraintError or WitnessError if it is incomplete or invalid."""
+
+FORM_ERRORS = ConstraintError, WitnessError
 
 Updates = dict[str, Any]
 """New values by component name; see `locate_tab`."""
@@ -54,21 +56,21 @@ class Controller:
             notice = f"Only the first {MAX_PHOTOS} of {len(paths)} photos were analysed."
         try:
             return self._ranked(session, together, form()) | {"notice": notice}
-        except ConstraintError as error:
-            return self._ranked(session, together, None) | {"notice": str(error)}
+        except FORM_ERRORS as error:
+            return self._ranked(session, together, Asked()) | {"notice": str(error)}
 
     def rerank(self, session: Session, together: bool, form: Form) -> Updates:
         """Rank the same photos with the constraint of the form, without encoding them again."""
         try:
             return self._ranked(session, together, form()) | {"notice": ""}
-        except ConstraintError as error:
+        except FORM_ERRORS as error:
             return {"notice": str(error)}
 
-    def constraint_changed(self, session: Session, form: Form) -> bool:
-        """Return whether the form has another valid constraint than the session."""
+    def form_changed(self, session: Session, form: Form) -> bool:
+        """Return whether the form is valid and says something else than the session."""
         try:
-            return form() != session.within
-        except ConstraintError:
+            return form() != Asked(session.within, session.evidence)
+        except FORM_ERRORS:
             return False
 
     def select(self, session: Session, index: int) -> Updates:
@@ -118,9 +120,9 @@ class Controller:
         overlay = rendering.attribution_overlay(image, preprocessing, patches)
         return explanation.attribution(rendering.image_uri(overlay))
 
-    def _ranked(self, session: Session, together: bool, within: str | None) -> Updates:
+    def _ranked(self, session: Session, together: bool, asked: Asked) -> Updates:
         geolocator = self._geolocators[session.bundle]
-        return self._updates(rank(geolocator, session, together, within, self._blur_location))
+        return self._updates(rank(geolocator, session, together, asked, self._blur_location))
 
     def _updates(self, session: Session) -> Updates:
         answer = session.answer(session.selected)
@@ -140,6 +142,7 @@ class Controller:
             "places": view.places(answer),
             "neighbours": explanation.neighbours(answer),
             "exif": view.exif_panel(answer.exif, answer.exif_distance_km),
+            "witnesses": explanation.witnesses(answer),
         }
 
 

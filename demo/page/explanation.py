@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlparse
 from demo.page.rendering import render
 from geocells.attributes import describe_earth
 from geoloc.guess import Attribute, Guess, Neighbour
-from geoloc.output import text
+from geoloc.output import accounts, text
 
 
 def attributes(guess: Guess) -> str:
@@ -21,6 +21,23 @@ def attributes(guess: Guess) -> str:
         "attributes.html",
         attributes=[_attribute(item) for item in estimated],
         facts={} if has_heads else _facts(guess.lat, guess.lon),
+    )
+
+
+def witnesses(guess: Guess) -> str:
+    """Return a card with what the file, signs and the sun said; "" if they said nothing."""
+    if not guess.witnesses:
+        return ""
+    return render(
+        "witnesses.html",
+        witnesses=[
+            {
+                "title": accounts.TITLES.get(each.witness, each.witness),
+                "effect": accounts.effect(each),
+                "findings": each.findings,
+            }
+            for each in guess.witnesses
+        ],
     )
 
 

@@ -102,8 +102,31 @@ def _inputs() -> Components:
             for name, example in zip(BOX_FIELDS, ("48", "2", "49.5", "3"), strict=True):
                 components[name] = number(label=name.title(), placeholder=example, min_width=120)
         components["apply"] = gr.Button("Search here", variant="primary", visible=False)
-        components["notice"] = gr.HTML()
+        components["chips"] = gr.CheckboxGroup(
+            list(constraint_form.CHIPS), label="And it is a place with"
+        )
+    with gr.Accordion("Evidence beside the picture", open=False):
+        components |= _evidence()
+    components["notice"] = gr.HTML()
     return components | {"circle": circle, "box": box}
+
+
+def _evidence() -> Components:
+    """Add the fields for the metadata of the file and for a measured shadow."""
+    field = partial(gr.Textbox, max_lines=1, min_width=120)
+    components: Components = {
+        "use_metadata": gr.Checkbox(
+            label="Use the clock, height, camera and captions of the file",
+            info="Its GPS position is never used",
+        )
+    }
+    with gr.Row():
+        components["shadow"] = field(
+            label="Object : shadow, or the sun's elevation", placeholder="1.8:2.4±5%"
+        )
+        components["time"] = field(label="Taken at", placeholder="2024-06-01T10:30Z")
+    components["measured"] = gr.Button("Use this shadow", size="sm")
+    return components
 
 
 def _results() -> Components:
@@ -125,6 +148,7 @@ def _results() -> Components:
             html_template=render("download.html"), js_on_load=static_file("save.js")
         )
         with gr.Row(elem_classes="cards"):
+            components["witnesses"] = gr.HTML()
             components["attributes"] = gr.HTML()
             components["neighbours"] = gr.HTML()
             with gr.Column(min_width=260):

@@ -13,7 +13,8 @@ from gradio.utils import get_upload_folder
 from demo.page import constraint_form, view
 from demo.page.controller import EXPORTS, Controller, Updates
 from demo.page.game import photos as photo_table
-from demo.page.session import Session
+from demo.page.session import Asked, Session
+from geoloc.belief.witnesses.options import WitnessOptions
 from geoloc.errors import GeolocError
 
 Components = dict[str, Any]
@@ -27,15 +28,18 @@ DIFFERENT_PLACES, SAME_PLACE = "Different places", "The same place"
 
 ANSWER_PARTS = (
     "session", "strip", "photo", "answer", "world", "window", "places", "neighbours", "exif",
+    "witnesses",
 )  # fmt: skip
 """Components whose values the controller gives at once, under the same names."""
 
 EXPLANATION_PARTS = ("attributes", "attribution")
 """Components whose values follow later."""
 
-FORM_FIELDS = ("kind", "place", "lat", "lon", "radius_km", "south", "west", "north", "east")
-
-BOX_FIELDS = FORM_FIELDS[5:]
+NUMBER_FIELDS = ("lat", "lon", "radius_km", "south", "west", "north", "east")
+BOX_FIELDS = NUMBER_FIELDS[3:]
+FORM_FIELDS = (
+    "kind", "place", *NUMBER_FIELDS, "chips", "use_metadata", "shadow", "time",
+)  # fmt: skip
 
 EVENT_OPTIONS: dict[str, Any] = {
     "api_visibility": "private",
@@ -82,14 +86,14 @@ def _connect_photos(components: Components, controller: Controller) -> None:
         paths = photos_of(value)
         if not paths:
             return _unchanged(components)
-        read_form = partial(_constraint, *form)
+        read_form = partial(_read_form, *form)
         updates = controller.locate(paths, bundle, together == SAME_PLACE, read_form)
         return _outputs(components, updates) | {components["progress"]: gr.HTML(visible=False)}
 
     def apply_late_form(session: Session | None, together: str, *form: Any) -> Updates:  # noqa: ANN401
         """Apply what was entered in the form while the photos were encoded."""
-        read_form = partial(_constraint, *form)
-        if session is None or not controller.constraint_changed(session, read_form):
+        read_form = partial(_read_form, *form)
+        if session is None or not controller.form_changed(session, read_form):
             return _unchanged(components)
         updates = controller.rerank(session, together == SAME_PLACE, read_form)
         return _outputs(components, updates)
@@ -147,7 +151,7 @@ def _connect_form(components: Components, controller: Controller) -> None:
         if session is None:
             limited = form[0] != constraint_form.ANYWHERE
             return _no_photo(components) if limited else _unchanged(components)
-        read_form = partial(_constraint, *form)
+        read_form = partial(_read_form, *form)
         return _outputs(components, controller.rerank(session, together == SAME_PLACE, read_form))
 
     def remove_constraint(session: Session | None, together: str, *form: Any) -> Updates:  # noqa: ANN401
@@ -176,11 +180,14 @@ def _connect_form(components: Components, controller: Controller) -> None:
     box = [components[name] for name in ("kind", *BOX_FIELDS)]
     every = {**EVENT_OPTIONS, "trigger_mode": "multiple"}
     drawn = components["window"].apply(fill_in_box, None, box, **every)
-    numbers = [components[name].submit for name in FORM_FIELDS[2:]]
+    numbers = [components[name].submit for name in (*NUMBER_FIELDS, "shadow", "time")]
     changes = [
         components["together"].input,
         components["place"].change,
         components["apply"].click,
+        components["chips"].input,
+        components["use_metadata"].input,
+        components["measured"].click,
         *numbers,
     ]
     for ranked in (
@@ -259,8 +266,14 @@ def _no_photo(components: Components) -> Updates:
     return {components["notice"]: view.notice(message)}
 
 
-def _constraint(kind: str, place: str | None, *numbers: str) -> str | None:
-    return constraint_form.within(kind, place, numbers[:3], numbers[3:])
+def _read_form(kind: str, place: str | None, *fields: Any) -> Asked:  # noqa: ANN401
+    """Return what the fields FORM_FIELDS say; raises ConstraintError or WitnessError."""
+    *numbers, chips, use_metadata, shadow, time = fields
+    within = constraint_form.within(kind, place, numbers[:3], numbers[3:], chips or ())
+    stated = [(text or "").strip() or None for text in (shadow, time)]
+    evidence = WitnessOptions(bool(use_metadata), *stated)
+    evidence.sun()
+    return Asked(within, evidence)
 
 
 def own_uploads(paths: list[str]) -> list[Path]:

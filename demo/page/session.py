@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from demo.page.rendering import image_uri
+from geoloc.belief.witnesses.options import BY_DEFAULT, EVERYTHING, WitnessOptions
 from geoloc.encoders.pipeline import encode_all
 from geoloc.errors import PhotoError
 from geoloc.geolocator import Geolocator
@@ -16,6 +17,15 @@ from geoloc.types import Float32Array
 
 BlurLocation = Callable[[Guess], Guess]
 """Reduces the precision of a guess before it is shown; see `demo.security.precision`."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the visitor knows about the photos."""
+
+    within: str | None = None
+    """Constraint; see `geoloc.belief.constraints.parse`."""
+    evidence: WitnessOptions = BY_DEFAULT
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +56,8 @@ class Session:
     """Whether all photos show the same place."""
     within: str | None = None
     """The constraint of the guesses."""
+    evidence: WitnessOptions = BY_DEFAULT
+    """Which witnesses the guesses count, and what the visitor measured."""
     selected: int = 0
     """Index of the upload that the page shows."""
 
@@ -73,6 +85,7 @@ def encode_uploads(geolocator: Geolocator, bundle: str, paths: Sequence[Path]) -
         paths: the uploaded files, at least one.
     """
     thumbnails: dict[Path, str] = {}
+    geolocator = geolocator.with_witnesses(EVERYTHING.witnesses(geolocator.cells))
 
     def load(
         path: Path, /, *, min_side: int | None = None, skip_pixels: Container[str] = ()
@@ -95,7 +108,7 @@ def rank(
     geolocator: Geolocator,
     session: Session,
     together: bool,
-    within: str | None,
+    asked: Asked,
     blur_location: BlurLocation,
 ) -> Session:
     """Return the session with guesses made from its embeddings.
@@ -104,17 +117,21 @@ def rank(
         geolocator: the one that encoded the photos.
         session: a session with embeddings.
         together: whether all photos show the same place.
-        within: constraint; see `geoloc.belief.constraints.parse`.
+        asked: what the visitor knows.
         blur_location: applied to every guess.
 
     Raises:
-        ConstraintError: `within` is not understood, or contains no geocell of the bundle.
+        ConstraintError: the constraint is not understood, or contains no geocell of the bundle.
+        WitnessError: the shadow is not understood, or lacks its time.
     """
-    constraint, readable = geolocator.restrict(within), session.photos
+    constraint = geolocator.restrict(asked.within)
+    readable = asked.evidence.apply(session.photos, geolocator.cells)
     together = together and len(readable) > 1
     if together:
         guesses = geolocator.guess_together(session.embeddings, [readable], constraint=constraint)
     else:
         guesses = geolocator.guess(session.embeddings, readable, constraint=constraint)
     blurred = tuple(map(blur_location, guesses))
-    return replace(session, together=together, within=within, guesses=blurred)
+    return replace(
+        session, together=together, within=asked.within, evidence=asked.evidence, guesses=blurred
+    )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,8 +21,9 @@ from geoloc.retrieval.pigeon import Refinement
 from geoloc.retrieval.reranker import Reranker
 from geoloc.types import Float32Array, Float64Array
 
-Question = Literal["photo", "photo within", "place", "place within"]
-"""A single photo or several photos of one place, anywhere or within a constraint."""
+Question = Literal["photo", "photo within", "place", "place within", "witness"]
+"""A single photo or several photos of one place, anywhere or within a constraint; and any of these
+with evidence of witnesses, which may be mistaken."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,20 @@ class Calibration:
     def judge(self, question: Question) -> Judge:
         """Return the judge of a question; that of nothing if there is none."""
         return self.judges.get(question, UNCALIBRATED)
+
+    def with_witnesses(self, values: Mapping[str, Any] | None) -> Calibration:
+        """Return the calibration with the judge of answers with witnesses, from plain values.
+
+        Raises:
+            BundleError: they are no judge.
+        """
+        if values is None:
+            return self
+        try:
+            judge = Judge.from_dict(dict(values))
+        except (ValueError, KeyError, TypeError) as error:
+            raise BundleError(f"witnesses.json: no judge ({error}); make it again") from error
+        return replace(self, judges={**self.judges, "witness": judge})
 
     def write(self, path: Path) -> None:
         """Write a JSON file."""

@@ -24,10 +24,34 @@ class Judges:
     """(N,) whether a question is about several informative photos of one place."""
     calibrated: BoolArray
     """(N,) whether the judge of a question was fitted."""
+    witness: Judge
+    """Of questions with evidence of witnesses."""
+    witnessed: BoolArray
+    """(N,) whether a question has such evidence, and a judge was fitted for it. Its claims and
+    probabilities are the smaller of those of both judges."""
+    larger: BoolArray
+    """(N,) whether its radii are the larger of both: the judge of witnesses was fitted on single
+    photos without a constraint, whose radii are its own."""
 
     @classmethod
-    def of(cls, calibration: Calibration, several: BoolArray, *, within: bool) -> Judges:
-        """Return the judges of questions, all of them with or all of them without a constraint."""
+    def of(
+        cls,
+        calibration: Calibration,
+        several: BoolArray,
+        constraint: ConstraintMask | None,
+        evidence: Float32Array | None = None,
+    ) -> Judges:
+        """Return the judges of N questions.
+
+        Args:
+            calibration: of the ranker.
+            several: (N,) see `Judges.several`.
+            constraint: of all of them.
+            evidence: (N, C) of witnesses; rows of 0 have none.
+        """
+        witnessed, within = np.zeros(len(several), bool), constraint is not None
+        if evidence is not None and "witness" in calibration.judges:
+            witnessed = np.asarray(evidence.any(axis=1))
         photo: Question = "photo within" if within else "photo"
         place: Question = "place within" if within else "place"
         fitted = [name in calibration.judges for name in (photo, place)]
@@ -36,6 +60,9 @@ class Judges:
             calibration.judge(place),
             several,
             np.where(several, fitted[1], fitted[0]),
+            calibration.judge("witness"),
+            witnessed,
+            several | within,
         )
 
     def probability(self, mass: Float32Array, evidence: Float32Array) -> Float32Array:
@@ -46,12 +73,16 @@ class Judges:
             evidence: (N, EVIDENCE).
         """
         one, many = (judge.place(mass, evidence) for judge in (self.photo, self.place))
-        return np.where(self.several[:, None], many, one)
+        usual = np.where(self.several[:, None], many, one)
+        told = np.minimum(self.witness.place(mass, evidence), usual)
+        return np.where(self.witnessed[:, None], told, usual)
 
     def localisability(self, evidence: Float32Array) -> Float32Array:
         """Return the probability (N,) that an answer is right within 200 km."""
         one, many = (judge.localisability(evidence) for judge in (self.photo, self.place))
-        return np.where(self.several, many, one)
+        usual = np.where(self.several, many, one)
+        told = np.minimum(self.witness.localisability(evidence), usual)
+        return np.where(self.witnessed, told, usual)
 
     def judge(
         self, evidence: Float32Array, allowed: BoolArray, reach_km: Float32Array
@@ -69,6 +100,15 @@ class Judges:
         ]
         one_km, many_km = (judge.radii_km(evidence) for judge in (self.photo, self.place))
         radii = np.where(self.several[:, None], many_km, one_km)
+        if self.witnessed.any():
+            told = self.witness.claim(evidence, allowed)
+            claims = [
+                coarser(a, b) if witnessed else a
+                for a, b, witnessed in zip(claims, told, self.witnessed, strict=True)
+            ]
+            told_km = self.witness.radii_km(evidence)
+            told_km = np.where(self.larger[:, None], np.maximum(told_km, radii), told_km)
+            radii = np.where(self.witnessed[:, None], told_km, radii)
         return limit_radii(radii, claims, reach_km), claims
 
     def region_limits(self) -> Float64Array:
@@ -77,6 +117,12 @@ class Judges:
             np.array([judge.region[name] for name in LEVELS]) for judge in (self.photo, self.place)
         )
         return np.where(self.several[:, None], many, one)
+
+
+def coarser(first: Confidence, second: Confidence) -> Confidence:
+    """Return the coarser of two claims; "not sure" is the coarsest."""
+    order: tuple[Confidence, ...] = (*CLAIMS, "not sure")
+    return max(first, second, key=order.index)
 
 
 def claim_limits(

@@ -139,7 +139,8 @@ class Ranker:
             evidence: (N, C) log-likelihoods from `geoloc.belief.witnesses.weighing`.
         """
         sources = self.sources(embeddings, constraint, collection)
-        return self._rank(sources, update_rows(self.believe(sources), evidence), constraint)
+        belief = update_rows(self.believe(sources), evidence)
+        return self._rank(sources, belief, constraint, evidence)
 
     def rank_together(
         self,
@@ -174,7 +175,7 @@ class Ranker:
         fused = replace(fused, belief=update_rows(fused.belief, evidence))
         mean = group_mean(vectors, fused.weight + 1e-6, owner)
         together = self.sources(mean, constraint, collection)
-        return self._rank(together, fused.belief, constraint, fused)
+        return self._rank(together, fused.belief, constraint, evidence, fused)
 
     def score(
         self,
@@ -198,6 +199,7 @@ class Ranker:
         sources: Sources,
         belief: Float32Array,
         constraint: ConstraintMask | None,
+        evidence: Float32Array | None,
         fused: Fused | None = None,
     ) -> Ranking:
         scored = self.score(sources.features, sources.nearest, belief, constraint)
@@ -205,18 +207,18 @@ class Ranker:
         cell, latlon, mass = rank_places(scored, value, belief)
         fused = Fused.of_single(belief) if fused is None else fused
         several = (fused.photos >= FUSED) & ~fused.contradictory
-        judges = Judges.of(self.calibration, several, within=constraint is not None)
+        judges = Judges.of(self.calibration, several, constraint, evidence)
         photos = np.where(several, fused.photos, np.float32(1.0))
         place_evidence = self._evidence(sources, belief, cell[:, 0], latlon[:, 0], scored, photos)
         probability = judges.probability(mass, place_evidence)
         localised = probability[:, 0] >= LOCALISED
         answer_cell, answer = self._answer(sources, belief, cell, latlon, localised, constraint)
-        evidence = self._evidence(sources, belief, answer_cell, answer, scored, photos)
+        described = self._evidence(sources, belief, answer_cell, answer, scored, photos)
         near = belief_near(scored, belief, answer)
         of_answer = np.minimum(judges.probability(near, place_evidence)[:, 0], probability[:, 0])
         at_first = (answer == latlon[:, 0]).all(axis=1)
         reach, claimable = claim_limits(constraint, self.cells.country, answer)
-        radii, claims = judges.judge(evidence, claimable & ~fused.contradictory[:, None], reach)
+        radii, claims = judges.judge(described, claimable & ~fused.contradictory[:, None], reach)
         return Ranking(
             belief=belief,
             answer=answer,
@@ -227,11 +229,11 @@ class Ranker:
             probability=probability,
             radii_km=radii,
             confidence=claims,
-            localisability=judges.localisability(evidence),
+            localisability=judges.localisability(described),
             region_limits=judges.region_limits(),
             several=several,
             calibrated=judges.calibrated,
-            evidence=evidence,
+            evidence=described,
             place_evidence=place_evidence,
             place_mass=mass,
             features=sources.features,

@@ -152,11 +152,11 @@ def load(name_or_path: str | os.PathLike[str]) -> Bundle:
         copies = Copies.read(path / COPIES)
         if len(copies.signatures) != len(gallery.members):
             raise damaged(path / COPIES, "it belongs to another gallery")
-    calibration = Calibration.read(path / "calibration.json")
-    ranker = Ranker(cells, heads, gallery, calibration, background)
-    name = str(manifest.get("name", path.name))
     fitted = WITNESSES in manifest["sha256"]
     weights = Weights.read(path / WITNESSES) if fitted else UNFITTED
+    calibration = Calibration.read(path / "calibration.json").with_witnesses(weights.judge)
+    ranker = Ranker(cells, heads, gallery, calibration, background)
+    name = str(manifest.get("name", path.name))
     return Bundle(
         name, path, spec, manifest["metrics"], ranker, attributes, background, copies, weights
     )

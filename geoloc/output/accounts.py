@@ -32,13 +32,13 @@ def finding_text(finding: Finding) -> str:
 
 def _lines(account: Account) -> list[str]:
     title = TITLES.get(account.witness, account.witness)
-    lines = [f"{title}: {_effect(account)}"]
+    lines = [f"{title}: {effect(account)}"]
     lines += [f"  {finding_text(each)}" for each in account.findings[:MOST_FINDINGS]]
     more = len(account.findings) - MOST_FINDINGS
     return lines + ([f"  and {more} more"] if more > 0 else [])
 
 
-def _effect(account: Account) -> str:
+def effect(account: Account) -> str:
     """Return what a witness changed: its information, and the answer without it."""
     if not account.counted:
         return "shown, not used for the answer"

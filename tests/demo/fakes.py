@@ -1,5 +1,6 @@
 """A fake geolocator: decodes real photos and parses real constraints, with fixed answers."""
 
+from copy import copy
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -8,6 +9,7 @@ import shapely
 
 from geocells.table import CellTable
 from geoloc.belief.constraints import parse
+from geoloc.belief.witnesses.base import observed
 from geoloc.encoders.base import Preprocessing
 from geoloc.photos.decode import load
 from tests.demo.guesses import HOBART, make_guess
@@ -46,6 +48,15 @@ class FakeGeolocator:
         self.bundle = SimpleNamespace(name=name)
         self.patches = patches
         self.load = load
+        self.witnesses = ()
+
+    def with_witnesses(self, witnesses):
+        other = copy(self)
+        other.witnesses = tuple(witnesses)
+        return other
+
+    def read(self, source, /, **options):
+        return observed(self.load(source, **options), self.witnesses)
 
     def locate(self, source):
         loaded = load(source)

@@ -97,8 +97,17 @@ class Answers:
 
 def collect(held_out: HeldOut, asked: Asked, masks: Masks) -> Answers:
     """Answer questions with rankers that never saw their photos."""
+    result = unanswered(held_out, asked)
+    truth = held_out.latlon[asked.first]
+    for index, ranker, mask, ranking in rankings(held_out, asked, masks):
+        record(result, index, ranker, mask, ranking, truth[index])
+    return result
+
+
+def unanswered(held_out: HeldOut, asked: Asked) -> Answers:
+    """Return answers to Q questions that `record` has yet to fill in."""
     count = len(asked)
-    result = Answers(
+    return Answers(
         asked,
         np.zeros((count, 2)),
         np.zeros(count),
@@ -116,13 +125,9 @@ def collect(held_out: HeldOut, asked: Asked, masks: Masks) -> Answers:
         np.zeros(count, bool),
         np.zeros(count, bool),
     )
-    truth = held_out.latlon[asked.first]
-    for index, ranker, mask, ranking in rankings(held_out, asked, masks):
-        _record(result, index, ranker, mask, ranking, truth[index])
-    return result
 
 
-def _record(
+def record(
     result: Answers,
     index: IndexArray,
     ranker: Ranker,

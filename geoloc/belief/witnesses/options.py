@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from geocells.table import CellTable
-from geoloc.belief.witnesses.base import Witness
+from geoloc.belief.witnesses.base import Witness, observed
 from geoloc.belief.witnesses.cell_samples import CellSamples
 from geoloc.belief.witnesses.file import FileWitness
 from geoloc.belief.witnesses.shadow import Shadow
@@ -49,14 +50,29 @@ class WitnessOptions:
             found.append(SunWitness(samples, shadow))
         return tuple(found)
 
+    def apply(self, photos: Sequence[Photo], cells: CellTable) -> list[Photo]:
+        """Return photos as these options ask, whose files were read with EVERYTHING.
+
+        Raises:
+            WitnessError: as for `witnesses`.
+        """
+        shadow = self.sun()
+        sun = [] if shadow is None else [SunWitness(CellSamples(cells), shadow)]
+        hidden = [] if self.use_metadata else [FileWitness.name]
+        return [observed(_showing_only(photo, hidden), sun) for photo in photos]
+
 
 BY_DEFAULT = WitnessOptions()
 """The metadata of files are shown."""
 
 
-def showing_only(photo: Photo, witness: str) -> Photo:
-    """Return a photo in which the findings of one witness are shown and are no evidence."""
+EVERYTHING = WitnessOptions(use_metadata=True)
+"""Every witness that needs the file itself: what it finds can be left out later."""
+
+
+def _showing_only(photo: Photo, witnesses: Sequence[str]) -> Photo:
+    """Return a photo in which the findings of some witnesses are shown and are no evidence."""
     observations = tuple(
-        each.shown_only() if each.witness == witness else each for each in photo.observations
+        each.shown_only() if each.witness in witnesses else each for each in photo.observations
     )
     return replace(photo, observations=observations)

@@ -15,6 +15,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.special import logsumexp
@@ -50,6 +51,9 @@ class Weights:
 
     reliability: Mapping[str, Reliability]
     """By name of the witness; others have the default reliability."""
+    judge: Mapping[str, Any] | None = None
+    """The `geoloc.answer.judge.Judge` of answers with witnesses, as plain values; None if it was
+    not fitted."""
 
     def combine(
         self, observations: Sequence[Observation], prior: Float32Array, without: str = ""
@@ -75,7 +79,10 @@ class Weights:
 
     def write(self, path: Path) -> None:
         """Write a JSON file."""
-        values = {name: asdict(each) for name, each in self.reliability.items()}
+        values = {
+            "reliability": {name: asdict(each) for name, each in self.reliability.items()},
+            "judge": self.judge,
+        }
         path.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
 
     @classmethod
@@ -83,9 +90,10 @@ class Weights:
         """Read a file that `write` wrote; raise BundleError if it is damaged."""
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
-            found = cls({name: Reliability(**each) for name, each in values.items()})
+            reliability = {n: Reliability(**each) for n, each in values["reliability"].items()}
+            found = cls(reliability, values["judge"])
             usable = [0 < r.wrong < 1 and r.exponent >= 0 for r in found.reliability.values()]
-        except (OSError, ValueError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise BundleError(
                 f"{path}: no readable weights of witnesses ({error}); make the bundle again"
             ) from error

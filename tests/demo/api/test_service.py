@@ -259,3 +259,12 @@ def test_the_document_is_complete(server):
         "properties"
     ].keys()
     assert "HTTPValidationError" not in json.dumps(document)
+
+
+def test_stated_shadows_and_metadata_are_options_and_errors_are_422(server):
+    photo = jpeg(photo_of(1))
+    assert locate(server, photo, use_metadata="true").status_code == 200
+    for fields in ({"shadow": "0:1", "time": "2024-06-01T10:30Z"}, {"shadow": "1:1"}):
+        reply = locate(server, photo, **fields)
+        assert reply.status_code == 422
+        assert "--shadow" in reply.json()["error"]

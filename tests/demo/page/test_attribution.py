@@ -11,6 +11,7 @@ from PIL import Image
 from demo.api.inference import ConcurrentGeolocator
 from demo.page import rendering
 from demo.page.controller import Controller
+from demo.page.session import Asked
 from geoloc.bundle import directory as bundles
 from geoloc.encoders.base import EncoderSpec, Preprocessing
 from geoloc.encoders.registry import build_encoder
@@ -70,7 +71,9 @@ def test_the_page_shows_the_map_of_the_answer_inside_the_constraint(
     )
     controller = Controller({"starter": service}, lambda guess: guess)
     for within in (None, "Australia"):
-        session = controller.locate([landscape], "starter", False, lambda w=within: w)["session"]
+        session = controller.locate([landscape], "starter", False, lambda w=within: Asked(w))[
+            "session"
+        ]
         assert "data:image/jpeg" in controller.explain(session)["attribution"]
         _, _, patches = overlays.pop()
         assert patches == pytest.approx(service.attribution(landscape, within), rel=1e-3, abs=1e-6)
@@ -79,7 +82,7 @@ def test_the_page_shows_the_map_of_the_answer_inside_the_constraint(
 def test_the_starter_has_no_map_and_decodes_no_photo_for_it(starter, landscape, monkeypatch):
     service = ConcurrentGeolocator(starter)
     controller = Controller({"starter": service}, lambda guess: guess)
-    session = controller.locate([landscape], "starter", False, lambda: None)["session"]
+    session = controller.locate([landscape], "starter", False, Asked)["session"]
     monkeypatch.setattr(service, "load", None)
     assert controller.explain(session)["attribution"] == ""
 

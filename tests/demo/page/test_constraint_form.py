@@ -44,3 +44,13 @@ def test_every_offered_country_is_understood():
     for name in offered:
         assert constraint_form.within(constraint_form.NAMED, name, NOTHING[:3], NOTHING) == name
         assert parse(name).name == name
+
+
+def test_chips_are_conditions_that_the_constraint_parser_knows():
+    named = (constraint_form.NAMED, "Africa", NOTHING[:3], NOTHING)
+    chosen = ["Left-hand traffic", "Above 2,000 m", "no such chip"]
+    assert constraint_form.within(*named, chosen) == "Africa; left-hand traffic; above 2,000 m"
+    anywhere = (constraint_form.ANYWHERE, None, NOTHING[:3], NOTHING)
+    for chip, text in constraint_form.CHIPS.items():
+        assert constraint_form.within(*anywhere, [chip]) == text
+        assert parse(text).name

@@ -9,6 +9,7 @@ from PIL import Image
 
 from demo.page import rendering, view
 from demo.page.controller import EXPORTS, MAX_PHOTOS, Controller
+from demo.page.session import Asked
 from geoloc.encoders.base import Preprocessing
 from geoloc.errors import ConstraintError, GeolocError, PhotoError
 from geoloc.photos.decode import read_exif
@@ -16,7 +17,7 @@ from tests.demo.guesses import SYDNEY
 
 
 def anywhere():
-    return None
+    return Asked()
 
 
 def blur_location(guess):
@@ -41,7 +42,7 @@ def test_photos_are_encoded_once(controller, geolocator, photo, plain, broken):
     assert [guess.photo for guess in session.guesses] == ["holiday.jpg", "plain.png"]
     assert isinstance(session.answer(1), PhotoError)
     assert session.answer(2).photo == "plain.png"
-    again = controller.rerank(session, True, lambda: "Tasmania, Australia")
+    again = controller.rerank(session, True, lambda: Asked("Tasmania, Australia"))
     assert len(again["session"].guesses[0].photos) == 2
     assert again["session"].guesses[0].within == "Tasmania, Australia"
     assert "cannot be read" in controller.select(again["session"], 1)["answer"]
@@ -56,7 +57,7 @@ def test_an_invalid_form_is_reported_and_ignored(controller, plain):
     assert shown["notice"] == "no such place"
     assert shown["session"].guesses[0].within is None
     assert controller.rerank(shown["session"], False, wrong) == {"notice": "no such place"}
-    outside = controller.rerank(shown["session"], False, lambda: "Peru")
+    outside = controller.rerank(shown["session"], False, lambda: Asked("Peru"))
     assert "no geocell of this bundle lies there" in outside["notice"]
 
 

@@ -90,8 +90,8 @@ def test_weights_are_read_as_written_and_damage_is_one_line(tmp_path):
     weights = Weights({"text": Reliability(0.5, 0.03)})
     weights.write(file)
     assert Weights.read(file) == weights
-    for damaged in ("{", '{"text": {"wrong": 0}}', '{"text": {"other": 1}}', "[]"):
-        file.write_text(damaged)
+    for damaged in ('{"text": {"wrong": 0}}', '{"text": {"other": 1}}', "[]"):
+        file.write_text(f'{{"reliability": {damaged}, "judge": null}}')
         with pytest.raises(BundleError, match=r"witnesses\.json: .*; make the bundle again"):
             Weights.read(file)
 

@@ -25,7 +25,7 @@ from geoloc.belief.witnesses.solar import sun_position
 from geoloc.belief.witnesses.sun import SunWitness
 from geoloc.guess import Exif
 from geoloc.photos.decode import NO_PIXELS, Photo
-from geoloc.types import Float32Array, Float64Array, IndexArray
+from geoloc.types import BoolArray, Float32Array, Float64Array
 
 FIRST_YEAR, YEARS = 2010, 15
 
@@ -46,8 +46,12 @@ class Simulated:
     witness: str
     log_likelihood: Float32Array
     """(N, C) before it is tempered; rows of 0 for none."""
-    mistaken: IndexArray
-    """Rows whose evidence is that of another place."""
+    is_mistaken: BoolArray
+    """(N,) whether the evidence is that of another place."""
+
+    def take(self, rows: BoolArray) -> Simulated:
+        """Return the evidence for some photos (N,)."""
+        return Simulated(self.witness, self.log_likelihood[rows], self.is_mistaken[rows])
 
 
 def simulated_clocks(
@@ -94,11 +98,11 @@ def simulated_shadows(
 
 def _claimed(
     latlon: Float64Array, mistaken: float, rng: np.random.Generator
-) -> tuple[Float64Array, IndexArray]:
-    """Return the places (N, 2) that the evidence is made from, and the rows of mistakes."""
-    wrong = np.flatnonzero(rng.random(len(latlon)) < mistaken)
+) -> tuple[Float64Array, BoolArray]:
+    """Return the places (N, 2) that the evidence is made from, and (N,) the mistaken ones."""
+    wrong = rng.random(len(latlon)) < mistaken
     claimed = latlon.copy()
-    claimed[wrong] = latlon[rng.integers(len(latlon), size=len(wrong))]
+    claimed[wrong] = latlon[rng.integers(len(latlon), size=int(wrong.sum()))]
     return claimed, wrong
 
 

@@ -1,0 +1,72 @@
+"""The form fields of requests that locate photos, and the service that answers them."""
+
+from typing import Annotated
+
+from fastapi import Depends, Form, Request
+from starlette.exceptions import HTTPException
+
+from demo.api.limits import RETRY_SOON
+from demo.api.service import LocateOptions, Service
+from geoloc.belief.witnesses.options import WitnessOptions
+
+MAX_CONSTRAINT_CHARACTERS = 4000
+MAX_STATED_CHARACTERS = 100
+
+
+def service_of(request: Request) -> Service:
+    """Return the service of an application."""
+    service: Service = request.app.state.service
+    return service
+
+
+def accepting_service(service: Annotated[Service, Depends(service_of)]) -> Service:
+    """Return the service unless it is stopping: 503 then."""
+    if service.stopping:
+        raise HTTPException(503, "the service is stopping; try again later", RETRY_SOON)
+    return service
+
+
+def _witnesses(
+    use_metadata: Annotated[
+        bool,
+        Form(description="Use time zone, height, camera and captions of the files as evidence."),
+    ] = False,
+    shadow: Annotated[
+        str | None,
+        Form(
+            max_length=MAX_STATED_CHARACTERS,
+            description="An object and its shadow, or the sun's elevation; needs `time`.",
+            examples=["1.8:2.4±5%", "37°±1°"],
+        ),
+    ] = None,
+    time: Annotated[
+        str | None,
+        Form(
+            max_length=MAX_STATED_CHARACTERS,
+            description="When the photo was taken, with a zone; or a window.",
+            examples=["2024-06-01T10:30Z", "2024-06-01T10:00Z/11:00Z"],
+        ),
+    ] = None,
+) -> WitnessOptions:
+    return WitnessOptions(use_metadata, shadow or None, time or None)
+
+
+def _options(
+    service: Annotated[Service, Depends(accepting_service)],
+    asked: Annotated[WitnessOptions, Depends(_witnesses)],
+    top: Annotated[int, Form(ge=1, le=40, description="Number of candidate places.")] = 5,
+    within: Annotated[
+        str | None,
+        Form(
+            max_length=MAX_CONSTRAINT_CHARACTERS,
+            description="Constraint: a country, a region, a circle, a box or a polygon.",
+            examples=["Portugal", "Bavaria, Germany", "48.86,2.35,50km", "36.9,-9.6,42.2,-6.1"],
+        ),
+    ] = None,
+    together: Annotated[bool, Form(description="All photos show the same place.")] = False,
+    bundle: Annotated[str | None, Form(description="Name of the bundle; see /bundles.")] = None,
+) -> LocateOptions:
+    return service.options(bundle, top=top, within=within or None, together=together, asked=asked)
+
+
+Options = Annotated[LocateOptions, Depends(_options)]
