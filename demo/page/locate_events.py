@@ -181,15 +181,9 @@ def _connect_form(components: Components, controller: Controller) -> None:
     every = {**EVENT_OPTIONS, "trigger_mode": "multiple"}
     drawn = components["window"].apply(fill_in_box, None, box, **every)
     numbers = [components[name].submit for name in (*NUMBER_FIELDS, "shadow", "time")]
-    changes = [
-        components["together"].input,
-        components["place"].change,
-        components["apply"].click,
-        components["chips"].input,
-        components["use_metadata"].input,
-        components["measured"].click,
-        *numbers,
-    ]
+    inputs_changed = [components[name].input for name in ("together", "chips", "use_metadata")]
+    clicks = [components[name].click for name in ("apply", "measured")]
+    changes = [*inputs_changed, components["place"].change, *clicks, *numbers]
     for ranked in (
         components["kind"].input(remove_constraint, inputs, outputs, **EVENT_OPTIONS),
         drawn.then(rerank, inputs, outputs, **EVENT_OPTIONS),

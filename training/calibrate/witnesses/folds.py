@@ -1,4 +1,4 @@
-"""Photos of collections that their rankers never saw, with the cells and calibration of a bundle."""
+"""Photos of collections that their rankers never saw, with the cells of a bundle."""
 
 from __future__ import annotations
 
