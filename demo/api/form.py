@@ -59,8 +59,16 @@ def _options(
         str | None,
         Form(
             max_length=MAX_CONSTRAINT_CHARACTERS,
-            description="Constraint: a country, a region, a circle, a box or a polygon.",
-            examples=["Portugal", "Bavaria, Germany", "48.86,2.35,50km", "36.9,-9.6,42.2,-6.1"],
+            description=(
+                "Constraint: a country, a region, a circle, a box, a polygon, or a property."
+            ),
+            examples=[
+                "Portugal",
+                "Bavaria, Germany",
+                "48.86,2.35,50km",
+                "36.9,-9.6,42.2,-6.1",
+                "Africa; left-hand traffic",
+            ],
         ),
     ] = None,
     together: Annotated[bool, Form(description="All photos show the same place.")] = False,

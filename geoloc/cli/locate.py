@@ -73,7 +73,9 @@ def locate(
     within
         Constrain answers to a country ("Portugal", "pt"), several ("Southern Europe"), a region
         ("Bavaria, Germany"), a town and its surroundings ("Paris, France"), a circle
-        ("48.86,2.35,50km"), a box ("south,west,north,east") or a polygon (a GeoJSON file or WKT).
+        ("48.86,2.35,50km"), a box ("south,west,north,east") or a polygon (a GeoJSON file or WKT);
+        and to places with a property: "left-hand traffic", "near water", "above 2,000 m", "a
+        language written in Cyrillic", "Africa; above 2,000 m".
     together
         Treat all photos as views of one place, and give one answer.
     json
