@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -182,8 +183,13 @@ def text_column(values: pa.Array | pa.ChunkedArray) -> pa.ChunkedArray:
             return column.cast(pa.string())
         except pa.ArrowException:  # lists, objects, bytes that are not UTF-8
             pass
-    texts = [None if value is None else _text(value) for value in column.to_pylist()]
+    texts = [None if _is_missing(value) else _text(value) for value in column.to_pylist()]
     return pa.chunked_array([pa.array(texts, pa.string())])
+
+
+def _is_missing(value: object) -> bool:
+    """Whether a value is null, or NaN, which pandas writes for null."""
+    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def _text(value: object) -> str:

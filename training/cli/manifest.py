@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Annotated, Literal
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from geoloc.cli.console import fail, fail_writing
 from training.cli.console import Out, print_problems
@@ -15,26 +16,53 @@ enrich_app = App(name="enrich")
 
 
 @manifest_app.default
-def manifest(source: Path, /, *, out: Out, images: Path | None = None) -> int:
+def manifest(
+    source: str,
+    /,
+    *,
+    out: Out,
+    images: str | None = None,
+    others: Annotated[tuple[Path, ...], Parameter(name="--with", negative=())] = (),
+    licence: str = "",
+    allow: Annotated[
+        tuple[Literal["nc", "nd", "unknown"], ...], Parameter(negative=(), show_default=False)
+    ] = (),
+) -> int:
     """Write the photo table of a collection, with one row for each usable photo.
+
+    Author and licence of every photo are kept. Photos whose licence forbids commercial use or
+    derived works, or is not known, are left out and counted. OSV-5M, MP-16, YFCC100M, Mapillary,
+    Global Streetscapes, iNaturalist, Google Landmarks and Wikimedia Commons are recognised by their
+    columns.
 
     Parameters
     ----------
     source
-        Folder of photos with GPS in their EXIF, folder of tar shards (img2dataset, WebDataset), or
-        CSV, TSV or Parquet table: MP-16, OSV-5M, YFCC100M, or any with coordinates.
+        Folder of photos with GPS in their EXIF; folder of tar shards (img2dataset, WebDataset) or
+        of Parquet files with photos (Hugging Face); one such file; or a table: CSV, TSV, JSON or
+        Parquet. A path, or an address such as s3://bucket/shards/.
     out
-        Parquet table to write. Its file names are relative to its folder.
+        Parquet table to write. Its file names are relative to its folder. Photos inside Parquet
+        files are copied to tar shards in the folder OUT.shards.
     images
         Folder of the photos or tar shards, if the table does not contain their paths.
+    others
+        Further table of the collection, such as observations.csv of iNaturalist or the attribution
+        table of Google Landmarks; its columns are added. May be repeated.
+    licence
+        Licence of photos that have none in the tables.
+    allow
+        Use photos although their licence forbids commercial use (nc) or derived works (nd), or is
+        not known (unknown). May be repeated.
     """
     from geoloc.errors import GeolocError
 
     try:
         from training.data import table as photo_table
-        from training.data.sources import read
+        from training.data.sources import Source, read
 
-        table, folder, problems = read(source, images)
+        unpacked = out.with_name(f"{out.name}.shards")
+        table, folder, problems = read(Source(source, images, others, licence, allow, unpacked))
         photo_table.write(photo_table.relative_to(table, folder, out.parent), out)
     except GeolocError as error:
         return fail("geoloc-train manifest", error)

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 
 from geoloc.encoders.base import Preprocessing
 from geoloc.errors import PhotoError, TableError
-from geoloc.photos import decode
+from geoloc.photos import decode, storage
 from geoloc.photos.tables import resolve
 from geoloc.types import Float32Array
 from training.data.sampler import Batches
@@ -171,17 +171,17 @@ def load_photo(
         PhotoError: it is missing, truncated or no photo.
     """
     name = table["photo_id"][row].as_py()
-    path = Path(resolve(folder, table["file"][row].as_py()))
+    path = resolve(folder, table["file"][row].as_py())
     offset, size = table["offset"][row].as_py(), table["size"][row].as_py()
-    if offset is None:
+    if offset is None and not storage.is_address(path):
         return decode.load(path, name=name, min_side=min_side, skip_pixels=skip_pixels)
     try:
-        with path.open("rb") as shard:
-            shard.seek(offset)
-            content = shard.read(size)
+        content = storage.read(path, offset or 0, size)
     except OSError as error:
-        raise PhotoError(f"{path}: {error.strerror}; check the path of the shard") from error
-    if len(content) < size:
+        raise PhotoError(
+            f"{path}: {error.strerror or error}; check the path of the shard"
+        ) from error
+    if size is not None and len(content) < size:
         raise PhotoError(f"{path}: ends within photo {name}; fetch the shard again")
     return decode.load(content, name=name, min_side=min_side, skip_pixels=skip_pixels)
 

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from geoloc.errors import TableError
 from geoloc.io.atomic import atomic_file
 from geoloc.photos.columns import column, text_column, to_floats
+from geoloc.photos.storage import is_address
 from geoloc.photos.tables import read_table
 from geoloc.photos.tabular.rows import format_of
 from geoloc.types import Float64Array, StrArray
@@ -154,7 +155,7 @@ def relative_to(table: pa.Table, here: Path, there: Path) -> pa.Table:
         return table
     names = table["file"].combine_chunks().dictionary_encode()
     new = [
-        os.path.relpath((here / name).resolve(), there.resolve())
+        name if is_address(name) else os.path.relpath((here / name).resolve(), there.resolve())
         for name in names.dictionary.to_pylist()
     ]
     return with_column(table, "file", pa.array(new, pa.string()).take(names.indices))

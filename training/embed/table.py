@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from geoloc.encoders.pipeline import encode
 from geoloc.encoders.registry import build_encoder
 from geoloc.errors import TableError
 from geoloc.io.atomic import atomic_path, atomic_write_text
+from geoloc.photos import storage
+from geoloc.photos.tables import resolve
 from training.data.loading import load_photo
 from training.types import Float16Array
 
@@ -140,7 +143,7 @@ _PART_SCHEMA = pa.schema({
 
 def _parts(table: pa.Table, folder: Path, fingerprint: str) -> Iterator[dict[str, Any]]:
     """Yield the rows of each part as plain values, keyed by everything the result depends on."""
-    stamp = {name: _stamp(folder / name) for name in table["file"].unique().to_pylist()}
+    stamp = {name: _stamp(resolve(folder, name)) for name in table["file"].unique().to_pylist()}
     for start in range(0, len(table), PART):
         rows = table.slice(start, PART).select(_COLUMNS)
         values = {name: rows[name].to_pylist() for name in _COLUMNS}
@@ -149,13 +152,13 @@ def _parts(table: pa.Table, folder: Path, fingerprint: str) -> Iterator[dict[str
         yield {"key": hashlib.sha256(text.encode()).hexdigest()[:32], **values}
 
 
-def _stamp(path: Path) -> tuple[str, int, int]:
+def _stamp(path: str) -> tuple[str, int, int]:
     """Return name, size and modification time of a file, to detect changes."""
+    name = os.path.basename(path)
     try:
-        found = path.stat()
+        return name, *storage.stamp(path)
     except OSError:
-        return path.name, -1, -1
-    return path.name, found.st_size, found.st_mtime_ns
+        return name, -1, -1
 
 
 def _on_ray(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TextIO
 
 from geoloc.errors import TableError
@@ -59,7 +60,7 @@ def json_rows(text: TextIO, name: str, parse: Parse, problem: Report) -> Iterato
     for place, value, error in _values(text, parse):
         if isinstance(value, dict):
             good += 1
-            yield value
+            yield _with_nested(value)
         else:
             bad += 1
             reason = reason or f"{place} is no JSON {f'({error})' if error else 'object'}"
@@ -73,42 +74,46 @@ def json_rows(text: TextIO, name: str, parse: Parse, problem: Report) -> Iterato
 def _values(text: TextIO, parse: Parse) -> Iterator[tuple[str, Any, str]]:
     """Yield where each value of a table is, the value, and why it cannot be parsed."""
     numbered = ((number, line) for number, line in enumerate(text, start=1) if line.strip())
-    for number, line in numbered:
-        if not _is_document(line):
-            yield f"line {number}", *_parsed(line, parse)
-            break
+    first = next(numbered, None)
+    if first is None:
+        return
+    number, line = first
+    lines: Iterable[tuple[int, str]] = itertools.chain([first], numbered)
+    if _begins_document(line):
         content = line + text.read()
         value, error = _parsed(content, parse)
-        if error and line.lstrip().startswith("{"):  # one object a line, the first one damaged
-            lines = enumerate(content.splitlines(), start=number)
-            numbered = ((number, line) for number, line in lines if line.strip())
-            break
-        for place, element in enumerate(_elements(value), start=1):
-            yield f"element {place}", element, error
-        return
-    for number, line in numbered:
-        yield f"line {number}", *_parsed(line, parse)
+        if not error or line.lstrip().startswith("["):
+            array = {"data": value} if isinstance(value, list) else value
+            yield from _elements("element 1", array, error)
+            return
+        lines = enumerate(content.splitlines(), start=number)  # the first object is damaged
+    for number, line in lines:
+        if line.strip():
+            yield from _elements(f"line {number}", *_parsed(line, parse))
 
 
-def _is_document(line: str) -> bool:
-    """Whether a text that begins with this line may be one array or one GeoJSON collection."""
+def _begins_document(line: str) -> bool:
+    """Whether a text that begins with this line may be one array or object of several lines."""
     line = line.strip()
-    return line.startswith("[") or (
-        line.startswith("{") and (not line.endswith("}") or '"FeatureCollection"' in line)
-    )
+    return line.startswith("[") or (line.startswith("{") and not line.endswith("}"))
 
 
-def _elements(value: Any) -> list[Any]:  # noqa: ANN401
-    """The objects of an array, or the features of GeoJSON as rows."""
-    if isinstance(value, list):
-        return value
-    collection = isinstance(value, dict) and value.get("type") == "FeatureCollection"
-    features = value.get("features") if collection else None
-    if not isinstance(features, list):
-        return [value]
-    rows = [_row_of(feature, value) for feature in features]
-    # answers of this project have several features for a photo
-    return [row for row in rows if not isinstance(row, dict) or row.get("answer", True)]
+def _elements(place: str, value: Any, error: str) -> Iterator[tuple[str, Any, str]]:  # noqa: ANN401
+    """Yield the objects of a page of Mapillary's API or of GeoJSON, or else the value."""
+    found = None
+    if isinstance(value, dict) and value.keys() <= {"data", "paging"}:
+        found = value.get("data")
+    elif isinstance(value, dict) and value.get("type") == "FeatureCollection":
+        found = value.get("features")
+        if isinstance(found, list):
+            rows = [_row_of(feature, value) for feature in found]
+            # answers of this project have several features for a photo
+            found = [row for row in rows if not isinstance(row, dict) or row.get("answer", True)]
+    if not isinstance(found, list):
+        yield place, value, error
+        return
+    for number, element in enumerate(found, start=1):
+        yield f"element {number}", element, error
 
 
 def _row_of(feature: Any, collection: Row) -> Any:  # noqa: ANN401
@@ -118,12 +123,39 @@ def _row_of(feature: Any, collection: Row) -> Any:  # noqa: ANN401
     properties, geometry = feature.get("properties") or {}, feature.get("geometry") or {}
     if not isinstance(properties, dict) or not isinstance(geometry, dict):
         return feature
-    lonlat = geometry.get("coordinates") if geometry.get("type") == "Point" else None
-    lon, lat = lonlat[:2] if isinstance(lonlat, list) and len(lonlat) > 1 else (None, None)
+    lat, lon = _point(geometry)
     row = {**properties, "lat": lat, "lon": lon}
     if "schema_version" in collection:
         row["schema_version"] = collection["schema_version"]
     return row
+
+
+def _point(geometry: Row) -> tuple[Any, Any]:
+    """Latitude and longitude of a GeoJSON point; None for other geometries."""
+    lonlat = geometry.get("coordinates") if geometry.get("type") == "Point" else None
+    lon, lat = lonlat[:2] if isinstance(lonlat, list) and len(lonlat) > 1 else (None, None)
+    return lat, lon
+
+
+_NESTED = (("creator", "username"), ("exif", "lat"), ("exif", "lon"))
+"""Values in objects within objects that become columns: "creator_username" and so on."""
+
+
+def _with_nested(row: Row) -> Row:
+    """A row with columns for coordinates and authors that are nested in it."""
+    nested = {name: value for name, value in row.items() if isinstance(value, dict)}
+    if not nested:
+        return row
+    columns = {
+        f"{outer}_{inner}": nested[outer][inner]
+        for outer, inner in _NESTED
+        if inner in nested.get(outer, ())
+    }
+    for name in ("computed_geometry", "geometry"):
+        lat, lon = _point(nested.get(name, {}))
+        if lat is not None and "lat" not in columns:
+            columns |= {"lat": lat, "lon": lon}
+    return {**columns, **row}
 
 
 def _parsed(line: str, parse: Parse) -> tuple[Any, str]:

@@ -71,7 +71,7 @@ def _learn(path: Path) -> Found:
 
 
 def _manifest(path: Path) -> Found:
-    table, _, _ = sources.read(path)
+    table, _, _ = sources.read(sources.Source(str(path), allow=["unknown"]))
     columns = (table[name].to_pylist() for name in ("file", "lat", "lon"))
     return list(zip(*columns, strict=True))
 

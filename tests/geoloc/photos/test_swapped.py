@@ -50,7 +50,7 @@ def test_known_countries_decide_also_a_short_table(names):
 
 
 READERS = {
-    "manifest": sources.read,
+    "manifest": lambda path: sources.read(sources.Source(str(path))),
     "learn": manifest.read,
     "cells": coordinates.read,
     "play": lambda path: read_located(path, ("file",)),

@@ -12,9 +12,14 @@ import pytest
 from PIL import Image
 
 from geoloc.errors import GeolocError, TableError
+from training.data import sources
 from training.data.loading import load_photo
-from training.data.sources import read
+from training.data.sources import Source
 from training.data.table import SCHEMA, complete
+
+
+def read(place: Path | str, images: Path | str | None = None, **options: object):
+    return sources.read(Source(str(place), images and str(images), **options))
 
 
 def jpeg(shade: int) -> bytes:
@@ -102,7 +107,9 @@ def test_mp16_ids_are_file_names(tmp_path):
         "IMG_ID,AUTHOR,LAT,LON\n45/77/1.jpg,1ba8,46.77,23.61\n0a/b1/2.jpg,77aa,1.5,2.5\n"
         "ff/ff/3.jpg,77aa,1.5,2.5\n"
     )
-    table, folder, problems = read(tmp_path / "mp16.csv")
+    with pytest.raises(TableError, match=r"2 of 2 photos have no known free licence; --allow unk"):
+        read(tmp_path / "mp16.csv")
+    table, folder, problems = read(tmp_path / "mp16.csv", allow=["unknown"])
     assert table["file"].to_pylist() == ["45/77/1.jpg", "0a/b1/2.jpg"]
     assert table["author"].to_pylist() == ["1ba8", "77aa"]
     assert folder == tmp_path
@@ -165,7 +172,8 @@ def test_identifiers_and_dates_that_look_like_numbers(tmp_path):
 def test_yfcc100m_is_read_without_a_header(tmp_path):
     write_photos(tmp_path / "images", ["123.jpg"])
     fields = ["123", "9@N00", "nick", "2012-05-06 10:11:12.0", "1336", "Canon", 'a "title', "", "",
-              "", "2.3522", "48.8566", "16", "page", "url", "Attribution", "lic", "1", "2", "3",
+              "", "2.3522", "48.8566", "16", "page", "url", "Attribution License",
+              "http://creativecommons.org/licenses/by/2.0/", "1", "2", "3",
               "4", "jpg", "0"]  # fmt: skip
     no_gps = [*fields[:10], "", "", *fields[12:]]
     no_gps[0] = "456"
@@ -175,7 +183,7 @@ def test_yfcc100m_is_read_without_a_header(tmp_path):
     table, _, problems = read(tmp_path / "yfcc100m_dataset-0", tmp_path / "images")
     assert table["lat"].to_pylist() == [48.8566]
     assert table["author"].to_pylist() == ["9@N00"]
-    assert table["licence"].to_pylist() == ["Attribution"]
+    assert table["licence"].to_pylist() == ["http://creativecommons.org/licenses/by/2.0/"]
     assert str(table["taken_at"][0]) == "2012-05-06 10:11:12"
     assert "456" in problems[0]
 
