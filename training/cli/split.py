@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from geoloc.cli.console import fail, fail_writing
-from training.cli.console import Out
+from training.cli.console import Out, progress_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -64,7 +64,7 @@ def split(
 
     try:
         from training.data import table as photo_table
-        from training.data.split import assign_splits
+        from training.data.split import assign_splits, describe_authors
 
         table, pairs = _with_pairs(photos, embeddings)
         if pairs is not None and not duplicates:
@@ -80,6 +80,8 @@ def split(
         return fail("geoloc-train split", error)
     except OSError as error:
         return fail_writing("geoloc-train split", error, out)
+    for line in describe_authors(table, block_km):
+        progress_line(f"{photos}: {line}")
     for name, count in sorted(splits.counts.items()):
         print(f"{name or 'no split, because they would connect two splits'}: {count:,} photos")
     return 0

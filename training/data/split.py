@@ -90,6 +90,16 @@ def assign_splits(
     return Splits(split)
 
 
+def describe_authors(table: pa.Table, block_km: float) -> list[str]:
+    """Return a line if photos have no author, and are kept together by place only."""
+    unknown = int((strings_of(table, "author") == "").sum())
+    if not unknown:
+        return []
+    count = f"{unknown:,} of {len(table):,} photos have" if unknown < len(table) else "photos have"
+    together = f"squares of {block_km:g} km, sequences and locations"
+    return [f"{count} no author: they are split by place only ({together})"]
+
+
 def blocks(latlon: Float64Array, side_km: float) -> StrArray:
     """Return names (N,) of the squares of about this side that coordinates (N, 2) lie in."""
     step = side_km / 111.2

@@ -170,6 +170,23 @@ def test_split_and_audit_commands(tmp_path, geoloc_train):
     assert "400 (100.00%) share an author" in done.stdout
 
 
+def test_split_says_that_photos_without_authors_are_split_by_place(tmp_path, geoloc_train):
+    rng = np.random.default_rng(0)
+    latlon = rng.uniform(-60, 60, (60, 2))
+    for authors, said in {
+        "": "photos have no author: they are split by place only (squares of 50 km",
+        "one": "59 of 60 photos have no author",
+    }.items():
+        table = table_of([authors, *[""] * 59], [""] * 60, latlon)
+        photo_table.write(table, tmp_path / "photos.parquet")
+        done = geoloc_train(
+            *("split", tmp_path / "photos.parquet", "-o", tmp_path / "split.parquet"),
+            *("--val", 0.1, "--test", 0.1, "--block-km", 50),
+        )
+        assert done.returncode == 0, done.stderr
+        assert said in done.stderr
+
+
 def test_collections_are_held_out_as_a_whole():
     rng = np.random.default_rng(0)
     names = np.array([f"author {n}" for n in rng.zipf(1.5, 400).clip(max=60)], object)
