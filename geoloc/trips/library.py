@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from geocells.sphere import haversine_km
-from geoloc.answer.explain import describe
 from geoloc.geolocator import Geolocator
 from geoloc.io.progress import NullReporter, Reporter
+from geoloc.trips import answers, stays
 from geoloc.trips.clues import photos as reading
-from geoloc.trips.clues.times import iso
-from geoloc.trips.trip import Kind, PlacedPhoto, Stay, Trip
+from geoloc.trips.clues import positions, tracks
+from geoloc.trips.journey import Times, set_clocks
+from geoloc.trips.model import persons
+from geoloc.trips.model.evidence import Evidence, gather
+from geoloc.trips.model.parameters import FILE, TripParameters
+from geoloc.trips.model.placing import Placement
+from geoloc.trips.trip import Trip
 from geoloc.types import Float64Array
 
 PathLike = str | os.PathLike[str]
-
-BATCH = 512
 
 
 def locate_library(
@@ -52,75 +55,97 @@ def locate_library(
     """
     report = report or NullReporter()
     locator = bundle if isinstance(bundle, Geolocator) else Geolocator.from_bundle(bundle)
+    parameters = TripParameters.read(locator.bundle.path / FILE)
+    read = _read_tracks(tracks)
     library = reading.read(photos, locator, Path(cache) if cache else None, report)
-    out = _placed(library, locator)
+    report.stage("comparing pictures", len(library.photos))
+    evidence = gather(locator, library.embeddings, report.advance)
+    trip = place_library(
+        library, evidence, parameters, read, fixed, clocks, assume_order=assume_order, report=report
+    )
+    return replace(trip, bundle=locator.bundle.name)
+
+
+def place_library(
+    library: reading.Library,
+    evidence: Evidence,
+    parameters: TripParameters,
+    read: tuple[list[tracks.Track], list[str]] = ([], []),
+    fixed: PathLike | None = None,
+    clocks: Mapping[str, float] | None = None,
+    *,
+    assume_order: bool = False,
+    report: Reporter | None = None,
+) -> Trip:
+    """Place N photos that were read, by their evidence; see `locate_library`.
+
+    Args:
+        library: N photos.
+        evidence: of their pictures.
+        parameters: of the model.
+        read: tracks, and the problems of reading them.
+        fixed: as for `locate_library`.
+        clocks: as for `locate_library`.
+        assume_order: as for `locate_library`.
+        report: receives progress and problems.
+    """
+    report = report or NullReporter()
+    photos = library.photos
+    known = np.array([[photo.lat, photo.lon] for photo in photos], np.float64).reshape(-1, 2)
+    problems = [*library.problems, *read[1]]
+    if fixed is not None:
+        given, lines = positions.read_fixed(fixed, [photo.photo for photo in photos])
+        known = np.where(np.isnan(given), known, given)
+        problems += lines
+    times = set_clocks(
+        photos, evidence.features, parameters.same_scene, clocks, assume_order=assume_order
+    )
+    used, lines = positions.fitting(read[0], times.utc_s, known)
+    problems += [*times.problems, *lines]
+    if not parameters.calibrated:
+        problems.append("radii are estimates: this bundle was not calibrated on journeys")
+    report.stage("placing photos", len(photos))
+    placed = persons.place_all(
+        [photo.camera for photo in photos],
+        [photo.photo for photo in photos],
+        times.utc_s,
+        known,
+        evidence,
+        parameters,
+        positions.anchors(used) if used else None,
+    )
+    nowhere = np.array([photo.screenshot for photo in photos]) & np.isnan(known[:, 0])
+    placed.case[nowhere], placed.latlon[nowhere] = "nowhere", np.nan
+    report.advance(len(photos))
+    for line in problems[len(library.problems) :]:
+        report.problem(line)
+    return _trip(library, placed, times, used, problems)
+
+
+def _trip(
+    library: reading.Library,
+    placed: Placement,
+    times: Times,
+    used: list[tracks.Track],
+    problems: list[str],
+) -> Trip:
+    shown: Float64Array = np.full_like(times.utc_s, np.nan) if times.by_order else times.utc_s
+    found = stays.find(shown, placed.latlon, placed.radii_km[:, 1])
     return Trip(
-        library.name, locator.bundle.name, out, _one_stay(out), problems=tuple(library.problems)
+        library=library.name,
+        bundle="",
+        photos=answers.write(library.photos, placed, shown, times.zone_s, found),
+        stays=answers.write_stays(found, shown, times.zone_s),
+        clocks=tuple(times.clocks),
+        tracks=tuple(track.shown() for track in used),
+        problems=tuple(problems),
     )
 
 
-def _placed(library: reading.Library, locator: Geolocator) -> tuple[PlacedPhoto, ...]:
-    times = np.array([p.time.local_s if p.time.plausible else np.nan for p in library.photos])
-    known = np.array([[p.lat, p.lon] for p in library.photos], np.float64)
-    rows = [
-        locator.rank(library.embeddings[start : start + BATCH])
-        for start in range(0, len(library.photos), BATCH)
-    ]
-    point = np.concatenate([each.answer for each in rows])
-    radii = np.concatenate([each.radii_km for each in rows])
-    chance = np.concatenate([each.answer_probability for each in rows])
-    order = np.argsort(np.where(np.isnan(times), np.inf, times), kind="stable")
-    placed = _between(times, known)
-    latlon = np.where(np.isnan(known), np.where(np.isnan(placed), point, placed), known)
-    places = describe(latlon)
-    out = []
-    for i in order:
-        photo = library.photos[i]
-        kind: Kind = "guessed"
-        how, r, p = "by sight", radii[i], float(chance[i])
-        if not np.isnan(known[i, 0]):
-            kind, how, r, p = (
-                "measured",
-                "GPS position in the file",
-                np.array([0.01, 0.02, 0.05]),
-                1.0,
-            )
-        elif not np.isnan(placed[i, 0]):
-            kind, how, r, p = (
-                "interpolated",
-                "between geotagged photos",
-                np.array([1.0, 3.0, 10.0]),
-                0.9,
-            )
-        when = None if np.isnan(times[i]) else iso(times[i], photo.time.zone_s or 0.0)
-        (lat, lon), (r50, r80, r95) = latlon[i].tolist(), r.tolist()
-        stay = None if when is None else 0
-        out.append(
-            PlacedPhoto(
-                photo.photo, photo.sha256, photo.camera, when, kind, lat, lon, r50, r80, r95, p,
-                how, places[i], stay,
-            )
-        )  # fmt: skip
-    return tuple(out)
-
-
-def _one_stay(out: Sequence[PlacedPhoto]) -> tuple[Stay, ...]:
-    timed = [p for p in out if p.taken_at]
-    if not timed:
-        return ()
-    points = np.array([[p.lat, p.lon] for p in timed], np.float64)
-    lat, lon = np.median(points, axis=0).tolist()
-    r80 = float(np.quantile(haversine_km([lat, lon], points), 0.8))
-    start, end = timed[0].taken_at or "", timed[-1].taken_at or ""
-    return (Stay(0, lat, lon, r80, start, end, len(timed), False),)
-
-
-def _between(times: Float64Array, known: Float64Array) -> Float64Array:
-    placed = np.full(known.shape, np.nan)
-    have = ~np.isnan(known[:, 0]) & ~np.isnan(times)
-    if have.any():
-        order = np.flatnonzero(have)[np.argsort(times[have])]
-        some = ~np.isnan(times)
-        for column in (0, 1):
-            placed[some, column] = np.interp(times[some], times[order], known[order, column])
-    return placed
+def _read_tracks(paths: Sequence[PathLike]) -> tuple[list[tracks.Track], list[str]]:
+    found, problems = [], []
+    for path in paths:
+        track, lines = tracks.read(path)
+        found.append(track)
+        problems += lines
+    return found, problems

@@ -1,0 +1,1 @@
+"""The hidden-state model of a journey: evidence, anchors, motion, smoothing."""

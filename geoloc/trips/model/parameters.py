@@ -1,0 +1,112 @@
+"""`TripParameters`: the numbers of the model of a journey, which `learn` fits on held-out walks."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from geoloc.errors import BundleError
+from geoloc.types import Float64Array
+
+FILE = "trips.json"
+"""Name of the file in a bundle; bundles without it use the defaults below."""
+
+GAPS_S = (60.0, 600.0, 3600.0, 21600.0, 86400.0, 604800.0)
+"""Knots of the time between two photos, over which motion is interpolated."""
+
+MODES = ("staying", "walking", "driving", "train")
+"""Modes of motion on the ground; flying reaches any place with the probability of its prior."""
+
+RADII = ("between", "beyond", "recognised", "guessed", "alone")
+"""Cases with radii of their own: between two anchors, beyond the last one, the scene of another
+photo, by the pictures of a journey, and by a single picture."""
+
+RADIUS_FEATURES = 3
+
+_BETWEEN = ((-2.2, 0.55, 0.45), (-1.3, 0.55, 0.45), (-0.4, 0.55, 0.45))
+_SCALED = ((0.0, 1.0, 0.0), (0.4, 1.0, 0.0), (0.9, 1.0, 0.0))
+
+
+@dataclass(frozen=True)
+class TripParameters:
+    """Weights of evidence, motion by gap, and radii by case."""
+
+    alpha: float = 0.03
+    """Exponent of the visual evidence of each photo, because neighbours err together."""
+    nowhere: float = 0.05
+    """Probability that a photo shows no place, or misleads."""
+    motion: tuple[tuple[float, ...], ...] = (
+        (0.50, 0.40, 0.08, 0.02),
+        (0.35, 0.40, 0.20, 0.05),
+        (0.30, 0.30, 0.30, 0.10),
+        (0.40, 0.20, 0.25, 0.15),
+        (0.45, 0.20, 0.20, 0.15),
+        (0.40, 0.15, 0.20, 0.25),
+    )
+    """(GAPS_S, MODES) shares of the modes; rows sum to 1."""
+    flight: tuple[float, ...] = (1e-5, 1e-4, 1e-3, 1e-2, 0.03, 0.1)
+    """By gap: probability of a flight."""
+    same_scene: float = 0.93
+    """Similarity of retrieval features from which on two photos show one scene."""
+    radii: dict[str, tuple[tuple[float, ...], ...]] = field(
+        default_factory=lambda: {
+            "between": _BETWEEN,
+            "beyond": ((-1.6, 0.6, 0.0), (-0.8, 0.6, 0.0), (0.1, 0.6, 0.0)),
+            "recognised": ((-1.6, 0.0, 0.0), (-0.5, 0.0, 0.0), (1.0, 0.0, 0.0)),
+            "guessed": _SCALED,
+            "alone": ((0.0, 1.0, 0.0),) * 3,
+        }
+    )
+    """By case: (levels 50, 80, 95; RADIUS_FEATURES) weights of the logarithm of the radius in km;
+    see `radii_km`."""
+    calibrated: bool = False
+    """Whether these numbers were fitted; radii of the defaults are estimates."""
+
+    def radii_km(self, case: str, features: Float64Array) -> Float64Array:
+        """Return the radii (N, 3) of N photos.
+
+        Args:
+            case: one of RADII.
+            features: (N, 3, RADIUS_FEATURES), by level: a constant, and two logarithms.
+        """
+        weights = np.asarray(self.radii[case])
+        log_km = (features * weights).sum(axis=2)
+        radii = np.exp(np.clip(log_km, np.log(0.005), np.log(20015.0)))
+        return np.asarray(np.maximum.accumulate(radii, axis=1))
+
+    def write(self, path: Path) -> None:
+        """Write a JSON file."""
+        path.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> TripParameters:
+        """Read a file that `write` wrote; the defaults if there is none.
+
+        Raises:
+            BundleError: it is damaged.
+        """
+        if not path.is_file():
+            return cls()
+        try:
+            return cls.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise BundleError(
+                f"{path}: not readable ({error}); fetch or make the bundle again"
+            ) from error
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> TripParameters:
+        """Return the parameters of a dict made by `dataclasses.asdict`."""
+        radii = {case: tuple(map(tuple, values["radii"][case])) for case in RADII}
+        return cls(
+            **{
+                **values,
+                "motion": tuple(map(tuple, values["motion"])),
+                "flight": tuple(values["flight"]),
+                "radii": radii,
+            }
+        )

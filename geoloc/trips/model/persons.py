@@ -1,0 +1,169 @@
+"""Persons: cameras that travelled together share one journey, others have one of their own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+
+from geocells.sphere import haversine_km
+from geoloc.trips.model.anchors import Anchors
+from geoloc.trips.model.evidence import Evidence
+from geoloc.trips.model.parameters import TripParameters
+from geoloc.trips.model.placing import Placement, place
+from geoloc.trips.model.stretches import locate
+from geoloc.types import Float64Array, IndexArray, Int64Array
+
+CLOSE_S = 3600.0
+"""Positions of two cameras within this time are compared."""
+
+FAST_KM_H = 300.0
+APART_KM = 5.0
+APART_SHARE = 0.3
+"""Cameras whose positions contradict each other this often belong to two persons."""
+
+SAMPLE = 300
+"""Photos of two cameras without positions whose pictures are compared, at most."""
+
+SURER = 5.0
+"""Logarithm of the ratio of the evidence from which on two journeys are believed."""
+
+
+def place_all(
+    camera: Sequence[str],
+    names: Sequence[str],
+    time_s: Float64Array,
+    known: Float64Array,
+    evidence: Evidence,
+    parameters: TripParameters,
+    track: Anchors | None = None,
+) -> Placement:
+    """Place N photos of any number of persons; see `placing.place`.
+
+    Args:
+        camera: (N,) "" if unknown.
+        names: (N,) paths of the files; folders tell cameras of one model apart.
+        time_s: (N,) seconds since 1970, NaN for none.
+        known: (N, 2) degrees, NaN for none.
+        evidence: of the pictures.
+        parameters: of the model.
+        track: the user's track, which counts for the person with most photos.
+    """
+    units = [(name, os.path.dirname(path)) for name, path in zip(camera, names, strict=True)]
+    numbers = {unit: number for number, unit in enumerate(dict.fromkeys(units))}
+    unit = np.array([numbers[each] for each in units])
+    person = persons_of(unit, time_s, known, evidence, parameters)
+    alone = [
+        np.flatnonzero(person == number) for number in np.argsort(-np.bincount(person)).tolist()
+    ]
+    parts = [
+        place(time_s[rows], known[rows], evidence.take(rows), parameters, None if index else track)
+        for index, rows in enumerate(alone)
+    ]
+    if len(parts) == 1:
+        return parts[0]
+    return _joined(parts, alone)
+
+
+def persons_of(
+    unit: Int64Array,
+    time_s: Float64Array,
+    known: Float64Array,
+    evidence: Evidence,
+    parameters: TripParameters,
+) -> Int64Array:
+    """Return the person (N,) of each photo, by its camera and folder (N,)."""
+    person = np.zeros(len(unit), np.int64)
+    members: list[list[int]] = []
+    for number in np.argsort(-np.bincount(unit), kind="stable").tolist():
+        rows = np.flatnonzero((unit == number) & ~np.isnan(time_s))
+        for candidate, others in enumerate(members):
+            present = np.flatnonzero(np.isin(unit, others) & ~np.isnan(time_s))
+            if not _apart(rows, present, time_s, known, evidence, parameters):
+                others.append(number)
+                person[unit == number] = candidate
+                break
+        else:
+            person[unit == number] = len(members)
+            members.append([number])
+    return person
+
+
+def _apart(
+    one: IndexArray,
+    other: IndexArray,
+    time_s: Float64Array,
+    known: Float64Array,
+    evidence: Evidence,
+    parameters: TripParameters,
+) -> bool:
+    """Return whether two cameras were at different places at the same time."""
+    if not len(one) or not len(other):
+        return False
+    overlap = (
+        max(time_s[one].min(), time_s[other].min()),
+        min(time_s[one].max(), time_s[other].max()),
+    )
+    if overlap[1] <= overlap[0]:
+        return False
+    first, second = (
+        rows[~np.isnan(known[rows, 0])][np.argsort(time_s[rows[~np.isnan(known[rows, 0])]])]
+        for rows in (one, other)
+    )
+    if len(first) and len(second):
+        near = np.clip(np.searchsorted(time_s[second], time_s[first]), 0, len(second) - 1)
+        left = np.maximum(near - 1, 0)
+        gap = np.abs(time_s[second[near]] - time_s[first])
+        near = np.where(np.abs(time_s[second[left]] - time_s[first]) < gap, left, near)
+        gap = np.abs(time_s[second[near]] - time_s[first])
+        km = haversine_km(known[first], known[second[near]])
+        close = gap <= CLOSE_S
+        if close.sum() >= 3:
+            contradict = km[close] > APART_KM + FAST_KM_H * gap[close] / 3600.0
+            return bool(contradict.mean() >= APART_SHARE)
+    return _pictures_differ(one, other, overlap, time_s, evidence, parameters)
+
+
+def _pictures_differ(
+    one: IndexArray,
+    other: IndexArray,
+    overlap: tuple[float, float],
+    time_s: Float64Array,
+    evidence: Evidence,
+    parameters: TripParameters,
+) -> bool:
+    """Return whether two journeys explain the pictures of two cameras better than one."""
+    rows = []
+    for each in (one, other):
+        inside = each[(time_s[each] >= overlap[0]) & (time_s[each] <= overlap[1])]
+        inside = inside[np.argsort(time_s[inside], kind="stable")]
+        rows.append(inside[np.linspace(0, len(inside) - 1, min(len(inside), SAMPLE)).astype(int)])
+    if min(map(len, rows)) < 3:
+        return False
+    both = np.concatenate(rows)
+    both = both[np.argsort(time_s[both], kind="stable")]
+    together, first, second = (
+        locate(evidence.take(each), time_s[each], parameters).log_evidence
+        for each in (both, rows[0], rows[1])
+    )
+    return bool(first + second > together + SURER)
+
+
+def _joined(parts: list[Placement], rows: list[IndexArray]) -> Placement:
+    """Return the placements of several persons in the order of the library."""
+    order = np.argsort(np.concatenate(rows), kind="stable")
+    scenes = [
+        np.where(part.scene >= 0, own[np.maximum(part.scene, 0)], -1)
+        for part, own in zip(parts, rows, strict=True)
+    ]
+    bridges = [part.bridge for part in parts]
+    names = ("latlon", "before", "after", "gap_s", "apart_km")
+    bridge = type(bridges[0])(
+        *(np.concatenate([getattr(each, name) for each in bridges])[order] for name in names)
+    )
+    columns = {
+        name: np.concatenate([getattr(part, name) for part in parts])[order]
+        for name in ("case", "latlon", "radii_km", "features", "nowhere")
+    }
+    return Placement(scene=np.concatenate(scenes)[order], bridge=bridge, **columns)

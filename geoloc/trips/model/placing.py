@@ -1,0 +1,196 @@
+"""Place the N photos of one person: known, bridged, of the scene of another photo, or by sight."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from geocells.sphere import haversine_km
+from geoloc.trips.model import scenes, stretches
+from geoloc.trips.model.anchors import Anchors, Bridge, bridge
+from geoloc.trips.model.evidence import Evidence
+from geoloc.trips.model.parameters import TripParameters
+from geoloc.trips.model.stretches import Answers, Known
+from geoloc.types import Float64Array, IndexArray, StrArray
+
+MEASURED_KM = (0.01, 0.02, 0.05)
+"""Radii of a position of GPS itself."""
+
+NEAR_KM = 5.0
+"""Where anchors alone place a photo this well, its picture is not asked."""
+
+SURE = 0.8
+"""Posterior that a place by sight needs against the bridge between anchors."""
+
+SIGHT_KM = 25.0
+
+
+@dataclass(frozen=True, eq=False)
+class Placement:
+    """The places of N photos."""
+
+    case: StrArray
+    """(N,) "measured", or one of `parameters.RADII`."""
+    latlon: Float64Array
+    """(N, 2) degrees."""
+    radii_km: Float64Array
+    """(N, 3)"""
+    features: Float64Array
+    """(N, 3, RADIUS_FEATURES) input of the radii."""
+    scene: IndexArray
+    """(N,) the photo of the same scene; -1 for none."""
+    bridge: Bridge
+    nowhere: Float64Array
+    """(N,) probability that the photo shows no place."""
+
+
+def place(
+    time_s: Float64Array,
+    known: Float64Array,
+    evidence: Evidence,
+    parameters: TripParameters,
+    track: Anchors | None = None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Placement:
+    """Place N photos of one person.
+
+    Args:
+        time_s: (N,) seconds since 1970, NaN for photos without a time.
+        known: (N, 2) degrees, NaN for photos without a position.
+        evidence: of the pictures.
+        parameters: of the model.
+        track: further positions.
+        progress: called with the number of photos done.
+    """
+    anchors = _anchors(time_s, known, track)
+    has = ~np.isnan(known[:, 0])
+    bridged = bridge(anchors, time_s)
+    by_bridge = np.where(bridged.between, "between", "beyond")
+    radii = np.where(
+        bridged.between[:, None],
+        parameters.radii_km("between", bridged.features()),
+        parameters.radii_km("beyond", bridged.features()),
+    )
+    radii[np.isnan(bridged.latlon[:, 0])] = np.inf
+    placed = Placement(
+        np.where(np.isinf(radii[:, 0]), "alone", by_bridge).astype(object),
+        bridged.latlon.copy(),
+        radii,
+        bridged.features(),
+        np.full(len(has), -1),
+        bridged,
+        np.zeros(len(has)),
+    )
+    _set(placed, has, "measured", known, np.broadcast_to(MEASURED_KM, (len(has), 3)))
+    _by_scene(placed, ~has, evidence, parameters)
+    open_rows = np.flatnonzero(~has & (placed.radii_km[:, 1] > NEAR_KM) & (placed.scene < 0))
+    timed = open_rows[~np.isnan(time_s[open_rows])]
+    timed = timed[np.argsort(time_s[timed], kind="stable")]
+    for rows in _stretches(timed, time_s, bridged, len(anchors)):
+        _by_sight(placed, rows, time_s, evidence, parameters, anchors)
+        progress(len(rows))
+    _alone(placed, open_rows[np.isnan(time_s[open_rows])], evidence, parameters)
+    return placed
+
+
+def _anchors(time_s: Float64Array, known: Float64Array, track: Anchors | None) -> Anchors:
+    rows = np.flatnonzero(~np.isnan(known[:, 0]) & ~np.isnan(time_s))
+    times, places, photos = time_s[rows], known[rows], rows
+    if track is not None:
+        times = np.concatenate([times, track.time_s])
+        places = np.concatenate([places, track.latlon])
+        photos = np.concatenate([photos, np.full(len(track), -1)])
+    return Anchors.of(times, places, photos)
+
+
+def _set(
+    placed: Placement, rows: IndexArray, case: str, latlon: Float64Array, radii: Float64Array
+) -> None:
+    """Give rows (a mask or numbers) of N photos their case, their places and their radii."""
+    placed.case[rows] = case
+    placed.latlon[rows] = latlon[rows]
+    placed.radii_km[rows] = radii[rows]
+
+
+def _by_scene(
+    placed: Placement, unknown: IndexArray, evidence: Evidence, parameters: TripParameters
+) -> None:
+    """Place photos at the known photo of the same scene, where that is nearer than the bridge."""
+    rows, sources = np.flatnonzero(unknown), np.flatnonzero(~unknown)
+    found, similarity = scenes.most_similar(evidence.features, rows, sources)
+    alike = (found >= 0) & (similarity >= parameters.same_scene)
+    rows, found = rows[alike], found[alike]
+    features = np.zeros((len(rows), 3, 3))
+    features[:, :, 0] = 1.0
+    radii = parameters.radii_km("recognised", features)
+    place = placed.latlon[found]
+    nearer = radii[:, 1] < placed.radii_km[rows, 1]
+    off = np.where(
+        np.isinf(placed.radii_km[rows, 2]), 0.0, haversine_km(place, placed.latlon[rows])
+    )
+    use = nearer & (off <= 2.0 * placed.radii_km[rows, 2])
+    rows = rows[use]
+    placed.case[rows], placed.scene[rows] = "recognised", found[use]
+    placed.latlon[rows], placed.radii_km[rows] = place[use], radii[use]
+    placed.features[rows] = features[use]
+
+
+def _stretches(
+    rows: IndexArray, time_s: Float64Array, bridged: Bridge, anchors: int
+) -> list[IndexArray]:
+    """Split rows in order of time where an anchor lies between two photos, and at long gaps."""
+    if not len(rows):
+        return []
+    before = bridged.before[rows]
+    parts = np.split(rows, np.flatnonzero(np.diff(before)) + 1) if anchors else [rows]
+    return [part[piece] for part in parts for piece in stretches.cut(time_s[part])]
+
+
+def _by_sight(
+    placed: Placement,
+    rows: IndexArray,
+    time_s: Float64Array,
+    evidence: Evidence,
+    parameters: TripParameters,
+    anchors: Anchors,
+) -> None:
+    """Smooth a stretch; where there is a bridge, leave it only for a place that is sure."""
+    first, last = placed.bridge.before[rows[0]], placed.bridge.after[rows[-1]]
+    before = after = None
+    if first >= 0:
+        before = Known(anchors.latlon[first], float(time_s[rows[0]] - anchors.time_s[first]))
+    if last >= 0:
+        after = Known(anchors.latlon[last], float(anchors.time_s[last] - time_s[rows[-1]]))
+    answers = stretches.locate(evidence.take(rows), time_s[rows], parameters, before, after)
+    placed.nowhere[rows] = answers.nowhere
+    use = np.ones(len(rows), bool)
+    if before or after:
+        away = haversine_km(answers.latlon, placed.latlon[rows]) > placed.radii_km[rows, 1]
+        use = away & (answers.mass_near(answers.latlon, SIGHT_KM) >= SURE)
+    features = guessed_features(answers)
+    chosen = rows[use]
+    placed.case[chosen] = "guessed"
+    placed.latlon[chosen] = answers.latlon[use]
+    placed.features[chosen] = features[use]
+    placed.radii_km[chosen] = parameters.radii_km("guessed", features[use])
+
+
+def guessed_features(answers: Answers) -> Float64Array:
+    """Return (N, 3, RADIUS_FEATURES): 1, log km of the spread, log of the photos of the stretch."""
+    count = len(answers.latlon)
+    spread = np.log(answers.spread_km + 2.0)
+    size = np.full((count, 3), np.log(count))
+    return np.stack([np.ones((count, 3)), spread, size], axis=2)
+
+
+def _alone(
+    placed: Placement, rows: IndexArray, evidence: Evidence, parameters: TripParameters
+) -> None:
+    """Give photos without a time, and without a photo of their scene, their answers when alone."""
+    radii = np.log(np.maximum(evidence.radii_km[rows].astype(np.float64), 0.01))
+    features = np.stack([np.ones_like(radii), radii, np.zeros_like(radii)], axis=2)
+    placed.case[rows], placed.latlon[rows] = "alone", evidence.answer[rows]
+    placed.features[rows] = features
+    placed.radii_km[rows] = parameters.radii_km("alone", features)
