@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.geoloc.trips.library import write_decisions, write_gpx, write_library
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MOST_WORDS = 1_200
@@ -25,6 +27,9 @@ def folder(tmp_path, photo_folder, monkeypatch):
     shutil.copytree(examples, tmp_path / "my-photos")
     shutil.copy(examples / "tower.jpg", tmp_path / "photo.jpg")
     (tmp_path / "demo").symlink_to(ROOT / "demo")
+    write_library(tmp_path / "holiday")
+    write_gpx(tmp_path / "walk.gpx")
+    write_decisions(tmp_path / "decisions.json", "holiday", tmp_path)
     with (examples / "places.csv").open(encoding="utf-8") as table:
         places = list(csv.DictReader(table))
     truth = [f"{row['file']},{row['lat']},{row['lon']}" for row in places]
@@ -66,6 +71,8 @@ def test_commands_print_the_places_that_are_shown(folder):
     assert (folder / "answer.html").is_file()
     assert (folder / "map.html").is_file()
     assert (folder / "report.html").is_file()
+    assert (folder / "review.html").is_file()
+    assert len(list((folder / "holiday").glob("*.xmp"))) == 8
 
 
 def test_make_locate_prints_what_is_shown():

@@ -1,11 +1,13 @@
 """A small photo library on disk: a phone with GPS, a camera without, and the track of a walk."""
 
+import json
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 from PIL import ExifTags, Image
 
+from geoloc.io.digests import sha256
 from tests.geoloc.photos.samples import gps_exif
 from tests.scenes import draw_photo
 
@@ -52,6 +54,19 @@ def write_gpx(path: Path) -> Path:
         '<gpx version="1.1" creator="test" xmlns="http://www.topografix.com/GPX/1/1">'
         f"<trk><trkseg>{points}</trkseg></trk></gpx>\n"
     )
+    return path
+
+
+def write_decisions(path: Path, library: str, beside: Path) -> Path:
+    """Write decisions that place the photos of the camera on the walk, as the page saves them."""
+    photos = [
+        {"photo": file.name, "sha256": sha256(file), "lat": WALK[int(file.stem[-2:])][0],
+         "lon": WALK[int(file.stem[-2:])][1], "radius_80_km": 0.5, "kind": "interpolated",
+         "decision": "accepted", "how": "on the track"}
+        for file in sorted((beside / library).glob("camera-*.jpg"))
+    ]  # fmt: skip
+    values = {"schema_version": 1, "library": library, "bundle": "starter", "photos": photos}
+    path.write_text(json.dumps(values))
     return path
 
 
