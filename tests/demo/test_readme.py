@@ -79,7 +79,7 @@ def test_server_commands_have_valid_options():
     from demo.server import app
 
     lines = commands("geoloc-demo")
-    assert len(lines) == 5
+    assert len(lines) == 6
     for words in lines:
         options = words[words.index("geoloc-demo") + 1 :]
         app.parse_args(options, exit_on_error=False, print_error=False)
