@@ -14,7 +14,12 @@ import pyarrow as pa
 
 from geocells.columns import numbers, objects, to_numbers, to_strings
 from geoloc.errors import TableError
-from geoloc.photos.coordinate_columns import are_answers, choose_coordinates, coordinate_columns
+from geoloc.photos.coordinate_columns import (
+    CoordinateColumns,
+    are_answers,
+    choose_coordinates,
+    coordinate_columns,
+)
 from geoloc.photos.decode import SUFFIXES
 from geoloc.photos.tabular.encoding import readable
 from geoloc.types import Float64Array, StrArray
@@ -217,7 +222,7 @@ def read_degrees(
         TableError: there is no column of latitudes or of longitudes, or only one of predictions.
     """
     chosen = choose_coordinates(table.column_names, predicted=predicted)
-    if chosen.lat is chosen.lon is None and are_answers(table.column_names):
+    if not predicted and _only_estimates(table, chosen):
         raise TableError(
             f"{path}: its lat and lon are estimates, and it has no known positions; give a table"
             " with the columns input_lat and input_lon"
@@ -230,6 +235,14 @@ def read_degrees(
         )
     require(path, needs, lat=found[0], lon=found[1])
     return np.stack([to_floats(values, len(table)) for values in found], axis=1)
+
+
+def _only_estimates(table: pa.Table, chosen: CoordinateColumns) -> bool:
+    """Return whether a table of answers has no known position."""
+    if not are_answers(table.column_names):
+        return False
+    columns = [table[name] for name in (chosen.lat, chosen.lon) if name is not None]
+    return not columns or all(np.isnan(to_floats(each, len(table))).all() for each in columns)
 
 
 def require(path: str | PathLike[str], needs: str, **columns: pa.ChunkedArray | None) -> None:

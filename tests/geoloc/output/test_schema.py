@@ -13,11 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geoloc.errors import TableError
-from geoloc.guess import SCHEMA_VERSION, Guess
+from geoloc.guess import SCHEMA_VERSION, Exif, Guess
 from geoloc.output import formats
 from geoloc.output.formats import COLUMNS, Record
 from geoloc.photos.columns import file_names, read_degrees
-from geoloc.photos.coordinate_columns import choose_coordinates
 from geoloc.photos.swapped import countries_of
 from geoloc.photos.tables import read_table
 from geoloc.photos.tabular.rows import read_rows
@@ -116,12 +115,18 @@ def test_apostrophes_of_other_tables_stay(tmp_path):
     assert read_table(tmp_path / "t.csv", NEEDS)["file"].to_pylist() == ["'=1.jpg"]
 
 
-def test_estimates_are_never_read_as_known_positions(tmp_path):
-    table = answers(tmp_path, ".jsonl", {})
+@pytest.mark.parametrize("suffix", TABLES)
+def test_estimates_are_never_read_as_known_positions(tmp_path, suffix):
+    table = answers(tmp_path, suffix, {})
     with pytest.raises(TableError, match="estimates"):
         read_degrees(table, "x", NEEDS)
-    chosen = choose_coordinates(answers(tmp_path, ".csv", {}).column_names)
-    assert (chosen.lat, chosen.lon) == ("exif_lat", "exif_lon")
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".jsonl"])
+def test_positions_of_the_files_are_known_positions_of_answers(tmp_path, suffix):
+    records = [Record(make_guess(exif=Exif(10.5, 20.5)), {}, None)]
+    table = read_table(written(tmp_path / f"answers{suffix}", records), NEEDS)
+    assert np.allclose(read_degrees(table, "x", NEEDS), [[10.5, 20.5]])
 
 
 def test_columns_of_an_earlier_answer_are_not_copied():
