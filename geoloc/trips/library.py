@@ -25,6 +25,9 @@ from geoloc.types import Float64Array
 PathLike = str | os.PathLike[str]
 
 
+UNCALIBRATED = "radii are estimates: this bundle was not calibrated on journeys"
+
+
 def locate_library(
     photos: PathLike | Iterable[PathLike],
     tracks: Sequence[PathLike] = (),
@@ -102,8 +105,7 @@ def place_library(
     )
     used, lines = positions.fitting(read[0], times.utc_s, known)
     problems += [*times.problems, *lines]
-    if not parameters.calibrated:
-        problems.append("radii are estimates: this bundle was not calibrated on journeys")
+    doubts = [] if parameters.calibrated else [UNCALIBRATED]
     report.stage("placing photos", len(photos))
     placed = persons.place_all(
         [photo.camera for photo in photos],
@@ -119,7 +121,9 @@ def place_library(
     report.advance(len(photos))
     for line in problems[len(library.problems) :]:
         report.problem(line)
-    return _trip(library, placed, times, used, problems)
+    for line in doubts:
+        report.note(line)
+    return _trip(library, placed, times, used, [*problems, *doubts])
 
 
 def _trip(
