@@ -25,10 +25,7 @@ from geoloc.photos.columns import (
 from geoloc.photos.coordinate_columns import choose_coordinates
 from geoloc.photos.position import is_position, on_earth
 from geoloc.photos.swapped import look_swapped
-from geoloc.photos.position import is_position, on_earth
 from geoloc.photos.tables import read_folder, read_table, resolve, row_problem
-from geoloc.photos.tabular.delimited import YFCC100M
-from geoloc.photos.tabular.rows import read_rows
 from geoloc.photos.tabular.delimited import YFCC100M
 from geoloc.photos.tabular.rows import read_rows
 from tests.geoloc.photos.samples import encoded, gps_exif, picture
