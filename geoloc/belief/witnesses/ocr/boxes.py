@@ -22,7 +22,6 @@ UPRIGHT = 1.5
 """Boxes at least so many times higher than wide are lines written downwards or turned."""
 
 _SMALLEST_PX = 3
-_MARGIN_PX = 24
 
 
 def line_boxes(heat: Float32Array, limit: int) -> Float64Array:
@@ -47,24 +46,6 @@ def line_boxes(heat: Float32Array, limit: int) -> Float64Array:
     spans = ndimage.find_objects(label)
     boxes = [_grown(_rectangle(label[spans[p]] == p + 1, spans[p])) for p in largest]
     return np.array([box for box in boxes if box is not None]).reshape(-1, 4, 2)
-
-
-def text_regions(heat: Float32Array, threshold: float) -> list[tuple[float, float, float, float]]:
-    """Return rectangles around the text of a small map, as (left, top, right, bottom) in 0..1.
-
-    Args:
-        heat: (H, W) of a reduced picture.
-        threshold: pixels above it may be text.
-    """
-    height, width = heat.shape
-    reach = max(height, width) // 24
-    mask = ndimage.maximum_filter(heat, (reach, 2 * reach)) > threshold
-    label, count = ndimage.label(mask)
-    areas = []
-    for rows, columns in ndimage.find_objects(label, count):
-        areas.append((columns.start / width, rows.start / height,
-                      columns.stop / width, rows.stop / height))  # fmt: skip
-    return areas
 
 
 def crop(image: Image.Image, box: Float64Array) -> Image.Image:

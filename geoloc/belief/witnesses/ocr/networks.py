@@ -69,20 +69,20 @@ class TextNetworks:
         pixels = _scaled(image.resize((width, height), Image.Resampling.BILINEAR))
         return np.asarray(self._detector.run(None, {"x": pixels[None]})[0][0, 0])
 
-    def read(self, crops: list[Image.Image]) -> list[tuple[str, float]]:
-        """Return the text and the confidence (0..1) of upright lines.
+    def read(self, crop: Image.Image) -> tuple[str, float]:
+        """Return the text and the confidence (0..1) of an upright line."""
+        return self.decode(self.probabilities(crop))
+
+    def probabilities(self, crop: Image.Image) -> Float32Array:
+        """Return the probability (T, number of characters) of each character at T steps.
 
         Each line is its own run: padding a batch to its longest line costs more than it saves.
         """
-        return [self._decode(self._probabilities(crop)) for crop in crops]
-
-    def _probabilities(self, crop: Image.Image) -> Float32Array:
-        """Return the probability (T, number of characters) of each character at T steps."""
         width = int(np.clip(LINE_HEIGHT * crop.width / crop.height, LINE_HEIGHT, LONGEST_LINE))
         line = crop.resize((width, LINE_HEIGHT), Image.Resampling.BILINEAR)
         return np.asarray(self._recogniser.run(None, {"x": _scaled(line)[None]})[0][0])
 
-    def _decode(self, probabilities: Float32Array) -> tuple[str, float]:
+    def decode(self, probabilities: Float32Array) -> tuple[str, float]:
         """Return the best path of connectionist temporal classification: class 0 is the blank."""
         best = probabilities.argmax(axis=1)
         kept = (best != 0) & (best != np.concatenate([[0], best[:-1]]))

@@ -2,43 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from functools import cached_property
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
-from geoloc.belief.witnesses.ocr import tesseract
-from geoloc.belief.witnesses.ocr.boxes import UPRIGHT, crop, line_boxes, text_regions
+from geoloc.belief.witnesses.ocr.boxes import crop, line_boxes
 from geoloc.belief.witnesses.ocr.networks import TextNetworks
-from geoloc.types import Float64Array
+from geoloc.belief.witnesses.ocr.regions import padded, text_regions
+from geoloc.belief.witnesses.ocr.scripts import NOTHING, ScriptIdentifier, characters, describe
+from geoloc.belief.witnesses.ocr.tesseract import MODELS, ScriptModels
+from geoloc.types import Float32Array, Float64Array
 
 SKETCH_PX = 480
 """Long side of the reduced picture that shows whether and where there is text."""
 
-MAY_BE_TEXT = 0.15
+MAY_BE_TEXT = 0.3
 """Pixels of the reduced picture above this probability are looked at in detail."""
 
 LONG_SIDE_PX = 1600
-"""Long side of the picture in which lines are found; their crops are cut from up to twice of it."""
+"""Long side of the picture in which lines are found; lines are cut from the photo as it is."""
 
 SHORT_SIDE_PX = 736
 """Smaller pictures are enlarged to this, which finds more of their text."""
+
+MOST_ENLARGED = 2.0
 
 MOST_LINES = 120
 """Lines read in one photo, the largest first: a page of 2,000 words says nothing more."""
 
 READABLE = 0.6
-"""Confidence below which a line is read again, upside down and by other models."""
+"""Confidence below which a line is not read by the networks."""
 
-MOST_COVERED = 0.5
-"""Share of the picture from which on all of it is looked at."""
+CERTAIN = 0.97
+"""Confidence from which on the networks are believed whatever the identifier of scripts says."""
 
-MARGIN = 0.02
-"""Around the parts that are looked at, in long sides of the picture."""
+SCRIPT = 0.6
+"""Probability from which on a line is taken for one in a script that the networks cannot read."""
 
-_MAX_ENLARGED = 2.0
+READ_BY_TESSERACT = 0.55
+"""Confidence from which on a reading of Tesseract is shown."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +51,13 @@ class Line:
     """One line of text in a photo."""
 
     text: str
+    """"" if its script is recognised and its letters are not."""
     confidence: float
-    """Of the reading, 0..1."""
-    box: tuple[tuple[float, float], ...]
-    """Four corners (x, y), each 0..1 of the photo's width and height, clockwise from the upper
-    left."""
-    model: str = "PP-OCRv6"
-    """That read the line; a script model of Tesseract by its name."""
+    """Of the reading, or else of the script, 0..1."""
+    box: tuple[float, float, float, float]
+    """Left, top, right and bottom, as shares of the photo's width and height."""
+    script: str = ""
+    """Of a line that the networks cannot read, as in `tesseract.MODELS`."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +66,9 @@ class Reading:
 
     lines: tuple[Line, ...] = ()
     unread: int = 0
-    """Lines that were found and could not be read: too small, blurred, or in another script."""
-    missing: tuple[str, ...] = ()
-    """Script models of Tesseract that are not installed, named if lines could not be read."""
+    """Lines that were found and are too small or too blurred."""
+    remedies: tuple[str, ...] = ()
+    """What to install to read the lines in other scripts."""
 
 
 class TextReader:
@@ -75,80 +80,86 @@ class TextReader:
         Raises:
             TextModelsError: the networks are not installed.
         """
-        self._networks = TextNetworks(threads)
+        self.networks = TextNetworks(threads)
+        self.scripts = ScriptModels()
 
     def read(self, image: Image.Image) -> Reading:
         """Return the text of an upright RGB photo; nothing if its sketch shows none."""
         boxes = self._boxes(image)
         crops = [crop(image, box) for box in boxes]
-        relative = boxes / np.array(image.size)
-        found = [
-            Line(*self._either_way(each), _corners(box))
-            for each, box in zip(crops, relative, strict=True)
-        ]
-        doubtful = [i for i, line in enumerate(found) if line.confidence < READABLE]
-        others = self._scripts.read([crops[i] for i in doubtful])
-        for i, other in zip(doubtful, others, strict=True):
-            if other is not None:
-                found[i] = replace(found[i], text=other[0], confidence=other[1], model=other[2])
-        lines = tuple(line for line in found if line.text and line.confidence >= READABLE)
-        unread = len(found) - len(lines)
-        return Reading(lines, unread, self._scripts.missing if unread else ())
+        rows = [self._line(each, box / image.size) for each, box in zip(crops, boxes, strict=True)]
+        lines = self._by_tesseract(rows, crops)
+        kept = tuple(line for line in lines if line.text or line.script)
+        waiting = {line.script for line in kept if line.script and not line.text}
+        missing = sorted(waiting - {*self.scripts.installed})
+        return Reading(kept, len(rows) - len(kept), tuple(map(self.scripts.remedy, missing)))
+
+    def crops(self, image: Image.Image) -> list[Image.Image]:
+        """Return the upright pictures of the lines, the largest first."""
+        return [crop(image, box) for box in self._boxes(image)]
 
     def _boxes(self, image: Image.Image) -> Float64Array:
         """Return the boxes (L, 4, 2) of the lines in pixels of the image."""
-        sketch = _reduced(image, SKETCH_PX / max(image.size))
-        scale = LONG_SIDE_PX / max(image.size)
-        scale = min(scale, max(1.0, SHORT_SIDE_PX / min(image.size)), _MAX_ENLARGED)
+        sketch = _resized(image, min(1.0, SKETCH_PX / max(image.size)))
+        areas = text_regions(self.networks.heat(sketch), MAY_BE_TEXT)
+        scale = min(max(1.0, SHORT_SIDE_PX / min(image.size)), MOST_ENLARGED)
+        scale = min(scale, LONG_SIDE_PX / max(image.size))
         boxes = [np.zeros((0, 4, 2))]
-        for part in _padded(text_regions(self._networks.heat(sketch), MAY_BE_TEXT), image.size):
-            detail = _reduced(image.crop(part), scale)
-            heat = self._networks.heat(detail)
+        for part in padded(areas, image.size):
+            heat = self.networks.heat(_resized(image.crop(part), scale))
             shrink = [(part[2] - part[0]) / heat.shape[1], (part[3] - part[1]) / heat.shape[0]]
             boxes.append(line_boxes(heat, MOST_LINES) * shrink + part[:2])
         found = np.concatenate(boxes)
-        height = np.hypot(*(found[:, 3] - found[:, 0]).T) * np.hypot(*(found[:, 1] - found[:, 0]).T)
-        return np.asarray(found[np.argsort(-height, kind="stable")[:MOST_LINES]])
+        size = np.hypot(*(found[:, 3] - found[:, 0]).T) * np.hypot(*(found[:, 1] - found[:, 0]).T)
+        return np.asarray(found[np.argsort(-size, kind="stable")[:MOST_LINES]])
 
-    def _either_way(self, line: Image.Image) -> tuple[str, float]:
-        """Return the better reading of a line, which may stand on its head."""
-        text, confidence = self._networks.read([line])[0]
-        if confidence >= READABLE:
-            return text, confidence
-        turned = self._networks.read([line.transpose(Image.Transpose.ROTATE_180)])[0]
-        return max((text, confidence), turned, key=lambda one: one[1])
+    def _line(self, picture: Image.Image, box: Float64Array) -> Line:
+        """Read a line by the networks, upside down if that reads better."""
+        edges = [*box.min(axis=0), *box.max(axis=0)]
+        left, top, right, bottom = (round(min(max(float(x), 0.0), 1.0), 4) for x in edges)
+        seen = self.networks.probabilities(picture)
+        text, confidence = self.networks.decode(seen)
+        script, chance = self._script(seen, confidence)
+        if confidence < READABLE and not script:
+            seen = self.networks.probabilities(picture.transpose(Image.Transpose.ROTATE_180))
+            text, confidence = max((text, confidence), self.networks.decode(seen), key=_second)
+        place = (left, top, right, bottom)
+        if script:
+            return Line("", chance, place, script)
+        return Line(text if confidence >= READABLE else "", confidence, place)
 
-    @cached_property
-    def _scripts(self) -> tesseract.ScriptModels:
-        return tesseract.ScriptModels()
+    def _script(self, seen: Float32Array, confidence: float) -> tuple[str, float]:
+        """Return the script of a line that the networks cannot read; "" for others."""
+        if confidence >= CERTAIN:
+            return "", 0.0
+        chances = ScriptIdentifier.load()(describe(seen, characters(seen.shape[1])))
+        script, chance = max(chances.items(), key=_second)
+        other = script in MODELS and script != NOTHING and chance >= SCRIPT
+        return (script, chance) if other else ("", 0.0)
 
-
-def _corners(box: Float64Array) -> tuple[tuple[float, float], ...]:
-    return tuple((round(float(x), 4), round(float(y), 4)) for x, y in np.clip(box, 0.0, 1.0))
-
-
-def _padded(
-    areas: list[tuple[float, float, float, float]], size: tuple[int, int]
-) -> list[tuple[int, int, int, int]]:
-    """Return areas in 0..1 as pixels of a picture, with a margin, or the whole of it.
-
-    The whole picture costs less than several parts that cover most of it.
-    """
-    covered = sum((right - left) * (bottom - top) for left, top, right, bottom in areas)
-    if covered > MOST_COVERED:
-        return [(0, 0, *size)]
-    margin = MARGIN * max(size)
-    return [
-        (
-            max(0, round(left * size[0] - margin)),
-            max(0, round(top * size[1] - margin)),
-            min(size[0], round(right * size[0] + margin)),
-            min(size[1], round(bottom * size[1] + margin)),
-        )
-        for left, top, right, bottom in areas
-    ]
+    def _by_tesseract(self, lines: list[Line], crops: Sequence[Image.Image]) -> list[Line]:
+        """Read the lines of each script at once; their confidence is that of their reading."""
+        lines = [*lines]
+        for script in {line.script for line in lines if line.script}:
+            rows = [row for row, line in enumerate(lines) if line.script == script]
+            texts = self.scripts.read([crops[row] for row in rows], script)
+            for row, (text, confidence) in zip(rows, texts, strict=True):
+                if confidence >= READ_BY_TESSERACT and _share(text, script) > 0.5:
+                    lines[row] = Line(text, confidence, lines[row].box, script)
+        return lines
 
 
-def _reduced(image: Image.Image, scale: float) -> Image.Image:
+def _second(pair: tuple[str, float]) -> float:
+    return pair[1]
+
+
+def _share(text: str, script: str) -> float:
+    """Return the share of the letters of a text that belong to a script."""
+    letters = [c for c in text if c.isalpha()]
+    own = [c for c in letters if unicodedata.name(c, "").startswith(script.upper())]
+    return len(own) / max(1, len(letters))
+
+
+def _resized(image: Image.Image, scale: float) -> Image.Image:
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     return image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)

@@ -42,6 +42,9 @@ MODELS = {
 }
 """Name of each script model of Tesseract, and the ending of its Debian package."""
 
+UNSPACED = ("Khmer", "Lao", "Myanmar", "Thai")
+"""Scripts without spaces between words."""
+
 _LINE_PX = 48
 _GAP_PX = 40
 _WIDEST_PX = 2000
@@ -86,7 +89,7 @@ class ScriptModels:
         page = io.BytesIO()
         _page(crops).save(page, "PNG")
         table = self._run(["-", "-", "-l", model, "--psm", "6", "tsv"], page.getvalue())
-        return _lines(_words(table), len(crops))
+        return _lines(_words(table), len(crops), "" if script in UNSPACED else " ")
 
     @cached_property
     def _program(self) -> str | None:
@@ -128,18 +131,18 @@ def _words(table: str) -> list[Word]:
     ]
 
 
-def _lines(words: Sequence[Word], count: int) -> list[tuple[str, float]]:
+def _lines(words: Sequence[Word], count: int, space: str) -> list[tuple[str, float]]:
     """Return text and mean confidence of each line of a page."""
     by_line: list[list[Word]] = [[] for _ in range(count)]
     for word in words:
         by_line[min(word.top // (_LINE_PX + _GAP_PX), count - 1)].append(word)
-    return [_joined(line) for line in by_line]
+    return [_joined(line, space) for line in by_line]
 
 
-def _joined(words: Sequence[Word]) -> tuple[str, float]:
+def _joined(words: Sequence[Word], space: str) -> tuple[str, float]:
     if not words:
         return "", 0.0
     letters = sum(len(word.text) for word in words)
     confidence = sum(len(word.text) * word.confidence for word in words) / letters
-    spaced = " ".join(word.text for word in words)
-    return spaced.replace("\u200e", "").replace("\u200f", ""), confidence
+    joined = space.join(word.text for word in words)
+    return joined.replace("\u200e", "").replace("\u200f", ""), confidence
