@@ -39,10 +39,10 @@ READABLE = 0.6
 CERTAIN = 0.97
 """Confidence from which on the networks are believed whatever the identifier of scripts says."""
 
-SCRIPT = 0.6
+SCRIPT = 0.45
 """Probability from which on a line is taken for one in a script that the networks cannot read."""
 
-READ_BY_TESSERACT = 0.55
+READ_BY_TESSERACT = 0.45
 """Confidence from which on a reading of Tesseract is shown."""
 
 

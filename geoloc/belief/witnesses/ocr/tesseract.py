@@ -45,6 +45,9 @@ MODELS = {
 UNSPACED = ("Khmer", "Lao", "Myanmar", "Thai")
 """Scripts without spaces between words."""
 
+_EDGES = " |[](){}!"
+"""What the edges of a board are read as."""
+
 _LINE_PX = 48
 _GAP_PX = 40
 _WIDEST_PX = 2000
@@ -140,9 +143,10 @@ def _lines(words: Sequence[Word], count: int, space: str) -> list[tuple[str, flo
 
 
 def _joined(words: Sequence[Word], space: str) -> tuple[str, float]:
+    words = [word for word in words if any(c.isalnum() for c in word.text)]
     if not words:
         return "", 0.0
     letters = sum(len(word.text) for word in words)
     confidence = sum(len(word.text) * word.confidence for word in words) / letters
     joined = space.join(word.text for word in words)
-    return joined.replace("\u200e", "").replace("\u200f", ""), confidence
+    return joined.replace("\u200e", "").replace("\u200f", "").strip(_EDGES), confidence
