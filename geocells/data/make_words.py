@@ -26,7 +26,9 @@ def zipf_by_name() -> dict[str, float]:
     It is the logarithm to base 10 of how often a word occurs in a billion words.
     """
     names = {name for name in town_names(0) if " " not in name}
-    names |= {n for group in (regions_by_name(), countries_by_name()) for n in group if " " not in n}
+    names |= {
+        n for group in (regions_by_name(), countries_by_name()) for n in group if " " not in n
+    }
     found: dict[str, float] = {}
     for language in sorted(available_languages("small")):
         for word, frequency in get_frequency_dict(language, "small").items():

@@ -60,7 +60,9 @@ def words(script: str) -> list[str]:
     return sorted(found)
 
 
-def simulated(networks: TextNetworks, rng: np.random.Generator) -> Iterator[tuple[str, Float32Array]]:
+def simulated(
+    networks: TextNetworks, rng: np.random.Generator
+) -> Iterator[tuple[str, Float32Array]]:
     """Yield scripts and features of simulated lines."""
     for script in LANGUAGES:
         pool = words(script)

@@ -26,6 +26,9 @@ class WitnessOptions:
     time: str | None = None
     """When the photo was taken, for `shadow`."""
 
+    read_text: bool = False
+    """Whether text in photos is read; needs the extra "text"."""
+
     def sun(self) -> Shadow | None:
         """Return the stated shadow, None without one.
 
@@ -43,11 +46,16 @@ class WitnessOptions:
 
         Raises:
             WitnessError: the shadow is not understood, or lacks its time.
+            TextModelsError, MissingExtraError: text cannot be read on this system.
         """
         shadow, samples = self.sun(), CellSamples(cells)
         found: list[Witness] = [FileWitness(samples, counted=self.use_metadata)]
         if shadow is not None:
             found.append(SunWitness(samples, shadow))
+        if self.read_text:
+            from geoloc.belief.witnesses.text.witness import TextWitness
+
+            found.append(TextWitness(cells))
         return tuple(found)
 
     def apply(self, photos: Sequence[Photo], cells: CellTable) -> list[Photo]:

@@ -1,0 +1,1 @@
+"""Reading text in photos: networks of PP-OCRv6, script models of Tesseract."""

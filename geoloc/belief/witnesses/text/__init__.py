@@ -1,0 +1,1 @@
+"""Cues of text: what words, numbers and letters on signs say about the place."""
