@@ -7,6 +7,8 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 UV := uv==0.13.9
 # Its location encoder makes the benchmarks' embeddings; gradio refuses the pillow it asks for.
 GEOCLIP := geoclip==1.3.0
+# Only its two networks that read text are used; it asks for OpenCV, which is larger than all else.
+RAPIDOCR := rapidocr==3.10.0
 EXAMPLES := demo/examples/aqueduct.jpg demo/examples/granite.jpg
 PHOTO ?=
 export PHOTO
@@ -67,6 +69,7 @@ define install
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check $(UV)
 	$(@D)/bin/uv pip install --python $(@D)/bin/python \
 		--constraints constraints.txt --build-constraints constraints.txt --editable ".[$(1)]"
+	$(if $(filter all text,$(1)),$(@D)/bin/uv pip install --python $(@D)/bin/python --no-deps $(RAPIDOCR))
 	$(if $(filter all,$(1)),$(@D)/bin/uv pip install --python $(@D)/bin/python --no-deps $(GEOCLIP))
 	@touch $@
 endef

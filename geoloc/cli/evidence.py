@@ -20,6 +20,10 @@ class EvidenceFlags:
     """Use time zone, height, camera and captions in the metadata of files as evidence; without it
     they are only shown. A position in the file is never used."""
 
+    read_text: Annotated[bool, Parameter(show_default=False)] = False
+    """Read signs and other text in the photo: script, language, place names, telephone numbers...
+    Needs the extra "text"; see geoloc/belief/witnesses/text/README.md."""
+
     shadow: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None
     """The sun as you measured it, with --time: an object and its shadow in any unit
     ("1.8:2.4±5%"), or its elevation ("37°±1°")."""

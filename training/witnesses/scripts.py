@@ -2,8 +2,8 @@
 
     python -m training.witnesses.scripts FOLDER_OF_PHOTOS
 
-writes it from simulated lines in 24 scripts, and from what the text detector marks in photos. It needs
-Babel, rapidocr, and fonts of all scripts (Debian's fonts-noto, fonts-nanum, fonts-thai-tlwg...).
+writes it from simulated lines in 24 scripts, and from what the text detector marks in photos. It
+needs Babel, rapidocr, and fonts of all scripts (Debian's fonts-noto, fonts-nanum...).
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ def line_boxes(heat: Float32Array, limit: int) -> Float64Array:
 
 
 def crop(image: Image.Image, box: Float64Array) -> Image.Image:
-    """Return the upright picture of a box (4, 2); text that runs downwards is turned to the left."""
+    """Return the upright picture of a box (4, 2); text that runs downwards is turned left."""
     upper_left, upper_right, lower_right, lower_left = box
     width = max(np.hypot(*(upper_right - upper_left)), np.hypot(*(lower_right - lower_left)))
     height = max(np.hypot(*(lower_left - upper_left)), np.hypot(*(lower_right - upper_right)))
@@ -84,4 +84,4 @@ def _grown(box: Float64Array) -> Float64Array | None:
         return None
     grow = UNCLIP * width * height / (2.0 * (width + height))
     x, y = along / width * grow, down / height * grow
-    return box + np.array([-x - y, x - y, x + y, y - x])
+    return np.asarray(box + np.array([-x - y, x - y, x + y, y - x]))

@@ -1,8 +1,8 @@
 """The text detection and recognition networks of PP-OCRv6, run in ONNX Runtime.
 
-They are files of the package `rapidocr` (Apache-2.0), of which nothing else is used, so that neither
-it nor OpenCV is imported: `pip install --no-deps rapidocr`. The detector marks pixels of text lines;
-the recogniser reads a line of Han, kana or about 50 languages in Latin script.
+They are files of the package `rapidocr` (Apache-2.0), of which nothing else is used, so that
+neither it nor OpenCV is imported: `pip install --no-deps rapidocr`. The detector marks pixels of
+text lines; the recogniser reads a line of Han, kana or about 50 languages in Latin script.
 """
 
 from __future__ import annotations

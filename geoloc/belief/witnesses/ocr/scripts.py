@@ -1,9 +1,9 @@
 """`ScriptIdentifier`: the script of a line that the recogniser may not be able to read.
 
-What the recogniser makes of strange letters is characteristic: it hesitates between other letters in
-Hangul than in Thai. Its log-probabilities of some characters, their mean and their maximum along the
-line, therefore tell the scripts apart; `training.witnesses.scripts` fits the linear classifier on
-simulated signs and on false detections in photos.
+What the recogniser makes of strange letters is characteristic: it hesitates between other letters
+in Hangul than in Thai. Its log-probabilities of some characters, their mean and their maximum along
+the line, therefore tell the scripts apart; `training.witnesses.scripts` fits the linear classifier
+on simulated signs and on false detections in photos.
 """
 
 from __future__ import annotations

@@ -17,8 +17,9 @@ from geoloc.belief.witnesses.text.speakers import name_countries
 ABROAD = 0.02
 """Rate of a format in other countries."""
 
-GENERIC = frozenset("ac ad ag ai am as bz cc cd co fm gg gs io is la ly me ms mu nu sc sh st tk to tv "
-                    "vc vu ws".split())  # fmt: skip
+GENERIC = frozenset(
+    "ac ad ag ai am as bz cc cd co fm gg gs io is la ly me ms mu nu sc sh st tk to tv vc vu ws".split()
+)
 """Top-level domains of countries that are sold all over the world."""
 
 MOST_COUNTRIES = 40

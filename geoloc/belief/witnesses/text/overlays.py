@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from geoloc.belief.witnesses.ocr.reader import Line
 from geoloc.belief.witnesses.text.clue import Clue
 
-_DEGREES = r"\d{1,3}(?:[.,]\d{3,}\s*°?|\s*°\s*\d{1,2}(?:[.,]\d+)?\s*['′’]?(?:\s*\d{1,2}(?:[.,]\d+)?\s*[\"″”]?)?)"
+_PART = r"\s*\d{1,2}(?:[.,]\d+)?\s*"
+_DEGREES = rf"\d{{1,3}}(?:[.,]\d{{3,}}\s*°?|\s*°{_PART}['′’]?(?:{_PART}[\"″”]?)?)"
 POSITION = re.compile(
     rf"(?i)(?:[NS]\s*{_DEGREES}|{_DEGREES}\s*[NS])\W*(?:[EWO]\s*{_DEGREES}|{_DEGREES}\s*[EWO])"
     r"|[-+]?\d{1,2}\.\d{4,}\s*°?\s*[,;/ ]\s*[-+]?\d{1,3}\.\d{4,}"

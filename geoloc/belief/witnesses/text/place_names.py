@@ -16,7 +16,7 @@ from geocells.names import countries_by_name, find_towns, fold, regions_by_name
 from geocells.places import towns
 from geoloc.belief.witnesses.ocr.reader import Line
 from geoloc.belief.witnesses.text.clue import Spot
-from geoloc.belief.witnesses.text.vocabulary import street_words
+from geoloc.belief.witnesses.text.vocabulary import street_words, words
 
 MOST_WORDS = 4
 """Words of a name."""
@@ -41,6 +41,10 @@ _BUSINESS = re.compile(
     r"(?i)\b(?:hotel|hôtel|pizz\w+|ristorante|restaurante?|café|cafe|bar|trattoria|grill|kebab|bistro"
     r"|bank|insurance|university|airlines?|museum|club|fc|team|tour|style|embassy|consulate)\b"
 )
+
+
+_KOREAN_ENDINGS = "시군구도역동읍면"
+"""City, county, district, province, station... written together with the name."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +80,11 @@ def _names(row: int, text: str) -> Iterator[Name]:
     if _syllabic(text):
         yield from _joined_names(row, text, odd)
         return
-    words = re.findall(r"[^\W\d_]+(?:['’.-][^\W\d_]+)*", text)
+    tokens = re.findall(r"[^\W\d_]+(?:['’.-][^\W\d_]+)*", text)
     at = 0
-    while at < len(words):
-        for size in range(min(MOST_WORDS, len(words) - at), 0, -1):
-            name = _look_up(row, " ".join(words[at : at + size]), odd)
+    while at < len(tokens):
+        for size in range(min(MOST_WORDS, len(tokens) - at), 0, -1):
+            name = _look_up(row, " ".join(tokens[at : at + size]), odd)
             if name is not None:
                 yield name
                 break
@@ -102,7 +106,11 @@ def _joined_names(row: int, text: str, odd: str) -> Iterator[Name]:
 
 def _look_up(row: int, text: str, odd: str) -> Name | None:
     key = fold(text)
-    if len(key) < (2 if _syllabic(text) else FEWEST_LETTERS) or key.isdigit():
+    if _hangul(text) and not find_towns(key) and text[-1] in _KOREAN_ENDINGS:
+        key = fold(text[:-1])
+    if text.casefold() in words():
+        return None
+    if len(key) < (2 if _syllabic(text) or _hangul(text) else FEWEST_LETTERS) or key.isdigit():
         return None
     country = countries_by_name().get(key)
     if country is not None:
@@ -147,8 +155,12 @@ def _common() -> dict[str, float]:
     return dict(zip(table["name"], table["zipf"], strict=True))
 
 
+def _hangul(text: str) -> bool:
+    return "\uac00" <= text[:1] <= "\ud7a3"
+
+
 def _syllabic(text: str) -> bool:
-    """Return whether a text is in Chinese characters, kana, Hangul or Thai letters."""
+    """Return whether a text is in a script that writes no spaces between words."""
     names = [unicodedata.name(c, "").split(" ")[0] for c in text if c.isalpha()]
-    joined = {"CJK", "HIRAGANA", "KATAKANA", "HANGUL", "THAI", "LAO", "KHMER", "MYANMAR"}
+    joined = {"CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR"}
     return bool(names) and sum(name in joined for name in names) > len(names) / 2

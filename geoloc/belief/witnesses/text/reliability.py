@@ -1,7 +1,8 @@
 """How often each cue of text is about the place of the photo: `reliabilities.json`.
 
-`training.witnesses.text` fits them on photos of collections that are held out. The likelihood of a clue
-is a mixture: with its reliability r that of a sign about its own place, else the same everywhere,
+`training.witnesses.text` fits them on photos of collections that are held out. The likelihood of a
+clue is a mixture: with its reliability r that of a sign about its own place, else the same
+everywhere,
 
     L(c) = r rate(c) / mean rate + 1 - r,
 

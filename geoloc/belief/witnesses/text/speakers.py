@@ -19,9 +19,11 @@ UNOFFICIAL = 0.2
 LANGUAGES_OF_SCRIPT = {"Han": ("Hans", "Hant", "Jpan"), "Kana": ("Jpan",), "Hangul": ("Kore",)}
 """Codes of ISO 15924 in CLDR by script of a line; else the first four letters of its name."""
 
-_OTHER_CODES = {"Devanagari": "Deva", "Gujarati": "Gujr", "Gurmukhi": "Guru", "Kannada": "Knda",
-                "Malayalam": "Mlym", "Khmer": "Khmr", "Lao": "Laoo", "Myanmar": "Mymr",
-                "Georgian": "Geor", "Armenian": "Armn", "Greek": "Grek", "Cyrillic": "Cyrl"}  # fmt: skip
+_OTHER_CODES = {
+    "Devanagari": "Deva", "Gujarati": "Gujr", "Gurmukhi": "Guru", "Kannada": "Knda",
+    "Malayalam": "Mlym", "Khmer": "Khmr", "Lao": "Laoo", "Myanmar": "Mymr",
+    "Georgian": "Geor", "Armenian": "Armn", "Greek": "Grek", "Cyrillic": "Cyrl",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def language_name(language: str) -> str:
 def name_countries(rates: Mapping[str, float], most: int = 3) -> str:
     """Return the countries of the highest rates in words: "Portugal, Brazil and 6 more"."""
     names = _country_names()
-    ordered = sorted(rates, key=lambda code: (-rates[code], -_weight(code), code))
+    ordered = sorted(rates, key=lambda code: (-rates[code] * _weight(code), code))
     shown = [names.get(code, code) for code in ordered if rates[code] >= 0.1]
     return and_more(shown, most)
 
