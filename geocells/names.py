@@ -127,6 +127,11 @@ def town_names(min_population: int) -> list[str]:
     return [fold(gazetteer.name[row].as_py()) for row in large]
 
 
+def known_towns() -> set[str]:
+    """Return the folded names of all towns, in all languages."""
+    return {*_towns_by_name(), *_other_towns()}
+
+
 @cache
 def _towns_by_name() -> dict[str, list[int]]:
     rows: dict[str, list[int]] = {}

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from wordfreq import available_languages, get_frequency_dict
 
 from geocells.borders.hierarchy import DATA
-from geocells.names import countries_by_name, fold, regions_by_name, town_names
+from geocells.names import countries_by_name, fold, known_towns, regions_by_name
 
 LEAST_ZIPF = 3.0
 """Words that occur less often than once in a million words say nothing about a name."""
@@ -25,10 +25,8 @@ def zipf_by_name() -> dict[str, float]:
 
     It is the logarithm to base 10 of how often a word occurs in a billion words.
     """
-    names = {name for name in town_names(0) if " " not in name}
-    names |= {
-        n for group in (regions_by_name(), countries_by_name()) for n in group if " " not in n
-    }
+    known = (*known_towns(), *regions_by_name(), *countries_by_name())
+    names = {name for name in known if " " not in name}
     found: dict[str, float] = {}
     for language in sorted(available_languages("small")):
         for word, frequency in get_frequency_dict(language, "small").items():

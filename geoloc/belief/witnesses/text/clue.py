@@ -60,7 +60,7 @@ class Clue:
         for spot in self.spots:
             km = haversine_km(np.array([spot.lat, spot.lon]), cells.centroids)
             near = np.exp(-np.asarray(km, np.float64) / spot.scale_km)
-            own = int(np.argmin(km))
+            own = int(cells.locate([[spot.lat, spot.lon]])[0])
             near[own] = 1.0  # a large cell may have its centroid far away
             rate += spot.rate * near
         return rate

@@ -18,7 +18,7 @@ ABROAD = 0.02
 """Rate of a format in other countries."""
 
 GENERIC = frozenset(
-    "ac ad ag ai am as bz cc cd co fm gg gs io is la ly me ms mu nu sc sh st tk to tv vc vu ws".split()
+    "ac ad ag ai am as bz cc cd co fm gg gs io is la ly me ms mu nu sc sh st tk to tv vc ws".split()
 )
 """Top-level domains of countries that are sold all over the world."""
 
@@ -97,6 +97,6 @@ def _currencies() -> dict[str, tuple[str, tuple[str, ...]]]:
     return {
         symbol: (next(iter(by)), tuple(next(iter(by.values()))))
         for symbol, by in found.items()
-        if len(by) == 1 and symbol not in _AMBIGUOUS
+        if len(by) == 1 and symbol not in _AMBIGUOUS and not (len(symbol) == 1 and symbol.isalpha())
         and len(next(iter(by.values()))) <= MOST_COUNTRIES
     }  # fmt: skip

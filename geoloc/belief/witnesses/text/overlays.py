@@ -31,7 +31,7 @@ CAMERA = re.compile(
 WATERMARK = re.compile(
     r"(?i)©|\(c\)\s|\bcopyright\b|alamy|shutterstock|getty ?images|dreamstime|depositphotos|istock"
     r"|123rf|adobe ?stock|flickr|instagram|facebook|youtube|tiktok|wikimedia|\bphoto by\b"
-    r"|all rights reserved"
+    r"|all rights reserved|\bgoogle\b|\bstreet view\b"
 )
 
 _KINDS = (

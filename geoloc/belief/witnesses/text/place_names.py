@@ -24,6 +24,9 @@ MOST_WORDS = 4
 FEWEST_LETTERS = 4
 """Letters of a name in an alphabet; two Chinese characters, kana or syllables suffice."""
 
+FEWEST_KANA = 4
+"""Kana of a name: the names of all towns abroad are written in them."""
+
 SURE = 0.85
 """Confidence of a reading from which on its names count."""
 
@@ -112,8 +115,10 @@ def _look_up(row: int, text: str, odd: str) -> Name | None:
         return None
     if len(key) < (2 if _syllabic(text) or _hangul(text) else FEWEST_LETTERS) or key.isdigit():
         return None
+    if _kana(text) and len(text) < FEWEST_KANA:
+        return None
     country = countries_by_name().get(key)
-    if country is not None:
+    if country is not None and (len(key) > FEWEST_LETTERS or not key.isascii() or _english(key)):
         code = str(embedded_boundaries().country.codes[country])
         return Name(row, text, odd or "country name", countries=(code,))
     rows = find_towns(key)[:MOST_SPOTS]
@@ -133,7 +138,7 @@ def _spot(row: int) -> Spot:
     gazetteer = towns()
     lat, lon = map(float, gazetteer.points.latlon[row])
     people = float(gazetteer.population[row])
-    return Spot(lat, lon, 12.0 + 8.0 * np.log10(max(people, 1e3) / 1e3), (people + 1e3) ** 0.4)
+    return Spot(lat, lon, 20.0 + 8.0 * np.log10(max(people, 1e3) / 1e3), (people + 1e3) ** 0.4)
 
 
 @cache
@@ -153,6 +158,14 @@ def _zipf(key: str) -> float:
 def _common() -> dict[str, float]:
     table = read_parquet(DATA / "words.parquet").to_pydict()
     return dict(zip(table["name"], table["zipf"], strict=True))
+
+
+def _kana(text: str) -> bool:
+    return all("\u3040" <= c <= "\u30ff" for c in text)
+
+
+def _english(key: str) -> bool:
+    return any(fold(str(name)) == key for name in embedded_boundaries().country.names)
 
 
 def _hangul(text: str) -> bool:
