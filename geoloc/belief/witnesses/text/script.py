@@ -16,6 +16,9 @@ ABROAD = 0.02
 HAN_ABROAD = 0.05
 """The same of Chinese characters, which restaurants bear everywhere."""
 
+SURE_HAN = 0.85
+"""Confidence of lines of Chinese characters, which noise is read as."""
+
 FEWEST = 2
 """Letters of a script in a line that is read."""
 
@@ -66,6 +69,8 @@ def clues(lines: Sequence[Line]) -> list[Clue]:
     best: dict[str, tuple[int, int]] = {}
     for row, line in enumerate(lines):
         script = script_of(line.text) or line.script
+        if script == "Han" and line.confidence < SURE_HAN:
+            continue
         if script and script != "Latin":
             best[script] = max(best.get(script, (-1, row)), (len(line.text), row))
     if "Kana" in best:
