@@ -58,7 +58,10 @@ def files_at(place: str, ending: str) -> list[str]:
     if place.endswith(ending):
         return [place]
     if storage.is_address(place):
-        found = storage.matches(place) if place.endswith("/") or "*" in place else []
+        try:
+            found = storage.matches(place) if place.endswith("/") or "*" in place else []
+        except Exception as error:  # each storage library has its own exceptions
+            raise TableError(f"{place}: cannot be read ({error}); check the address") from error
         return [each for each in found if each.endswith(ending)]
     return sorted(map(str, Path(place).glob(f"*{ending}"))) if os.path.isdir(place) else []
 
@@ -191,6 +194,8 @@ def unpack(path: str, folder: Path) -> tuple[pa.Table, list[str]]:
                 with atomic_file(shard) as out, tarfile.open(fileobj=out, mode="w|") as tar:
                     _copy(table, name, tar)
     except (pa.ArrowException, OSError) as error:
+        if getattr(error, "filename", None) == str(shard):
+            raise  # it cannot be written
         reason = str(error).splitlines()[0]
         raise TableError(f"{path}: not readable ({reason}); fetch it again") from error
     samples, problems = shards.read(str(shard))

@@ -115,6 +115,10 @@ def _photos(source: Source, problems: list[str]) -> tuple[pa.Table, Path | None]
         return packed.read_parquet_files(parquets, target, problems), target
     if os.path.isdir(place):
         return _read_folder(place, problems), folder
+    if storage.is_address(place) and place.endswith("/"):
+        raise TableError(
+            f"{place}: no tar shards and no Parquet files with photos there; give those, or a table"
+        )
     return pa.table({}), None
 
 

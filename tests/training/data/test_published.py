@@ -238,3 +238,14 @@ def test_broken_file_costs_its_own_photos_only(tmp_path, ending):
     assert table["lat"].to_pylist() == [2.0, 3.0]
     (line,) = problems
     assert f"0.{ending}: not " in line
+
+
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [("memory://nothing/", "no tar shards and no Parquet"), ("s3x://a/b/", "check the address")],
+)
+def test_addresses_without_photos_are_refused_in_one_line(place, reason):
+    with pytest.raises(TableError, match=reason) as caught:
+        read(Source(place))
+    assert str(caught.value).startswith(place)
+    assert "\n" not in str(caught.value)
