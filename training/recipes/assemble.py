@@ -19,6 +19,7 @@ from geoloc.bundle import directory as bundles
 from geoloc.encoders.base import EncoderSpec
 from geoloc.errors import TableError
 from geoloc.retrieval.pigeon import PRESETS
+from geoloc.trips.model.parameters import TripParameters
 from geoloc.types import Float32Array, IndexArray
 from training.calibrate.crossval import answer_held_out, calibrate_ranker
 from training.calibrate.fit import UNFITTED
@@ -135,7 +136,7 @@ def write_bundle(
     card: str,
     licences: dict[str, int],
     prior: str = "world",
-    optional: Mapping[str, StoredTensors | None] = MappingProxyType({}),
+    optional: Mapping[str, StoredTensors | TripParameters | None] = MappingProxyType({}),
 ) -> None:
     """Write a bundle; an older one in the same folder is replaced once the new one is complete.
 

@@ -18,6 +18,7 @@ from geoloc.bundle import directory as bundles
 from geoloc.encoders.cache import default_cache
 from geoloc.errors import TableError
 from geoloc.io.progress import NullReporter, Reporter
+from geoloc.trips.model.parameters import FILE as TRIPS
 from geoloc.types import Float32Array, Float64Array
 from training.calibrate.copies import fit_copies
 from training.calibrate.crossval import (
@@ -26,6 +27,7 @@ from training.calibrate.crossval import (
     cross_validate,
     make_ranker,
 )
+from training.calibrate.trips import fit_learned_trips
 from training.data.manifest import Manifest
 from training.data.split import assign_folds
 from training.embed.encoders import LoadedEncoder, load_encoder
@@ -123,7 +125,11 @@ def learn(
     write_bundle(
         target, {"encoder.onnx": loaded.file}, loaded.spec, ranker, metrics,
         learned_card(facts, metrics), licences(manifest), priors.name,
-        {bundles.BACKGROUND: elsewhere, bundles.COPIES: copies},
+        {
+            bundles.BACKGROUND: elsewhere,
+            bundles.COPIES: copies,
+            TRIPS: fit_learned_trips(manifest, embeddings, validation.held_out),
+        },
     )  # fmt: skip
     return LearnedBundle(target, manifest, validation, metrics, facts)
 

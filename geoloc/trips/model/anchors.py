@@ -11,6 +11,7 @@ from geoloc.types import BoolArray, Float64Array, IndexArray
 
 FASTEST_KM_S = 0.34
 SLACK_KM = 1.0
+SHORT_MINUTES = 30.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,9 +57,15 @@ class Bridge:
         return (self.before >= 0) & (self.after >= 0)
 
     def features(self) -> Float64Array:
-        """Return (N, 3, 3) input of the radii: 1, log minutes to the anchors, log km apart."""
+        """Return (N, 3, 3) input of the radii: 1, log minutes to the anchors, log km apart.
+
+        Beyond the last anchor the third is the log of the minutes up to SHORT_MINUTES, because the
+        distance rises faster at first.
+        """
         minutes = np.log1p(np.where(np.isnan(self.gap_s), 0.0, self.gap_s) / 60.0)
-        one = np.column_stack([np.ones(len(minutes)), minutes, np.log1p(self.apart_km)])
+        short = np.minimum(minutes, np.log1p(SHORT_MINUTES))
+        third = np.where(self.between, np.log1p(self.apart_km), short)
+        one = np.column_stack([np.ones(len(minutes)), minutes, third])
         return np.repeat(one[:, None], 3, axis=1)
 
 

@@ -1,0 +1,271 @@
+"""Benchmark of trips: whole walks held out, shares of geotags known, clocks that are wrong.
+
+    python tests/benchmarks/trips.py [--write BUNDLE]
+
+The 45 walks around Sydney are divided into five folds; models learned from the other folds' walks
+give the evidence, and the model of a journey is fitted on the other folds as well. The walks have
+only an order: their clock is simulated, 150 s between two photos. Needs the development data
+beside the repository. --write stores the parameters fitted on all walks in a bundle. Prints a table
+and one JSON line.
+"""
+
+import argparse
+import json
+import os
+import resource
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+sys.path.remove(
+    str(Path(__file__).parent)
+)  # or `import training` would import training.py beside this file
+
+import numpy as np
+
+from geocells.sphere import haversine_km
+from geoloc.encoders.cache import default_cache
+from geoloc.io.digests import sha256
+from geoloc.io.progress import NullReporter
+from geoloc.trips import clocks
+from geoloc.trips.clues.photos import Library, LibraryPhoto
+from geoloc.trips.clues.times import PhotoTime
+from geoloc.trips.library import place_library
+from geoloc.trips.model.evidence import Evidence
+from geoloc.trips.model.parameters import FILE, TripParameters
+from training.calibrate.crossval import held_out_by, make_ranker
+from training.calibrate.stages import fit_answers
+from training.calibrate.trips import Walk, fit_trips, held_out_walks, known_rows, place_walk
+from training.data.manifest import Manifest
+from training.embed.encoders import load_encoder
+from training.embed.library import read_library
+from training.recipes.world_prior import cells_of, priors_over, read_world
+
+ROOT = Path(__file__).parents[2]
+SHARED = Path(os.environ.get("SHARED", ROOT.parent / "shared")) / "data"
+FOLDS = 5
+SHARES = {"0": 0.0, "one": 1e-9, "1": 0.01, "5": 0.05, "10": 0.1}
+REPEATS = 4
+LARGE = 100_000
+START_S = 1_700_000_000.0
+OFFSETS_S = (60.0, 600.0, 3600.0, -7200.0, 86400.0, 31.0 * 86400.0, -5 * 365.25 * 86400.0)
+DRIFT_S_PER_DAY = 2.0
+
+
+def learned_folds() -> list[list[Walk]]:
+    """Return the walks of each fold, with the evidence of models of the other folds."""
+    encoder = load_encoder("starter", default_cache())
+    world, _ = read_world([])
+    table = SHARED / "photos" / "photos.csv"
+    library = read_library([table], encoder.network, default_cache(), NullReporter())
+    rows = np.flatnonzero(library.manifest.folder.astype(str) == "sydney")
+    manifest, embeddings = library.manifest.take(rows), library.embeddings[rows]
+    names = np.random.default_rng(0).permutation(np.unique(manifest.group.astype(str)))
+    number = {name: index % FOLDS for index, name in enumerate(names.tolist())}
+    fold = np.array([number[name] for name in manifest.group.astype(str)])
+    folds = []
+    for held in range(FOLDS):
+        ranker = learned(manifest, embeddings, np.flatnonzero(fold != held), world)
+        own = np.flatnonzero(fold == held)
+        folds.append(
+            held_out_walks(manifest.take(own), embeddings[own], [ranker], np.zeros(len(own), int))
+        )
+    return folds
+
+
+def learned(manifest: Manifest, embeddings: np.ndarray, rows: np.ndarray, world: np.ndarray):
+    """Return a ranker learned from some photos, calibrated on some of their walks."""
+    cells = cells_of(manifest.latlon[rows], world)
+    priors = priors_over(cells, manifest.latlon[rows], world)
+    group = manifest.group[rows].astype(str)
+    names = np.random.default_rng(1).permutation(np.unique(group))
+    inner = np.isin(group, names[: max(1, len(names) // 5)])
+
+    def ranker_of(chosen: np.ndarray, **more):
+        return make_ranker(
+            manifest.take(chosen), embeddings[chosen], cells, priors.world,
+            prior_of_use=priors.use, **more,
+        )  # fmt: skip
+
+    first = ranker_of(rows[~inner])
+    held = rows[inner]
+    fitted = fit_answers(held_out_by(first, manifest.take(held), embeddings[held]))
+    return ranker_of(rows, calibration=fitted)
+
+
+def measure_shares(folds: list[list[Walk]], fitted: list[TripParameters]) -> dict[str, object]:
+    """Print errors by share of geotags, and return them with the coverage of the radii."""
+    rng = np.random.default_rng(5)
+    keys: dict[str, object] = {}
+    covered: dict[str, list[np.ndarray]] = {}
+    print(f"{'geotags':8} {'answer':12} {'median':>7} {'p95':>7} {'<5 km':>6} {'<25 km':>6}")
+    for name, share in SHARES.items():
+        errors: dict[str, list[np.ndarray]] = {}
+        for walks, parameters in zip(folds, fitted, strict=True):
+            for walk in walks:
+                for _ in range(REPEATS if share else 1):
+                    add_errors(walk, share, parameters, rng, errors, covered)
+        km = {kind: np.concatenate(values) for kind, values in errors.items()}
+        for kind, values in km.items():
+            print(
+                f"{name:8} {kind:12} {np.median(values):7.2f} {np.quantile(values, 0.95):7.2f}"
+                f" {(values < 5).mean():6.3f} {(values < 25).mean():6.3f}"
+            )
+        keys[f"median_km_{name}"] = round(float(np.median(km["together"])), 2)
+        keys[f"acc5_{name}"] = round(float((km["together"] < 5).mean()), 3)
+        keys[f"acc25_{name}"] = round(float((km["together"] < 25).mean()), 3)
+        if share:
+            for statistic, level in (("ratio", 0.5), ("p95_ratio", 0.95)):
+                best = min(np.quantile(km[kind], level) for kind in ("copied", "interpolated"))
+                ratio = float(np.quantile(km["together"], level) / best)
+                keys[f"median_{statistic}_interp_{name}"] = round(ratio, 3)
+        else:
+            ratio = float(np.median(km["together"]) / np.median(km["single"]))
+            keys["median_ratio_single_0"] = round(ratio, 3)
+    keys["cover80"] = {
+        case: round(float(np.concatenate(values).mean()), 3) for case, values in covered.items()
+    }
+    return keys
+
+
+def add_errors(walk, share, parameters, rng, errors, covered) -> None:
+    """Place one walk and add the errors of the photos without a geotag."""
+    known = known_rows(len(walk.time_s), share, rng)
+    placed = place_walk(walk, known, parameters)
+    hidden = ~known
+
+    def add(kind: str, latlon: np.ndarray) -> np.ndarray:
+        km = haversine_km(latlon, walk.latlon)[hidden]
+        errors.setdefault(kind, []).append(km)
+        return km
+
+    inside = add("together", placed.latlon) <= placed.radii_km[hidden, 1]
+    kind = np.where(np.isin(placed.case[hidden].astype(str), ("between", "beyond")), "interpolated",
+                    placed.case[hidden].astype(str))  # fmt: skip
+    for case in np.unique(kind):
+        covered.setdefault(str(case), []).append(inside[kind == case])
+    add("single", walk.evidence.answer)
+    if known.any():
+        rows = np.flatnonzero(known)
+        nearest = rows[np.abs(walk.time_s[:, None] - walk.time_s[rows]).argmin(axis=1)]
+        add("copied", walk.latlon[nearest])
+        columns = [np.interp(walk.time_s, walk.time_s[rows], walk.latlon[rows, k]) for k in (0, 1)]
+        add("interpolated", np.column_stack(columns))
+
+
+def measure_clocks(folds: list[list[Walk]]) -> dict[str, float]:
+    """Return how often a wrong clock is found within five minutes, and a right one changed.
+
+    Two cameras photograph a walk: every third scene is taken by both, which is simulated by a
+    picture whose features differ by some noise; the other photos alternate. For the false ones the
+    second camera's clock is right, or it was on another walk.
+    """
+    rng = np.random.default_rng(3)
+    walks = [walk for fold in folds for walk in fold]
+    found, false, wrong_cases, right_cases = 0, 0, 0, 0
+    for number, walk in enumerate(walks):
+        for offset in OFFSETS_S:
+            clock = two_cameras(walk, offset, rng)
+            wrong_cases += 1
+            found += bool(clock and clock.applied and abs(clock.offset_s - offset) <= WITHIN_S)
+        for other in (walk, walks[(number + 1) % len(walks)]):
+            clock = two_cameras(walk, 0.0, rng, other)
+            right_cases += 1
+            false += bool(clock and clock.applied)
+    return {
+        "clock_found": round(found / wrong_cases, 3),
+        "clock_false": round(false / right_cases, 3),
+    }
+
+
+WITHIN_S = 300.0
+SCENE_NOISE = 0.15
+"""Standard deviation of the noise of the second picture of a scene, as a share of its length."""
+
+
+def two_cameras(walk: Walk, offset_s: float, rng, other: Walk | None = None):
+    """Return the estimated clock of the second of two cameras, which is slow by an offset."""
+    count = len(walk.time_s)
+    first = np.arange(0, count, 2) if other is None or other is walk else np.arange(count)
+    both = first[::3] if other is None or other is walk else np.zeros(0, int)
+    source = walk if other is None else other
+    second = np.concatenate([both, np.arange(1, len(source.time_s), 2)])
+    features = source.evidence.features[second]
+    noise = rng.normal(size=features.shape) * SCENE_NOISE / np.sqrt(features.shape[1])
+    noise[len(both) :] = 0.0
+    features = features + noise
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    true_s = START_S + source.time_s[second] + rng.normal(0.0, 10.0, len(second))
+    shown = true_s - offset_s - DRIFT_S_PER_DAY * (true_s - START_S) / 86400.0
+    readings = clocks.Readings(
+        np.array(["A"] * len(first) + ["B"] * len(second), dtype=object),
+        np.concatenate([START_S + walk.time_s[first], shown]),
+        np.concatenate([START_S + walk.time_s[first], np.full(len(second), np.nan)]),
+        np.concatenate([walk.evidence.features[first], features]).astype(np.float32),
+    )
+    _, result = clocks.estimate(readings, TripParameters().same_scene)
+    return next((clock for clock in result if clock.camera == "B"), None)
+
+
+def measure_size(folds: list[list[Walk]], parameters: TripParameters) -> dict[str, float]:
+    """Return seconds and gigabytes for placing 100,000 photos whose evidence is there.
+
+    The walks of one fold are repeated day by day, one geotag in a hundred.
+    """
+    walks = folds[0]
+    evidence = walks[0].evidence
+    names = ("cell", "belief", "features", "answer", "radii_km", "probability")
+    columns = {
+        name: np.concatenate([getattr(walk.evidence, name) for walk in walks]) for name in names
+    }
+    repeats = -(-LARGE // len(columns["answer"]))
+    tiled: Evidence = replace(
+        evidence,
+        **{n: np.concatenate([c] * repeats)[:LARGE] for n, c in columns.items()},
+    )
+    latlon = np.concatenate([np.concatenate([w.latlon for w in walks])] * repeats)[:LARGE]
+    rng = np.random.default_rng(7)
+    days = np.arange(LARGE) // 100
+    local = START_S + days * 86400.0 + (np.arange(LARGE) % 100) * 150.0
+    tagged = rng.random(LARGE) < 0.01
+    photos = [
+        LibraryPhoto(f"{i:06}.jpg", f"{i:064x}", "camera", PhotoTime(local[i], 0.0, None, "exif"),
+                     latlon[i, 0] if tagged[i] else None, latlon[i, 1] if tagged[i] else None)
+        for i in range(LARGE)
+    ]  # fmt: skip
+    start = time.perf_counter()
+    place_library(Library("large", photos, np.zeros((0, 0), np.float32), []), tiled, parameters)
+    seconds = time.perf_counter() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+    return {"s_100k": round(seconds, 1), "peak_gb_100k": round(peak, 2)}
+
+
+def write(parameters: TripParameters, bundle: Path) -> None:
+    """Store parameters in a bundle, with their checksum."""
+    parameters.write(bundle / FILE)
+    manifest = json.loads((bundle / "bundle.json").read_text("utf-8"))
+    manifest["sha256"][FILE] = sha256(bundle / FILE)
+    manifest["sha256"] = dict(sorted(manifest["sha256"].items()))
+    text = json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
+    (bundle / "bundle.json").write_text(text, "utf-8")
+
+
+def main() -> None:
+    """Measure everything, and store the parameters if asked to."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--write", type=Path)
+    bundle = parser.parse_args().write
+    folds = learned_folds()
+    fitted = [
+        fit_trips([walk for other, walks in enumerate(folds) if other != held for walk in walks])
+        for held in range(FOLDS)
+    ]
+    keys = measure_shares(folds, fitted) | measure_clocks(folds) | measure_size(folds, fitted[0])
+    if bundle is not None:
+        write(fit_trips([walk for walks in folds for walk in walks]), bundle)
+    print(json.dumps(keys))
+
+
+if __name__ == "__main__":
+    main()

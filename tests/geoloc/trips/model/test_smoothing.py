@@ -1,0 +1,104 @@
+from itertools import pairwise, product
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from geocells.sphere import haversine_km
+from geoloc.trips.model.anchors import Anchors, bridge
+from geoloc.trips.model.evidence import Evidence
+from geoloc.trips.model.motion import bins, transition
+from geoloc.trips.model.parameters import TripParameters
+from geoloc.trips.model.placing import place
+from geoloc.trips.model.smoothing import smooth
+
+
+def evidence(cell, count=400, seed=0):
+    """Evidence of photos that each show one of many cells, in a row of cells 10 km apart."""
+    rng = np.random.default_rng(seed)
+    n = len(cell)
+    cells = np.array([rng.permutation(count)[:256] for _ in range(n)])
+    for row, shown in enumerate(cell):
+        cells[row, 0] = shown
+        cells[row, 1:][cells[row, 1:] == shown] = (shown + 1) % count
+    belief = np.full((n, 256), 0.3 / 255, np.float32)
+    belief[:, 0] = 0.6
+    centroids = np.column_stack([np.full(count, 47.0), np.linspace(5.0, 55.0, count)])
+    features = rng.normal(size=(n, 16)).astype(np.float32)
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    return Evidence(
+        cells.astype(np.int32), belief, features, centroids[cell],
+        np.full((n, 3), [10.0, 100.0, 1000.0], np.float32), np.full(n, 0.5, np.float32),
+        centroids, np.full(count, 1 / count, np.float32),
+    )  # fmt: skip
+
+
+def test_smoothing_equals_the_sum_over_all_paths():
+    rng = np.random.default_rng(0)
+    likelihood = rng.normal(size=(4, 3))
+    matrix, start, end = rng.dirichlet(np.ones(3), 3), rng.dirichlet(np.ones(3)), rng.random(3)
+    weight = np.zeros((4, 3))
+    for path in product(range(3), repeat=4):
+        mass = start[path[0]] * end[path[-1]] * np.exp(likelihood[range(4), path].sum())
+        mass *= np.prod([matrix[a, b] for a, b in pairwise(path)])
+        weight[range(4), path] += mass
+    smoothed = smooth(likelihood, [matrix], np.zeros(3, int), start, end)
+    total = weight.sum(axis=1, keepdims=True)
+    assert smoothed.posterior == pytest.approx(weight / total)
+    assert smoothed.log_evidence == pytest.approx(np.log(total[0, 0] / end.max()))
+
+
+@given(st.floats(-60, 60), st.floats(-170, 170), st.floats(0.01, 5), st.floats(0.0, 1.0))
+def test_without_visual_evidence_the_answer_is_the_brownian_bridge(lat, lon, apart, share):
+    """As alpha tends to 0 the mean is linear in time, whatever the pictures show."""
+    latlon = np.array([[lat, lon], [np.nan, np.nan], [lat + apart / 2, lon + apart]])
+    time_s = np.array([0.0, 3600.0 * share, 3600.0])
+    for alpha in (1e-9, 0.2):
+        parameters = TripParameters(alpha=alpha)
+        placed = place(time_s, latlon, evidence([3, 200, 5]), parameters)
+        whole = haversine_km(latlon[0], latlon[2])
+        assert haversine_km(latlon[0], placed.latlon[1]) == pytest.approx(share * whole, abs=1e-6)
+        assert haversine_km(latlon[2], placed.latlon[1]) == pytest.approx(
+            (1 - share) * whole, abs=1e-6
+        )
+
+
+def test_pictures_of_a_journey_without_geotags_agree_on_one_region():
+    shown = [50, 50, 51, 300, 50, 51, 52, 52]
+    found = place(
+        np.arange(8) * 120.0, np.full((8, 2), np.nan), evidence(shown), TripParameters(alpha=0.5)
+    )
+    assert set(found.case.tolist()) == {"guessed"}
+    truth = evidence(shown).centroids[50]
+    assert (haversine_km(truth, found.latlon) < 60.0).all()
+
+
+def test_radii_grow_with_the_time_to_the_anchors():
+    anchors = Anchors.of(
+        np.array([0.0, 7200.0]), np.array([[1.0, 1.0], [1.1, 1.1]]), np.array([0, 1])
+    )
+    bridged = bridge(anchors, np.array([0.0, 60.0, 3600.0, 9000.0, np.nan]))
+    radii = TripParameters().radii_km("between", bridged.features())
+    assert radii[1, 1] < radii[2, 1]
+    assert bridged.between.tolist() == [True, True, True, False, False]
+    assert np.isnan(bridged.latlon[4]).all()
+
+
+@given(st.lists(st.floats(0.0, 1e8), min_size=1, max_size=20))
+def test_transitions_are_probabilities_after_every_gap(gaps):
+    step, used = bins(np.array(gaps))
+    assert len(step) == len(gaps)
+    km = np.abs(np.arange(5.0)[:, None] - np.arange(5.0)) * 30.0
+    for gap in used:
+        matrix = transition(km, float(gap), np.full(5, 0.2), TripParameters())
+        assert matrix.sum(axis=1) == pytest.approx(np.ones(5))
+
+
+def test_a_position_nobody_could_reach_is_no_anchor():
+    anchors = Anchors.of(
+        np.arange(4) * 60.0,
+        np.array([[47.0, 8.0], [47.0, 8.01], [-30.0, 100.0], [47.0, 8.02]]),
+        np.arange(4),
+    )
+    assert len(anchors) == 3
