@@ -17,6 +17,7 @@ from geoloc.batch import inputs
 from geoloc.evaluation import benchmark, leakage, predictions
 from geoloc.game.places import read_places
 from geoloc.game.players.log import read_log
+from geoloc.trips.clues.positions import read_fixed
 from training.data import coordinates, manifest, sources
 
 Found = list[tuple[str, float, float]]
@@ -91,6 +92,12 @@ def _batch(path: Path) -> Found:
     return [(name, np.nan, np.nan) for name in names]
 
 
+def _fixed(path: Path) -> Found:
+    names = [name for name, _, _ in _batch(path)]
+    latlon, _ = read_fixed(path, names)
+    return [(n, *p) for n, p in zip(names, latlon.tolist(), strict=True) if p[0] == p[0]]
+
+
 READERS: dict[str, Callable[[Path], Found]] = {
     "geoloc.evaluation.benchmark": _benchmark,
     "geoloc.evaluation.predictions": _predictions,
@@ -98,6 +105,7 @@ READERS: dict[str, Callable[[Path], Found]] = {
     "geoloc.game.places": _play,
     "geoloc.game.players.log": _log,
     "geoloc.batch.inputs": _batch,
+    "geoloc.trips.clues.positions": _fixed,
     "demo.page.game.photos": _page,
     "training.data.manifest": _learn,
     "training.data.sources": _manifest,

@@ -19,6 +19,8 @@ OWN_TABLES = {
     "geoloc.photos.tabular.arrow": "the reader itself",
     "geoloc.photos.tabular.rows": "the reader itself",
     "training.data.table": "tables that geoloc-train manifest wrote",
+    "training.data.published": "further tables, which training.data.sources joins",
+    "training.data.packed": "tables that img2dataset wrote beside its shards",
     "training.embed.table": "tables of geoloc-train embed",
     "training.experiments.ablation": "tables of geoloc-train",
 }
