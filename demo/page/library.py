@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,8 @@ def review_uploads(paths: Sequence[Path], geolocator: Geolocator) -> str:
         for path in photos:
             shutil.copy(path, _free(Path(name) / path.name))
         trip = locate_library(name, tracks, bundle=geolocator)
-        return "".join(page_parts(trip, Path(name)))
+        # the decisions are applied in the folder of the photos, which only the visitor knows
+        return "".join(page_parts(replace(trip, library="."), Path(name)))
 
 
 def review_folder(folder: Path, geolocator: Geolocator) -> str:

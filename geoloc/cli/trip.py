@@ -148,6 +148,10 @@ def _place(inputs: _Inputs, out: Path, report: Reporter, *, quiet: bool) -> Trip
         cache=inputs.cache or default_cache(),
         report=report,
     )
+    cameras = {photo.camera for photo in placed.photos}
+    for name in offsets.keys() - cameras:
+        known = ", ".join(sorted(filter(None, cameras))) or "none that is known"
+        report.problem(f"--clock {name}: no photo is of this camera; cameras: {known}")
     placed = replace(placed, library=str(inputs.library))  # where `apply` looks for it
     report.stage("writing the output")
     write_trip(placed, out, inputs.library, own.claim)
@@ -277,10 +281,7 @@ def _target(
     from geoloc.trips.review.immich import Assets, Immich
 
     if sum(each is not None for each in (copies, convention, immich)) != 1:
-        raise UsageError(
-            "give one of  --xmp digikam  (sidecars),  --write-exif FOLDER  (copies)  and"
-            "  --immich URL"
-        )
+        raise UsageError("give one of  --xmp digikam,  --write-exif FOLDER  and  --immich URL")
     if copies is not None:
         return Copies(copies, library)
     return Sidecars(convention) if convention is not None else Assets(Immich(str(immich)))

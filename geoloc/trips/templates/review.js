@@ -156,7 +156,7 @@ function save() {
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60000);
   exported = true;
-  say("Saved decisions.json. Next:  geoloc trip apply decisions.json");
+  say("Saved decisions.json. Next:  geoloc trip apply decisions.json --xmp digikam");
 }
 
 async function openSaved(file) {

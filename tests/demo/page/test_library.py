@@ -60,6 +60,7 @@ def test_photos_and_a_track_are_reviewed_in_the_tab(
     with tab.expect_download() as download:
         frame.get_by_role("button", name="Export decisions").click()
     saved = json.loads(Path(download.value.path()).read_text())
+    assert saved["library"] == "."
     assert [each["photo"] for each in saved["photos"]] == ["02.jpg", "03.jpg", "04.jpg", "08.jpg"]
 
 

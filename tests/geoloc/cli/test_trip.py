@@ -111,6 +111,17 @@ def test_unusable_options_are_refused_before_any_photo_is_read(geoloc, journey, 
     assert not (journey.parent / "a.csv").exists()
 
 
+def test_a_clock_of_a_camera_that_is_not_there_names_those_that_are(geoloc, journey):
+    done = place(geoloc, "trip.csv", "--clock", "Nikon=+01:00:00")
+    assert done.returncode == 1
+    assert (
+        "--clock Nikon: no photo is of this camera; cameras: Canon EOS 90D, Google" in done.stderr
+    )
+    done = place(geoloc, "trip.csv", "--clock", "Canon EOS 90D=-00:10:00")
+    assert done.returncode == 0
+    assert "clock of Canon EOS 90D: corrected by -10.0 min" in done.stderr
+
+
 def test_half_of_the_files_unreadable(geoloc, journey):
     for i in range(12):
         (journey / f"bad-{i:02}.jpg").write_bytes(b"not a picture")
