@@ -37,6 +37,9 @@ DISTINCT = 0.5
 """Log10 of people minus log10 of the word's occurrences in a billion, from which on a town is more
 likely to be meant than the word."""
 
+FAMOUS, FAMOUS_DISTINCT = 500_000, -0.3
+"""People of cities whose names are common words because the city is spoken of, and their limit."""
+
 MOST_SPOTS = 12
 """Towns of one name; of more only the largest are considered."""
 
@@ -126,7 +129,8 @@ def _look_up(row: int, text: str, odd: str) -> Name | None:
     people = int(towns().population[rows[0]]) if rows else 0
     if regions and people < LARGE:
         return Name(row, text, odd or "region name", regions=regions)
-    if not rows or np.log10(people + 1.0) - _zipf(key) < DISTINCT:
+    needed = FAMOUS_DISTINCT if people >= FAMOUS else DISTINCT
+    if not rows or np.log10(people + 1.0) - _zipf(key) < needed:
         return None
     if people < SMALL and " " not in key and len(key) < FEWEST_LETTERS + 2:
         return None  # misread words match hamlets

@@ -27,6 +27,7 @@ _BY_NAME = {"CJK": "Han", "HIRAGANA": "Kana", "KATAKANA": "Kana", "HANGUL": "Han
 _HAN = {
     "simplified": {"CN": 1.0, "SG": 0.8, "MY": 0.3},
     "traditional": {"TW": 1.0, "HK": 1.0, "MO": 1.0, "MY": 0.2},
+    "unsimplified": {"TW": 1.0, "HK": 1.0, "MO": 1.0, "JP": 1.0, "MY": 0.2},
     "Japanese": {"JP": 1.0},
     "shared": {"CN": 1.0, "JP": 1.0, "TW": 1.0, "HK": 1.0, "MO": 1.0, "SG": 0.6, "MY": 0.3},
 }
@@ -57,11 +58,15 @@ def han_form(text: str) -> str:
         sets = tuple(_encodable(letter, name) for name in ("gb2312", "big5", "shift_jis"))
         if sets == (True, False, False):
             forms["simplified"] += 1
-        elif sets[:2] == (False, True):
+        elif sets == (False, True, False):
             forms["traditional"] += 1
+        elif sets == (False, True, True):
+            forms["unsimplified"] += 1
         elif sets == (False, False, True) and letter.isalpha():
             forms["Japanese"] += 1
-    return forms.most_common(1)[0][0] if len(forms) == 1 else "shared"
+    if len(forms) > 1:
+        forms.pop("unsimplified", None)  # of Taiwan or Japan, as the others say
+    return next(iter(forms)) if len(forms) == 1 else "shared"
 
 
 def clues(lines: Sequence[Line]) -> list[Clue]:
