@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 
 import numpy as np
 
 from geocells.sphere import haversine_km
-from geoloc.trips.model.anchors import Anchors
+from geoloc.trips.model.anchors import SLACK_KM, Anchors, bridge
 from geoloc.trips.model.evidence import Evidence
 from geoloc.trips.model.parameters import TripParameters
 from geoloc.trips.model.placing import Placement, place
+from geoloc.trips.model.scenes import mutual_pairs
 from geoloc.trips.model.stretches import locate
-from geoloc.types import Float64Array, IndexArray, Int64Array
+from geoloc.types import BoolArray, Float64Array, IndexArray, Int64Array
 
-CLOSE_S = 3600.0
-"""Positions of two cameras within this time are compared."""
+SAYS_LITTLE_KM = 50.0
+"""Where one camera is known less well than this, it cannot contradict another."""
 
-FAST_KM_H = 300.0
-APART_KM = 5.0
+TOGETHER_S = 600.0
+SCENES = 3
+"""Cameras without positions belong to one person if they took so many scenes within this time."""
+
 APART_SHARE = 0.3
 """Cameras whose positions contradict each other this often belong to two persons."""
 
@@ -50,7 +54,10 @@ def place_all(
         parameters: of the model.
         track: the user's track, which counts for the person with most photos.
     """
-    units = [(name, os.path.dirname(path)) for name, path in zip(camera, names, strict=True)]
+    units = [
+        (name or _prefix(path), os.path.dirname(path))
+        for name, path in zip(camera, names, strict=True)
+    ]
     numbers = {unit: number for number, unit in enumerate(dict.fromkeys(units))}
     unit = np.array([numbers[each] for each in units])
     person = persons_of(unit, time_s, known, evidence, parameters)
@@ -64,6 +71,11 @@ def place_all(
     if len(parts) == 1:
         return parts[0]
     return _joined(parts, alone)
+
+
+def _prefix(path: str) -> str:
+    """Return the letters that a file name begins with, as IMG_ or DSC, for unknown cameras."""
+    return re.split(r"\d", os.path.basename(path), maxsplit=1)[0].upper()
 
 
 def persons_of(
@@ -107,22 +119,54 @@ def _apart(
     )
     if overlap[1] <= overlap[0]:
         return False
-    first, second = (
-        rows[~np.isnan(known[rows, 0])][np.argsort(time_s[rows[~np.isnan(known[rows, 0])]])]
-        for rows in (one, other)
-    )
+    first, second = (rows[~np.isnan(known[rows, 0])] for rows in (one, other))
     if len(first) and len(second):
-        near = np.clip(np.searchsorted(time_s[second], time_s[first]), 0, len(second) - 1)
-        left = np.maximum(near - 1, 0)
-        gap = np.abs(time_s[second[near]] - time_s[first])
-        near = np.where(np.abs(time_s[second[left]] - time_s[first]) < gap, left, near)
-        gap = np.abs(time_s[second[near]] - time_s[first])
-        km = haversine_km(known[first], known[second[near]])
-        close = gap <= CLOSE_S
-        if close.sum() >= 3:
-            contradict = km[close] > APART_KM + FAST_KM_H * gap[close] / 3600.0
+        contradict = np.concatenate(
+            [
+                _contradictions(rows, by, time_s, known, parameters)
+                for rows, by in ((first, second), (second, first))
+            ]
+        )
+        if len(contradict):
             return bool(contradict.mean() >= APART_SHARE)
+    if not len(first) and not len(second):
+        # a person's second camera loses little by a journey of its own, another person's a lot
+        return not _common_scenes(one, other, time_s, evidence, parameters)
     return _pictures_differ(one, other, overlap, time_s, evidence, parameters)
+
+
+def _contradictions(
+    rows: IndexArray,
+    by: IndexArray,
+    time_s: Float64Array,
+    known: Float64Array,
+    parameters: TripParameters,
+) -> BoolArray:
+    """Return whether positions of one camera are out of reach of those of the other.
+
+    Positions that the other camera says little about are left out.
+    """
+    bridged = bridge(Anchors.of(time_s[by], known[by], by), time_s[rows])
+    radii = np.where(
+        bridged.between,
+        parameters.radii_km("between", bridged.features())[:, 2],
+        parameters.radii_km("beyond", bridged.features())[:, 2],
+    )
+    away = haversine_km(bridged.latlon, known[rows]) > 2.0 * radii + SLACK_KM
+    return np.asarray(away[radii <= SAYS_LITTLE_KM])
+
+
+def _common_scenes(
+    one: IndexArray,
+    other: IndexArray,
+    time_s: Float64Array,
+    evidence: Evidence,
+    parameters: TripParameters,
+) -> bool:
+    """Return whether two cameras photographed some scenes at the same time."""
+    first, second = mutual_pairs(evidence.features, one, other, parameters.same_scene)
+    together = np.abs(time_s[first] - time_s[second]) <= TOGETHER_S
+    return bool(together.sum() >= SCENES)
 
 
 def _pictures_differ(

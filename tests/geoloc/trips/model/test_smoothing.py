@@ -10,6 +10,7 @@ from geoloc.trips.model.anchors import Anchors, bridge
 from geoloc.trips.model.evidence import Evidence
 from geoloc.trips.model.motion import bins, transition
 from geoloc.trips.model.parameters import TripParameters
+from geoloc.trips.model.persons import place_all
 from geoloc.trips.model.placing import place
 from geoloc.trips.model.smoothing import smooth
 
@@ -102,3 +103,22 @@ def test_a_position_nobody_could_reach_is_no_anchor():
         np.arange(4),
     )
     assert len(anchors) == 3
+
+
+def test_two_photographers_in_one_folder_keep_their_own_journeys():
+    time_s = np.repeat(np.arange(10) * 600.0, 2)
+    known = np.full((20, 2), np.nan)
+    known[0], known[18], known[1], known[19] = (47, 8), (47.1, 8.1), (10, 100), (10.1, 100.1)
+    camera = ["A", "B"] * 10
+    placed = place_all(camera, ["x.jpg"] * 20, time_s, known, evidence([5] * 20), TripParameters())
+    assert (haversine_km([47.0, 8.0], placed.latlon[::2]) < 20.0).all()
+    assert (haversine_km([10.0, 100.0], placed.latlon[1::2]) < 20.0).all()
+
+
+def test_a_camera_without_gps_follows_the_phone_of_the_same_person():
+    time_s = np.repeat(np.arange(10) * 600.0, 2)
+    known = np.full((20, 2), np.nan)
+    known[::2] = (47.0, 8.0)
+    camera = ["phone", "camera"] * 10
+    placed = place_all(camera, ["x.jpg"] * 20, time_s, known, evidence([5] * 20), TripParameters())
+    assert set(placed.case[1::2].tolist()) <= {"between", "beyond"}
