@@ -31,6 +31,9 @@ def _witnesses(
         bool,
         Form(description="Use time zone, height, camera and captions of the files as evidence."),
     ] = False,
+    read_text: Annotated[
+        bool, Form(description="Read signs and other text in the photos as evidence.")
+    ] = False,
     shadow: Annotated[
         str | None,
         Form(
@@ -48,7 +51,7 @@ def _witnesses(
         ),
     ] = None,
 ) -> WitnessOptions:
-    return WitnessOptions(use_metadata, shadow or None, time or None)
+    return WitnessOptions(use_metadata, shadow or None, time or None, read_text)
 
 
 def _options(

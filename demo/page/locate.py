@@ -115,10 +115,15 @@ def _evidence() -> Components:
     """Add the fields for the metadata of the file and for a measured shadow."""
     field = partial(gr.Textbox, max_lines=1, min_width=120)
     components: Components = {
+        "read_text": gr.Checkbox(
+            label="Use signs and other text in the photo",
+            value=True,
+            info='Read on this server, if it has the extra "text"',
+        ),
         "use_metadata": gr.Checkbox(
             label="Use the clock, height, camera and captions of the file",
             info="Its GPS position is never used",
-        )
+        ),
     }
     with gr.Row():
         components["shadow"] = field(

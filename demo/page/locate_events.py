@@ -38,7 +38,7 @@ EXPLANATION_PARTS = ("attributes", "attribution")
 NUMBER_FIELDS = ("lat", "lon", "radius_km", "south", "west", "north", "east")
 BOX_FIELDS = NUMBER_FIELDS[3:]
 FORM_FIELDS = (
-    "kind", "place", *NUMBER_FIELDS, "chips", "use_metadata", "shadow", "time",
+    "kind", "place", *NUMBER_FIELDS, "chips", "read_text", "use_metadata", "shadow", "time",
 )  # fmt: skip
 
 EVENT_OPTIONS: dict[str, Any] = {
@@ -181,7 +181,8 @@ def _connect_form(components: Components, controller: Controller) -> None:
     every = {**EVENT_OPTIONS, "trigger_mode": "multiple"}
     drawn = components["window"].apply(fill_in_box, None, box, **every)
     numbers = [components[name].submit for name in (*NUMBER_FIELDS, "shadow", "time")]
-    inputs_changed = [components[name].input for name in ("together", "chips", "use_metadata")]
+    chosen = ("together", "chips", "read_text", "use_metadata")
+    inputs_changed = [components[name].input for name in chosen]
     clicks = [components[name].click for name in ("apply", "measured")]
     changes = [*inputs_changed, components["place"].change, *clicks, *numbers]
     for ranked in (
@@ -262,10 +263,10 @@ def _no_photo(components: Components) -> Updates:
 
 def _read_form(kind: str, place: str | None, *fields: Any) -> Asked:  # noqa: ANN401
     """Return what the fields FORM_FIELDS say; raises ConstraintError or WitnessError."""
-    *numbers, chips, use_metadata, shadow, time = fields
+    *numbers, chips, read_text, use_metadata, shadow, time = fields
     within = constraint_form.within(kind, place, numbers[:3], numbers[3:], chips or ())
     stated = [(text or "").strip() or None for text in (shadow, time)]
-    evidence = WitnessOptions(bool(use_metadata), *stated)
+    evidence = WitnessOptions(bool(use_metadata), *stated, bool(read_text))
     evidence.sun()
     return Asked(within, evidence)
 

@@ -85,7 +85,9 @@ def encode_uploads(geolocator: Geolocator, bundle: str, paths: Sequence[Path]) -
         paths: the uploaded files, at least one.
     """
     thumbnails: dict[Path, str] = {}
-    geolocator = geolocator.with_witnesses(EVERYTHING.witnesses(geolocator.cells))
+    geolocator = geolocator.with_witnesses(
+        EVERYTHING.witnesses(geolocator.cells, lambda missing: None)
+    )
 
     def load(
         path: Path, /, *, min_side: int | None = None, skip_pixels: Container[str] = ()

@@ -96,10 +96,9 @@ def run(
     worker = Worker(
         options.bundle, options.top, options.within, parts, options.cache, options.asked
     )
-    _ = (
-        options.asked.sun(),
-        worker.constraint,
-    )  # reports a wrong bundle or constraint before any photo is read
+    # a wrong bundle, constraint or shadow is reported before any photo is read
+    options.asked.witnesses(worker.geolocator.cells, report.problem)
+    _ = worker.constraint
     batch = _Batch(worker, work, options, report)
     with work.locked():
         batch_plan = batch.plan(sources)

@@ -56,7 +56,7 @@ class Worker:
     def geolocator(self) -> Geolocator:
         """The bundle, loaded when first used."""
         geolocator = Geolocator.from_bundle(self.bundle)
-        return geolocator.with_witnesses(self.asked.witnesses(geolocator.cells))
+        return geolocator.with_witnesses(self.asked.witnesses(geolocator.cells, _reported))
 
     @cached_property
     def constraint(self) -> ConstraintMask | None:
@@ -193,3 +193,7 @@ def _common_columns(items: list[Item]) -> Columns:
 
 def _failure(item: Item, error: PhotoError) -> Failure:
     return Failure(printable(item.name), str(error), item.columns, isinstance(error, FileError))
+
+
+def _reported(line: str) -> None:
+    """Take a problem that the run has reported before its first part."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -97,7 +98,8 @@ def locate(
         asked = evidence.options()
         geolocator = Geolocator.from_bundle(bundle or choose_default(quiet=quiet))
         geolocator.load = load
-        geolocator = geolocator.with_witnesses(asked.witnesses(geolocator.cells))
+        witnesses = asked.witnesses(geolocator.cells, partial(fail, PROGRAM))
+        geolocator = geolocator.with_witnesses(witnesses)
         answer = _locate_together if together else _locate_each
         answers = answer(geolocator, list(find_inputs(photos)), top, within)
         guesses, errors = _print_answers(answers, tables=not (json or geojson), jsonl=json)

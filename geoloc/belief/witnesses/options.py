@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from geocells.table import CellTable
 from geoloc.belief.witnesses.base import Witness, observed
@@ -11,7 +12,7 @@ from geoloc.belief.witnesses.cell_samples import CellSamples
 from geoloc.belief.witnesses.file import FileWitness
 from geoloc.belief.witnesses.shadow import Shadow
 from geoloc.belief.witnesses.sun import SunWitness
-from geoloc.errors import WitnessError
+from geoloc.errors import GeolocError, WitnessError
 from geoloc.photos.decode import Photo
 
 
@@ -25,9 +26,8 @@ class WitnessOptions:
     """A measured shadow or the sun's elevation; see `Shadow.parse`."""
     time: str | None = None
     """When the photo was taken, for `shadow`."""
-
     read_text: bool = False
-    """Whether text in photos is read; needs the extra "text"."""
+    """Whether text in the photos is read and is evidence."""
 
     def sun(self) -> Shadow | None:
         """Return the stated shadow, None without one.
@@ -41,21 +41,31 @@ class WitnessOptions:
             raise WitnessError("--time is the time of --shadow; give a shadow as well")
         return None
 
-    def witnesses(self, cells: CellTable) -> tuple[Witness, ...]:
+    def witnesses(
+        self, cells: CellTable, problem: Callable[[str], None] | None = None
+    ) -> tuple[Witness, ...]:
         """Return the witnesses over the cells of a bundle.
+
+        Args:
+            cells: of the bundle.
+            problem: receives a line if text cannot be read, and the others are returned; None
+                raises the error.
 
         Raises:
             WitnessError: the shadow is not understood, or lacks its time.
-            TextModelsError, MissingExtraError: text cannot be read on this system.
+            GeolocError: text cannot be read, because a library is not installed.
         """
-        shadow, samples = self.sun(), CellSamples(cells)
+        shadow, samples = self.sun(), _samples(cells)
         found: list[Witness] = [FileWitness(samples, counted=self.use_metadata)]
         if shadow is not None:
             found.append(SunWitness(samples, shadow))
         if self.read_text:
-            from geoloc.belief.witnesses.text.witness import TextWitness
-
-            found.append(TextWitness(cells))
+            try:
+                found.append(_text_witness(cells))
+            except GeolocError as error:
+                if problem is None:
+                    raise
+                problem(f"text is not read: {error}")
         return tuple(found)
 
     def apply(self, photos: Sequence[Photo], cells: CellTable) -> list[Photo]:
@@ -65,8 +75,9 @@ class WitnessOptions:
             WitnessError: as for `witnesses`.
         """
         shadow = self.sun()
-        sun = [] if shadow is None else [SunWitness(CellSamples(cells), shadow)]
-        hidden = [] if self.use_metadata else [FileWitness.name]
+        sun = [] if shadow is None else [SunWitness(_samples(cells), shadow)]
+        wanted = {FileWitness.name: self.use_metadata, "text": self.read_text}
+        hidden = [name for name, counted in wanted.items() if not counted]
         return [observed(_showing_only(photo, hidden), sun) for photo in photos]
 
 
@@ -74,8 +85,22 @@ BY_DEFAULT = WitnessOptions()
 """The metadata of files are shown."""
 
 
-EVERYTHING = WitnessOptions(use_metadata=True)
+EVERYTHING = WitnessOptions(use_metadata=True, read_text=True)
 """Every witness that needs the file itself: what it finds can be left out later."""
+
+
+@lru_cache(maxsize=4)
+def _samples(cells: CellTable) -> CellSamples:
+    """Return the sample points of a bundle, which all its witnesses share."""
+    return CellSamples(cells)
+
+
+@lru_cache(maxsize=4)
+def _text_witness(cells: CellTable) -> Witness:
+    """Return the reader of text over the cells of a bundle; its networks are loaded once."""
+    from geoloc.belief.witnesses.text.witness import TextWitness
+
+    return TextWitness(cells)
 
 
 def _showing_only(photo: Photo, witnesses: Sequence[str]) -> Photo:

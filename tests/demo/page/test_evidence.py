@@ -55,11 +55,11 @@ def test_evidence_is_counted_without_encoding_again(controller, dated):
 
 
 def test_the_form_becomes_evidence():
-    assert _read_form(*EMPTY, False, "", None) == Asked()
-    read = _read_form(*EMPTY, True, " 37° ", "2024-06-01T10:30Z")
+    assert _read_form(*EMPTY, False, False, "", None) == Asked()
+    read = _read_form(*EMPTY, False, True, " 37° ", "2024-06-01T10:30Z")
     assert read.evidence == WitnessOptions(True, "37°", "2024-06-01T10:30Z")
     with pytest.raises(WitnessError, match="--time"):
-        _read_form(*EMPTY, True, "37°", "")
+        _read_form(*EMPTY, True, True, "37°", "")
 
 
 def test_a_malicious_reading_is_escaped():
