@@ -110,7 +110,7 @@ def _record(
         lat, lon = map(float, without.answer[i])
         accounts[row] = tuple(
             replace(
-                each, bits=float(bits[i]), lat_without=lat, lon_without=lon,
+                each, bits=round(float(bits[i]), 4), lat_without=lat, lon_without=lon,
                 place_without=places[i],
             ) if each.witness == name else each
             for each in accounts[row]
