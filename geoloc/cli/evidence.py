@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 class EvidenceFlags:
     """Flags with the names of the fields of `WitnessOptions`, which loads too much for --help."""
 
-    read_text: Annotated[bool, Parameter(show_default=False)] = False
-    """Read signs and other text in the photos as evidence; needs the extra "text"."""
-
     use_metadata: Annotated[bool, Parameter(show_default=False)] = False
     """Use time zone, height, camera and captions in the metadata of files as evidence; without it
     they are only shown. A position in the file is never used."""

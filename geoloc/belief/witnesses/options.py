@@ -42,7 +42,7 @@ class WitnessOptions:
         return None
 
     def witnesses(
-        self, cells: CellTable, problem: Callable[[str], None] | None = None
+        self, cells: CellTable, problem: Callable[[str], object] | None = None
     ) -> tuple[Witness, ...]:
         """Return the witnesses over the cells of a bundle.
 
