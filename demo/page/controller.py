@@ -13,7 +13,7 @@ from typing import Any
 from demo.page import explanation, rendering, view
 from demo.page import map as worldmap
 from demo.page.session import Asked, BlurLocation, Session, encode_uploads, rank
-from geoloc.errors import ConstraintError, PhotoError, WitnessError
+from geoloc.errors import GeolocError, PhotoError
 from geoloc.geolocator import Geolocator
 from geoloc.guess import Guess
 from geoloc.output import formats
@@ -22,9 +22,7 @@ from geoloc.photos import decode
 MAX_PHOTOS = 50
 
 Form = Callable[[], Asked]
-"""Reads the form; raises ConstraintError or WitnessError if it is incomplete or invalid."""
-
-FORM_ERRORS = ConstraintError, WitnessError
+"""Reads the form; raises GeolocError if it is incomplete or invalid."""
 
 Updates = dict[str, Any]
 """New values by component name; see `locate_tab`."""
@@ -56,21 +54,21 @@ class Controller:
             notice = f"Only the first {MAX_PHOTOS} of {len(paths)} photos were analysed."
         try:
             return self._ranked(session, together, form()) | {"notice": notice}
-        except FORM_ERRORS as error:
+        except GeolocError as error:
             return self._ranked(session, together, Asked()) | {"notice": str(error)}
 
     def rerank(self, session: Session, together: bool, form: Form) -> Updates:
         """Rank the same photos with the constraint of the form, without encoding them again."""
         try:
             return self._ranked(session, together, form()) | {"notice": ""}
-        except FORM_ERRORS as error:
+        except GeolocError as error:
             return {"notice": str(error)}
 
     def form_changed(self, session: Session, form: Form) -> bool:
         """Return whether the form is valid and says something else than the session."""
         try:
             return form() != Asked(session.within, session.evidence)
-        except FORM_ERRORS:
+        except GeolocError:
             return False
 
     def select(self, session: Session, index: int) -> Updates:

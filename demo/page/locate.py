@@ -116,9 +116,8 @@ def _evidence() -> Components:
     field = partial(gr.Textbox, max_lines=1, min_width=120)
     components: Components = {
         "read_text": gr.Checkbox(
-            label="Use signs and other text in the photo",
-            value=True,
-            info='Read on this server, if it has the extra "text"',
+            label="Read signs and other text in the photo",
+            info="Takes about a second for each photo",
         ),
         "use_metadata": gr.Checkbox(
             label="Use the clock, height, camera and captions of the file",

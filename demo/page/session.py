@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from demo.page.rendering import image_uri
-from geoloc.belief.witnesses.options import BY_DEFAULT, EVERYTHING, WitnessOptions
+from geoloc.belief.witnesses.options import BY_DEFAULT, EVERYTHING, WitnessOptions, with_text
 from geoloc.encoders.pipeline import encode_all
 from geoloc.errors import PhotoError
 from geoloc.geolocator import Geolocator
@@ -85,9 +85,7 @@ def encode_uploads(geolocator: Geolocator, bundle: str, paths: Sequence[Path]) -
         paths: the uploaded files, at least one.
     """
     thumbnails: dict[Path, str] = {}
-    geolocator = geolocator.with_witnesses(
-        EVERYTHING.witnesses(geolocator.cells, lambda missing: None)
-    )
+    geolocator = geolocator.with_witnesses(EVERYTHING.witnesses(geolocator.cells))
 
     def load(
         path: Path, /, *, min_side: int | None = None, skip_pixels: Container[str] = ()
@@ -124,8 +122,11 @@ def rank(
 
     Raises:
         ConstraintError: the constraint is not understood, or contains no geocell of the bundle.
+        GeolocError: text is to be read, and a library for it is not installed.
         WitnessError: the shadow is not understood, or lacks its time.
     """
+    if asked.evidence.read_text:
+        session = replace(session, uploads=tuple(_read_text(geolocator, session.uploads)))
     constraint = geolocator.restrict(asked.within)
     readable = asked.evidence.apply(session.photos, geolocator.cells)
     together = together and len(readable) > 1
@@ -137,3 +138,13 @@ def rank(
     return replace(
         session, together=together, within=asked.within, evidence=asked.evidence, guesses=blurred
     )
+
+
+def _read_text(geolocator: Geolocator, uploads: Sequence[UploadedPhoto]) -> Iterator[UploadedPhoto]:
+    """Yield uploads whose text was read; those whose file has been deleted stay as they are."""
+    for upload in uploads:
+        if isinstance(upload.photo, Photo) and upload.path.is_file():
+            photo = with_text(upload.photo, upload.path.read_bytes(), geolocator.cells)
+            yield replace(upload, photo=photo)
+        else:
+            yield upload

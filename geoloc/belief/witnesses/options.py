@@ -85,8 +85,20 @@ BY_DEFAULT = WitnessOptions()
 """The metadata of files are shown."""
 
 
-EVERYTHING = WitnessOptions(use_metadata=True, read_text=True)
-"""Every witness that needs the file itself: what it finds can be left out later."""
+EVERYTHING = WitnessOptions(use_metadata=True)
+"""Every witness that needs the file itself and is fast: what it finds can be left out later."""
+
+
+def with_text(photo: Photo, content: bytes, cells: CellTable) -> Photo:
+    """Return a photo whose text was read, unless it was before.
+
+    Raises:
+        GeolocError: text cannot be read, because a library is not installed.
+    """
+    witness = _text_witness(cells)
+    if any(each.witness == witness.name for each in photo.observations):
+        return photo
+    return replace(observed(replace(photo, content=content), [witness]), content=None)
 
 
 @lru_cache(maxsize=4)
