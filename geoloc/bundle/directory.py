@@ -22,7 +22,6 @@ from geoloc.answer.copies import CopyRecogniser
 from geoloc.answer.ranker import Ranker
 from geoloc.belief.attribute_heads import AttributeHeads
 from geoloc.belief.background import Background
-from geoloc.belief.heads import Heads
 from geoloc.belief.witnesses.weighing import UNFITTED, Weights
 from geoloc.bundle import installed
 from geoloc.encoders.base import EncoderSpec, ImageEncoder
@@ -30,7 +29,9 @@ from geoloc.encoders.registry import build_encoder
 from geoloc.errors import BundleError
 from geoloc.io.atomic import atomic_directory
 from geoloc.io.digests import sha256
+from geoloc.retrieval.bands import read_heads
 from geoloc.retrieval.copies import Copies
+from geoloc.retrieval.cross import CrossReranker, RerankedGallery
 from geoloc.retrieval.gallery import Gallery
 
 SCHEMA_VERSION = 3
@@ -137,10 +138,12 @@ def load(name_or_path: str | os.PathLike[str]) -> Bundle:
         cells = CellTable.read(path / "cells.parquet")
     except (KeyError, TypeError, ValueError) as error:
         raise damaged(path / "bundle.json", str(error)) from error
-    heads = Heads.read(path / "heads.safetensors")
+    heads = read_heads(path / "heads.safetensors")
     if len(heads.prior) != len(cells):
         raise damaged(path / "heads.safetensors", "it belongs to another cell table")
     gallery = Gallery.read(path, len(cells))
+    if CROSS in manifest["sha256"]:
+        gallery = RerankedGallery(gallery, CrossReranker.read(path / CROSS))
     attributes = None
     if ATTRIBUTES in manifest["sha256"]:
         attributes = AttributeHeads.read(path / ATTRIBUTES)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -53,6 +53,12 @@ class Preprocessing:
         values /= std[:, None, None]
         return values
 
+    def picture(self, values: Float32Array) -> Float32Array:
+        """Return the picture (3, size, size) in an input; of several networks, that of the first."""
+        if values.ndim == 3:
+            return values
+        return values[: 3 * self.size**2].reshape(3, self.size, self.size)
+
     def visible_part(self, image: Image.Image) -> Image.Image:
         """Return the part of an upright photo that the network sees: all, or the central square."""
         return image if self.resize == "squash" else _central_square(image)
@@ -71,6 +77,30 @@ class Preprocessing:
         short = min(image.size)
         width, height = (self.size * side // short for side in image.size)
         return _central_square(image.resize((width, height), _RESAMPLING[self.interpolation]))
+
+
+@dataclass(frozen=True)
+class JoinedPreprocessing(Preprocessing):
+    """Preparations of a photo for several networks; the fields are those of the first network."""
+
+    others: tuple[Preprocessing, ...] = ()
+
+    @property
+    def each(self) -> tuple[Preprocessing, ...]:
+        """The preparation for each network."""
+        own = {field.name: getattr(self, field.name) for field in fields(Preprocessing)}
+        return Preprocessing(**own), *self.others
+
+    @property
+    def min_side(self) -> int | None:
+        """See `Preprocessing.min_side`."""
+        sides = [part.min_side for part in self.each]
+        known = [side for side in sides if side is not None]
+        return max(known) if len(known) == len(sides) else None
+
+    def __call__(self, image: Image.Image) -> Float32Array:
+        """Return the inputs of all networks, one after the other, as one vector."""
+        return np.concatenate([part(image).ravel() for part in self.each])
 
 
 def _central_square(image: Image.Image) -> Image.Image:
@@ -115,10 +145,16 @@ class EncoderSpec:
         Raises:
             TypeError, KeyError: a field is missing or unknown.
         """
-        fields = dict(values)
-        pixels = dict(fields.pop("preprocessing"))
-        pixels["mean"], pixels["std"] = tuple(pixels["mean"]), tuple(pixels["std"])
-        return cls(**fields, preprocessing=Preprocessing(**pixels))
+        given = dict(values)
+        return cls(**given | {"preprocessing": _preprocessing(given["preprocessing"])})
+
+
+def _preprocessing(values: dict[str, Any]) -> Preprocessing:
+    pixels = {**values, "mean": tuple(values["mean"]), "std": tuple(values["std"])}
+    if "others" in pixels:
+        pixels["others"] = tuple(map(_preprocessing, pixels["others"]))
+        return JoinedPreprocessing(**pixels)
+    return Preprocessing(**pixels)
 
 
 class ImageEncoder(Protocol):

@@ -19,8 +19,10 @@ photos this is 5 % faster for a small network and 25 % faster for ViT-L/14."""
 class OnnxEncoder:
     """A network in a bundle's `encoder.onnx`."""
 
-    def __init__(self, spec: EncoderSpec, folder: Path | None) -> None:
-        """Load `encoder.onnx` from a bundle's folder.
+    def __init__(
+        self, spec: EncoderSpec, folder: Path | None, file: str = "encoder.onnx"
+    ) -> None:
+        """Load a network from a file of a bundle's folder.
 
         Raises:
             BundleError: the file is missing or not an ONNX model.
@@ -31,7 +33,7 @@ class OnnxEncoder:
             import onnxruntime
         except ImportError as error:
             raise MissingExtraError("onnxruntime", "cpu") from error
-        path = (folder or Path()) / "encoder.onnx"
+        path = (folder or Path()) / file
         self.spec = spec
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3

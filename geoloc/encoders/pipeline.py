@@ -166,7 +166,8 @@ def _prepare(
     if loaded.image is decode.NO_PIXELS:
         return replace(loaded, content=None), None
     values = pixels(without_borders(loaded.image))
-    kept = replace(loaded, image=decode.NO_PIXELS, content=None, signature=signature(values))
+    small = signature(pixels.picture(values))
+    kept = replace(loaded, image=decode.NO_PIXELS, content=None, signature=small)
     return kept, values
 
 

@@ -32,6 +32,12 @@ def _timm(spec: EncoderSpec, folder: Path | None) -> ImageEncoder:
     return TimmEncoder(spec)
 
 
+def _several(spec: EncoderSpec, folder: Path | None) -> ImageEncoder:
+    from geoloc.encoders.several import SeveralEncoders
+
+    return SeveralEncoders(spec, folder)
+
+
 def _geoclip(spec: EncoderSpec, folder: Path | None) -> ImageEncoder:
     from geoloc.encoders.clip import GeoClipEncoder
 
@@ -46,6 +52,7 @@ def _hf_clip(spec: EncoderSpec, folder: Path | None) -> ImageEncoder:
 
 ENCODERS: dict[str, Callable[[EncoderSpec, Path | None], ImageEncoder]] = {
     "onnx": OnnxEncoder,
+    "several": _several,
     "open_clip": _open_clip,
     "open_clip_tokens": _open_clip_tokens,
     "timm": _timm,

@@ -34,6 +34,10 @@ class NearestClusters:
     cluster: Int64Array
     """(N, k) rows of the cluster table; -1 for none."""
 
+    def take(self, rows: slice) -> NearestClusters:
+        """Return the clusters of some photos."""
+        return NearestClusters(self.similarity[rows], self.cluster[rows])
+
 
 class Gallery:
     """Location clusters and their members, with their FAISS indexes.
@@ -156,6 +160,10 @@ class Gallery:
         """Return the k most similar of all members: (N, k) similarities, descending, and rows."""
         similarity, row = self._flat_photos.search(np.ascontiguousarray(features), k)
         return np.asarray(similarity, np.float32), np.asarray(row, np.int64)
+
+    def prototypes_of(self, cluster: Int64Array) -> Float32Array:
+        """Return the prototypes (..., K) of clusters (...)."""
+        return indexes.vectors_of(self.prototypes, cluster)
 
     def cell_similarity(self, features: Float32Array) -> Float32Array:
         """Return similarities (N, C) to the mean prototype of each cell; 0 for an empty cell."""

@@ -135,6 +135,14 @@ def flat(index: Any) -> Any:  # noqa: ANN401
     return vectors
 
 
+def vectors_of(index: Any, rows: Int64Array) -> Float32Array:  # noqa: ANN401
+    """Return the vectors (..., K) of rows (...) of an index with lists."""
+    if index.direct_map.no():
+        index.make_direct_map()
+    found = index.reconstruct_batch(np.ascontiguousarray(rows.ravel(), np.int64))
+    return np.asarray(found, np.float32).reshape(*rows.shape, -1)
+
+
 def centres(index: Any) -> Float32Array:  # noqa: ANN401
     """Return the representative vectors (L, K) of the lists."""
     quantizer = faiss().downcast_index(index.quantizer)

@@ -61,6 +61,21 @@ def gallery_of(
         n_cells: number of geocells.
         scales_km: scales of the smoothing of prototypes; see `prototypes`.
     """
+    order, clusters, members = tables_of(manifest, cell, cluster)
+    prototype = prototypes(features[order], members.cluster, clusters.latlon, scales_km)
+    return Gallery.build(clusters, members, prototype, features[order], n_cells)
+
+
+def tables_of(
+    manifest: Manifest, cell: npt.NDArray[np.integer], cluster: IndexArray
+) -> tuple[IndexArray, Clusters, Members]:
+    """Return the rows (N,) of the photos by cluster, and the tables of clusters and members.
+
+    Args:
+        manifest: N photos.
+        cell: (N,) as for `gallery_of`.
+        cluster: (N,) as for `gallery_of`.
+    """
     order = np.argsort(cluster, kind="stable")
     first = np.unique(cluster[order], return_index=True)[1]
     ordered = manifest.take(order)
@@ -76,8 +91,7 @@ def gallery_of(
         licence=ordered.licence,
         author=ordered.author,
     )
-    prototype = prototypes(features[order], members.cluster, clusters.latlon, scales_km)
-    return Gallery.build(clusters, members, prototype, features[order], n_cells)
+    return order, clusters, members
 
 
 def cluster_photos(latlon: Float64Array, cell: npt.NDArray[np.integer]) -> IndexArray:

@@ -1,0 +1,51 @@
+"""Fitted spaces in a folder, so that an interrupted run does not train them again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from geoloc.errors import BundleError
+from geoloc.io.atomic import atomic_directory
+from geoloc.retrieval.bands import BandHeads
+from training.retrieve.location import LocationEncoder
+from training.retrieve.places import Spaces
+from training.retrieve.settings import RetrieveRecipe
+
+_HEADS, _ENCODER, _STATE = "heads.safetensors", "location.safetensors", "spaces.json"
+
+
+def save_spaces(spaces: Spaces, folder: Path, made_from: str) -> None:
+    """Write spaces to a folder; it appears complete or not at all.
+
+    Args:
+        spaces: with a location encoder or without.
+        folder: to write; an older one is replaced.
+        made_from: identifies photos and settings.
+    """
+    with atomic_directory(folder, replace=True) as partial:
+        spaces.heads.write(partial / _HEADS)
+        if spaces.encoder is not None:
+            weights = {name: value.cpu() for name, value in spaces.encoder.state_dict().items()}
+            save_file(weights, partial / _ENCODER)
+        state = {"made_from": made_from, "names": spaces.names}
+        (partial / _STATE).write_text(json.dumps(state), encoding="utf-8")
+
+
+def load_spaces(folder: Path, made_from: str, recipe: RetrieveRecipe) -> Spaces | None:
+    """Return the spaces of a folder; None unless they are complete and of these photos."""
+    try:
+        state = json.loads((folder / _STATE).read_text(encoding="utf-8"))
+        if state["made_from"] != made_from:
+            return None
+        heads = BandHeads.read(folder / _HEADS)
+        encoder = None
+        if "gps" in state["names"]:
+            encoder = LocationEncoder(recipe.location, recipe.seed)
+            encoder.load_state_dict(load_file(folder / _ENCODER))
+        return Spaces(heads, tuple(state["names"]), encoder and encoder.eval())
+    except (OSError, ValueError, KeyError, BundleError, SafetensorError):
+        return None
