@@ -54,7 +54,7 @@ class Preprocessing:
         return values
 
     def picture(self, values: Float32Array) -> Float32Array:
-        """Return the picture (3, size, size) in an input; of several networks, that of the first."""
+        """Return the picture (3, size, size) in an input; that of the first of several networks."""
         if values.ndim == 3:
             return values
         return values[: 3 * self.size**2].reshape(3, self.size, self.size)

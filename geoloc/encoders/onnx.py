@@ -19,9 +19,7 @@ photos this is 5 % faster for a small network and 25 % faster for ViT-L/14."""
 class OnnxEncoder:
     """A network in a bundle's `encoder.onnx`."""
 
-    def __init__(
-        self, spec: EncoderSpec, folder: Path | None, file: str = "encoder.onnx"
-    ) -> None:
+    def __init__(self, spec: EncoderSpec, folder: Path | None, file: str = "encoder.onnx") -> None:
         """Load a network from a file of a bundle's folder.
 
         Raises:

@@ -64,7 +64,7 @@ def read_heads(path: Path) -> Heads:
 
     try:
         with safe_open(path, "numpy") as file:
-            banded = "blocks" in file.keys()  # noqa: SIM118 (not a dict)
+            banded = "blocks" in file.keys()
     except (OSError, SafetensorError):
         banded = False  # Heads.read says what is wrong
     if not banded:

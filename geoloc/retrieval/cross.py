@@ -113,8 +113,8 @@ class CrossReranker(StoredTensors):
         vectors = gallery.prototypes_of(row)
         products = features[:, None] * vectors
         starts = np.append(0, np.cumsum(self.blocks)[:-1])
-        by_block = np.add.reduceat(products, starts, axis=2) / self.scale**2
-        by_block = corrected(by_block, self.hubness[row])
+        cosine = np.add.reduceat(products, starts, axis=2) / self.scale**2
+        by_block = corrected(cosine.astype(np.float32), self.hubness[row])
         cell = gallery.clusters.cell[row].astype(np.int64)
         share = softmax(np.where(valid, SHARPNESS * nearest.similarity, -1e9))
         distance = distances_km(gallery.clusters.latlon[row])

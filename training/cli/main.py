@@ -15,7 +15,7 @@ from training.cli.manifest import enrich_app, manifest_app
 from training.cli.plan import app as plan_app
 from training.cli.planet import app as planet_app
 from training.cli.pretrain import finetune_app, pretrain_app
-from training.cli.recipes import pigeon_app, pigeotto_app
+from training.cli.recipes import pigeon_app, pigeotto_app, retrieve_app
 from training.cli.split import audit_app, split_app
 
 app = App(
@@ -26,8 +26,8 @@ app = App(
 
 for command in (
     learn_app, manifest_app, split_app, audit_app, cells_app, enrich_app, pretrain_app,
-    finetune_app, embed_app, assemble_app, pigeon_app, pigeotto_app, planet_app, plan_app,
-    ablation_app,
+    finetune_app, embed_app, assemble_app, pigeon_app, pigeotto_app, retrieve_app,
+    planet_app, plan_app, ablation_app,
 ):  # fmt: skip
     app.command(command)
     for each in (command, *(command[name] for name in command if not name.startswith("-"))):

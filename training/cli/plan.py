@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from geoloc.cli.console import fail
+from training.retrieve.settings import RetrieveRecipe
+
+Gpu = Literal["a100", "h100", "h200", "b200", "l40s"]
 
 app = App(name="plan")
 
@@ -19,7 +22,7 @@ def plan(
     epochs: int = 4,
     batch: int = 32,
     accumulate: int = 8,
-    gpu: Literal["a100", "h100", "h200", "b200", "l40s"] = "h100",
+    gpu: Gpu = "h100",
     checkpointing: bool = False,
 ) -> int:
     """Estimate hours and memory of a training run from its floating-point operations.
@@ -64,4 +67,40 @@ def plan(
     for gpus in (1, 8):
         hours = estimate.training_hours(photos, epochs, gpus, gpu, cached=cached)
         print(f"| {gpus} {gpu} | {hours:.1f} | {estimate.embedding_hours(photos, gpus, gpu):.1f} |")
+    return 0
+
+
+@app.command
+def retrieve(
+    *,
+    photos: int = 9_800_000,
+    photo_kb: float = 55.0,
+    gpu: Gpu = "h100",
+    usd_per_hour: float = 3.0,
+    config: Annotated[RetrieveRecipe | None, Parameter(name="*")] = None,
+) -> int:
+    """Price the recipe `retrieve`: GPU-hours, download, disk and memory, before anything starts.
+
+    Parameters
+    ----------
+    photos
+        Number of photos; by default those of OSV-5M and MP-16.
+    photo_kb
+        Mean size of a photo as it is downloaded and kept; 55 kB is that of 336 pixels.
+    gpu
+        GPU model.
+    usd_per_hour
+        Price of one GPU for an hour.
+    """
+    from geoloc.errors import GeolocError
+
+    try:
+        from training.retrieve.costs import price
+
+        recipe = config or RetrieveRecipe()
+        cost = price(recipe, photos, photo_kb, gpu)
+    except (GeolocError, ValueError) as error:
+        return fail("geoloc-train plan retrieve", error)
+    print(f"{photos:,} photos with {', '.join(recipe.encoders)}, estimated, not measured:\n")
+    print("\n".join(cost.lines(gpu, usd_per_hour)))
     return 0

@@ -1,4 +1,4 @@
-"""The commands `geoloc-train pigeon` and `geoloc-train pigeotto`."""
+"""The commands `geoloc-train pigeon`, `geoloc-train pigeotto` and `geoloc-train retrieve`."""
 
 from __future__ import annotations
 
@@ -11,16 +11,24 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from geoloc.cli.console import SOME_FAILED, fail, fail_writing
-from training.cli.console import Out, progress_bars, require
+from training.cli.console import Out, progress_bars, require, show_licence
 from training.config import PigeonRecipe, PigeottoRecipe
+from training.retrieve.settings import RetrieveRecipe
 
 pigeon_app = App(name="pigeon", usage="Usage: geoloc-train pigeon --out PATH [OPTIONS] [PHOTOS]")
 pigeotto_app = App(
     name="pigeotto", usage="Usage: geoloc-train pigeotto --out PATH [OPTIONS] [PHOTOS]"
 )
 
+retrieve_app = App(
+    name="retrieve", usage="Usage: geoloc-train retrieve --out PATH [OPTIONS] [PHOTOS...]"
+)
+
 REHEARSAL_PLANET = 700, 4, 64
 """The synthetic planet of a rehearsal: places, views of each, and side of the photos in pixels."""
+
+RETRIEVE_PLANET = 900, 1, 48
+"""The same for `retrieve`."""
 
 
 @Parameter(name="*")
@@ -115,6 +123,80 @@ def _make(recipe: PigeonRecipe, photos: Path | None, options: Options) -> int:
             make_bundle(
                 recipe, photos, out, work,
                 processes=options.processes, ray=options.ray, report=progress,
+            )  # fmt: skip
+    except (GeolocError, ValueError) as error:
+        return fail("geoloc-train", error)
+    except OSError as error:
+        return fail_writing("geoloc-train", error, out)
+    if not (options.work or options.keep_work):
+        shutil.rmtree(work, ignore_errors=True)
+    print((out / "MODEL_CARD.md").read_text(encoding="utf-8"))
+    print(f"bundle: {out}\ntry it: geoloc locate PHOTO --bundle {out}")
+    return SOME_FAILED if progress.problems else 0
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class RetrieveOptions:
+    """Options of the recipe `retrieve`."""
+
+    out: Out
+    """Bundle to write."""
+    work: Path | None = None
+    """Folder for the outputs of the stages, which is kept; by default OUT.work beside the bundle,
+    which is deleted once the bundle is complete."""
+    keep_work: Annotated[bool, Parameter(negative=())] = False
+    """Keep OUT.work: embeddings, fitted heads and the ledger."""
+    rehearse: Annotated[bool, Parameter(negative=())] = False
+    """Write a bundle in all stages on a synthetic planet, with tiny towers, within a minute."""
+    cache: Path | None = None
+    """Folder of exported encoders, reused by later runs; by default the user's cache folder."""
+    ray: str | None = None
+    """Address of a Ray cluster that embeds the photos, or "local"."""
+
+
+@retrieve_app.default
+def retrieve(
+    *photos: Path,
+    options: RetrieveOptions,
+    config: Annotated[RetrieveRecipe | None, Parameter(name="*")] = None,
+) -> int:
+    """Make a bundle for retrieval with frozen published encoders; less than 200 USD of GPU time.
+
+    Embeds the photos once with every encoder, trains heads for the distances of streets, cities and
+    regions and a location encoder, builds the gallery, fits a re-ranker and calibrates. After an
+    interruption run the same command again: finished stages are skipped.
+
+    Parameters
+    ----------
+    photos
+        Photo tables; see `geoloc-train manifest`. Those without splits are split by author and
+        place.
+    """
+    from geoloc.errors import GeolocError
+
+    progress, out = progress_bars(), options.out
+    work = options.work or out.with_name(f"{out.name}.work")
+    recipe, tables, cache = config or RetrieveRecipe(), list(photos), options.cache
+    try:
+        require("torch", "onnx", "faiss", "onnxruntime")
+        from geoloc.encoders.cache import default_cache
+        from training.recipes import retrieve as recipes
+        from training.recipes.pigeon import check_unfinished
+
+        check_unfinished(out, work)
+        with progress:
+            if options.rehearse:
+                from training.synthetic.planet import write_planet
+
+                progress.stage("drawing a synthetic planet")
+                tables = [write_planet(work / "planet", *RETRIEVE_PLANET)]
+                recipe, cache = recipes.for_rehearsal(recipe, work), work
+            for encoder in recipe.encoders:
+                show_licence(encoder)
+            recipes.retrieve(
+                recipe, tables, out, work,
+                cache=cache or default_cache(), ray=options.ray, report=progress,
             )  # fmt: skip
     except (GeolocError, ValueError) as error:
         return fail("geoloc-train", error)

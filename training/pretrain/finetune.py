@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -109,7 +110,7 @@ def _tune(
     start = checkpoint.resume(run_folder / "checkpoints", state, settings)
     run = Run(run_folder, processes, settings, lambda model: {}, start)
     data = CaptionedPhotos(
-        photos, folder, Captioner("generic"), _empty_tokens, built.preprocessing, config.seed
+        photos, folder, Captioner("generic"), empty_tokens, built.preprocessing, config.seed
     )
     stream = load_batches(data, replace(batches, start=start), config.workers)
 
@@ -169,7 +170,7 @@ class TowerAndHeads(nn.Module):
         self.tower = tower
         self._config = config
         tower.requires_grad_(False)
-        _last_block(tower).requires_grad_(True)
+        blocks_of(tower)[-1].requires_grad_(True)
         latlon = latlon_of(photos)
         attributes = attributes_of(photos)
         mean, deviation = attributes.scales()
@@ -204,17 +205,20 @@ class TowerAndHeads(nn.Module):
         return self.heads.loss(features, targets, normalise=config.normalise)
 
 
-def _last_block(tower: nn.Module) -> nn.Module:
-    """Return the last transformer block of an open_clip or timm tower."""
+def blocks_of(tower: nn.Module) -> Sequence[nn.Module]:
+    """Return the transformer blocks of an open_clip or timm tower.
+
+    Raises:
+        CheckpointError: it has none.
+    """
     lists = [part for part in tower.modules() if isinstance(part, nn.ModuleList | nn.Sequential)]
     largest = max(lists, key=lambda part: sum(p.numel() for p in part.parameters()), default=None)
     if largest is None or len(largest) < 2:
         raise CheckpointError(
-            "the image tower has no list of blocks, so its last block cannot be fine-tuned; use a"
+            "the image tower has no list of blocks, so its last blocks cannot be tuned; use a"
             " transformer tower"
         )
-    last: nn.Module = largest[-1]
-    return last
+    return list(largest)
 
 
 def _width(tower: nn.Module) -> int:
@@ -225,6 +229,6 @@ def _width(tower: nn.Module) -> int:
         return int(mean_of_tokens(tower, torch.zeros(1, 3, side, side)).shape[1])
 
 
-def _empty_tokens(texts: list[str]) -> Tensor:
+def empty_tokens(texts: list[str]) -> Tensor:
     """Replace the tokenizer, as fine-tuning uses no captions."""
     return torch.zeros(len(texts), 0, dtype=torch.long)

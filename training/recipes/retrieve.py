@@ -88,6 +88,8 @@ def retrieve(
     """
     report = report or NullReporter()
     bundles.check_target(out)
+    if not photos:
+        raise TableError("no photos: give a photo table or --rehearse")
     work.mkdir(parents=True, exist_ok=True)
     ledger = Ledger(work / "ledger.json", device_name())
     table, split_by = read_photos(photos, work, report)
@@ -148,16 +150,14 @@ def for_rehearsal(recipe: RetrieveRecipe, folder: Path) -> RetrieveRecipe:
             clip.write(model, built, built.model.state_dict(), {})
         names.append(f"open_clip:local-dir:{model}")
     return replace(
-        recipe, encoders=tuple(names), per_cell=24,
+        recipe, encoders=tuple(names), per_cell=24, workers=0,
         bands=BandConfig(near=32, city=32, region=32, steps=30, batch=128),
         location=LocationConfig(dim=32, frequencies=16, width=64, epochs=10, batch=128),
         heads=HeadConfig(features=64, tau_km=1000.0, epochs=20),
     )  # fmt: skip
 
 
-def read_photos(
-    photos: Sequence[Path], work: Path, report: Reporter
-) -> tuple[pa.Table, str]:
+def read_photos(photos: Sequence[Path], work: Path, report: Reporter) -> tuple[pa.Table, str]:
     """Return all photos with splits, their files relative to `work`, and how they were split.
 
     Raises:
@@ -224,9 +224,7 @@ def _parts(towers: Towers) -> dict[str, _Part]:
     return parts
 
 
-def _fit(
-    recipe: RetrieveRecipe, parts: dict[str, _Part], work: Path, report: Reporter
-) -> Ranker:
+def _fit(recipe: RetrieveRecipe, parts: dict[str, _Part], work: Path, report: Reporter) -> Ranker:
     """Return a ranker with fitted heads, gallery and re-ranker, but without calibration."""
     train, tuned = parts["train"], parts["reranker"]
     latlon = train.manifest.latlon
@@ -238,11 +236,9 @@ def _fit(
     report.stage("fitting the re-ranker")
     hubness = hubness_of(spaces, gallery, train.embeddings, latlon, recipe.seed)
     router = fit_router(
-        spaces.heads.features, train.embeddings, street_level(train.manifest.source), recipe.seed
+        spaces.heads, train.embeddings, street_level(train.manifest.source), recipe.seed
     )
-    reranked = fit_cross(
-        spaces, gallery, hubness, router, tuned.embeddings, tuned.manifest.latlon
-    )
+    reranked = fit_cross(spaces, gallery, hubness, router, tuned.embeddings, tuned.manifest.latlon)
     return Ranker(cells, spaces.heads, reranked, UNFITTED)
 
 

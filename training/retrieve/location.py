@@ -111,7 +111,7 @@ def contrast(
             noise = torch.randn(batch, 3, dtype=torch.float64) * config.jitter_km / EARTH_RADIUS_KM
             encoded = encoder(F.normalize(places[rows] + noise, dim=1).to(device))
             queried = F.normalize(photos[rows].to(device).float() @ projection, dim=1)
-            loss = _loss(queried, encoded, queue, scale.exp())
+            loss = contrast_loss(queried, encoded, queue, scale.exp())
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -120,8 +120,15 @@ def contrast(
     return Located(encoder.eval(), projection.detach().cpu().numpy())
 
 
-def _loss(queried: Tensor, encoded: Tensor, queue: Tensor, scale: Tensor) -> Tensor:
-    """Return the contrast of photos with places, and of places with photos, both (B, dim)."""
+def contrast_loss(queried: Tensor, encoded: Tensor, queue: Tensor, scale: Tensor) -> Tensor:
+    """Return the contrast of photos with places, and of places with photos.
+
+    Args:
+        queried: (B, dim) unit vectors of photos.
+        encoded: (B, dim) of their places.
+        queue: (Q, dim) of other places, which photos are contrasted with as well.
+        scale: factor of the similarities.
+    """
     target = torch.arange(len(queried), device=queried.device)
     to_places = scale * queried @ torch.cat([encoded, queue]).T
     to_photos = scale * encoded @ queried.T

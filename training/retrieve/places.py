@@ -80,9 +80,7 @@ def fit_spaces(
     return combine(plain, maps, encoder)
 
 
-def combine(
-    plain: Heads, maps: dict[str, Float32Array], encoder: LocationEncoder | None
-) -> Spaces:
+def combine(plain: Heads, maps: dict[str, Float32Array], encoder: LocationEncoder | None) -> Spaces:
     """Join a classifier (K features) and the projections (K, length) of further blocks."""
     columns = [plain.projection, *(plain.projection @ each for each in maps.values())]
     blocks = np.array([part.shape[1] for part in columns], np.int32)

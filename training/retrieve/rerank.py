@@ -11,6 +11,7 @@ from scipy.special import logsumexp
 
 from geocells.sphere import haversine_km
 from geoloc.answer.ranker import NEIGHBOURS
+from geoloc.retrieval.bands import BandHeads
 from geoloc.retrieval.cross import (
     GATING,
     SHARPNESS,
@@ -115,10 +116,18 @@ def fit_weights(
     return fitted.x.reshape(shape).astype(np.float32)
 
 
-def fit_router(features: Float32Array, street: Float32Array, seed: int = 0) -> Float32Array:
-    """Return the logistic regression (K + 1,) of `street_level` (N,) on features (N, K).
+def fit_router(
+    heads: BandHeads, embeddings: Float32Array, street: Float32Array, seed: int = 0
+) -> Float32Array:
+    """Return the logistic regression (K + 1,) of `street_level` (N,) on the features of photos.
 
     With photos of a single kind the router says so of every photo.
+
+    Args:
+        heads: with K features.
+        embeddings: (N, D) of training photos.
+        street: (N,) from `street_level`.
+        seed: of the sample.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -126,10 +135,10 @@ def fit_router(features: Float32Array, street: Float32Array, seed: int = 0) -> F
     rows = rng.choice(len(street), min(MOST_ROUTED, len(street)), replace=False)
     share = float(street[rows].mean())
     if share in (0.0, 1.0):
-        constant = np.zeros(features.shape[1] + 1, np.float32)
+        constant = np.zeros(heads.projection.shape[1] + 1, np.float32)
         constant[-1] = 10.0 if share else -10.0
         return constant
-    fitted = LogisticRegression(max_iter=200).fit(features[rows], street[rows])
+    fitted = LogisticRegression(max_iter=200).fit(heads.features(embeddings[rows]), street[rows])
     return np.append(fitted.coef_[0], fitted.intercept_).astype(np.float32)
 
 

@@ -70,5 +70,7 @@ class RetrieveRecipe:
     """Settings of the geocell classifier."""
     lora_blocks: int = 0
     """Last blocks of the first encoder that are tuned by low-rank adapters; 0: none."""
+    workers: int = 8
+    """Processes that read photos for the adapters."""
     seed: int = 0
     """Seed of all random choices."""
