@@ -31,7 +31,7 @@ from training.heads.examples import Examples
 from training.heads.fit import density_prior, fit_heads
 from training.recipes.assemble import manifest_of, write_bundle
 from training.recipes.model_card import licences, measure_part, model_card
-from training.retrieve.ledger import Ledger, device_name, ledger_lines
+from training.retrieve.ledger import Ledger, device_name, ledger_text
 from training.retrieve.places import Spaces, build_places, fit_spaces, hubness_of
 from training.retrieve.rerank import fit_cross, fit_router, street_level
 from training.retrieve.settings import BandConfig, LocationConfig, RetrieveRecipe
@@ -117,11 +117,10 @@ def retrieve(
     metrics["cost"] = ledger.summary(len(towers.embedded.photos), work)
     report.stage("writing the bundle")
     learned = parts["train"].manifest
-    split = "\n".join([PROTOCOL.format(split=split_by), "", "```text", *leaks.lines(), "```"])
+    protocol = "\n".join([PROTOCOL.format(split=split_by), "", "```text", *leaks.lines(), "```"])
     card = model_card(
-        out.name, learned, towers.spec, len(ranker.cells), {"photos": metrics}, "retrieve", split
-    )
-    card += "\n".join(["", *ledger_lines(metrics["cost"]), ""])
+        out.name, learned, towers.spec, len(ranker.cells), {"photos": metrics}, "retrieve", protocol
+    ) + ledger_text(metrics["cost"])
     write_bundle(
         out, towers.files, towers.spec, ranker, {"photos": metrics}, card, licences(learned),
         optional={bundles.CROSS: ranker.gallery.reranker},

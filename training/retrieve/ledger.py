@@ -65,16 +65,15 @@ class Ledger:
         }
 
 
-def ledger_lines(cost: dict[str, Any]) -> list[str]:
-    """Return the cost of a run as lines of Markdown, for the model card."""
+def ledger_text(cost: dict[str, Any]) -> str:
+    """Return the cost of a run in Markdown, for the end of the model card."""
     stages = ", ".join(f"{name} {value:.2f} h" for name, value in cost["hours"].items())
-    return [
-        "## Cost",
-        "",
+    return (
+        "\n## Cost\n\n"
         f"{cost['photos']:,} photos embedded and learned in {cost['total_hours']:.2f} hours on"
         f" {', '.join(cost['devices'])} ({stages}), with {cost['interruptions']} interruptions;"
-        f" {cost['disk_gb']:.1f} GB on disk.",
-    ]
+        f" {cost['disk_gb']:.1f} GB on disk.\n"
+    )
 
 
 def device_name() -> str:
