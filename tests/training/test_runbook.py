@@ -18,6 +18,8 @@ from training.config import TINY_TOWERS
 from training.data.loading import load_photo
 from training.pretrain import clip
 from training.recipes.plan import Plan
+from training.retrieve.costs import COLLECTIONS, price
+from training.retrieve.settings import RetrieveRecipe
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "training" / "README.md").read_text("utf-8")
@@ -25,6 +27,7 @@ BIN = Path(sys.executable).parent
 
 ELSEWHERE = {
     "pigeon --rehearse": "tests/training/recipes/test_pigeon.py runs it",
+    "retrieve --rehearse": "tests/training/recipes/test_retrieve.py runs it",
     "bundle get geoclip": "downloads 1.7 GB; tests/training/recipes/geoclip builds a small one",
     "pip install": "the environment of the tests has it",
 }
@@ -95,5 +98,8 @@ def test_estimates_are_those_of_the_plan():
         hours = [plan.training_hours(photos, epochs, n, "h100", cached=True) for n in (1, 8)]
         (line,) = [line for line in PAGE.splitlines() if line.startswith(f"| {name} |")]
         assert f"| {hours[0]:.1f} h | {hours[1]:.1f} h | {plan.memory_gb(32):.0f} GB |" in line
+    recipe = RetrieveRecipe()
+    for row in price(recipe, sum(COLLECTIONS.values()), 55.0, "h100").lines("h100", 3.0)[2:]:
+        assert row in PAGE
     hours = [plan.embedding_hours(4_500_000, n, "h100") for n in (1, 8)]
     assert f"| {hours[0]:.1f} h | {hours[1]:.1f} h |" in PAGE
