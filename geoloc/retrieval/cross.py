@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit, logsumexp
 
 from geoloc.belief.fusion import ConstraintMask
 from geoloc.belief.heads import StoredTensors, softmax
@@ -88,8 +87,9 @@ class CrossReranker(StoredTensors):
         weights = compared.gating @ self.weights
         score = np.einsum("npf,nf->np", compared.features, weights)
         score = np.where(nearest.cluster >= 0, score, -np.inf)
-        some = np.maximum(logsumexp(score, axis=1, keepdims=True), -1e9)
-        return np.asarray(score - some, np.float32)
+        most = score.max(axis=1, keepdims=True, initial=-1e9)
+        total = np.exp(score - most).sum(axis=1, keepdims=True)
+        return np.asarray(score - most - np.log(np.maximum(total, 1e-30)), np.float32)
 
     def rerank(self, score: Float32Array, nearest: NearestClusters, k: int) -> NearestClusters:
         """Return the k clusters of the highest scores (N, P), with scores on their scale."""
@@ -132,7 +132,7 @@ class CrossReranker(StoredTensors):
             ],
             axis=2,
         )
-        router = expit(features @ self.router[:-1] + self.router[-1])
+        router = 1.0 / (1.0 + np.exp(-(features @ self.router[:-1] + self.router[-1])))
         most = nearest.similarity.max(axis=1, initial=-1.0)
         gating = [np.ones(len(features)), router, 5.0 * most, belief.max(axis=1)]
         return described.astype(np.float32), np.column_stack(gating).astype(np.float32)
