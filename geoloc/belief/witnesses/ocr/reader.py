@@ -36,6 +36,9 @@ MOST_LINES = 120
 READABLE = 0.6
 """Confidence below which a line is not read by the networks."""
 
+UPRIGHT = 0.85
+"""Confidence below which a line is read upside down as well."""
+
 CERTAIN = 0.97
 """Confidence from which on the networks are believed whatever the identifier of scripts says."""
 
@@ -120,7 +123,7 @@ class TextReader:
         seen = self.networks.probabilities(picture)
         text, confidence = self.networks.decode(seen)
         script, chance = self._script(seen, confidence)
-        if confidence < READABLE and not script:
+        if confidence < UPRIGHT and not script:
             seen = self.networks.probabilities(picture.transpose(Image.Transpose.ROTATE_180))
             text, confidence = max((text, confidence), self.networks.decode(seen), key=_second)
         place = (left, top, right, bottom)
