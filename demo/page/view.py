@@ -13,7 +13,7 @@ from demo.page.rendering import render
 from demo.page.session import Session
 from geoloc.errors import PhotoError
 from geoloc.guess import Candidate, Exif, Guess
-from geoloc.output import text
+from geoloc.output import accounts, text
 from geoloc.photos.exif import gps_position
 
 STEPS = ("not sure", "country", "region", "city")
@@ -121,11 +121,32 @@ def _summary(answer: Guess | PhotoError) -> str:
 
 
 def photo(session: Session) -> str:
-    """Return the selected photo; "" if it could not be read."""
+    """Return the selected photo with boxes around what was read; "" if it could not be read."""
     upload = session.uploads[session.selected]
     if not upload.thumbnail:
         return ""
-    return render("photo.html", uri=upload.thumbnail, alt=f"Your photo {upload.path.name}")
+    return render("photo.html", uri=upload.thumbnail, alt=f"Your photo {upload.path.name}",
+                  boxes=_boxes(session))  # fmt: skip
+
+
+def _boxes(session: Session) -> list[dict[str, object]]:
+    """Return the boxes of findings in the selected photo, in percent of its size."""
+    if session.together or not session.guesses:
+        return []
+    answer = session.answer(session.selected)
+    if isinstance(answer, PhotoError):
+        return []
+    boxes: list[dict[str, object]] = []
+    for finding in (each for account in answer.witnesses for each in account.findings):
+        if finding.box is not None:
+            left, top, right, bottom = (100.0 * min(max(side, 0.0), 1.0) for side in finding.box)
+            boxes.append(
+                {
+                    "title": accounts.finding_text(finding),
+                    "left": left, "top": top, "width": right - left, "height": bottom - top,
+                }
+            )  # fmt: skip
+    return boxes
 
 
 def examples(uris: Sequence[str]) -> str:

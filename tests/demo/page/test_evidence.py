@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from PIL import ExifTags, Image
 
-from demo.page import explanation
+from demo.page import explanation, view
 from demo.page.controller import Controller
 from demo.page.locate_events import _read_form
 from demo.page.session import Asked
@@ -69,3 +69,12 @@ def test_a_malicious_reading_is_escaped():
     assert "<script>" not in html
     assert "&lt;script&gt;" in html
     assert explanation.witnesses(make_guess()) == ""
+
+
+def test_boxes_mark_what_was_read_and_titles_are_escaped(controller, dated):
+    session = controller.locate([dated], "starter", False, Asked)["session"]
+    sign = Finding("sign", '"><script>', "a sign", (0.1, 0.2, 0.5, 1.4))
+    told = replace(session.guesses[0], witnesses=(Account("text", (sign,), True),))
+    html = view.photo(replace(session, guesses=(told,)))
+    assert "left:10.00%;top:20.00%;width:40.00%;height:80.00%" in html
+    assert "<script>" not in html

@@ -114,3 +114,23 @@ def test_metadata_are_shown_by_default_and_evidence_if_asked(starter, tmp_path):
     together = asked.locate_together([file, file])
     assert together.witnesses[0].counted
     assert len(together.witnesses[0].findings) == 1
+
+
+@pytest.mark.parametrize("offset", ["-09:00", "+00:00", "+05:45", "+13:00"])
+def test_no_clock_makes_a_photo_of_noise_sure(starter, tmp_path, offset):
+    tags = Image.Exif()
+    tags[ExifTags.Base.Make] = "Apple"
+    tags.get_ifd(ExifTags.IFD.Exif).update(
+        {
+            ExifTags.Base.DateTimeOriginal: "2024:06:01 10:30:00",
+            ExifTags.Base.OffsetTimeOriginal: offset,
+        }
+    )
+    file = tmp_path / "noise.jpg"
+    Image.effect_noise((320, 240), 60).convert("RGB").save(file, exif=tags)
+    asked = starter.with_witnesses(WitnessOptions(use_metadata=True).witnesses(starter.cells))
+    guess = asked.locate(file)
+    assert guess.witnesses[0].counted
+    assert guess.confidence in ("not sure", "country")
+    assert guess.probability < 0.5
+    assert guess.radius_95_km > 500.0
