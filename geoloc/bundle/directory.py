@@ -144,7 +144,10 @@ def load(name_or_path: str | os.PathLike[str]) -> Bundle:
         raise damaged(path / "heads.safetensors", "it belongs to another cell table")
     gallery = Gallery.read(path, len(cells))
     if CROSS in manifest["sha256"]:
-        gallery = RerankedGallery(gallery, CrossReranker.read(path / CROSS))
+        reranker = CrossReranker.read(path / CROSS)
+        if len(reranker.hubness) != len(gallery.clusters):
+            raise damaged(path / CROSS, "it belongs to another gallery")
+        gallery = RerankedGallery(gallery, reranker)
     attributes = None
     if ATTRIBUTES in manifest["sha256"]:
         attributes = AttributeHeads.read(path / ATTRIBUTES)

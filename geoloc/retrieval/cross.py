@@ -148,6 +148,7 @@ class RerankedGallery(Gallery):
         """Combine a gallery with the re-ranker that was fitted to it."""
         super().__init__(gallery.clusters, gallery.members, gallery.prototypes, gallery.photos)
         self.reranker = reranker
+        self.prototypes_of(np.zeros(1, np.int64))  # numbers the rows, before threads search
 
     def search(
         self,
