@@ -10,7 +10,7 @@ import pytest
 HERE = Path(__file__).parent
 README = (HERE / "README.md").read_text(encoding="utf-8")
 SCRIPTS = sorted(path.name for path in HERE.glob("*.py") if not path.name.startswith(("_", "test")))
-WITH_TORCH = {"geoclip.py", "honesty.py", "refinement.py", "retrieve.py", "training.py"}
+WITH_TORCH = {"geoclip.py", "honesty.py", "refinement.py", "retrieve.py", "training.py", "trips.py"}
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,10 @@
 The 45 walks around Sydney are divided into five folds; models learned from the other folds' walks
 give the evidence, and the model of a journey is fitted on the other folds as well. The walks have
 only an order: their clock is simulated, 150 s between two photos. Needs the development data
-beside the repository. --write stores the parameters fitted on all walks in a bundle. Prints a table
-and one JSON line.
+beside the repository. JSON keys: median_km_0, acc5_0, acc25_0, median_ratio_single_0,
+median_ratio_interp_1, p95_ratio_interp_1 (and of the other shares), cover80, clock_found,
+clock_false, s_100k, peak_gb_100k. --write stores the parameters fitted on all walks in a bundle.
+Prints a table and one JSON line.
 """
 
 import argparse

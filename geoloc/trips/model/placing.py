@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from geocells.sphere import haversine_km
+from geoloc.answer.judge import FARTHEST_KM
 from geoloc.trips.model import scenes, stretches
 from geoloc.trips.model.anchors import Anchors, Bridge, bridge
 from geoloc.trips.model.evidence import Evidence
@@ -26,6 +27,10 @@ SURE = 0.8
 """Posterior that a place by sight needs against the bridge between anchors."""
 
 SIGHT_KM = 25.0
+
+OF_ALONE = 0.5
+"""Radii of a journey by sight are at least this share of those of its photos alone: the photos of a
+place that the bundle does not know agree on a wrong one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,7 +180,10 @@ def _by_sight(
     placed.case[chosen] = "guessed"
     placed.latlon[chosen] = answers.latlon[use]
     placed.features[chosen] = features[use]
-    placed.radii_km[chosen] = parameters.radii_km("guessed", features[use])
+    radii = parameters.radii_km("guessed", features[use])
+    alone = np.median(evidence.radii_km[rows], axis=0)
+    floor = np.where(alone < FARTHEST_KM, OF_ALONE * alone, 0.0)  # an uncalibrated bundle says none
+    placed.radii_km[chosen] = np.maximum(radii, floor)
 
 
 def guessed_features(answers: Answers) -> Float64Array:
