@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from training.calibrate.answers import Judged
 from training.calibrate.fit import UNFITTED
 from training.calibrate.heldout import HeldOut, single
 from training.calibrate.parts import (
+    HELD_OUT_PARTS,
     Part,
     foreign_photos,
     join,
@@ -29,7 +31,7 @@ from training.calibrate.parts import (
     place_names,
 )
 from training.calibrate.scoring import PARTS, answers_by_part
-from training.calibrate.stages import JudgedQuestions, calibrate, judge_photos
+from training.calibrate.stages import FITTED_ON, JudgedQuestions, calibrate, judge_photos
 from training.config import HeadConfig
 from training.data.manifest import Manifest
 from training.data.split import collection_folds, group_weights
@@ -202,10 +204,46 @@ def held_out_by(ranker: Ranker, manifest: Manifest, embeddings: Float32Array) ->
     )
 
 
-def calibrate_ranker(ranker: Ranker, manifest: Manifest, embeddings: Float32Array) -> Calibration:
-    """Calibrate a ranker on N photos it never saw, set its calibration, and return it."""
-    ranker.calibration, _ = calibrate(held_out_by(ranker, manifest, embeddings))
+def calibrate_ranker(
+    ranker: Ranker, manifest: Manifest, embeddings: Float32Array, part: IndexArray | None = None
+) -> Calibration:
+    """Calibrate a ranker on N photos it never saw, set its calibration, and return it.
+
+    What is answered is fitted on the first part, radii and claims on the others. With fewer than
+    FITTED_ON photos in the first, they are fitted on the answers to each part by the other parts.
+
+    Args:
+        ranker: the ranker.
+        manifest: the photos.
+        embeddings: (N, D).
+        part: (N,) from `held_out_parts`, -1 for photos that are left out; None for photos that are
+            independent of each other.
+    """
+    if part is None:
+        part = np.arange(len(manifest)) % HELD_OUT_PARTS
+    if np.count_nonzero(part == 0) >= FITTED_ON:
+        held_out = held_out_by(ranker, manifest, embeddings)
+        rows = np.flatnonzero(part == 0), np.flatnonzero(part > 0)
+        ranker.calibration, _ = calibrate(*(held_out.take(some) for some in rows))
+        return ranker.calibration
+    used = np.flatnonzero(part >= 0)
+    fold = np.unique(part[used], return_inverse=True)[1]
+    copies = [copy.copy(ranker) for _ in range(int(fold.max()) + 1)]
+    held_out = _in_folds(copies, fold, manifest.take(used), embeddings[used])
+    ranker.calibration, _ = calibrate(held_out)
     return ranker.calibration
+
+
+def _in_folds(
+    rankers: list[Ranker], fold: IndexArray, manifest: Manifest, embeddings: Float32Array
+) -> HeldOut:
+    """Return N photos that none of the rankers saw, each answered by the ranker of its fold."""
+    return replace(
+        held_out_by(rankers[0], manifest, embeddings),
+        rankers=rankers,
+        ranker=fold,
+        apart=fold != np.arange(len(rankers))[:, None],
+    )
 
 
 def calibrate_folds(
@@ -222,12 +260,7 @@ def calibrate_folds(
     Returns:
         The calibration fitted on all photos, and the answers.
     """
-    held_out = replace(
-        held_out_by(rankers[0], manifest, embeddings),
-        rankers=rankers,
-        ranker=fold,
-        apart=fold != np.arange(len(rankers))[:, None],
-    )
+    held_out = _in_folds(rankers, fold, manifest, embeddings)
     calibration, questions = calibrate(held_out)
     return calibration, answers_of(held_out, questions.photo, np.arange(len(held_out)))
 

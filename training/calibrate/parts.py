@@ -7,19 +7,32 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from geoloc.answer.ranker import Ranker
 from geoloc.belief.background import Background, collection_codes
+from geoloc.errors import TableError
 from geoloc.types import BoolArray, Float32Array, Float64Array, IndexArray, Int32Array, StrArray
 from training.calibrate.heldout import IN_COLLECTION_SHARE, HeldOut
 from training.data.manifest import Manifest
-from training.data.split import balanced_weights, blocks, group_weights
+from training.data.split import (
+    balanced,
+    balanced_weights,
+    blocks,
+    components_of_keys,
+    drop_minorities,
+    group_weights,
+    linking_keys,
+)
 
 MOST_OF_COLLECTION = 150
 """Photos of one collection that are answered by models without that collection."""
 
 MOST_BACKGROUND = 800
 """Background photos that are answered, at most."""
+
+HELD_OUT_PARTS = 3
+"""Parts of the photos that a trained ranker is calibrated on; see `held_out_parts`."""
 
 PLACE_KM = 2.0
 """Photos of one group and one square of this side are photos of one place."""
@@ -145,3 +158,37 @@ def join(
         np.concatenate([part.place for part in parts]),
         new,
     )
+
+
+def held_out_parts(table: pa.Table, block_km: float = 10.0) -> IndexArray:
+    """Assign held-out photos to parts that share no author, group, location or block.
+
+    If travelling authors link most of the photos, places are assigned as a whole, and the photos of
+    an author outside the part with most of them are left out.
+
+    Args:
+        table: N rows of a photo table; without authors the parts are disjoint by place only.
+        block_km: side of the squares of the Earth that are assigned as a whole.
+
+    Returns:
+        (N,) 0..HELD_OUT_PARTS-1, -1 for a photo that is left out.
+
+    Raises:
+        TableError: all photos are linked, so that nothing can be measured on others.
+    """
+    keys = linking_keys(table, block_km)
+    unit = components_of_keys(len(table), list(keys.values()))
+    travelled = 2 * np.bincount(unit).max() > len(table)
+    if travelled:
+        places = [code for name, code in keys.items() if name != "author"]
+        unit = components_of_keys(len(table), places)
+    part = balanced(unit, HELD_OUT_PARTS, np.random.default_rng(0))
+    if travelled:
+        kept = drop_minorities(part.astype(str).astype(object), keys["author"])
+        part = np.where(kept == "", -1, part)
+    if len(np.unique(part[part >= 0])) < 2:
+        raise TableError(
+            f"all {len(table)} photos of the split val are of one author or place, so the"
+            " calibration cannot use others; add photos to this split"
+        )
+    return part

@@ -140,29 +140,29 @@ class JudgedQuestions:
     """By question; kinds with fewer than FEWEST_QUESTIONS answers are missing."""
 
 
-def fit_judges(
-    held_out: HeldOut, same: Asked, calibration: Calibration
-) -> tuple[Calibration, JudgedQuestions]:
-    """Fit a judge for each kind of question.
-
-    The probability of places comes first, because it decides which point is answered.
-
-    Args:
-        held_out: photos, whose rankers have all other parts of their calibration.
-        same: groups of photos of one place.
-        calibration: fitted on all photos.
-    """
-    masks = Masks(held_out.rankers[0].cells)
+def _kinds_of(held_out: HeldOut, same: Asked) -> dict[Question, Asked]:
+    """Return the questions of each kind about held-out photos and groups of one place."""
     count = min(MOST_WITHIN, len(held_out) // 3)
     groups = _some(same, min(MOST_GROUPS_WITHIN, len(same) // 3))
-    kinds: dict[Question, Asked] = {
+    return {
         "photo": every_photo(held_out),
         "photo within": constrained(some_photos(held_out, count, 3), held_out, 4),
         "place": same,
         "place within": constrained(groups, held_out, 5),
     }
-    fitting = {**kinds, "photo": some_photos(held_out, PLACES_FITTED_ON, 6)}
-    calibration = _fit_places(held_out, fitting, masks, calibration)
+
+
+def fit_judges(
+    held_out: HeldOut, kinds: dict[Question, Asked], masks: Masks, calibration: Calibration
+) -> tuple[Calibration, JudgedQuestions]:
+    """Fit radii and claims for each kind of question.
+
+    Args:
+        held_out: photos, whose rankers have all other parts of their calibration.
+        kinds: questions about them.
+        masks: of their constraints.
+        calibration: all other parts, of the bundle.
+    """
     judged: dict[Question, Judged] = {}
     photo_judges: dict[bool, list[Judge]] = {}
     for kind, asked in kinds.items():
@@ -217,17 +217,35 @@ def _fit_places(
     return calibration
 
 
-def calibrate(held_out: HeldOut) -> tuple[Calibration, JudgedQuestions]:
+def calibrate(
+    fitting: HeldOut, judging: HeldOut | None = None
+) -> tuple[Calibration, JudgedQuestions]:
     """Calibrate rankers on photos they never saw; see the stages above.
 
+    The probability of places comes before radii and claims, because it decides which point is
+    answered.
+
+    Args:
+        fitting: photos that decide what is answered.
+        judging: photos that radii and claims are fitted on, of other authors and places. If they
+            are the same, which is the default, the rankers must be those of folds, so that radii
+            and claims are about answers that other photos decided.
+
     Returns:
-        The calibration fitted on all photos, and the answers to all questions, each judged with a
-        calibration of other photos.
+        The calibration fitted on all photos, and the answers to the questions about `judging`, each
+        judged with a calibration of other photos if there are folds.
     """
-    calibration = fit_answers(held_out)
-    same = groups_of_photos(held_out, MOST_GROUPS, 1)
-    calibration = fit_consensus(held_out, same, calibration)
-    return fit_judges(held_out, same, calibration)
+    calibration = fit_answers(fitting)
+    same = groups_of_photos(fitting, MOST_GROUPS, 1)
+    calibration = fit_consensus(fitting, same, calibration)
+    masks = Masks(fitting.rankers[0].cells)
+    kinds = _kinds_of(fitting, same)
+    some = {**kinds, "photo": some_photos(fitting, PLACES_FITTED_ON, 6)}
+    calibration = _fit_places(fitting, some, masks, calibration)
+    if judging is None:
+        return fit_judges(fitting, kinds, masks, calibration)
+    kinds = _kinds_of(judging, groups_of_photos(judging, MOST_GROUPS, 1))
+    return fit_judges(judging, kinds, masks, calibration)
 
 
 def judge_photos(held_out: HeldOut) -> Judged:

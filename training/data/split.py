@@ -71,14 +71,8 @@ def assign_splits(
         raise TableError(f"val {val} and test {test}: expected shares with a sum below 1")
     names = strings_of(table, "photo_id").astype(str)
     twins = np.arange(len(table)) if duplicates is None else link(len(table), duplicates)
-    keys = {
-        "author": _codes(strings_of(table, "author")),
-        "block": _codes(blocks(latlon_of(table), block_km)),
-        "group": _codes(strings_of(table, "group")),
-        "location": _codes(strings_of(table, "location_id")),
-        "twins": twins,
-    }
-    component = _components_of_keys(len(table), list(keys.values()))
+    keys = {**linking_keys(table, block_km), "twins": twins}
+    component = components_of_keys(len(table), list(keys.values()))
     size = np.bincount(component)[component]
     # components are named by their first photo, so that photos elsewhere do not change the result
     first = np.full(component.max(initial=-1) + 1, "\U0010ffff", dtype=object)
@@ -98,6 +92,23 @@ def describe_authors(table: pa.Table, block_km: float) -> list[str]:
     count = f"{unknown:,} of {len(table):,} photos have" if unknown < len(table) else "photos have"
     together = f"squares of {block_km:g} km, sequences and locations"
     return [f"{count} no author: they are split by place only ({together})"]
+
+
+def linking_keys(table: pa.Table, block_km: float) -> dict[str, IndexArray]:
+    """Return the numbers (N,) of author, square, group and location of each photo; -1 for none."""
+    columns = {"author": "author", "group": "group", "location": "location_id"}
+    keys = {name: _codes(strings_of(table, column)) for name, column in columns.items()}
+    return {**keys, "block": _codes(blocks(latlon_of(table), block_km))}
+
+
+def balanced(unit: IndexArray, parts: int, rng: np.random.Generator) -> IndexArray:
+    """Assign whole units (N,), the largest first, each to the part with the fewest photos."""
+    size = np.bincount(unit)
+    load, part = np.zeros(parts), np.zeros(len(size), np.intp)
+    for number in np.lexsort((rng.random(len(size)), -size)):
+        part[number] = np.argmin(load)
+        load[part[number]] += size[number]
+    return part[unit]
 
 
 def blocks(latlon: Float64Array, side_km: float) -> StrArray:
@@ -127,17 +138,19 @@ def _split_large(
     by_author = np.where(author == "", by_block, _assign(author, *shares, f"{seed} author"))
     split = np.where(by_block == by_author, by_block, "").astype(object)
     for name in ("group", "location", "twins"):
-        split = _drop_minorities(split, keys[name][rows])
+        split = drop_minorities(split, keys[name][rows])
     return split
 
 
-def _drop_minorities(split: StrArray, code: IndexArray) -> StrArray:
+def drop_minorities(split: StrArray, code: IndexArray) -> StrArray:
     """Replace by "" the splits of photos that share a code with more photos of another split.
 
     Code -1 means no code.
     """
-    options = np.array(["train", "val", "test"], dtype=object)
     known = (code >= 0) & (split != "")
+    if not known.any():
+        return split
+    options = np.unique(split[known].astype(str)).astype(object)
     place = np.searchsorted(np.unique(code[known]), code[known])
     counts = np.zeros((place.max(initial=-1) + 1, len(options)), int)
     number = np.array([np.flatnonzero(options == name)[0] for name in split[known]], int)
@@ -166,7 +179,7 @@ def _codes(values: StrArray) -> IndexArray:
     return np.where(distinct[code] == "", -1, code).astype(np.intp)
 
 
-def _components_of_keys(count: int, keys: list[IndexArray]) -> IndexArray:
+def components_of_keys(count: int, keys: list[IndexArray]) -> IndexArray:
     """Return (count,) the connected component of each photo; equal codes, except -1, are links."""
     rows, nodes, total = [], [], count
     for code in keys:
@@ -227,15 +240,10 @@ def collection_folds(collection: StrArray, seed: int = 0) -> IndexArray | None:
     Returns:
         (N,) 0..FOLDS-1; None with fewer than MIN_COLLECTIONS collections.
     """
-    names, place, size = np.unique(collection.astype(str), return_inverse=True, return_counts=True)
+    names, place = np.unique(collection.astype(str), return_inverse=True)
     if len(names) < MIN_COLLECTIONS:
         return None
-    load = np.zeros(FOLDS)
-    fold_of = np.empty(len(names), np.intp)
-    for name in np.lexsort((np.random.default_rng(seed).random(len(names)), -size)):
-        fold_of[name] = np.argmin(load)
-        load[fold_of[name]] += size[name]
-    return fold_of[place]
+    return balanced(place, FOLDS, np.random.default_rng(seed))
 
 
 def balanced_weights(manifest: Manifest) -> Float32Array:

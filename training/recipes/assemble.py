@@ -23,6 +23,7 @@ from geoloc.trips.model.parameters import TripParameters
 from geoloc.types import Float32Array, IndexArray
 from training.calibrate.crossval import answer_held_out, calibrate_ranker
 from training.calibrate.fit import UNFITTED
+from training.calibrate.parts import held_out_parts
 from training.config import HeadConfig
 from training.data.audit import audit
 from training.data.manifest import Manifest, collections_of
@@ -40,8 +41,8 @@ SINGLE, PANORAMA = "single views", "panoramas"
 
 SPLIT_PROTOCOL = (
     "The results below are of the test split. Pretraining, geocells, heads, location clusters and"
-    " calibration used none of its photos; the calibration is fitted on single views of the val"
-    " split."
+    " calibration used none of its photos. The calibration is fitted on single views of the val"
+    " split: what is answered, and how sure the answer is, on photos that share {shared}."
 )
 """Measurement protocol of `assemble`, for the model card."""
 
@@ -113,12 +114,15 @@ def assemble(
         unfitted = replace(UNFITTED, refinement=PRESETS[published])
     stage("calibrating")
     ranker = Ranker(cells, heads, gallery, unfitted)
-    calibrate_ranker(ranker, *_single(val))
+    calibrate_ranker(ranker, *_single(val), held_out_parts(val.photos))
     metrics = _measure(ranker, test)
     leaks = audit(train.photos, test.photos)
     metrics[SINGLE]["audit"] = leaks.to_dict()
     stage("writing the bundle")
-    protocol = "\n\n".join([SPLIT_PROTOCOL, "\n".join(["```text", *leaks.lines(), "```"])])
+    authors = strings_of(val.photos, "author") != ""
+    shared = "no author and no place" if authors.any() else "no place (they name no author)"
+    protocol = SPLIT_PROTOCOL.format(shared=shared)
+    protocol = "\n\n".join([protocol, "\n".join(["```text", *leaks.lines(), "```"])])
     card = model_card(out.name, places, encoder.spec, len(cells), metrics, made_by, protocol)
     write_bundle(
         out, {"encoder.onnx": encoder.file}, encoder.spec, ranker, metrics, card,
