@@ -78,6 +78,7 @@ class PigeonHeadConfig(HeadConfig):
     """PIGEON's settings (section 4.3), with normalised labels and early stopping."""
 
     features: int = 1024
+    whitening: float = 0.0
     tau_km: float = 75.0
     attributes: bool = True
     epochs: int = 1000
@@ -183,13 +184,15 @@ class PigeottoPretrainConfig(PretrainConfig):
 class FinetuneConfig:
     """Settings of fine-tuning the last block; the defaults are PIGEON's, for 4 GPUs.
 
-    The authors' code, unlike their paper, also trains the token and position embeddings.
+    The views of a place count as one photo. The epoch with the highest accuracy on the split val is
+    kept. Two differences from the authors' code: it starts with trained heads, these start at zero;
+    and unlike the paper it also trains the token and position embeddings.
     """
 
     epochs: int = 10
     """Passes over the training photos."""
     batch: int = 256
-    """Photos per step in one process."""
+    """Places per step in one process, each with all its views."""
     learning_rate: float = 2e-5
     """Peak learning rate."""
     warmup: float = 0.0

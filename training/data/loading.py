@@ -199,7 +199,15 @@ def _hash(caption: str) -> int:
     return int.from_bytes(digest, "little", signed=True)
 
 
-def load_batches(photos: CaptionedPhotos, batches: Batches, workers: int) -> Iterator[Batch]:
+class Batched(Protocol):
+    """A dataset that returns whole batches."""
+
+    def __getitems__(self, items: list[tuple[int, int]]) -> Batch:
+        """Return the batch of items (epoch, row)."""
+        ...
+
+
+def load_batches(photos: Batched, batches: Batches, workers: int) -> Iterator[Batch]:
     """Yield batches in their order, read ahead by worker processes, or read here without workers.
 
     Raises:

@@ -147,7 +147,7 @@ def write(target: Path, clip: Clip, weights: Tensors, run: dict[str, Any]) -> No
             "resize_mode": "squash" if pixels.resize == "squash" else "shortest",
         },
     }
-    with atomic_directory(target) as partial:
+    with atomic_directory(target, replace=True) as partial:
         try:
             save_file({name: t.contiguous() for name, t in weights.items()}, partial / WEIGHTS)
         except SafetensorError as error:  # safetensors reports a full disk this way

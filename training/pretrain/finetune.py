@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import torch
 from torch import Tensor, nn
 
-from geocells.sphere import unit_vectors
 from geocells.table import CellTable
 from geoloc.encoders.torch import mean_of_tokens
 from geoloc.errors import TableError
+from geoloc.io.atomic import atomic_write_text
 from training.config import FinetuneConfig, HeadConfig
 from training.data.loading import Batch, CaptionedPhotos, load_batches
 from training.data.sampler import Batches
@@ -26,10 +26,11 @@ from training.engine.checkpoint import CheckpointError, TrainState
 from training.engine.loop import LoopConfig, Run, as_settings, fit
 from training.engine.parallel import Processes, distribute, process_group
 from training.heads.examples import attributes_of
-from training.heads.losses import smoothed_labels
 from training.heads.modules import GeoHeads, Targets
+from training.heads.smoothing import SmoothedLabels
 from training.pretrain import clip
 from training.pretrain.captions import Captioner
+from training.pretrain.panoramas import Panoramas, Views, views_of_one_place
 from training.types import Tensors
 
 
@@ -48,7 +49,8 @@ def finetune(
     and new heads are fitted to those embeddings.
 
     Args:
-        table: enriched photo table; only the split "train" is used.
+        table: enriched photo table: the split "train" is trained on, and the accuracy on "val", if
+            there is one, selects the epoch that is kept.
         folder: folder that its file names are relative to.
         model: folder written by `pretrain`.
         cells: geocells.
@@ -65,12 +67,12 @@ def finetune(
     """
     config = config or FinetuneConfig()
     result = run_folder / "model"
-    photos = table.filter(pc.equal(table["split"], "train"))
+    panoramas = Panoramas.of(table)
     settings = {
         **as_settings(config),
         "heads": as_settings(heads),
-        "photos": len(photos),
-        "photos_digest": content_digest(photos),
+        "photos": len(panoramas.table),
+        "photos_digest": content_digest(panoramas.table),
         "cells": len(cells),
         "cells_digest": hashlib.sha256(cells.centroids.tobytes()).hexdigest(),
         "model": checkpoint.model_digest(model),
@@ -78,12 +80,12 @@ def finetune(
     with process_group() as processes:
         if checkpoint.is_finished(run_folder, settings):
             return result
-        _tune(photos, folder, model, cells, run_folder, (heads, config), settings, processes)
+        _tune(panoramas, folder, model, cells, run_folder, (heads, config), settings, processes)
     return result
 
 
 def _tune(
-    photos: pa.Table,
+    panoramas: Panoramas,
     folder: Path,
     source: Path,
     cells: CellTable,
@@ -96,23 +98,25 @@ def _tune(
     torch.manual_seed(config.seed)
     built = clip.build(str(source))
     device = processes.device
-    network = TowerAndHeads(built.model.visual, photos, cells, heads).to(device).train()
+    network = TowerAndHeads(built.model.visual, panoramas, cells, heads).to(device).train()
     bf16 = config.bf16 and device.type == "cuda"
     dtype = torch.bfloat16 if bf16 else torch.float32
     model = distribute(network, config.strategy, processes, dtype)
     state = _initial_state(model, config)
-    batches = _batches(len(photos), config, processes)
+    batches = _batches(len(panoramas.train), config, processes)
     loop = LoopConfig(
         steps=config.epochs * batches.steps_per_epoch, learning_rate=config.learning_rate,
         warmup=config.warmup, schedule=config.schedule, bf16=bf16, seed=config.seed,
-        save_every=config.save_every, measure_every=10**9,
+        save_every=config.save_every, measure_every=batches.steps_per_epoch,
     )  # fmt: skip
     start = checkpoint.resume(run_folder / "checkpoints", state, settings)
-    run = Run(run_folder, processes, settings, lambda model: {}, start)
-    data = CaptionedPhotos(
-        photos, folder, Captioner("generic"), empty_tokens, built.preprocessing, config.seed
-    )
-    stream = load_batches(data, replace(batches, start=start), config.workers)
+
+    photos = CaptionedPhotos(
+        panoramas.table, folder, Captioner("generic"), _empty_tokens, built.preprocessing,
+        config.seed,
+    )  # fmt: skip
+    views = Views(photos, panoramas.rows[panoramas.train])
+    stream = load_batches(views, replace(batches, start=start), config.workers)
 
     def objective(micro: list[Batch], step: int) -> Tensor:
         torch.manual_seed(config.seed * 1_000_003 + step)
@@ -122,12 +126,66 @@ def _tune(
         loss.backward()
         return loss.detach()
 
+    def write(folder: Path) -> None:
+        weights = checkpoint.result_weights(state)
+        if processes.first:
+            tower = {**built.model.state_dict(), **_tower_weights(weights)}
+            clip.write(folder, built, tower, settings)
+        processes.barrier()
+
+    held_out = Views(photos, panoramas.rows[panoramas.val])
+    best = BestEpoch(run_folder / "best", held_out, config, write, processes)
+    run = Run(run_folder, processes, settings, best, start)
     fit(state, stream, objective, loop, run, start)
-    weights = checkpoint.result_weights(state)
-    if processes.first:
-        tower = _tower_weights(weights)
-        clip.write(run_folder / "model", built, {**built.model.state_dict(), **tower}, settings)
+    if not best.model.is_dir():
+        write(run_folder / "model")
+    elif processes.first:
+        best.model.rename(run_folder / "model")
     processes.barrier()
+
+
+class BestEpoch:
+    """Keeps the model of the epoch with the highest accuracy on held-out places, as published."""
+
+    def __init__(
+        self,
+        folder: Path,
+        places: Views,
+        config: FinetuneConfig,
+        write: Callable[[Path], None],
+        processes: Processes,
+    ) -> None:
+        """Continue with the best epoch that `folder` holds; there is none in a new run."""
+        self.model = folder / "model"
+        self._note, self._places, self._config = folder / "accuracy.json", places, config
+        self._write, self._processes = write, processes
+
+    def __call__(self, model: nn.Module) -> dict[str, float]:
+        """Measure the top-1 accuracy of the cells; write the model if it is the highest so far."""
+        share = len(self._places) // self._processes.count
+        if not share:
+            return {}
+        places = np.arange(share) * self._processes.count + self._processes.rank
+        right = torch.zeros((), device=self._processes.device)
+        model.eval()
+        with torch.no_grad():
+            for start in range(0, share, self._config.batch):
+                items = [
+                    (0, place) for place in places[start : start + self._config.batch].tolist()
+                ]
+                batch = self._places.__getitems__(items).to(self._processes.device)
+                right += model(batch.pixels, batch.row)
+        model.train()
+        accuracy = self._processes.sum(right).item() / (share * self._processes.count)
+        best = -1.0
+        if self._note.is_file() and self.model.is_dir():
+            best = float(json.loads(self._note.read_text(encoding="utf-8")))
+        self._processes.barrier()
+        if accuracy > best:
+            self._write(self.model)
+            if self._processes.first:
+                atomic_write_text(self._note, json.dumps(accuracy))
+        return {"accuracy": accuracy}
 
 
 def _initial_state(model: nn.Module, config: FinetuneConfig) -> TrainState:
@@ -153,8 +211,8 @@ def _batches(photos: int, config: FinetuneConfig, processes: Processes) -> Batch
     batches = Batches(np.arange(photos), config.batch, 1, *group, seed=config.seed)
     if batches.steps_per_epoch < 1:
         raise TableError(
-            f"{photos} photos to train on are fewer than the {batches.photos_per_step} of one"
-            " step; add photos, or use a smaller --batch"
+            f"{photos} places to train on are fewer than the {batches.photos_per_step} of one"
+            " step; add some, or use a smaller --batch"
         )
     return batches
 
@@ -163,62 +221,68 @@ class TowerAndHeads(nn.Module):
     """An image tower whose last block is trainable, with heads on the mean of its tokens."""
 
     def __init__(
-        self, tower: nn.Module, photos: pa.Table, cells: CellTable, config: HeadConfig
+        self, tower: nn.Module, panoramas: Panoramas, cells: CellTable, config: HeadConfig
     ) -> None:
         """Freeze all but the last block, and store the targets of the photos as buffers."""
         super().__init__()
         self.tower = tower
         self._config = config
+        self._views = panoramas.rows.shape[1]
         tower.requires_grad_(False)
-        blocks_of(tower)[-1].requires_grad_(True)
-        latlon = latlon_of(photos)
-        attributes = attributes_of(photos)
-        mean, deviation = attributes.scales()
+        _last_block(tower).requires_grad_(True)
+        latlon = latlon_of(panoramas.table)
+        cell = cells.locate(latlon)
+        attributes = attributes_of(panoramas.table)
+        mean, deviation = attributes.take(panoramas.rows[panoramas.train].ravel()).scales()
         targets = {
-            "places": unit_vectors(latlon),
-            "cell": cells.locate(latlon).astype(np.int64),
-            "centroids": unit_vectors(cells.centroids),
+            "place": panoramas.place,
+            "cell": cell.astype(np.int64),
             "numbers": (attributes.numbers - mean) / deviation,
             "climate": attributes.climate,
             "month": attributes.month,
         }
         for name, values in targets.items():
             self.register_buffer(name, torch.from_numpy(np.asarray(values)), persistent=False)
+        self._labels = SmoothedLabels(
+            latlon, cell, cells.centroids, config.tau_km, config.reference
+        )
         hierarchy = cells.hierarchy if config.hierarchical else None
         width = _width(tower)
         self.heads = GeoHeads(width, len(cells), hierarchy, attributes=config.attributes)
 
     def forward(self, pixels: Tensor, row: Tensor) -> Tensor:
-        """Return the loss of photos (B, 3, size, size), which are rows (B,) of the table."""
-        tokens = mean_of_tokens(self.tower, pixels)
-        features = nn.functional.normalize(tokens, dim=1) * self._config.logit_scale
-        config = self._config
-        if config.tau_km == 0.0:
-            labels = nn.functional.one_hot(self.cell[row], len(self.centroids)).float()
-        else:
-            labels = smoothed_labels(
-                self.places[row], self.centroids, config.tau_km, config.reference, self.cell[row]
-            )
-        weights = torch.ones(len(row), device=row.device)
+        """Return the loss of P places in training, and the number of right cells in evaluation.
+
+        Args:
+            pixels: (P V, 3, size, size) of all views, place after place.
+            row: (P V,) their rows in the table.
+        """
+        weights, view = views_of_one_place(self.place[row].view(-1, self._views))
+        tokens = mean_of_tokens(self.tower, pixels).unflatten(0, weights.shape)
+        mean = (tokens * weights[:, :, None]).sum(dim=1)
+        features = nn.functional.normalize(mean, dim=1) * self._config.logit_scale
+        row = row.view_as(weights).gather(1, view[:, None]).squeeze(1)
+        if not self.training:
+            return (self.heads.cells(features).argmax(dim=1) == self.cell[row]).sum()
+        labels = self._labels(row.cpu()).to(row.device)
         attributes = (self.numbers[row], self.climate[row], self.month[row])
-        targets = Targets(labels, weights, *(attributes if config.attributes else ()))
-        return self.heads.loss(features, targets, normalise=config.normalise)
+        targets = Targets(
+            labels, labels.new_ones(len(row)), *(attributes if self._config.attributes else ())
+        )
+        return self.heads.loss(features, targets, normalise=self._config.normalise)
 
 
-def blocks_of(tower: nn.Module) -> Sequence[nn.Module]:
-    """Return the transformer blocks of an open_clip or timm tower.
-
-    Raises:
-        CheckpointError: it has none.
-    """
+def _last_block(tower: nn.Module) -> nn.Module:
+    """Return the last transformer block of an open_clip or timm tower."""
     lists = [part for part in tower.modules() if isinstance(part, nn.ModuleList | nn.Sequential)]
     largest = max(lists, key=lambda part: sum(p.numel() for p in part.parameters()), default=None)
     if largest is None or len(largest) < 2:
         raise CheckpointError(
-            "the image tower has no list of blocks, so its last blocks cannot be tuned; use a"
+            "the image tower has no list of blocks, so its last block cannot be fine-tuned; use a"
             " transformer tower"
         )
-    return list(largest)
+    last: nn.Module = largest[-1]
+    return last
 
 
 def _width(tower: nn.Module) -> int:
@@ -229,6 +293,6 @@ def _width(tower: nn.Module) -> int:
         return int(mean_of_tokens(tower, torch.zeros(1, 3, side, side)).shape[1])
 
 
-def empty_tokens(texts: list[str]) -> Tensor:
+def _empty_tokens(texts: list[str]) -> Tensor:
     """Replace the tokenizer, as fine-tuning uses no captions."""
     return torch.zeros(len(texts), 0, dtype=torch.long)

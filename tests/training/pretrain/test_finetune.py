@@ -56,7 +56,7 @@ def test_only_the_last_block_changes_and_the_loss_falls(planet, tmp_path):
 def test_interrupted_run_resumes_with_the_same_result(planet, tmp_path):
     reference = tuned(planet, tmp_path / "reference")
     tuned(planet, tmp_path / "run")
-    shutil.rmtree(tmp_path / "run" / "model")
+    (tmp_path / "run" / "model").rename(tmp_path / "run" / "best" / "model")
     last = sorted((tmp_path / "run" / "checkpoints").glob("step-*"))[-1]
     shutil.rmtree(last)
     again = tuned(planet, tmp_path / "run")
@@ -68,5 +68,5 @@ def test_interrupted_run_resumes_with_the_same_result(planet, tmp_path):
 
 
 def test_too_few_photos_are_refused(planet, tmp_path):
-    with pytest.raises(TableError, match=r"128 photos to train on are fewer than the 500"):
+    with pytest.raises(TableError, match=r"128 places to train on are fewer than the 500"):
         tuned(planet, tmp_path / "run", batch=500)
