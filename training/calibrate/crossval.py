@@ -216,8 +216,7 @@ def calibrate_ranker(
         ranker: the ranker.
         manifest: the photos.
         embeddings: (N, D).
-        part: (N,) from `held_out_parts`, -1 for photos that are left out; None for photos that are
-            independent of each other.
+        part: (N,) from `held_out_parts`, -1 for none; None for photos without links.
     """
     if part is None:
         part = np.arange(len(manifest)) % HELD_OUT_PARTS

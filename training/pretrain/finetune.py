@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +14,6 @@ from torch import Tensor, nn
 from geocells.table import CellTable
 from geoloc.encoders.torch import mean_of_tokens
 from geoloc.errors import TableError
-from geoloc.io.atomic import atomic_write_text
 from training.config import FinetuneConfig, HeadConfig
 from training.data.loading import Batch, CaptionedPhotos, load_batches
 from training.data.sampler import Batches
@@ -29,6 +26,7 @@ from training.heads.examples import attributes_of
 from training.heads.modules import GeoHeads, Targets
 from training.heads.smoothing import SmoothedLabels
 from training.pretrain import clip
+from training.pretrain.best_epoch import BestEpoch
 from training.pretrain.captions import Captioner
 from training.pretrain.panoramas import Panoramas, Views, views_of_one_place
 from training.types import Tensors
@@ -100,21 +98,13 @@ def _tune(
     device = processes.device
     network = TowerAndHeads(built.model.visual, panoramas, cells, heads).to(device).train()
     bf16 = config.bf16 and device.type == "cuda"
-    dtype = torch.bfloat16 if bf16 else torch.float32
-    model = distribute(network, config.strategy, processes, dtype)
+    model = distribute(network, config.strategy, processes, (torch.float32, torch.bfloat16)[bf16])
     state = _initial_state(model, config)
     batches = _batches(len(panoramas.train), config, processes)
-    loop = LoopConfig(
-        steps=config.epochs * batches.steps_per_epoch, learning_rate=config.learning_rate,
-        warmup=config.warmup, schedule=config.schedule, bf16=bf16, seed=config.seed,
-        save_every=config.save_every, measure_every=batches.steps_per_epoch,
-    )  # fmt: skip
+    loop = _loop(config, batches.steps_per_epoch, bf16)
     start = checkpoint.resume(run_folder / "checkpoints", state, settings)
 
-    photos = CaptionedPhotos(
-        panoramas.table, folder, Captioner("generic"), _empty_tokens, built.preprocessing,
-        config.seed,
-    )  # fmt: skip
+    photos = _photos(panoramas.table, folder, built, config)
     views = Views(photos, panoramas.rows[panoramas.train])
     stream = load_batches(views, replace(batches, start=start), config.workers)
 
@@ -134,7 +124,7 @@ def _tune(
         processes.barrier()
 
     held_out = Views(photos, panoramas.rows[panoramas.val])
-    best = BestEpoch(run_folder / "best", held_out, config, write, processes)
+    best = BestEpoch(run_folder / "best", held_out, config.batch, write, processes)
     run = Run(run_folder, processes, settings, best, start)
     fit(state, stream, objective, loop, run, start)
     if not best.model.is_dir():
@@ -144,48 +134,19 @@ def _tune(
     processes.barrier()
 
 
-class BestEpoch:
-    """Keeps the model of the epoch with the highest accuracy on held-out places, as published."""
+def _loop(config: FinetuneConfig, steps_per_epoch: int, bf16: bool) -> LoopConfig:
+    return LoopConfig(
+        steps=config.epochs * steps_per_epoch, learning_rate=config.learning_rate,
+        warmup=config.warmup, schedule=config.schedule, bf16=bf16, seed=config.seed,
+        save_every=config.save_every, measure_every=steps_per_epoch,
+    )  # fmt: skip
 
-    def __init__(
-        self,
-        folder: Path,
-        places: Views,
-        config: FinetuneConfig,
-        write: Callable[[Path], None],
-        processes: Processes,
-    ) -> None:
-        """Continue with the best epoch that `folder` holds; there is none in a new run."""
-        self.model = folder / "model"
-        self._note, self._places, self._config = folder / "accuracy.json", places, config
-        self._write, self._processes = write, processes
 
-    def __call__(self, model: nn.Module) -> dict[str, float]:
-        """Measure the top-1 accuracy of the cells; write the model if it is the highest so far."""
-        share = len(self._places) // self._processes.count
-        if not share:
-            return {}
-        places = np.arange(share) * self._processes.count + self._processes.rank
-        right = torch.zeros((), device=self._processes.device)
-        model.eval()
-        with torch.no_grad():
-            for start in range(0, share, self._config.batch):
-                items = [
-                    (0, place) for place in places[start : start + self._config.batch].tolist()
-                ]
-                batch = self._places.__getitems__(items).to(self._processes.device)
-                right += model(batch.pixels, batch.row)
-        model.train()
-        accuracy = self._processes.sum(right).item() / (share * self._processes.count)
-        best = -1.0
-        if self._note.is_file() and self.model.is_dir():
-            best = float(json.loads(self._note.read_text(encoding="utf-8")))
-        self._processes.barrier()
-        if accuracy > best:
-            self._write(self.model)
-            if self._processes.first:
-                atomic_write_text(self._note, json.dumps(accuracy))
-        return {"accuracy": accuracy}
+def _photos(
+    table: pa.Table, folder: Path, built: clip.Clip, config: FinetuneConfig
+) -> CaptionedPhotos:
+    captioner, preprocessing = Captioner("generic"), built.preprocessing
+    return CaptionedPhotos(table, folder, captioner, _empty_tokens, preprocessing, config.seed)
 
 
 def _initial_state(model: nn.Module, config: FinetuneConfig) -> TrainState:
