@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -146,7 +147,7 @@ def _photos(
     table: pa.Table, folder: Path, built: clip.Clip, config: FinetuneConfig
 ) -> CaptionedPhotos:
     captioner, preprocessing = Captioner("generic"), built.preprocessing
-    return CaptionedPhotos(table, folder, captioner, _empty_tokens, preprocessing, config.seed)
+    return CaptionedPhotos(table, folder, captioner, empty_tokens, preprocessing, config.seed)
 
 
 def _initial_state(model: nn.Module, config: FinetuneConfig) -> TrainState:
@@ -190,7 +191,7 @@ class TowerAndHeads(nn.Module):
         self._config = config
         self._views = panoramas.rows.shape[1]
         tower.requires_grad_(False)
-        _last_block(tower).requires_grad_(True)
+        blocks_of(tower)[-1].requires_grad_(True)
         latlon = latlon_of(panoramas.table)
         cell = cells.locate(latlon)
         attributes = attributes_of(panoramas.table)
@@ -233,17 +234,20 @@ class TowerAndHeads(nn.Module):
         return self.heads.loss(features, targets, normalise=self._config.normalise)
 
 
-def _last_block(tower: nn.Module) -> nn.Module:
-    """Return the last transformer block of an open_clip or timm tower."""
+def blocks_of(tower: nn.Module) -> Sequence[nn.Module]:
+    """Return the transformer blocks of an open_clip or timm tower.
+
+    Raises:
+        CheckpointError: it has none.
+    """
     lists = [part for part in tower.modules() if isinstance(part, nn.ModuleList | nn.Sequential)]
     largest = max(lists, key=lambda part: sum(p.numel() for p in part.parameters()), default=None)
     if largest is None or len(largest) < 2:
         raise CheckpointError(
-            "the image tower has no list of blocks, so its last block cannot be fine-tuned; use a"
+            "the image tower has no list of blocks, so its last blocks cannot be tuned; use a"
             " transformer tower"
         )
-    last: nn.Module = largest[-1]
-    return last
+    return list(largest)
 
 
 def _width(tower: nn.Module) -> int:
@@ -254,6 +258,6 @@ def _width(tower: nn.Module) -> int:
         return int(mean_of_tokens(tower, torch.zeros(1, 3, side, side)).shape[1])
 
 
-def _empty_tokens(texts: list[str]) -> Tensor:
+def empty_tokens(texts: list[str]) -> Tensor:
     """Replace the tokenizer, as fine-tuning uses no captions."""
     return torch.zeros(len(texts), 0, dtype=torch.long)

@@ -21,6 +21,7 @@ from geoloc.io.progress import NullReporter, Reporter
 from geoloc.types import Float32Array
 from training.calibrate.crossval import answer_held_out, calibrate_ranker
 from training.calibrate.fit import UNFITTED
+from training.calibrate.parts import held_out_parts
 from training.config import HeadConfig
 from training.data import table as photo_table
 from training.data.audit import audit
@@ -108,7 +109,8 @@ def retrieve(
         ranker = _fit(recipe, parts, work, report)
     report.stage("calibrating")
     with ledger.stage("calibration"):
-        calibrate_ranker(ranker, parts["val"].manifest, parts["val"].embeddings)
+        val = parts["val"]
+        calibrate_ranker(ranker, val.manifest, val.embeddings, held_out_parts(val.photos))
         test = parts["test"]
         answers = answer_held_out(ranker, test.manifest, test.embeddings)
     metrics = measure_part(test.manifest, answers, np.arange(len(test.manifest)))
