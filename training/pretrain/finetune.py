@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -128,10 +128,19 @@ def _tune(
     best = BestEpoch(run_folder / "best", held_out, config.batch, write, processes)
     run = Run(run_folder, processes, settings, best, start)
     fit(state, stream, objective, loop, run, start)
-    if not best.model.is_dir():
-        write(run_folder / "model")
+    _finish(best, run_folder / "model", write, processes)
+
+
+def _finish(
+    best: BestEpoch, model: Path, write: Callable[[Path], None], processes: Processes
+) -> None:
+    """Move the best epoch to the result, or write the last one if none was measured."""
+    measured = best.model.is_dir()
+    processes.barrier()
+    if not measured:
+        write(model)
     elif processes.first:
-        best.model.rename(run_folder / "model")
+        best.model.rename(model)
     processes.barrier()
 
 

@@ -109,9 +109,8 @@ def retrieve(
         ranker = _fit(recipe, parts, work, report)
     report.stage("calibrating")
     with ledger.stage("calibration"):
-        val = parts["val"]
+        val, test = parts["val"], parts["test"]
         calibrate_ranker(ranker, val.manifest, val.embeddings, held_out_parts(val.photos))
-        test = parts["test"]
         answers = answer_held_out(ranker, test.manifest, test.embeddings)
     metrics = measure_part(test.manifest, answers, np.arange(len(test.manifest)))
     leaks = audit(parts["train"].photos, test.photos)
