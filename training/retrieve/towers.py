@@ -61,26 +61,25 @@ def embed_all(
         BundleError: an encoder cannot be loaded, or is not what its weights need.
         TableError: no photo can be read.
     """
-    specs, files, parts = [], [], []
-    for name in encoders:
-        report.stage(f"loading {name}")
-        loaded = load_encoder(name, cache or work)
-        spec = loaded.network.spec
+    report.stage("loading the encoders")  # all of them, as one may be refused
+    loaded = [load_encoder(name, cache or work) for name in encoders]
+    parts = []
+    for name, each in zip(encoders, loaded, strict=True):
+        spec = each.network.spec
         report.stage(f"embedding photos with {name}", len(table))
         parts.append(
             embed_table(
-                table, folder, spec, loaded.file.parent, work / f"embeddings-{spec.fingerprint}",
+                table, folder, spec, each.file.parent, work / f"embeddings-{spec.fingerprint}",
                 ray=ray, progress=report.advance,
             )
         )  # fmt: skip
-        specs.append(loaded.spec)
-        files.append(loaded.file)
     for line in dict.fromkeys(line for part in parts for line in part.problems):
         report.problem(line)
     if len(parts) == 1:
-        return Towers(parts[0], specs[0], {"encoder.onnx": files[0]})
-    names = {file_name(number): file for number, file in enumerate(files)}
-    return Towers(_join(parts, work / "embeddings"), joined_spec(specs), names)
+        return Towers(parts[0], loaded[0].spec, {"encoder.onnx": loaded[0].file})
+    names = {file_name(number): each.file for number, each in enumerate(loaded)}
+    spec = joined_spec([each.spec for each in loaded])
+    return Towers(_join(parts, work / "embeddings"), spec, names)
 
 
 def _join(parts: Sequence[EmbeddedTable], out: Path) -> EmbeddedTable:
