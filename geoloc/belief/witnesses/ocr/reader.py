@@ -25,6 +25,9 @@ MAY_BE_TEXT = 0.3
 LONG_SIDE_PX = 1600
 """Long side of the picture in which lines are found; lines are cut from the photo as it is."""
 
+MOST_PIXELS = 1_400_000
+"""Of a part in which lines are found: the network's memory grows with them."""
+
 SHORT_SIDE_PX = 736
 """Smaller pictures are enlarged to this, which finds more of their text."""
 
@@ -109,7 +112,9 @@ class TextReader:
         scale = min(scale, LONG_SIDE_PX / max(image.size))
         boxes = [np.zeros((0, 4, 2))]
         for part in padded(areas, image.size):
-            heat = self.networks.heat(_resized(image.crop(part), scale))
+            area = (part[2] - part[0]) * (part[3] - part[1])
+            detail = min(scale, (MOST_PIXELS / area) ** 0.5)
+            heat = self.networks.heat(_resized(image.crop(part), detail))
             shrink = [(part[2] - part[0]) / heat.shape[1], (part[3] - part[1]) / heat.shape[0]]
             boxes.append(line_boxes(heat, MOST_LINES) * shrink + part[:2])
         found = np.concatenate(boxes)
