@@ -4,8 +4,8 @@
 
 Reads the text of the development photos (not the Sydney walks, which are too small), once: FOLDER
 keeps the readings. Rankers and reliabilities leave out the collections that they are measured on.
-Then reads simulated signs: names of towns in the scripts of their countries, in perspective, with
-blur, noise and a pole before them, on photos without text. Needs the development data beside the
+Then reads simulated signs: names of towns in Latin script, and words in 13 other scripts, in
+perspective, with blur, noise and a pole before them, on photos without text. Needs the development data beside the
 repository, Babel, rapidocr, and fonts. Prints tables and one JSON line.
 """
 
@@ -24,6 +24,7 @@ sys.path.remove(
 import numpy as np
 from PIL import Image
 
+from geocells.places import towns
 from geocells.sphere import haversine_km
 from geoloc.belief.witnesses.ocr.reader import Line, TextReader
 from geoloc.belief.witnesses.text.reliability import BEFORE, log_likelihood
@@ -50,6 +51,7 @@ HOMES = (
 )
 HOME = dict(pair.split() for pair in HOMES.split(", "))
 """The largest country of each language."""
+LATIN = "de pt pl hu tr vi".split()
 
 
 def placed():
@@ -179,10 +181,18 @@ def measure_photos(folder: Path, rng) -> dict[str, float]:
     }  # fmt: skip
 
 
-def measure_signs(folder: Path, rng) -> dict[str, float]:
-    """Read simulated signs of names of regions and cities from CLDR."""
+def words_of(language: str) -> list[str]:
+    """Return names of large towns in Latin script; else words of CLDR that are no places."""
     from babel import Locale
 
+    if language in LATIN:
+        own = np.flatnonzero((towns().country == HOME[language]) & (towns().population > 20_000))
+        return [towns().name[int(row)].as_py() for row in own]
+    return sorted(Locale.parse(language).languages.values())
+
+
+def measure_signs(folder: Path, rng) -> dict[str, float]:
+    """Read simulated signs on photos without text."""
     readings = read_all(folder)
     empty = [f for f, row in readings.items() if not row["lines"]]
     cells, reader = directory.load("starter").cells, TextReader()
@@ -190,7 +200,7 @@ def measure_signs(folder: Path, rng) -> dict[str, float]:
     share = (cells.count + 1.0) / (cells.count + 1.0).sum()
     right = {}
     for language in HOME:
-        names = sorted(Locale.parse(language).territories.values())
+        names = words_of(language)
         right[language] = []
         for word in rng.choice([n for n in names if 3 < len(n) < 18], SIGNS):
             sign = signs.line(str(word), rng, rng.uniform(30, 70), test=True)
