@@ -5,8 +5,8 @@
 Reads the text of the development photos (not the Sydney walks, which are too small), once: FOLDER
 keeps the readings. Rankers and reliabilities leave out the collections that they are measured on.
 Then reads simulated signs: names of towns in Latin script, and words in 13 other scripts, in
-perspective, with blur, noise and a pole before them, on photos without text. Needs the development data beside the
-repository, Babel, rapidocr, and fonts. Prints tables and one JSON line.
+perspective, with blur, noise and a pole before them, on photos without text. Needs the development
+data beside the repository, Babel, rapidocr, and fonts. Prints tables and one JSON line.
 """
 
 import json
@@ -92,9 +92,9 @@ def reading_of_large_photos(folder: Path) -> list[float]:
 
 
 def answers(rankers, fold, embeddings, evidence):
-    """Return the answers (N, 2) of the rankers that left out each photo, and the country belief."""
+    """Return answers (N, 2), belief in the surest country and 80 % radii, each left out."""
     points, surest = np.zeros((len(fold), 2)), np.zeros(len(fold))
-    claimed = np.zeros(len(fold), bool)
+    radius = np.zeros(len(fold))
     for number, ranker in enumerate(rankers):
         rows = np.flatnonzero(fold == number)
         if len(rows):
@@ -105,8 +105,8 @@ def answers(rankers, fold, embeddings, evidence):
             names = np.unique(country)
             belief = np.stack([ranking.belief[:, country == n].sum(axis=1) for n in names], axis=1)
             surest[rows] = belief.max(axis=1)
-            claimed[rows] = np.array(ranking.confidence, object) != "not sure"
-    return points, surest, claimed
+            radius[rows] = ranking.radii_km[:, 1]
+    return points, surest, radius
 
 
 def without_own_fold(photos, ratios, fold_of, cells, dropped=()):
@@ -144,7 +144,7 @@ def measure_photos(folder: Path, rng) -> dict[str, float]:
     truth, embedded = library.manifest.latlon[rows], library.embeddings[rows]
     before, _, _ = answers(held_out.rankers, fold[rows], embedded, None)
     evidence = without_own_fold(photos, ratios, fold_of, cells)
-    after, surest, _ = answers(held_out.rankers, fold[rows], embedded, evidence)
+    after, surest, radius = answers(held_out.rankers, fold[rows], embedded, evidence)
     clued = np.array([bool(ratios[p.file]) for p in photos])
     country = [same_country(points, truth) for points in (before, after)]
     near = [haversine_km(points, truth) <= 200.0 for points in (before, after)]
@@ -167,6 +167,7 @@ def measure_photos(folder: Path, rng) -> dict[str, float]:
     top = [max(b, key=b.get) for b in belief]
     strong = np.array([b[t] >= 0.9 for b, t in zip(belief, top, strict=True)])
     right = np.array([t == cells.country[p.cell] for t, p in zip(top, photos, strict=True)])
+    inside = haversine_km(after, truth) <= radius
     changed = (haversine_km(before, after) > 1.0) & ~clued
     return {
         "text_photos": len(photos), "text_clued": int(clued.sum()),
@@ -174,9 +175,10 @@ def measure_photos(folder: Path, rng) -> dict[str, float]:
         "text_200_gain": round(float(near[1][clued].mean() - near[0][clued].mean()), 4),
         "text_country_gain_all": round(
             float((country[1].sum() - country[0].sum()) / len(readings)), 4),
-        "text_country_right_90": round(float(right[strong].mean()), 4) if strong.any() else None,
-        "text_sure": int(strong.sum()),
-        "belief_country_right_90": round(float(country[1][sure].mean()), 4),
+        "alone_right_90": round(float(right[strong].mean()), 4) if strong.any() else None,
+        "alone_sure": int(strong.sum()), "text_sure": int(sure.sum()),
+        "text_country_right_90": round(float(country[1][sure].mean()), 4),
+        "text_cover80": round(float(inside[clued].mean()), 4),
         "text_false": int(changed.sum()),
     }  # fmt: skip
 
