@@ -14,8 +14,8 @@ import numpy as np
 from geocells.table import CellTable
 from geoloc.answer.account import Accountant
 from geoloc.answer.explain import Explainer
-from geoloc.answer.ranking import Ranking, single_threaded_blas
-from geoloc.belief.fusion import ConstraintMask
+from geoloc.answer.ranking import Ranking
+from geoloc.belief.fusion import ConstraintMask, by_group
 from geoloc.belief.witnesses.base import Witness, observed
 from geoloc.belief.witnesses.options import BY_DEFAULT
 from geoloc.bundle import directory as bundles
@@ -195,8 +195,7 @@ class Geolocator:
         photos = photos or unnamed_photos(len(embeddings))
         groups = [[photo] for photo in photos]
         ranking, accounts = self._accountant.rank(embeddings, groups, constraint)
-        guesses = self._explainer.guesses(ranking, photos, top, constraint, accounts)
-        return self.bundle.recogniser.apply(guesses, embeddings, groups, constraint)
+        return self._explainer.guesses(ranking, photos, top, constraint, accounts)
 
     def guess_together(
         self,
@@ -222,7 +221,6 @@ class Geolocator:
         ranking, accounts = self._accountant.rank(embeddings, groups, constraint, group)
         named = [replace(p[0], name=", ".join(each.name for each in p)) for p in groups]
         guesses = self._explainer.guesses(ranking, named, top, constraint, accounts)
-        guesses = self.bundle.recogniser.apply(guesses, embeddings, groups, constraint)
         return [
             replace(guess, photos=tuple(each.name for each in members))
             for guess, members in zip(guesses, groups, strict=True)
@@ -233,20 +231,22 @@ class Geolocator:
         embeddings: Float32Array,
         constraint: ConstraintMask | None = None,
         group: IndexArray | None = None,
+        photos: Sequence[Photo] | None = None,
     ) -> Ranking:
-        """Rank candidate places for embeddings (N, dim); arrays only, without names or metadata.
+        """Rank candidate places for N photos or G groups: the answers of `guess`, as arrays.
 
         Args:
             embeddings: (N, dim) float32 unit vectors, N > 0.
             constraint: from `restrict`.
             group: (N,) numbers 0..G-1 of photos of one place, or None; every group has a photo.
-
-        Returns: N rankings, or G if groups are given.
+            photos: (N,) as for `guess`; without them no copies are recognised.
         """
-        with single_threaded_blas():
-            if group is None:
-                return self.bundle.ranker.rank(embeddings, constraint)
-            return self.bundle.ranker.rank_together(embeddings, group, constraint)
+        named = photos or unnamed_photos(len(embeddings))
+        if group is None:
+            return self._accountant.rank(embeddings, [[p] for p in named], constraint)[0]
+        order, starts = by_group(group)
+        groups = [[named[row] for row in rows] for rows in np.split(order, starts[1:])]
+        return self._accountant.rank(embeddings[order], groups, constraint, group[order])[0]
 
     def restrict(self, within: str | None) -> ConstraintMask | None:
         """Return a constraint as a mask over this bundle's cells and clusters; None for None.
@@ -285,7 +285,7 @@ class Geolocator:
 
     @cached_property
     def _accountant(self) -> Accountant:
-        return Accountant(self.bundle.ranker, self.bundle.witness_weights)
+        return Accountant(self.bundle.ranker, self.bundle.witness_weights, self.bundle.recogniser)
 
     @cached_property
     def _explainer(self) -> Explainer:

@@ -174,10 +174,11 @@ class Guess:
     photos: tuple[str, ...] = ()
     """Names of the photos of one place that were located together, or of the only photo."""
     agreement: float = 1.0
-    """Probability that several photos show one place, as for sets of which half do; 1 for one."""
+    """Probability that several photos show one place, with odds beforehand for which one set of
+    photos of one place in twenty is below 0.5; 1 for one photo."""
     contradictory: bool = False
-    """Whether several photos contradict each other: fewer than one set of photos of one place in
-    twenty agrees so little. Nothing is claimed then, and the radii are those of a single photo."""
+    """Whether several photos contradict each other: `agreement` is below 0.5. Nothing is claimed
+    then, and the radii are those of a single photo."""
     within: str | None = None
     """Name of the constraint on the location; None without one."""
     calibrated: bool = True
@@ -185,6 +186,9 @@ class Guess:
     or several, with or without a constraint."""
     copy_of: Neighbour | None = None
     """The gallery photo that this photo is a copy of, whose place is the answer; None for none."""
+    frame_of: Neighbour | None = None
+    """The gallery photo whose scene this photo shows, as the next frame of a walk does; its place
+    is the answer. None for none."""
     witnesses: tuple[Account, ...] = ()
     """What each witness found beside the embedding: signs, the clock of the file, the sun."""
     schema_version: int = SCHEMA_VERSION
@@ -224,7 +228,10 @@ class Guess:
                 }
             ),
             "exif": Exif(**values["exif"]),
-            "copy_of": Neighbour(**values["copy_of"]) if values.get("copy_of") else None,
+            **{
+                name: Neighbour(**values[name]) if values.get(name) else None
+                for name in ("copy_of", "frame_of")
+            },
             "witnesses": tuple(map(_account, values.get("witnesses", ()))),
         }
         return cls(**{**values, **nested, "photos": tuple(values["photos"])})

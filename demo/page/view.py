@@ -24,8 +24,8 @@ def headline(guess: Guess) -> str:
     """Return the claimed place, the confidence scale and a sentence on the radius."""
     claim = text.claimed_place(guess)
     lines = [text.sentence(guess)]
-    if guess.copy_of:
-        lines.append(text.copy_line(guess))
+    if known := text.known_line(guess):
+        lines.append(known)
     if not claim:
         lines.insert(0, text.best_guess(guess) or f"Best guess: {guess.place}.")
     if len(guess.photos) > 1:

@@ -59,6 +59,7 @@ def blur_location(guess: Guess, km: float) -> Guess:
         region=(),
         neighbours=(),
         copy_of=None,
+        frame_of=None,
         witnesses=(),  # a sign or a clock can tell the exact place
         evidence=replace(
             guess.evidence, cell_path=tuple(filter(None, (place.country_code, place.region)))

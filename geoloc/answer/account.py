@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from geoloc.answer.copies import CopyRecogniser
 from geoloc.answer.explain import describe
 from geoloc.answer.ranker import Ranker
 from geoloc.answer.ranking import Ranking, single_threaded_blas
@@ -25,9 +26,9 @@ Accounts = list[tuple[Account, ...]]
 class Accountant:
     """Ranks photos of one bundle with everything that witnesses found in them."""
 
-    def __init__(self, ranker: Ranker, weights: Weights) -> None:
-        """Take the ranker, and how far each witness is trusted."""
-        self._ranker, self._weights = ranker, weights
+    def __init__(self, ranker: Ranker, weights: Weights, recogniser: CopyRecogniser) -> None:
+        """Take the ranker, how far each witness is trusted, and what finds known photos."""
+        self._ranker, self._weights, self._recogniser = ranker, weights, recogniser
 
     def rank(
         self,
@@ -48,7 +49,13 @@ class Accountant:
             G rankings and accounts.
         """
         with single_threaded_blas():
-            return self._rank(embeddings, groups, constraint, group)
+            ranking, accounts = self._rank(embeddings, groups, constraint, group)
+            ranking = self._recogniser.apply(ranking, embeddings, groups, constraint)
+        known = (ranking.known >= 0).tolist()
+        return ranking, [
+            tuple(map(_without_change, own)) if row else own
+            for row, own in zip(known, accounts, strict=True)
+        ]
 
     def _rank(
         self,
@@ -87,6 +94,11 @@ class Accountant:
             return None
         prior = self._ranker.heads.prior
         return np.stack([self._weights.combine(each, prior, without) for each in observations])
+
+
+def _without_change(account: Account) -> Account:
+    """Return an account of a witness that a known photo overruled."""
+    return replace(account, lat_without=None, lon_without=None, place_without=None)
 
 
 def _shown(observations: Sequence[Observation]) -> tuple[Account, ...]:

@@ -10,13 +10,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from geoloc.answer.judge import CLAIM_KM as CLAIM_KM
-from geoloc.answer.judge import CLAIMS as CLAIMS
-from geoloc.answer.judge import LEVELS as LEVELS
 from geoloc.answer.judge import UNCALIBRATED, Judge
 from geoloc.answer.signals import SIGNALS
 from geoloc.belief.heads import softmax
 from geoloc.errors import BundleError
+from geoloc.retrieval.frames import Frames
 from geoloc.retrieval.pigeon import Refinement
 from geoloc.retrieval.reranker import Reranker
 from geoloc.types import Float32Array, Float64Array
@@ -30,28 +28,35 @@ with evidence of witnesses, which may be mistaken."""
 class Consensus:
     """How several photos of one place are combined."""
 
-    sizes: tuple[float, ...] = (1.0,)
-    """Numbers of informative photos, ascending from 1."""
-    exponent: tuple[float, ...] = (1.0,)
-    """By size: exponent of each photo's likelihood. It falls with the size, because photos of one
-    photographer err together."""
+    correlation: float = 1.0
+    """0..1, of the errors of photos of one place: photos of one photographer err together. 1: many
+    photos have the evidence of one, their mean; 0: each adds its own."""
     same_place: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
     """Logistic regression of "all photos show one place"; see `geoloc.answer.together`."""
+    sizes: tuple[float, ...] = (1.0,)
+    """Numbers of informative photos, ascending from 1."""
     threshold: tuple[float, ...] = (-1e9,)
     """By size: score below which photos contradict each other, with 5 % false alarms."""
 
     def exponents(self, photos: Float32Array) -> Float64Array:
-        """Return the exponents (G,) for groups of so many informative photos (G,).
+        """Return the exponent (G,) of each photo's likelihood in groups of so many (G,).
 
-        Larger groups than those fitted have the evidence of the largest: more photos of one place
-        must not make an answer surer than was tested.
+        The photos together have the evidence of n / (1 + (n - 1) correlation) independent ones
+        (Kish's design effect), which is never more than 1 / correlation.
         """
-        most = self.sizes[-1] / np.maximum(photos, self.sizes[-1])
-        return _interpolate(photos, self.sizes, self.exponent) * most
+        return np.asarray(1.0 / (1.0 + (photos.astype(np.float64) - 1.0) * self.correlation))
 
     def thresholds(self, photos: Float32Array) -> Float64Array:
         """Return the thresholds (G,) of `same_place` for groups of so many photos (G,)."""
         return _interpolate(photos, self.sizes, self.threshold)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Consensus:
+        """Return the consensus of a dict made by `dataclasses.asdict`."""
+        return cls(
+            float(values["correlation"]),
+            *(tuple(map(float, values[name])) for name in ("same_place", "sizes", "threshold")),
+        )
 
 
 def _interpolate(
@@ -76,6 +81,10 @@ class Calibration:
     judges: dict[Question, Judge] = field(default_factory=dict)
     """By question; a question without a judge is answered uncalibrated."""
     consensus: Consensus = Consensus()
+    copy_chance: float = 0.99
+    """Probability that a photo found to be a copy was taken where the known photo was."""
+    frames: Frames | None = None
+    """Recognition of frames of known scenes; None: none are recognised."""
     refinement: Refinement | None = None
     """PIGEON's refinement, as published, whose place is the answer if it is given."""
 
@@ -127,6 +136,8 @@ class Calibration:
             gate=gate,
             reranker=Reranker(tuple(tuple(row) for row in values["reranker"]["weights"])),
             judges={name: Judge.from_dict(judge) for name, judge in values["judges"].items()},
-            consensus=Consensus(**{k: tuple(v) for k, v in values["consensus"].items()}),
+            consensus=Consensus.from_dict(values["consensus"]),
+            copy_chance=float(values["copy_chance"]),
+            frames=Frames.from_dict(found) if (found := values["frames"]) else None,
             refinement=Refinement(**refined) if (refined := values.get("refinement")) else None,
         )

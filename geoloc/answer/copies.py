@@ -1,28 +1,38 @@
-"""Guesses about copies: the place of the known photo, which is as sure as its coordinates."""
+"""Photos that show what a gallery photo shows, copies and next frames, are placed where it was."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 
 import numpy as np
 
 from geocells.sphere import haversine_km
-from geoloc.answer.calibration import CLAIM_KM
-from geoloc.answer.explain import describe, exif_distance_km
+from geoloc.answer.judge import CLAIM_KM
 from geoloc.answer.ranker import Ranker
+from geoloc.answer.ranking import Ranking
 from geoloc.belief.fusion import ConstraintMask
-from geoloc.guess import Candidate, Guess, Neighbour, RegionCell
 from geoloc.photos.decode import Photo
 from geoloc.retrieval.copies import LEAST_PRECISION_KM, Copies
-from geoloc.types import Float32Array, Int64Array
+from geoloc.types import BoolArray, Float32Array, Float64Array, Int64Array
 
-CERTAIN = 0.99
-"""Probability of the place of a copy; the rest is for another photo that looks the same."""
+PLACE_KM = 1.0
+"""Gallery photos of one scene are closer together than this."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """Gallery photos that answer for photos or groups."""
+
+    member: Int64Array
+    """(N,) rows of the member table; -1 for none."""
+    is_copy: BoolArray
+    """(N,)"""
 
 
 class CopyRecogniser:
-    """Places copies of the gallery photos of one bundle where these were taken."""
+    """Places photos of known scenes where the gallery photos of one bundle were taken."""
 
     def __init__(self, ranker: Ranker, copies: Copies | None) -> None:
         """Take the gallery and its signatures; without signatures nothing is recognised."""
@@ -30,87 +40,111 @@ class CopyRecogniser:
 
     def apply(
         self,
-        guesses: list[Guess],
+        ranking: Ranking,
         embeddings: Float32Array,
         groups: Sequence[Sequence[Photo]],
         constraint: ConstraintMask | None = None,
-    ) -> list[Guess]:
-        """Return guesses in which gallery photos answer for groups of their copies.
-
-        One does if at least half of the group are copies of photos of its place.
+    ) -> Ranking:
+        """Return a ranking in which gallery photos answer for groups that show their scenes.
 
         Args:
-            guesses: (G,) about groups.
+            ranking: of G groups.
             embeddings: (N, D) of all photos, group after group.
             groups: (G,) photos of one place, or single photos.
             constraint: places outside are not answered.
         """
         copies = self._copies
-        if copies is None:
-            return guesses
-        features, gallery = self._ranker.heads.features(embeddings), self._ranker.gallery
-        signatures = [photo.signature for group in groups for photo in group]
-        found = copies.find(features, signatures, gallery, constraint)
-        ends = np.cumsum([len(group) for group in groups])[:-1]
-        members = [self._of_group(rows) for rows in np.split(found, ends)]
-        return [
-            guess if row < 0 else self._answered(guess, row, float(copies.precision_km[row]))
-            for guess, row in zip(guesses, members, strict=True)
-        ]
+        photos = [photo for group in groups for photo in group]
+        if copies is None or all(photo.signature is None for photo in photos):
+            return ranking
+        known = self._of_photos(copies, embeddings, photos, constraint)
+        if not (known.member >= 0).any():
+            return ranking
+        starts = np.cumsum([0, *map(len, groups)])
+        result = _writable(ranking)
+        for row, (start, end) in enumerate(pairwise(starts.tolist())):
+            own = np.arange(start, end)[known.member[start:end] >= 0]
+            one = self._of_group(known.member[own], known.is_copy[own], end - start)
+            if one >= 0:
+                first = own[one]
+                is_copy = bool(known.is_copy[first])
+                self._place(result, row, int(known.member[first]), copies, is_copy=is_copy)
+        return result
 
-    def _of_group(self, rows: Int64Array) -> int:
-        """Return the gallery photo that answers for a group, from those (n,) of its photos."""
-        copies = rows[rows >= 0]
-        if not len(copies):
-            return -1
-        cluster, count = np.unique(self._ranker.gallery.members.cluster[copies], return_counts=True)
-        if 2 * count.max() < len(rows):
-            return -1
-        place = cluster[count.argmax()]
-        return int(copies[self._ranker.gallery.members.cluster[copies] == place][0])
+    def _of_photos(
+        self,
+        copies: Copies,
+        embeddings: Float32Array,
+        photos: Sequence[Photo],
+        constraint: ConstraintMask | None,
+    ) -> _Known:
+        """Return the gallery photos that single photos are copies of, or show the scenes of."""
+        gallery, frames = self._ranker.gallery, self._ranker.calibration.frames
+        features = self._ranker.heads.features(embeddings)
+        signatures = [photo.signature for photo in photos]
+        compared = copies.compare(features, signatures, gallery, constraint)
+        member = compared.copies(float(copies.threshold[0]))
+        is_copy = member >= 0
+        if frames is not None:
+            member = np.where(is_copy, member, compared.frames(frames, gallery))
+        return _Known(member, is_copy)
 
-    def _answered(self, guess: Guess, row: int, precision_km: float) -> Guess:
-        gallery, cells = self._ranker.gallery, self._ranker.cells
-        members = gallery.members
-        lat, lon = map(float, members.latlon[row])
-        (place,) = describe(members.latlon[row : row + 1])
-        cell = int(gallery.clusters.cell[members.cluster[row]])
-        cell_id = str(cells.cell_id[cell])
-        radius = max(precision_km, LEAST_PRECISION_KM)
-        others = [
-            replace(each, probability=min(each.probability, 1.0 - CERTAIN))
-            for each in guess.candidates
-            if haversine_km((lat, lon), (each.lat, each.lon)) > CLAIM_KM["city"]
-        ]
-        first = Candidate(lat, lon, CERTAIN, cell_id, place)
-        path = (str(cells.country[cell]), str(cells.region[cell]), cell_id)
-        return replace(
-            guess,
-            lat=lat,
-            lon=lon,
-            radius_50_km=radius,
-            radius_80_km=radius,
-            radius_95_km=radius,
-            confidence="city",
-            chance_200km=CERTAIN,
-            probability=CERTAIN,
-            contradictory=False,
-            calibrated=True,
-            place=place,
-            candidates=(first, *others)[: max(len(guess.candidates), 1)],
-            region=(RegionCell(cell_id, CERTAIN, 0.5),),
-            evidence=replace(guess.evidence, cell_path=path),
-            exif_distance_km=exif_distance_km(guess.exif, lat, lon),
-            witnesses=tuple(
-                replace(each, lat_without=None, lon_without=None, place_without=None)
-                for each in guess.witnesses
-            ),
-            copy_of=Neighbour(
-                lat=lat,
-                lon=lon,
-                similarity=1.0,
-                source=str(members.source[row]),
-                licence=str(members.licence[row]),
-                author=str(members.author[row]),
-            ),
-        )
+    def _of_group(self, member: Int64Array, is_copy: BoolArray, photos: int) -> int:
+        """Return which of the recognised photos of a group answers for it; -1 for none.
+
+        At least half of the group has to show one place, and no other one as often.
+        """
+        if not len(member):
+            return -1
+        latlon = self._ranker.gallery.members.latlon[member]
+        distance = haversine_km(latlon[:, None], latlon)
+        near = (distance <= PLACE_KM).sum(axis=1)
+        best = int(np.lexsort((~is_copy, -near))[0])
+        elsewhere = near[distance[best] > PLACE_KM]
+        tied = len(elsewhere) > 0 and elsewhere.max() == near[best]
+        return -1 if tied or 2 * near[best] < photos else best
+
+    def _place(
+        self, ranking: Ranking, row: int, member: int, copies: Copies, *, is_copy: bool
+    ) -> None:
+        """Write the place of a gallery photo into a row of a ranking."""
+        calibration, gallery = self._ranker.calibration, self._ranker.gallery
+        frames = calibration.frames
+        precision = max(float(copies.precision_km[member]), LEAST_PRECISION_KM)
+        chance, radii = calibration.copy_chance, np.full(3, precision)
+        if not is_copy and frames is not None:
+            chance, radii = frames.chance, np.maximum(frames.radii_km, precision)
+        place = gallery.members.latlon[member]
+        cell = gallery.clusters.cell[gallery.members.cluster[member]]
+        _put_first(ranking, row, int(cell), place, chance)
+        ranking.belief[row] *= 1.0 - chance
+        ranking.belief[row, cell] += chance
+        ranking.answer[row], ranking.answer_cell[row] = place, cell
+        ranking.answer_probability[row] = ranking.localisability[row] = chance
+        ranking.radii_km[row], ranking.confidence[row] = radii, "city"
+        ranking.calibrated[row], ranking.contradictory[row] = True, False
+        ranking.agreement[row] = max(float(ranking.agreement[row]), chance)
+        ranking.known[row], ranking.is_copy[row] = member, is_copy
+
+
+def _put_first(ranking: Ranking, row: int, cell: int, place: Float64Array, chance: float) -> None:
+    """Make a place the first of a row; other places of its city are left out."""
+    width = ranking.cell.shape[1]
+    away = haversine_km(place, ranking.latlon[row]) > CLAIM_KM["city"]
+    kept = np.flatnonzero((ranking.cell[row] >= 0) & away)[: width - 1]
+    end = 1 + len(kept)
+    rest = np.minimum(ranking.probability[row, kept], 1.0 - chance)
+    ranking.latlon[row, 1:end] = ranking.latlon[row, kept]
+    ranking.cell[row, 1:end] = ranking.cell[row, kept]
+    ranking.place_mass[row, 1:end] = ranking.place_mass[row, kept]
+    ranking.probability[row, 1:end] = rest
+    ranking.cell[row, end:], ranking.place_mass[row, end:] = -1, 0.0
+    ranking.probability[row, end:] = 0.0
+    ranking.cell[row, 0], ranking.latlon[row, 0] = cell, place
+    ranking.place_mass[row, 0] = ranking.probability[row, 0] = chance
+
+
+def _writable(ranking: Ranking) -> Ranking:
+    """Return a ranking with arrays of its own."""
+    parts = {each.name: getattr(ranking, each.name) for each in fields(ranking)}
+    return replace(ranking, **{name: value.copy() for name, value in parts.items()})

@@ -111,6 +111,8 @@ class Explainer:
             contradictory=bool(ranking.contradictory[i]),
             calibrated=bool(ranking.calibrated[i]),
             within=within,
+            copy_of=self._known(ranking, i, copy=True),
+            frame_of=self._known(ranking, i, copy=False),
         )
 
     def _candidates(self, ranking: Ranking, i: int, named: list[Place]) -> tuple[Candidate, ...]:
@@ -134,19 +136,30 @@ class Explainer:
 
     def _neighbours(self, ranking: Ranking, i: int) -> tuple[Neighbour, ...]:
         """Return the gallery photos most similar to photo i, with their attribution."""
-        members = self._ranker.gallery.members
         rows = ranking.neighbour[i, :MAX_NEIGHBOURS]
         return tuple(
-            Neighbour(
-                lat=float(members.latlon[row, 0]),
-                lon=float(members.latlon[row, 1]),
-                similarity=min(float(similarity), 1.0),  # coded vectors are not quite unit vectors
-                source=str(members.source[row]),
-                licence=str(members.licence[row]),
-                author=str(members.author[row]),
-            )
+            self._neighbour(int(row), float(similarity))
             for similarity, row in zip(ranking.similarity[i], rows, strict=False)
             if row >= 0
+        )
+
+    def _known(self, ranking: Ranking, i: int, *, copy: bool) -> Neighbour | None:
+        """Return the gallery photo that photo i is a copy of, or else shows the scene of."""
+        row = int(ranking.known[i])
+        if row < 0 or bool(ranking.is_copy[i]) != copy:
+            return None
+        found = ranking.similarity[i][ranking.neighbour[i] == row]
+        return self._neighbour(row, 1.0 if copy else float(found.max(initial=0.0)))
+
+    def _neighbour(self, row: int, similarity: float) -> Neighbour:
+        members = self._ranker.gallery.members
+        return Neighbour(
+            lat=float(members.latlon[row, 0]),
+            lon=float(members.latlon[row, 1]),
+            similarity=min(similarity, 1.0),  # coded vectors are not quite unit vectors
+            source=str(members.source[row]),
+            licence=str(members.licence[row]),
+            author=str(members.author[row]),
         )
 
     def _evidence(self, ranking: Ranking, i: int) -> Evidence:

@@ -9,6 +9,7 @@ import numpy as np
 from geocells.sphere import haversine_km
 from geoloc.retrieval.candidates import Candidates
 from geoloc.retrieval.reranker import VOTE_SCALES_KM
+from geoloc.retrieval.tables import Members
 from geoloc.types import Float32Array, Float64Array, Int64Array
 
 MAX_CANDIDATES = 40
@@ -17,6 +18,9 @@ MAX_CANDIDATES = 40
 CITY_SCALE = VOTE_SCALES_KM.index(25.0)
 CITY_VOTE = CITY_SCALE - len(VOTE_SCALES_KM)
 """Rows of VOTE_SCALES_KM, and of a candidate's features, that describe its city."""
+
+MANY = 64
+"""Rank of a gallery photo that is similar as many are."""
 
 TIE = 0.05
 """Beliefs whose logarithms differ by less than this are equal; the re-ranker decides then."""
@@ -88,3 +92,27 @@ def belief_near(scored: Scored, belief: Float32Array, answer: Float64Array) -> F
     kernel = np.exp(-distance / VOTE_SCALES_KM[CITY_SCALE])
     around = (scored.share * kernel).sum(axis=1) * held_belief(scored.candidates, belief)
     return np.asarray(around[:, None], np.float32)
+
+
+def support(
+    scored: Scored, members: Members, answer: Float64Array, city_km: float, region_km: float
+) -> Float32Array:
+    """Return how much the most similar gallery photos support each answer.
+
+    Args:
+        scored: with the most similar gallery photos of N photos.
+        members: the gallery photos.
+        answer: (N, 2) degrees.
+        city_km: reach of the city around an answer.
+        region_km: reach of the region.
+
+    Returns:
+        (N, 2) float32 of order 1: the highest similarity in the city less the highest outside the
+        region, and less that of the MANY-th photo, where 0 stands for none.
+    """
+    row, similarity = np.maximum(scored.neighbour, 0), np.maximum(scored.similarity, 0.0)
+    distance = haversine_km(answer[:, None], members.latlon[row])
+    inside = np.where(distance <= city_km, similarity, 0.0).max(axis=1)
+    outside = np.where(distance > region_km, similarity, 0.0).max(axis=1)
+    many = similarity[:, min(MANY, similarity.shape[1]) - 1]
+    return np.column_stack([5.0 * (inside - outside), 5.0 * (inside - many)]).astype(np.float32)

@@ -15,9 +15,9 @@ from geocells.table import CellTable
 from geoloc.answer.calibration import Calibration
 from geoloc.answer.hedge import Hedge
 from geoloc.answer.judge import CLAIM_KM, LEVELS
-from geoloc.answer.places import Scored, belief_near, rank_places
+from geoloc.answer.places import Scored, belief_near, rank_places, support
 from geoloc.answer.questions import Judges, claim_limits
-from geoloc.answer.ranking import Ranking, Sources
+from geoloc.answer.ranking import Ranking, Sources, nothing_known
 from geoloc.answer.signals import CountryBelief, evidence_vectors, signals
 from geoloc.answer.together import FUSED, Fused, combine, merge_bursts
 from geoloc.belief.background import Background
@@ -35,14 +35,7 @@ from geoloc.retrieval.candidates import gather
 from geoloc.retrieval.gallery import Gallery, NearestClusters
 from geoloc.retrieval.pigeon import refine
 from geoloc.retrieval.reranker import describe, gating_features, votes
-from geoloc.types import (
-    BoolArray,
-    Float32Array,
-    Float64Array,
-    IndexArray,
-    Int32Array,
-    Int64Array,
-)
+from geoloc.types import BoolArray, Float32Array, Float64Array, IndexArray, Int64Array
 
 NEIGHBOURS = 96
 """Nearest location clusters, which vote for their cells and are candidates."""
@@ -82,14 +75,14 @@ class Ranker:
         self,
         embeddings: Float32Array,
         constraint: ConstraintMask | None = None,
-        collection: Int32Array | None = None,
+        left_out: BoolArray | None = None,
     ) -> Sources:
         """Return the beliefs of all sources.
 
         Args:
             embeddings: (N, D) unit vectors.
             constraint: excludes all cells and clusters outside.
-            collection: (N,) collections of held-out photos, left out of the background.
+            left_out: (N, M) background photos that are not compared, for held-out photos.
         """
         features = self.heads.features(embeddings)
         classifier = tempered(self.heads.classify(features), self.calibration.temperature)
@@ -100,7 +93,7 @@ class Ranker:
             classifier, used = (constraint.mask(belief, prior) for belief in (classifier, used))
         nearest = self.gallery.search(features, classifier, NEIGHBOURS, constraint)
         by_votes = self._votes(nearest, prior)
-        background = self.background.similarity(features, collection)
+        background = self.background.similarity(features, left_out)
         signal = signals(classifier, by_votes[0], nearest.similarity, background)
         beliefs = (prior, classifier, by_votes[0], used, by_votes[1])
         return Sources(features, beliefs, signal, nearest)
@@ -127,7 +120,7 @@ class Ranker:
         self,
         embeddings: Float32Array,
         constraint: ConstraintMask | None = None,
-        collection: Int32Array | None = None,
+        left_out: BoolArray | None = None,
         evidence: Float32Array | None = None,
     ) -> Ranking:
         """Rank candidate places for each of N photos.
@@ -135,10 +128,10 @@ class Ranker:
         Args:
             embeddings: (N, D) unit vectors.
             constraint: excludes all cells and clusters outside.
-            collection: (N,) as for `sources`.
+            left_out: (N, M) as for `sources`.
             evidence: (N, C) log-likelihoods from `geoloc.belief.witnesses.weighing`.
         """
-        sources = self.sources(embeddings, constraint, collection)
+        sources = self.sources(embeddings, constraint, left_out)
         belief = update_rows(self.believe(sources), evidence)
         return self._rank(sources, belief, constraint, evidence)
 
@@ -147,7 +140,7 @@ class Ranker:
         embeddings: Float32Array,
         group: IndexArray,
         constraint: ConstraintMask | None = None,
-        collection: Int32Array | None = None,
+        left_out: BoolArray | None = None,
         evidence: Float32Array | None = None,
     ) -> Ranking:
         """Rank candidate places for G groups of photos, each taken at one place.
@@ -159,14 +152,14 @@ class Ranker:
             embeddings: (N, D) unit vectors.
             group: (N,) 0..G-1, every group with a photo.
             constraint: as for `rank`.
-            collection: (G,) as for `sources`.
+            left_out: (G, M) as for `sources`.
             evidence: (G, C) as for `rank`.
 
         Returns:
             G rankings.
         """
         vectors, owner = merge_bursts(embeddings, self.heads.features(embeddings), group)
-        each = None if collection is None else collection[owner]
+        each = None if left_out is None else left_out[owner]
         alone = self.sources(vectors, constraint, each)
         prior = alone.beliefs[0][0]
         fused = combine(
@@ -174,7 +167,7 @@ class Ranker:
         )
         fused = replace(fused, belief=update_rows(fused.belief, evidence))
         mean = group_mean(vectors, fused.weight + 1e-6, owner)
-        together = self.sources(mean, constraint, collection)
+        together = self.sources(mean, constraint, left_out)
         return self._rank(together, fused.belief, constraint, evidence, fused)
 
     def score(
@@ -214,9 +207,8 @@ class Ranker:
         localised = probability[:, 0] >= LOCALISED
         answer_cell, answer = self._answer(sources, belief, cell, latlon, localised, constraint)
         described = self._evidence(sources, belief, answer_cell, answer, scored, photos)
-        near = belief_near(scored, belief, answer)
+        near, at_first = belief_near(scored, belief, answer), (answer == latlon[:, 0]).all(axis=1)
         of_answer = np.minimum(judges.probability(near, place_evidence)[:, 0], probability[:, 0])
-        at_first = (answer == latlon[:, 0]).all(axis=1)
         reach, claimable = claim_limits(constraint, self.cells.country, answer)
         radii, claims = judges.judge(described, claimable & ~fused.contradictory[:, None], reach)
         return Ranking(
@@ -242,6 +234,7 @@ class Ranker:
             contradictory=fused.contradictory,
             neighbour=scored.neighbour,
             similarity=scored.similarity,
+            **nothing_known(len(cell)),
         )
 
     def _answer(
@@ -293,7 +286,8 @@ class Ranker:
         weights = self.calibration.source_weights(sources.signal)
         prior_spread = spread_km(sources.beliefs[0], distances, (0.5, 0.8))
         spreads = np.column_stack([spread, prior_spread])
-        return evidence_vectors(sources.signal, weights, mass, spreads, photos)
+        known = support(scored, self.gallery.members, answer, *CLAIM_KM.values())
+        return evidence_vectors(sources.signal, weights, mass, spreads, known, photos)
 
     @cached_property
     def _hedge(self) -> Hedge:

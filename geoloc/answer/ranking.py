@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, cast
 
+import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from geoloc.guess import Confidence
@@ -79,6 +80,16 @@ class Ranking:
     """(N, k) most similar gallery photos, rows of the member table; -1 beyond the last."""
     similarity: Float32Array
     """(N, k) similarities of these photos, descending."""
+    known: Int64Array
+    """(N,) the gallery photo that a photo is a copy of, or whose scene it shows, and whose place is
+    the answer; -1 for none. See `geoloc.answer.copies`."""
+    is_copy: BoolArray
+    """(N,) whether it is a copy of it."""
+
+
+def nothing_known(count: int) -> dict[str, Any]:
+    """Return the columns `known` and `is_copy` of a ranking before known photos are looked for."""
+    return {"known": np.full(count, -1, np.int64), "is_copy": np.zeros(count, bool)}
 
 
 def single_threaded_blas() -> AbstractContextManager[Any]:

@@ -14,7 +14,7 @@ prior of the training photos and under the prior of use."""
 SIGNALS = 9
 """Number of signals of a photo, see `signals`."""
 
-EVIDENCE = SIGNALS + SOURCES + 11
+EVIDENCE = SIGNALS + SOURCES + 13
 """Length of the evidence vector of a question, see `evidence_vectors`."""
 
 
@@ -61,6 +61,7 @@ def evidence_vectors(
     weights: Float32Array,
     mass: Float32Array,
     spread_km: Float32Array,
+    known: Float32Array,
     photos: Float32Array,
 ) -> Float32Array:
     """Return the evidence vectors, the input of the calibrated radii, claims and probabilities.
@@ -72,6 +73,7 @@ def evidence_vectors(
             country, and votes of the nearest clusters within the two distances.
         spread_km: (N, 5) radii around the answer that contain 50, 80 and 95 % of the belief, and
             50 and 80 % of the prior inside the constraint.
+        known: (N, 2) see `geoloc.answer.places.support`.
         photos: (N,) informative photos of the question, 1 for a single photo.
 
     Returns:
@@ -81,7 +83,7 @@ def evidence_vectors(
     share = np.clip(mass, 0.0, 1.0)
     logits = np.log(share + 1e-3) - np.log1p(1e-3 - share)
     return np.column_stack(
-        [signal, weights, logits, np.log(spread_km + 1.0), np.log(photos)]
+        [signal, weights, logits, np.log(spread_km + 1.0), known, np.log(photos)]
     ).astype(np.float32)
 
 

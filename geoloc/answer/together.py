@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
-from scipy.special import logsumexp
+from scipy.special import expit, logsumexp
 
 from geoloc.answer.calibration import Consensus
 from geoloc.belief.fusion import by_group, fuse, information, log_ratios, mix
@@ -64,7 +64,8 @@ class Fused:
     contradictory: BoolArray
     """(G,) whether the photos show several places."""
     agreement: Float32Array
-    """(G,) probability, as for groups of which half show one place, that the photos do."""
+    """(G,) probability that the photos show one place, with odds beforehand for which 5 % of the
+    groups that do are below 0.5; those below contradict each other."""
 
     @classmethod
     def of_single(cls, belief: Float32Array) -> Fused:
@@ -93,13 +94,13 @@ def combine(
     order, starts = by_group(group)
     photos = np.maximum(np.add.reduceat(weight[order], starts), 1.0)
     fused = fuse(belief, prior, group, consensus.exponents(photos))
-    described = describe_groups(belief, prior, features, weight, group, consensus)
-    score = described @ np.asarray(consensus.same_place)
+    described = describe_groups(belief, prior, features, weight, group)
+    score = described @ np.asarray(consensus.same_place) - consensus.thresholds(photos)
     several = photos >= FUSED
-    contradictory = several & (score < consensus.thresholds(photos))
+    contradictory = several & (score < 0.0)
     # a weight of 0 for every photo would leave nothing to average
     apart = mix(belief, weight + 1e-6, group)
-    agreement = np.where(several, 1.0 / (1.0 + np.exp(-score)), 1.0)
+    agreement = np.where(several, expit(score), 1.0)
     return Fused(
         np.where(contradictory[:, None], apart, fused),
         weight,
@@ -115,7 +116,6 @@ def describe_groups(
     features: Float32Array,
     weight: Float32Array,
     group: IndexArray,
-    consensus: Consensus,
 ) -> Float64Array:
     """Return what the test of contradiction depends on.
 
@@ -125,7 +125,6 @@ def describe_groups(
         features: (N, K) unit vectors.
         weight: (N,) how informative each photo is.
         group: (N,) 0..G-1, ascending.
-        consensus: whose exponents are used.
 
     Returns:
         (G, 4): a constant; the log-likelihood ratio of one place against independent places, for
@@ -133,12 +132,10 @@ def describe_groups(
     """
     order, starts = by_group(group)
     photos = np.maximum(np.add.reduceat(weight[order], starts), 1.0)
-    exponent = consensus.exponents(np.asarray(photos, np.float32))[group]
-    evidence = exponent[:, None] * log_ratios(belief, prior)
     log_prior = np.log(prior.astype(np.float64) + 1e-12)
-    alone = logsumexp(evidence + log_prior, axis=1)
-    together = logsumexp(np.add.reduceat(evidence[order], starts, axis=0) + log_prior, axis=1)
-    ratio = (together - np.add.reduceat(alone[order], starts)) / photos
+    evidence = np.add.reduceat(log_ratios(belief, prior)[order], starts, axis=0)
+    # photos of independent places have the likelihood 1 under the prior of each
+    ratio = logsumexp(evidence + log_prior, axis=1) / photos
     weighted = (features * weight[:, None]).astype(np.float64)[order]
     total = np.add.reduceat(weighted, starts, axis=0)
     own = np.add.reduceat((weight.astype(np.float64) ** 2)[order], starts)

@@ -40,7 +40,7 @@ def answer(
         problems += map(str, encoded.errors)
         rows = done + encoded.index
         if len(rows):
-            ranking = geolocator.rank(encoded.embeddings)
+            ranking = geolocator.rank(encoded.embeddings, photos=encoded.photos)
             with single_threaded_blas():
                 writer.write(answers, rows, ranking, benchmark.latlon[rows])
         done += len(encoded.results)

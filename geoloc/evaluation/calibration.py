@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from geocells.sphere import EARTH_RADIUS_KM
-from geoloc.answer.calibration import LEVELS
+from geoloc.answer.judge import LEVELS
 from geoloc.evaluation.predictions import Predictions
 from geoloc.evaluation.scores import PhotoScores
 from geoloc.types import BoolArray, Float64Array

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from geoloc.answer.calibration import LEVELS
+from geoloc.answer.judge import LEVELS
 from geoloc.evaluation.benchmark import Benchmark
 from geoloc.evaluation.predictions import Predictions
 from geoloc.io.jsonl_process import JsonlProcess, NoReplyError, parse_command

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.csv as csv
 
 from geocells.columns import to_numbers, to_strings
-from geoloc.answer.calibration import LEVELS
+from geoloc.answer.judge import LEVELS
 from geoloc.errors import TableError
 from geoloc.evaluation.benchmark import Benchmark
 from geoloc.io.atomic import atomic_file

@@ -26,8 +26,8 @@ def render(guess: Guess) -> RenderableType:
         )
     said = [sentence(guess), *filter(None, [best_guess(guess)])]
     lines: list[RenderableType] = [Text(guess.photo, style="bold"), *map(Text, said), table]
-    if guess.copy_of:
-        lines.append(Text(copy_line(guess)))
+    if known := known_line(guess):
+        lines.append(Text(known))
     if guess.evidence.attributes:
         lines.append(Text(f"attributes: {_attributes(guess)}"))
     note = exif_note(guess.exif, guess.exif_distance_km)
@@ -88,13 +88,14 @@ def _attributes(guess: Guess) -> str:
     )
 
 
-def copy_line(guess: Guess) -> str:
-    """Return which known photo this one is a copy of, with its credits; "" for none."""
-    known = guess.copy_of
+def known_line(guess: Guess) -> str:
+    """Return which known photo shows what this one does, with its credits; "" for none."""
+    known = guess.copy_of or guess.frame_of
     if known is None:
         return ""
-    credit = _joined(known.source, known.licence, known.author)
-    return f"A copy of a photo this bundle knows: {credit or 'source unknown'}"
+    credit = _joined(known.source, known.licence, known.author) or "source unknown"
+    shown = "A copy of" if guess.copy_of else "The same scene as"
+    return f"{shown} a photo this bundle knows: {credit}"
 
 
 def claimed_place(guess: Guess) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 
 from geoloc.belief.background import Background
 from geoloc.belief.heads import Heads
-from geoloc.types import Float32Array, Int32Array
+from geoloc.types import BoolArray, Float32Array, Int32Array
 
 NEAREST = 10
 """Background photos whose mean similarity is a signal."""
@@ -34,14 +34,18 @@ class BackgroundFeatures:
             return cls(np.zeros((0, heads.projection.shape[1]), np.float32), np.zeros(0, np.int32))
         return cls(heads.features(background.embeddings), background.collection)
 
-    def similarity(
-        self, features: Float32Array, collection: Int32Array | None = None
-    ) -> Float32Array:
+    def of_collections(self, collection: Int32Array) -> BoolArray:
+        """Return (N, M) which background photos are of each of N collections."""
+        found: BoolArray = collection[:, None] == self.collection
+        return found
+
+    def similarity(self, features: Float32Array, left_out: BoolArray | None = None) -> Float32Array:
         """Return the similarity to the nearest photo, and the mean over the NEAREST ones, (N, 2).
 
         Args:
             features: (N, K) unit vectors.
-            collection: (N,) collections whose photos are left out, for held-out photos.
+            left_out: (N, M) photos that are not compared, such as those of the collections of
+                held-out photos.
 
         Returns:
             Zeros if there are no more than NEAREST background photos.
@@ -49,7 +53,7 @@ class BackgroundFeatures:
         if len(self.features) <= NEAREST:
             return np.zeros((len(features), 2), np.float32)
         similarity = features @ self.features.T
-        if collection is not None:
-            similarity[collection[:, None] == self.collection] = -1.0
+        if left_out is not None:
+            similarity[left_out] = -1.0
         nearest = -np.partition(-similarity, NEAREST - 1, axis=1)[:, :NEAREST]
         return np.column_stack([nearest.max(axis=1), nearest.mean(axis=1)]).astype(np.float32)

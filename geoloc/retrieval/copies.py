@@ -14,6 +14,7 @@ import numpy as np
 from geoloc.belief.fusion import ConstraintMask
 from geoloc.belief.heads import StoredTensors
 from geoloc.encoders.signatures import SIDE
+from geoloc.retrieval.frames import Frames
 from geoloc.retrieval.gallery import Gallery
 from geoloc.retrieval.windows import correlations
 from geoloc.types import Float32Array, Int64Array, UInt8Array
@@ -37,7 +38,7 @@ class Copies(StoredTensors):
     precision_km: Float32Array
     """(M,) uncertainty of the coordinates."""
     threshold: Float32Array
-    """(1,) `training.calibrate.copies` fits it."""
+    """(1,) `training.calibrate.recognition.copies` fits it."""
 
     def find(
         self,
@@ -54,11 +55,7 @@ class Copies(StoredTensors):
             gallery: M photos.
             constraint: excludes members outside.
         """
-        correlation, member = self.compare(features, signatures, gallery, constraint)
-        best = correlation.argmax(axis=1)[:, None]
-        found = np.take_along_axis(member, best, axis=1)[:, 0]
-        enough = np.take_along_axis(correlation, best, axis=1)[:, 0] >= self.threshold[0]
-        return np.where(enough, found, -1)
+        return self.compare(features, signatures, gallery, constraint).copies(self.threshold[0])
 
     def compare(
         self,
@@ -67,8 +64,8 @@ class Copies(StoredTensors):
         gallery: Gallery,
         constraint: ConstraintMask | None = None,
         count: int = CANDIDATES,
-    ) -> tuple[Float32Array, Int64Array]:
-        """Return the correlations (N, P) with similar members, -1 for none, and their rows (N, P).
+    ) -> Compared:
+        """Compare photos with the members whose features are most similar.
 
         Args:
             features: as for `find`.
@@ -89,4 +86,30 @@ class Copies(StoredTensors):
         found[photo, column] = correlations(
             np.stack(known)[photo], self.signatures[member[photo, column]]
         )
-        return found, member
+        return Compared(similarity, found, member)
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """N photos and the P members whose features are most similar, most similar first."""
+
+    similarity: Float32Array
+    """(N, P) of features."""
+    correlation: Float32Array
+    """(N, P) of signatures; -1 for members that were not compared."""
+    member: Int64Array
+    """(N, P) rows of the member table."""
+
+    def copies(self, threshold: float) -> Int64Array:
+        """Return the member (N,) with the highest correlation; -1 where it is too low."""
+        best = self.correlation.argmax(axis=1)[:, None]
+        found = np.take_along_axis(self.member, best, axis=1)[:, 0]
+        enough = np.take_along_axis(self.correlation, best, axis=1)[:, 0] >= threshold
+        return np.where(enough, found, -1)
+
+    def frames(self, frames: Frames, gallery: Gallery) -> Int64Array:
+        """Return the most similar member (N,) where a photo is a frame of its scene, else -1."""
+        latlon = gallery.members.latlon[self.member]
+        first = self.correlation[:, 0]
+        same = frames.recognise(self.similarity, first, latlon) & (first > -1.0)
+        return np.where(same, self.member[:, 0], -1)

@@ -29,8 +29,8 @@ from geoloc.bundle import directory
 from geoloc.encoders.cache import default_cache
 from geoloc.io.progress import NullReporter
 from geoloc.metrics import geoscore
-from training.calibrate.copies import correlations_elsewhere, measure_copies
 from training.calibrate.crossval import Validation
+from training.calibrate.recognition.copies import correlations_elsewhere, measure_copies
 from training.data.manifest import Manifest
 from training.embed.encoders import load_encoder
 from training.embed.library import read_library

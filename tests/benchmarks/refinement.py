@@ -27,7 +27,7 @@ from threadpoolctl import threadpool_limits
 from geocells.partition.build import build_cells
 from geocells.partition.config import PRESETS as CELLS
 from geocells.partition.config import CellConfig
-from geoloc.answer.calibration import LEVELS
+from geoloc.answer.judge import LEVELS
 from geoloc.answer.ranker import NEIGHBOURS, Ranker
 from geoloc.belief.heads import Heads
 from geoloc.bundle import directory

@@ -1,31 +1,33 @@
-"""Fit of `Consensus`: exponents of several photos of one place, and the test of contradiction."""
+"""Fit of `Consensus`: how far photos of one place err together, and the test of contradiction."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import expit
 
 from geoloc.answer.calibration import Consensus
 from geoloc.answer.together import describe_groups, merge_bursts
 from geoloc.belief.fusion import by_group, fuse, information
 from geoloc.types import BoolArray, Float32Array, Float64Array, IndexArray
+from training.calibrate.fit import conformal_quantile, most_likely
 from training.calibrate.heldout import HeldOut
+from training.calibrate.logistic import fit_logistic
 from training.calibrate.questions import Asked
 from training.calibrate.scoring import labels_near
 
 SIZES = (1.0, 2.0, 4.0, 8.0, 15.0)
-"""Numbers of informative photos that exponents and thresholds are fitted for."""
+"""Numbers of informative photos that the thresholds are fitted for."""
 
-EXPONENTS = (1.0, 0.7, 0.5, 0.35, 0.25, 0.18, 0.12, 0.08, 0.05)
+CORRELATIONS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.55, 0.75, 1.0)
+"""Grid searched for the correlation of errors; one for all sizes, because groups of many photos
+are few."""
 
 FALSE_ALARMS = 0.05
 """Share of groups of one place that are called contradictory."""
 
-FEWEST = 20
-"""Groups of a size from which on it is fitted on its own."""
+SIMILAR_SIZES = 0.5
+"""Standard deviation of the logarithms of the numbers of photos whose scores make a threshold."""
 
 _RIDGE = 1e-3
 
@@ -67,8 +69,8 @@ def believed(held_out: HeldOut, asked: Asked) -> list[tuple[IndexArray, Groups]]
         vectors, owner = merge_bursts(
             held_out.embeddings[rows], ranker.heads.features(held_out.embeddings[rows]), group
         )
-        collection = held_out.collection[asked.first[index]][owner]
-        sources = ranker.sources(vectors, None, collection)
+        left_out = held_out.left_out(ranker, rows, group)[owner]
+        sources = ranker.sources(vectors, None, left_out)
         labels = labels_near(held_out.latlon[asked.first[index]], ranker)
         groups = Groups(
             ranker.believe(sources), sources.features, owner, ranker.heads.prior, labels,
@@ -82,10 +84,8 @@ def believed(held_out: HeldOut, asked: Asked) -> list[tuple[IndexArray, Groups]]
 class ConsensusFit:
     """What the consensus is fitted on: Q groups of one place, and as many mixed ones."""
 
-    size: IndexArray
-    """(Q,) rows of SIZES."""
     likelihood: Float32Array
-    """(Q, len(EXPONENTS)) belief near the truth."""
+    """(Q, len(CORRELATIONS)) belief near the truth."""
     weights: Float32Array
     """(Q,)"""
     same: list[tuple[IndexArray, Groups]]
@@ -95,86 +95,58 @@ class ConsensusFit:
     def of(cls, held_out: HeldOut, same: Asked, mixed: Asked) -> ConsensusFit:
         """Compute the beliefs of groups of one place, and of mixed groups."""
         of_same, of_mixed = believed(held_out, same), believed(held_out, mixed)
-        size = np.zeros(len(same), np.intp)
-        likelihood = np.zeros((len(same), len(EXPONENTS)), np.float32)
+        likelihood = np.zeros((len(same), len(CORRELATIONS)), np.float32)
         weights = np.zeros(len(same), np.float32)
         for index, groups in of_same:
-            size[index] = nearest_size(groups.photos)
             weights[index] = groups.weights
-            for column, exponent in enumerate(EXPONENTS):
-                every = np.full(len(index), exponent)
-                fused = fuse(groups.belief, groups.prior, groups.group, every)
+            for column, correlation in enumerate(CORRELATIONS):
+                exponent = Consensus(correlation).exponents(groups.photos)
+                fused = fuse(groups.belief, groups.prior, groups.group, exponent)
                 likelihood[index, column] = (fused * groups.labels).sum(axis=1)
-        return cls(size, likelihood, weights, of_same, of_mixed)
+        return cls(likelihood, weights, of_same, of_mixed)
 
     def fit(self, same: BoolArray, mixed: BoolArray) -> Consensus:
         """Return the consensus of some groups: (Q,) of one place, and mixed ones."""
-        exponent = self._exponents(np.flatnonzero(same))
-        start = Consensus(SIZES, exponent)
-        described, photos = _described(self.same, start, same)
-        others, _ = _described(self.mixed, start, mixed)
-        if not len(described) or not len(others):
-            return replace(start, threshold=(-1e9,) * len(SIZES))
-        weights = _logistic(described, others)
-        score, size = described @ weights, nearest_size(photos)
-        thresholds: list[float] = []
-        for row in range(len(SIZES)):
-            own = score[size == row]
-            if len(own) >= FEWEST or not thresholds:
-                own = own if len(own) >= FEWEST else score
-                thresholds.append(float(np.quantile(own, FALSE_ALARMS)))
-            else:
-                thresholds.append(thresholds[-1])
-        return replace(start, same_place=tuple(weights.tolist()), threshold=tuple(thresholds))
-
-    def _exponents(self, rows: IndexArray) -> tuple[float, ...]:
-        """Return the exponent by size, falling from 1; the total evidence of more photos stays."""
-        chosen = [1.0]
-        for row in range(1, len(SIZES)):
-            own = rows[self.size[rows] == row]
-            most = chosen[-1]
-            if len(own) < FEWEST:
-                chosen.append(most * SIZES[row - 1] / SIZES[row])
-                continue
-            value = np.average(
-                np.log(self.likelihood[own] + 1e-6), axis=0, weights=self.weights[own]
-            )
-            allowed = [i for i, exponent in enumerate(EXPONENTS) if exponent <= most + 1e-9]
-            chosen.append(EXPONENTS[max(allowed, key=lambda i: value[i])] if allowed else most)
-        return tuple(chosen)
+        if not (same.any() and mixed.any()):
+            return Consensus()
+        correlation = most_likely(self.likelihood[same], CORRELATIONS, self.weights[same])
+        described, photos, weights = _described(self.same, same)
+        others, _, _ = _described(self.mixed, mixed)
+        inputs = np.concatenate([described, others])
+        one_place = np.arange(len(inputs)) < len(described)
+        balance = np.where(one_place, 1.0 / len(described), 1.0 / len(others))
+        same_place = fit_logistic(inputs, one_place, balance, _RIDGE)
+        thresholds = fit_thresholds(described @ same_place, photos, weights)
+        return Consensus(correlation, tuple(same_place.tolist()), SIZES, thresholds)
 
 
-def nearest_size(photos: Float32Array) -> IndexArray:
-    """Return the row (G,) of SIZES that is nearest to a number of photos (G,), by ratio."""
-    distance = np.abs(np.log(photos)[:, None] - np.log(SIZES))
-    return np.asarray(distance.argmin(axis=1), np.intp)
+def fit_thresholds(
+    score: Float64Array, photos: Float32Array, weights: Float32Array
+) -> tuple[float, ...]:
+    """Return the score at each of SIZES that FALSE_ALARMS of the groups of one place fall below.
+
+    Args:
+        score: (H,) of groups of one place.
+        photos: (H,) informative photos.
+        weights: (H,) of the groups; those with similar numbers of photos count more.
+    """
+    thresholds = []
+    for size in SIZES:
+        ratio = np.log(photos.astype(np.float64) / size) / SIMILAR_SIZES
+        near = np.asarray(weights * np.exp(-0.5 * ratio**2), np.float32)
+        thresholds.append(-conformal_quantile(-score, near, 1.0 - FALSE_ALARMS, 1e9))
+    return tuple(thresholds)
 
 
 def _described(
-    parts: list[tuple[IndexArray, Groups]], consensus: Consensus, chosen: BoolArray
-) -> tuple[Float64Array, Float32Array]:
-    """Return the input of the test (H, 4) and the number of photos (H,) of chosen groups."""
-    described, photos = [np.empty((0, 4))], [np.empty(0, np.float32)]
+    parts: list[tuple[IndexArray, Groups]], chosen: BoolArray
+) -> tuple[Float64Array, Float32Array, Float32Array]:
+    """Return the input of the test (H, 4), photos (H,) and weights (H,) of chosen groups."""
+    found = []
     for index, groups in parts:
         weight = information(groups.belief, groups.prior)
-        rows = describe_groups(
-            groups.belief, groups.prior, groups.features, weight, groups.group, consensus
-        )
-        described.append(rows[chosen[index]])
-        photos.append(groups.photos[chosen[index]])
-    return np.concatenate(described), np.concatenate(photos)
-
-
-def _logistic(same: Float64Array, mixed: Float64Array) -> Float64Array:
-    """Return the weights of a logistic regression of one place against several."""
-    inputs = np.concatenate([same, mixed])
-    target = np.repeat([1.0, 0.0], [len(same), len(mixed)])
-    share = np.repeat([0.5 / len(same), 0.5 / len(mixed)], [len(same), len(mixed)])
-
-    def loss(w: Float64Array) -> tuple[float, Float64Array]:
-        z = inputs @ w
-        value = (share * (np.logaddexp(0.0, z) - target * z)).sum() + _RIDGE * (w**2).sum()
-        return float(value), inputs.T @ (share * (expit(z) - target)) + 2.0 * _RIDGE * w
-
-    fitted: Float64Array = minimize(loss, np.zeros(inputs.shape[1]), jac=True, method="L-BFGS-B").x
-    return fitted
+        rows = describe_groups(groups.belief, groups.prior, groups.features, weight, groups.group)
+        own = chosen[index]
+        found.append((rows[own], groups.photos[own], groups.weights[own]))
+    described, photos, weights = zip(*found, strict=True)
+    return np.concatenate(described), np.concatenate(photos), np.concatenate(weights)

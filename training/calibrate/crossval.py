@@ -200,7 +200,7 @@ def held_out_by(ranker: Ranker, manifest: Manifest, embeddings: Float32Array) ->
         manifest.latlon,
         group_weights(manifest.group),
         collection_codes(manifest.collection),
-        place_names(manifest.group, manifest.latlon),
+        place_names(manifest.latlon),
     )
 
 

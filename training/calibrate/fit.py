@@ -20,6 +20,7 @@ from geoloc.answer.judge import (
 from geoloc.answer.signals import SIGNALS, SOURCES
 from geoloc.retrieval.reranker import UNTRAINED
 from geoloc.types import BoolArray, Float32Array, Float64Array, IndexArray
+from training.calibrate.logistic import fit_logistic
 
 PHOTOS_PER_BIN = 100
 MOST_BINS = 24
@@ -39,6 +40,7 @@ _RIDGE = 1e-3
 _RADIUS_RIDGE = _CLAIM_RIDGE = 1e-4
 _PINBALL_SMOOTHING = 0.1
 _SMALLEST_KM = 0.05
+_LEAST_SLOPE = 0.05
 
 TEMPERATURES = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8)
 SHARPNESSES = (5.0, 7.0, 10.0, 14.0, 20.0, 28.0, 40.0, 80.0)
@@ -107,7 +109,7 @@ def fit_region(before: Float32Array, weights: Float32Array) -> dict[str, float]:
         weights: (N,) photo weights.
     """
     return {
-        name: _conformal_quantile(before.astype(np.float64), weights, int(name) / 100, 1.0)
+        name: conformal_quantile(before.astype(np.float64), weights, int(name) / 100, 1.0)
         for name in LEVELS
     }
 
@@ -138,7 +140,7 @@ def fit_radius(
     bins = [rows for rows in bins if len(rows)]
     knots = np.array([np.median(predicted[rows]) for rows in bins])
     radii = [
-        max(_conformal_quantile(distance_km[rows], weights[rows], level, FARTHEST_KM), _SMALLEST_KM)
+        max(conformal_quantile(distance_km[rows], weights[rows], level, FARTHEST_KM), _SMALLEST_KM)
         for rows in bins
     ]
     monotone = isotonic_regression(np.log(radii), weights=[weights[rows].sum() for rows in bins]).x
@@ -164,7 +166,7 @@ def _quantile_regression(
     return fitted
 
 
-def _conformal_quantile(
+def conformal_quantile(
     values: Float64Array, weights: Float32Array, level: float, largest: float
 ) -> float:
     """Return the weighted quantile of values with one more at `largest` (split conformal).
@@ -194,16 +196,7 @@ def fit_claim(
         collection: (N,) number of each photo's collection.
         new: (N,) whether the model never saw the collection of the photo.
     """
-    share = weights / weights.sum()
-    target = right.astype(np.float64)
-
-    def loss(w: Float64Array) -> tuple[float, Float64Array]:
-        logits = evidence @ w
-        value = (share * (np.logaddexp(0.0, logits) - target * logits)).sum()
-        gradient = evidence.T @ (share * (expit(logits) - target))
-        return float(value + _CLAIM_RIDGE * (w**2).sum()), gradient + 2.0 * _CLAIM_RIDGE * w
-
-    fitted = minimize(loss, np.zeros(evidence.shape[1]), jac=True, method="L-BFGS-B").x
+    fitted = fit_logistic(evidence, right, weights, _CLAIM_RIDGE)
     probability = expit(evidence @ fitted)
     place, count = np.unique(collection, return_inverse=True, return_counts=True)[1:]
     threshold = _threshold(probability, right, 1.0 / count[place])
@@ -226,7 +219,7 @@ def _threshold(probability: Float64Array, right: BoolArray, balance: Float64Arra
     """
     order = np.argsort(-probability, kind="stable")
     correct = right[order]
-    safe = _wilson_lower(np.cumsum(correct), np.arange(1, len(order) + 1)) >= CLAIM_PRECISION
+    safe = wilson_lower(np.cumsum(correct), np.arange(1, len(order) + 1)) >= CLAIM_PRECISION
     for importance in (np.ones(len(order)), balance[order]):
         marginal = isotonic_regression(correct, weights=importance, increasing=False).x
         safe &= marginal >= CLAIM_PRECISION
@@ -244,7 +237,7 @@ def _threshold_for_new(probability: Float64Array, right: BoolArray) -> float:
     """
     order = np.argsort(-probability, kind="stable")
     made, correct = np.arange(1, len(order) + 1), np.cumsum(right[order])
-    proved = _wilson_lower(correct, made, NEW_WILSON_Z) >= CLAIM_PRECISION
+    proved = wilson_lower(correct, made, NEW_WILSON_Z) >= CLAIM_PRECISION
     rows = np.flatnonzero(proved | ((made <= FEW_CLAIMS) & (correct == made)))
     if not len(rows):
         return float(np.nextafter(probability[order[0]], NEVER))
@@ -263,25 +256,18 @@ def fit_place(
         weights: (N,) photo weights.
     """
     photo, place = np.nonzero(mass > 0.0)
-    logit, target = mass_logits(mass[photo, place]), right[photo, place].astype(np.float64)
-    share = weights[photo] / weights[photo].sum()
-    vectors = evidence[photo]
-
-    def loss(flat: Float64Array) -> tuple[float, Float64Array]:
-        slope, w = np.exp(flat[0]), flat[1:]
-        z = slope * logit + vectors @ w
-        rest = share * (expit(z) - target)
-        ridge = _RIDGE * (w**2).sum() + _RIDGE * flat[0] ** 2
-        value = (share * (np.logaddexp(0.0, z) - target * z)).sum() + ridge
-        by_slope = (rest * logit).sum() * slope + 2.0 * _RIDGE * flat[0]
-        return float(value), np.append(by_slope, vectors.T @ rest + 2.0 * _RIDGE * w)
-
-    start = np.zeros(evidence.shape[1] + 1)
-    fitted = minimize(loss, start, jac=True, method="L-BFGS-B").x
-    return PlaceProbability(float(np.exp(fitted[0])), _floats(fitted[1:]))
+    logit = mass_logits(mass[photo, place])
+    inputs = np.column_stack([logit, evidence[photo]])
+    # the slope is 1 plus its coefficient, so that the ridge draws it towards 1
+    least = np.full(inputs.shape[1], -np.inf)
+    least[0] = _LEAST_SLOPE - 1.0
+    fitted = fit_logistic(
+        inputs, right[photo, place], weights[photo], _RIDGE, given=logit, least=least
+    )
+    return PlaceProbability(1.0 + float(fitted[0]), _floats(fitted[1:]))
 
 
-def _wilson_lower(
+def wilson_lower(
     successes: npt.NDArray[np.integer], trials: npt.NDArray[np.integer], z: float = WILSON_Z
 ) -> Float64Array:
     """Return the lower bounds (N,) of one-sided Wilson intervals."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -72,13 +72,62 @@ class HeldOut:
             ),
         )
 
-    def sample(self, most: int, seed: int) -> IndexArray:
-        """Return at most so many rows, ascending, drawn with their weights."""
-        if len(self) <= most:
-            return np.arange(len(self))
-        share = self.weights / self.weights.sum(dtype=np.float64)
-        drawn = np.random.default_rng(seed).choice(len(self), most, replace=False, p=share)
-        return np.sort(drawn)
+    def left_out(
+        self, ranker: Ranker, rows: IndexArray, group: IndexArray | None = None
+    ) -> BoolArray:
+        """Return which background photos of a ranker are of the collections of held-out photos.
+
+        Args:
+            ranker: with M background photos.
+            rows: (N,) photos.
+            group: (N,) ascending groups 0..G-1 of photos; each photo is its own without it.
+
+        Returns:
+            (N, M), or (G, M) of the collections of all photos of a group.
+        """
+        each = ranker.background.of_collections(self.collection[rows])
+        if group is None:
+            return each
+        starts = np.searchsorted(group, np.arange(group[-1] + 1))
+        return np.logical_or.reduceat(each, starts, axis=0)
+
+    def sample(self, most: int, seed: int) -> HeldOut:
+        """Return at most so many photos, drawn by their weights and weighted for those left out."""
+        rows, weights = draw(self.weights, most, np.random.default_rng(seed))
+        return replace(self.take(rows), weights=weights)
+
+
+def draw(
+    weights: Float32Array, most: int, rng: np.random.Generator
+) -> tuple[IndexArray, Float32Array]:
+    """Draw at most so many of N rows, and return them with the weight of what each stands for.
+
+    A row is drawn with the probability min(1, c weight), and its weight is divided by it (Horvitz
+    and Thompson 1952). Rows that are always drawn keep their weights: few questions of a kind,
+    most of them of one collection, would otherwise count as so many.
+
+    Args:
+        weights: (N,) greater than 0.
+        most: upper limit on the rows drawn, which are as many if there are as many.
+        rng: of the draws.
+
+    Returns:
+        Rows, ascending, and their weights of mean 1.
+    """
+    share = weights.astype(np.float64)
+    if len(share) <= most:
+        return np.arange(len(share)), np.asarray(share / share.mean(), np.float32)
+    chance = np.minimum(share * (most / share.sum()), 1.0)
+    while (chance < 1.0).any() and most - chance.sum() > 1e-6:
+        rest = chance < 1.0
+        chance[rest] *= (most - (~rest).sum()) / chance[rest].sum()
+        chance = np.minimum(chance, 1.0)
+    # systematic sampling in random order draws the same number each time
+    order = rng.permutation(len(share))
+    passed = np.floor(np.cumsum(chance[order]) + rng.uniform(0.0, 1.0 - 1e-6))
+    rows = np.sort(order[np.diff(passed, prepend=0.0) > 0.5])
+    weight = share[rows] / chance[rows]
+    return rows, np.asarray(weight / weight.mean(), np.float32)
 
 
 def single(

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from geoloc.answer.ranker import Ranker
@@ -35,7 +33,7 @@ HELD_OUT_PARTS = 3
 """Parts of the photos that a trained ranker is calibrated on; see `held_out_parts`."""
 
 PLACE_KM = 2.0
-"""Photos of one group and one square of this side are photos of one place."""
+"""Photos of one square of this side are photos of one place, whoever took them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,10 +54,9 @@ class Part:
     """Whether the ranker knows no photo of the collection."""
 
 
-def place_names(group: npt.NDArray[Any], latlon: Float64Array) -> StrArray:
-    """Return names (N,) of places: the group (N,), and the square that (N, 2) degrees lie in."""
-    square = blocks(latlon, PLACE_KM).astype(str)
-    return np.char.add(np.char.add(group.astype(str), " "), square).astype(object)
+def place_names(latlon: Float64Array) -> StrArray:
+    """Return the names (N,) of the places that coordinates (N, 2) in degrees lie in."""
+    return blocks(latlon, PLACE_KM)
 
 
 def known_photos(manifest: Manifest, embeddings: Float32Array, fold: IndexArray) -> Part:
@@ -98,7 +95,7 @@ def _part_of(
         ranker, rows, np.full(len(rows), -1, np.intp), embeddings[rows], taken.latlon,
         balanced_weights(taken) if new else group_weights(taken.group),
         collection_codes(taken.collection),
-        place_names(taken.group, taken.latlon),
+        place_names(taken.latlon),
         np.full(len(rows), new),
     )  # fmt: skip
 
@@ -119,7 +116,7 @@ def foreign_photos(manifest: Manifest, background: Background, folds: int) -> Pa
     return Part(
         fold, np.full(len(rows), -1, np.intp), fold, others.embeddings[rows], latlon,
         np.asarray(weights / weights.mean(), np.float32), others.collection[rows],
-        place_names(others.collection[rows], latlon), np.ones(len(rows), bool),
+        place_names(latlon), np.ones(len(rows), bool),
     )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from geoloc.belief.constraints import parse
 from geoloc.belief.fusion import ConstraintMask
 from geoloc.errors import ConstraintError
 from geoloc.types import Float32Array, Float64Array, IndexArray
-from training.calibrate.heldout import IN_COLLECTION_SHARE, HeldOut
+from training.calibrate.heldout import IN_COLLECTION_SHARE, HeldOut, draw
 
 GROUP_SIZES = (2, 4, 8, 12, 15)
 """Photos of the groups that are drawn."""
@@ -40,7 +40,7 @@ class Asked:
     within: list[str]
     """(Q,) the constraint of each question; "" for none."""
     weights: Float32Array
-    """(Q,) equal for questions that were drawn with their weights."""
+    """(Q,) of the questions, each for those that it stands for."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -69,13 +69,13 @@ def every_photo(held_out: HeldOut) -> Asked:
 
 def some_photos(held_out: HeldOut, most: int, seed: int) -> Asked:
     """Return questions about at most so many photos, drawn with their weights."""
-    asked = every_photo(held_out)
-    return asked if len(held_out) <= most else drawn(asked.take(held_out.sample(most, seed)))
+    return drawn(every_photo(held_out), most, seed)
 
 
-def drawn(asked: Asked) -> Asked:
-    """Return questions that were drawn with their weights, with equal weights."""
-    return replace(asked, weights=np.ones(len(asked), np.float32))
+def drawn(asked: Asked, most: int, seed: int) -> Asked:
+    """Return at most so many questions, drawn with their weights; see `draw`."""
+    rows, weights = draw(asked.weights, most, np.random.default_rng(seed))
+    return replace(asked.take(rows), weights=weights)
 
 
 def groups_of_photos(held_out: HeldOut, most: int, seed: int) -> Asked:
@@ -87,7 +87,8 @@ def groups_of_photos(held_out: HeldOut, most: int, seed: int) -> Asked:
         seed: of the draws.
     """
     rng = np.random.default_rng(seed)
-    key = np.char.add(held_out.ranker.astype(str), held_out.place.astype(str))
+    known = np.where(held_out.new, " new ", " known ")
+    key = np.char.add(np.char.add(held_out.ranker.astype(str), known), held_out.place.astype(str))
     order = np.argsort(key, kind="stable")
     starts = np.unique(key[order], return_index=True)[1]
     groups = []
@@ -98,15 +99,10 @@ def groups_of_photos(held_out: HeldOut, most: int, seed: int) -> Asked:
                 groups += [rng.choice(members, size, replace=False) for _ in range(draws)]
     if not groups:
         return Asked([], [], np.zeros(0, np.float32))
-    weight = _group_weights(held_out, groups)
-    asked = Asked(groups, [""] * len(groups), np.asarray(weight / weight.mean(), np.float32))
-    if len(groups) <= most:
-        return asked
-    share = weight / weight.sum()
-    return drawn(asked.take(np.sort(rng.choice(len(groups), most, replace=False, p=share))))
+    return drawn(Asked(groups, [""] * len(groups), _group_weights(held_out, groups)), most, seed)
 
 
-def _group_weights(held_out: HeldOut, groups: list[IndexArray]) -> Float64Array:
+def _group_weights(held_out: HeldOut, groups: list[IndexArray]) -> Float32Array:
     """Return weights (Q,) of groups: collections balanced, and each size counted the same.
 
     Otherwise the many pairs, and the places of the largest collection, would decide.
@@ -118,7 +114,7 @@ def _group_weights(held_out: HeldOut, groups: list[IndexArray]) -> Float64Array:
     weight = np.where(held_out.new[first], 1.0, IN_COLLECTION_SHARE) / count[place.ravel()]
     for size in np.unique(photos):
         weight[photos == size] /= weight[photos == size].sum()
-    return np.asarray(weight, np.float64)
+    return np.asarray(weight / weight.mean(), np.float32)
 
 
 def mixed_groups(held_out: HeldOut, like: Asked, seed: int) -> Asked:
@@ -243,8 +239,8 @@ def _rank(
     several: bool,
 ) -> Ranking:
     rows = np.concatenate([asked.rows[i] for i in part])
-    collection = held_out.collection[asked.first[part]]
-    if not several:
-        return ranker.rank(held_out.embeddings[rows], mask, collection)
     group = np.repeat(np.arange(len(part)), asked.photos[part])
-    return ranker.rank_together(held_out.embeddings[rows], group, mask, collection)
+    left_out = held_out.left_out(ranker, rows, group)
+    if not several:
+        return ranker.rank(held_out.embeddings[rows], mask, left_out)
+    return ranker.rank_together(held_out.embeddings[rows], group, mask, left_out)

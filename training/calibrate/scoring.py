@@ -56,7 +56,7 @@ def likelihood_by_source(held_out: HeldOut) -> tuple[Float32Array, Float32Array]
     signal = np.empty((count, SIGNALS), np.float32)
     near = np.empty((count, SOURCES), np.float32)
     for ranker, rows in held_out.batches():
-        sources = ranker.sources(held_out.embeddings[rows], None, held_out.collection[rows])
+        sources = ranker.sources(held_out.embeddings[rows], None, held_out.left_out(ranker, rows))
         labels = labels_near(held_out.latlon[rows], ranker)
         signal[rows] = sources.signal
         near[rows] = np.stack([(b * labels).sum(axis=1) for b in sources.beliefs], axis=1)
@@ -89,7 +89,7 @@ def candidate_table(held_out: HeldOut) -> CandidateTable:
     """
     parts: list[tuple[IndexArray, CandidateTable]] = []
     for ranker, rows in held_out.batches():
-        sources = ranker.sources(held_out.embeddings[rows], None, held_out.collection[rows])
+        sources = ranker.sources(held_out.embeddings[rows], None, held_out.left_out(ranker, rows))
         scored = ranker.score(sources.features, sources.nearest, ranker.believe(sources))
         distance = haversine_km(held_out.latlon[rows, None], scored.candidates.latlon)
         part = CandidateTable(
@@ -124,7 +124,7 @@ def answers_by_part(held_out: HeldOut) -> tuple[dict[str, Float64Array], Float64
     nearest_km = np.empty(count)
     for ranker, rows in held_out.batches():
         centroids, members = ranker.cells.centroids, ranker.gallery.members.latlon
-        sources = ranker.sources(held_out.embeddings[rows], None, held_out.collection[rows])
+        sources = ranker.sources(held_out.embeddings[rows], None, held_out.left_out(ranker, rows))
         belief = ranker.believe(sources)
         prior = ranker.space.expected_utility(ranker.heads.prior[None]).argmax()
         scored = ranker.score(sources.features, sources.nearest, belief)

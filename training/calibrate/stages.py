@@ -24,6 +24,7 @@ from training.calibrate.questions import (
     Asked,
     Masks,
     constrained,
+    drawn,
     every_photo,
     groups_of_photos,
     mixed_groups,
@@ -62,7 +63,7 @@ def fit_answers(held_out: HeldOut) -> Calibration:
     Returns:
         The calibration fitted on all photos.
     """
-    photos = held_out.take(held_out.sample(FITTED_ON, 0))
+    photos = held_out.sample(FITTED_ON, 0)
     weight = photos.weights
     everything = np.ones(len(photos), bool)
     classifier, votes = likelihood_by_scale(photos)
@@ -143,7 +144,7 @@ class JudgedQuestions:
 def _kinds_of(held_out: HeldOut, same: Asked) -> dict[Question, Asked]:
     """Return the questions of each kind about held-out photos and groups of one place."""
     count = min(MOST_WITHIN, len(held_out) // 3)
-    groups = _some(same, min(MOST_GROUPS_WITHIN, len(same) // 3))
+    groups = drawn(same, min(MOST_GROUPS_WITHIN, len(same) // 3), 7)
     return {
         "photo": every_photo(held_out),
         "photo within": constrained(some_photos(held_out, count, 3), held_out, 4),
@@ -183,12 +184,6 @@ def fit_judges(
             photo_judges[within] = judges
         judged[kind] = judge_answers(answers, held_out, photo_judges[within], judges)
     return calibration, JudgedQuestions(judged.pop("photo"), judged)
-
-
-def _some(asked: Asked, most: int) -> Asked:
-    if len(asked) <= most:
-        return asked
-    return asked.take(np.sort(np.random.default_rng(7).choice(len(asked), most, replace=False)))
 
 
 def _collected(held_out: HeldOut, asked: Asked, masks: Masks) -> Answers:

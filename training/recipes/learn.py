@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,15 @@ from geoloc.encoders.cache import default_cache
 from geoloc.errors import TableError
 from geoloc.io.progress import NullReporter, Reporter
 from geoloc.trips.model.parameters import FILE as TRIPS
-from geoloc.types import Float32Array, Float64Array
-from training.calibrate.copies import fit_copies
+from geoloc.types import Float32Array, Float64Array, IndexArray
 from training.calibrate.crossval import (
     Validation,
     count_stages,
     cross_validate,
     make_ranker,
 )
+from training.calibrate.recognition.copies import fit_copies
+from training.calibrate.recognition.frames import fit_frames
 from training.calibrate.trips import fit_learned_trips
 from training.data.manifest import Manifest
 from training.data.split import assign_folds
@@ -116,10 +117,16 @@ def learn(
     cells = cells_of(manifest.latlon, world)
     priors = priors_over(cells, manifest.latlon, world, prior)
 
-    ranker, validation = _train(manifest, embeddings, cells, priors, elsewhere, report)
+    fold = assign_folds(manifest, embeddings)
+    ranker, validation = _train(manifest, embeddings, fold, cells, priors, elsewhere, report)
 
     report.stage("writing the bundle")
-    copies = fit_copies(manifest, library.signatures, embeddings, ranker, loaded.spec.preprocessing)
+    copies, copy_chance = fit_copies(
+        manifest, library.signatures, embeddings, ranker, loaded.spec.preprocessing
+    )
+    rankers = validation.held_out.rankers[: int(fold.max()) + 1]
+    frames = fit_frames(manifest, library.signatures, embeddings, rankers, fold, copies)
+    ranker.calibration = replace(ranker.calibration, copy_chance=copy_chance, frames=frames)
     metrics = _measure(manifest, validation, best_constant(cells, priors.world))
     facts = Facts.of(target.name, manifest, loaded.spec, len(cells), priors.name, elsewhere)
     write_bundle(
@@ -137,13 +144,13 @@ def learn(
 def _train(
     manifest: Manifest,
     embeddings: Float32Array,
+    fold: IndexArray,
     cells: CellTable,
     priors: Priors,
     background: Background | None,
     report: Reporter,
 ) -> tuple[Ranker, Validation]:
     """Return a calibrated ranker for all photos, and the results of its cross-validation."""
-    fold = assign_folds(manifest, embeddings)
     report.stage("training and calibrating", count_stages(manifest, fold))
     calibration, validation = cross_validate(
         manifest,

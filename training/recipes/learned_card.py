@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from geoloc.answer.calibration import LEVELS
+from geoloc.answer.judge import LEVELS
 from geoloc.belief.background import Background
 from geoloc.encoders.base import EncoderSpec
 from training.data.manifest import Manifest

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from geocells.sphere import haversine_km
-from geoloc.answer.calibration import CLAIM_KM, LEVELS
+from geoloc.answer.judge import CLAIM_KM, LEVELS
 from geoloc.encoders.base import EncoderSpec
 from geoloc.evaluation.leakage import SAME_PLACE_KM
 from geoloc.metrics import Accuracy, coverage, same_country, score

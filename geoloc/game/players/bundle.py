@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -13,6 +13,7 @@ from geoloc.encoders.pipeline import encode_all
 from geoloc.game.places import Places
 from geoloc.game.protocol import Answer
 from geoloc.geolocator import Geolocator
+from geoloc.photos.decode import Photo
 from geoloc.types import Float32Array, Float64Array, IndexArray
 
 METHODS = ("full", "nearest", "centroid")
@@ -68,7 +69,8 @@ class BundleAnswers:
         answered, group = np.unique(place[complete], return_inverse=True)
         points: dict[str, Float64Array] = {}
         if len(answered):
-            points = self._locate(encoded.embeddings[complete], group)
+            photos = [encoded.photos[row] for row in np.flatnonzero(complete)]
+            points = self._locate(encoded.embeddings[complete], photos, group)
         seconds = (time.perf_counter() - start) / len(places)
         answers: list[dict[str, Answer]] = [
             dict.fromkeys(METHODS, Answer(seconds=seconds, problem=problems.get(row, "")))
@@ -79,16 +81,19 @@ class BundleAnswers:
                 answers[row][method] = Answer(lat, lon, seconds)
         return answers
 
-    def _locate(self, embeddings: Float32Array, group: IndexArray) -> dict[str, Float64Array]:
+    def _locate(
+        self, embeddings: Float32Array, photos: Sequence[Photo], group: IndexArray
+    ) -> dict[str, Float64Array]:
         """Return points (G, 2) in degrees by method, from embeddings (N, D) of views of G places.
 
         Args:
             embeddings: of the views.
+            photos: (N,) the views.
             group: (N,) ascending place of each view, 0..G-1.
         """
         ranker = self.geolocator.bundle.ranker
         several = len(embeddings) > group[-1] + 1
-        ranking = self.geolocator.rank(embeddings, group=group if several else None)
+        ranking = self.geolocator.rank(embeddings, group=group if several else None, photos=photos)
         belief = ranker.heads.classify(
             ranker.heads.features(
                 group_mean(embeddings, np.ones(len(embeddings), np.float32), group)

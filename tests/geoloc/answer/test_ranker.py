@@ -201,7 +201,9 @@ def test_several_views_give_a_better_answer_than_one(ranker):
     rng = np.random.default_rng(8)
     views = normalise(np.sin(unit_vectors(np.repeat(latlon, 5, axis=0)) @ waves)
                       + rng.normal(0, 1.0, (500, DIM)))  # fmt: skip
-    together = ranker.rank_together(views, np.repeat(np.arange(100), 5))
+    independent = replace(ranker.calibration, consensus=Consensus(correlation=0.0))
+    fusing = Ranker(ranker.cells, ranker.heads, ranker.gallery, independent)
+    together = fusing.rank_together(views, np.repeat(np.arange(100), 5))
     alone = haversine_km(ranker.rank(views).answer, np.repeat(latlon, 5, axis=0))
     assert np.median(haversine_km(together.answer, latlon)) < 0.7 * np.median(alone)
 
@@ -210,7 +212,7 @@ def test_contradicting_photos_claim_nothing_and_keep_both_places(ranker):
     claim = Claim((0.0,) * EVIDENCE, 0.5)
     certain = replace(UNCALIBRATED, claims=dict.fromkeys(CLAIMS, claim))
     classifier_only = ((0.0, 9.0, *(0.0,) * (SOURCES - 2)),) + ((0.0,) * SOURCES,) * (SIGNALS - 1)
-    consensus = Consensus(same_place=(0.0, 1.0, 0.0, 0.0), threshold=(-1.0,))
+    consensus = Consensus(0.0, same_place=(0.0, 1.0, 0.0, 0.0), threshold=(-1.0,))
     sharp = Ranker(ranker.cells, ranker.heads, ranker.gallery, replace(
         ranker.calibration, temperature=0.05, gate=classifier_only, consensus=consensus,
         judges=dict.fromkeys(QUESTIONS, certain),

@@ -14,7 +14,7 @@ from tests.geoloc.answer.drawn import around, draw
 from tests.scenes import draw_photo
 
 CELLS, FEATURES = 12, 6
-CONSENSUS = Consensus((1.0, 4.0), (1.0, 0.5), (-1.0, 1.0, 0.5, 0.0), (-2.0, -1.0))
+CONSENSUS = Consensus(0.3, (-1.0, 1.0, 0.5, 0.0), (1.0, 4.0), (-2.0, -1.0))
 
 
 def beliefs(rng, count):
@@ -55,9 +55,26 @@ def test_the_order_of_photos_does_not_matter(seed, count):
     assert_same(fused(belief[order], prior, vectors[order]), fused(belief, prior, vectors))
 
 
-def test_groups_larger_than_those_fitted_have_no_more_evidence():
-    photos = np.array([4.0, 8.0, 500.0], np.float32)
-    assert CONSENSUS.exponents(photos) * photos == pytest.approx(2.0)
+@settings(max_examples=40, deadline=None)
+@given(st.floats(0.05, 1.0), st.floats(1.0, 500.0))
+def test_the_evidence_of_many_photos_of_one_place_saturates(correlation, photos):
+    counts = np.array([photos, photos + 1.0], np.float32)
+    total = Consensus(correlation).exponents(counts) * counts
+    assert total[0] <= total[1] + 1e-6
+    assert total.max() <= 1.0 / correlation + 1e-4
+    assert Consensus(correlation).exponents(np.ones(1, np.float32)) == pytest.approx(1.0)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.integers(2, 9))
+def test_photos_contradict_each_other_if_they_agree_with_less_than_one_half(seed, count):
+    rng = np.random.default_rng(seed)
+    prior = rng.dirichlet(np.ones(CELLS)).astype(np.float32)
+    belief, vectors = beliefs(rng, count)
+    threshold = float(rng.uniform(-4.0, 4.0))
+    consensus = Consensus(0.3, (-1.0, 1.0, 0.5, 0.0), (1.0,), (threshold,))
+    found = combine(belief, prior, vectors, np.zeros(count, int), consensus)
+    assert found.contradictory[0] == (found.agreement[0] < 0.5)
 
 
 @pytest.mark.parametrize("within", [None, "Australia"])

@@ -10,7 +10,7 @@ from geoloc.encoders.signatures import signature
 from geoloc.retrieval.copies import Copies
 from geoloc.retrieval.windows import correlations
 from tests.scenes import draw_photo
-from training.calibrate.distortions import DISTORTIONS
+from training.calibrate.recognition.distortions import DISTORTIONS
 
 pytest.importorskip("faiss")
 

@@ -49,7 +49,9 @@ class Believed:
         shape = len(held_out), len(held_out.rankers[0].cells)
         belief, near = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
         for ranker, rows in held_out.batches():
-            sources = ranker.sources(held_out.embeddings[rows], None, held_out.collection[rows])
+            sources = ranker.sources(
+                held_out.embeddings[rows], None, held_out.left_out(ranker, rows)
+            )
             belief[rows] = ranker.believe(sources)
             near[rows] = labels_near(held_out.latlon[rows], ranker)
         return cls(held_out, belief, near)
@@ -96,7 +98,7 @@ def answers_with(
     result = unanswered(held_out, asked)
     for ranker, index in held_out.batches():
         ranking = ranker.rank(
-            held_out.embeddings[index], None, held_out.collection[index],
+            held_out.embeddings[index], None, held_out.left_out(ranker, index),
             evidence=evidence[index],
         )  # fmt: skip
         record(result, index, ranker, None, ranking, held_out.latlon[index])

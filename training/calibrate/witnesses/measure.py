@@ -34,7 +34,7 @@ class Told:
         for ranker, rows in held_out.batches():
             told = None if evidence is None else evidence[rows]
             ranking = ranker.rank(
-                held_out.embeddings[rows], None, held_out.collection[rows], evidence=told
+                held_out.embeddings[rows], None, held_out.left_out(ranker, rows), evidence=told
             )
             km = haversine_km(ranking.answer, held_out.latlon[rows])
             country = same_country(ranking.answer, held_out.latlon[rows])

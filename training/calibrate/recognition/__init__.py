@@ -1,0 +1,1 @@
+"""Recognition of known photos: their copies, and frames of the same scene."""
