@@ -111,7 +111,7 @@ def ablate(
         model = LinearAttributes.fit(
             ranker.heads.features(embeddings), attributes_at(latlon, group)
         )
-        sources = ranker.sources(held_out.embeddings[rows], None, held_out.collection[rows])
+        sources = ranker.sources(held_out.embeddings[rows], None, held_out.left_out(ranker, rows))
         belief, near = ranker.believe(sources), labels_near(held_out.latlon[rows], ranker)
         # predictions for photos of new collections err by as much as the attribute varies
         evidence = model.log_likelihood(sources.features, of_cells, np.maximum(model.error, 0.7))

@@ -15,9 +15,11 @@ from geocells.table import CellTable
 from geoloc.answer.ranker import Ranker
 from geoloc.belief.background import Background
 from geoloc.bundle import directory as bundles
+from geoloc.encoders.base import Preprocessing
 from geoloc.encoders.cache import default_cache
 from geoloc.errors import TableError
 from geoloc.io.progress import NullReporter, Reporter
+from geoloc.retrieval.copies import Copies
 from geoloc.trips.model.parameters import FILE as TRIPS
 from geoloc.types import Float32Array, Float64Array, IndexArray
 from training.calibrate.crossval import (
@@ -32,7 +34,7 @@ from training.calibrate.trips import fit_learned_trips
 from training.data.manifest import Manifest
 from training.data.split import assign_folds
 from training.embed.encoders import LoadedEncoder, load_encoder
-from training.embed.library import read_library
+from training.embed.library import Library, read_library
 from training.recipes.assemble import write_bundle
 from training.recipes.background import choose_background, shipped_background
 from training.recipes.honesty import best_constant, measure_questions
@@ -121,12 +123,7 @@ def learn(
     ranker, validation = _train(manifest, embeddings, fold, cells, priors, elsewhere, report)
 
     report.stage("writing the bundle")
-    copies, copy_chance = fit_copies(
-        manifest, library.signatures, embeddings, ranker, loaded.spec.preprocessing
-    )
-    rankers = validation.held_out.rankers[: int(fold.max()) + 1]
-    frames = fit_frames(manifest, library.signatures, embeddings, rankers, fold, copies)
-    ranker.calibration = replace(ranker.calibration, copy_chance=copy_chance, frames=frames)
+    copies = _fit_recognition(library, fold, ranker, validation, loaded.spec.preprocessing)
     metrics = _measure(manifest, validation, best_constant(cells, priors.world))
     facts = Facts.of(target.name, manifest, loaded.spec, len(cells), priors.name, elsewhere)
     write_bundle(
@@ -173,6 +170,22 @@ def _train(
     )
     report.advance()
     return ranker, validation
+
+
+def _fit_recognition(
+    library: Library,
+    fold: IndexArray,
+    ranker: Ranker,
+    validation: Validation,
+    preprocessing: Preprocessing,
+) -> Copies:
+    """Return the recognition of copies, and calibrate the ranker for copies and frames."""
+    manifest, signatures, embeddings = library.manifest, library.signatures, library.embeddings
+    copies, chance = fit_copies(manifest, signatures, embeddings, ranker, preprocessing)
+    rankers = validation.held_out.rankers[: int(fold.max()) + 1]
+    frames = fit_frames(manifest, signatures, embeddings, rankers, fold, copies)
+    ranker.calibration = replace(ranker.calibration, copy_chance=chance, frames=frames)
+    return copies
 
 
 def _measure(manifest: Manifest, validation: Validation, constant: Float64Array) -> dict[str, Any]:
