@@ -97,9 +97,9 @@ def locate(
         _check(json, geojson, map, open)
         asked = evidence.options()
         geolocator = Geolocator.from_bundle(bundle or choose_default(quiet=quiet))
-        geolocator.load = load
         witnesses = asked.witnesses(geolocator.cells, partial(fail, PROGRAM))
         geolocator = geolocator.with_witnesses(witnesses)
+        geolocator.load = load
         answer = _locate_together if together else _locate_each
         answers = answer(geolocator, list(find_inputs(photos)), top, within)
         guesses, errors = _print_answers(answers, tables=not (json or geojson), jsonl=json)

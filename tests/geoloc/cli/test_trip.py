@@ -132,6 +132,7 @@ def test_half_of_the_files_unreadable(geoloc, journey):
 
 
 def test_apply_asks_for_one_way_to_write(geoloc, journey):
+    pytest.importorskip("pyexiv2")
     (journey.parent / "d.json").write_text('{"schema_version":1,"library":"journey","photos":[]}')
     for options in ([], ["--xmp", "digikam", "--write-exif", "copies"]):
         done = geoloc("trip", "apply", "d.json", *options)

@@ -24,7 +24,7 @@ def test_the_collection_of_a_held_out_photo_is_left_out():
     photo = background.features[:1]
     assert background.similarity(photo)[0, 0] == pytest.approx(1.0)
     others = (photo @ background.features[25:].T).max()
-    found = background.similarity(photo, np.array([7], np.int32))
+    found = background.similarity(photo, background.of_collections(np.array([7], np.int32)))
     assert found[0, 0] == pytest.approx(others, abs=1e-6)
 
 
