@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from geocells.sphere import haversine_km
-from geoloc.answer.judge import FARTHEST_KM
+from geoloc.answer.judge import CLAIM_KM, FARTHEST_KM
 from geoloc.trips.model import scenes, stretches
 from geoloc.trips.model.anchors import Anchors, Bridge, bridge
 from geoloc.trips.model.evidence import Evidence
 from geoloc.trips.model.parameters import TripParameters
 from geoloc.trips.model.stretches import Answers, Known
-from geoloc.types import Float64Array, IndexArray, StrArray
+from geoloc.types import Float32Array, Float64Array, IndexArray, StrArray
 
 MEASURED_KM = (0.01, 0.02, 0.05)
 """Radii of a position of GPS itself."""
@@ -29,8 +29,12 @@ SURE = 0.8
 SIGHT_KM = 25.0
 
 OF_ALONE = 0.5
-"""Radii of a journey by sight are at least this share of those of its photos alone: the photos of a
-place that the bundle does not know agree on a wrong one."""
+"""Radii of a journey by sight are at least this share of those of its photos alone, where these
+know the region, as on the walks that the radii of journeys were fitted on."""
+
+REGION_KM = CLAIM_KM["region"]
+"""Where the photos alone know less, their radii hold as they are: the photos of a place that the
+bundle does not know agree on a wrong one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,9 +185,28 @@ def _by_sight(
     placed.latlon[chosen] = answers.latlon[use]
     placed.features[chosen] = features[use]
     radii = parameters.radii_km("guessed", features[use])
-    alone = np.median(evidence.radii_km[rows], axis=0)
-    floor = np.where(alone < FARTHEST_KM, OF_ALONE * alone, 0.0)  # an uncalibrated bundle says none
-    placed.radii_km[chosen] = np.maximum(radii, floor)
+    placed.radii_km[chosen] = np.maximum(radii, _least_radii_km(evidence.radii_km[rows]))
+    _by_itself(placed, chosen, evidence, parameters)
+
+
+def _least_radii_km(alone_km: Float32Array) -> Float64Array:
+    """Return the least radii (3,) of a stretch by sight, from those of its photos alone (N, 3)."""
+    middle = np.median(alone_km, axis=0).astype(np.float64)
+    share = OF_ALONE if middle[1] <= REGION_KM else 1.0
+    return np.where(middle < FARTHEST_KM, share * middle, 0.0)  # an uncalibrated bundle says none
+
+
+def _by_itself(
+    placed: Placement, rows: IndexArray, evidence: Evidence, parameters: TripParameters
+) -> None:
+    """Leave photos that are sure alone where they are, against a journey that is less sure.
+
+    Sure is a photo whose calibrated radius leaves no room for the answer of the journey.
+    """
+    apart = haversine_km(evidence.answer[rows], placed.latlon[rows])
+    alone_km = evidence.radii_km[rows, 1]
+    sure = (apart > alone_km) & (evidence.probability[rows] >= SURE) & (alone_km <= REGION_KM)
+    _alone(placed, rows[sure], evidence, parameters)
 
 
 def guessed_features(answers: Answers) -> Float64Array:

@@ -84,6 +84,16 @@ def test_photos_without_times_are_placed_alone_and_the_trip_says_so(tmp_path):
     assert locate_library(tmp_path, bundle="starter", assume_order=True).photos[0].taken_at is None
 
 
+def test_unreadable_files_are_named_one_by_one_and_the_others_placed(tmp_path):
+    for number in range(3):
+        photo(tmp_path / f"{number}.jpg", f"2024:03:05 10:0{number}:00", (48.0, 2.0), seed=number)
+        (tmp_path / f"{number}-broken.jpg").write_bytes(b"not a photo")
+    trip = locate_library(tmp_path, bundle="starter")
+    assert {each.kind for each in trip.photos} == {"measured"}
+    assert len(trip.photos) == 3
+    assert [sum(f"{n}-broken.jpg" in line for line in trip.problems) for n in range(3)] == [1] * 3
+
+
 def test_a_folder_without_photos_is_an_error(tmp_path):
     with pytest.raises(GeolocError, match="no photos"):
         locate_library(tmp_path, bundle="starter")
