@@ -26,7 +26,13 @@ such answers worse, as pictures rarely tell places of one region apart."""
 SURE = 0.8
 """Posterior that a place by sight needs against the bridge between anchors."""
 
+LIKELY = 0.5
+"""A photo stays at its own answer against a journey if it is likelier right than this."""
+
 SIGHT_KM = 25.0
+
+STAY_GAP_S = 8 * 3600.0
+"""After so long a photo may have been taken at another place."""
 
 OF_ALONE = 0.5
 """Radii of a journey by sight are at least this share of those of its photos alone, where these
@@ -185,28 +191,30 @@ def _by_sight(
     placed.latlon[chosen] = answers.latlon[use]
     placed.features[chosen] = features[use]
     radii = parameters.radii_km("guessed", features[use])
-    placed.radii_km[chosen] = np.maximum(radii, _least_radii_km(evidence.radii_km[rows]))
+    least = _least_radii_km(time_s[rows], evidence.radii_km[rows])
+    placed.radii_km[chosen] = np.maximum(radii, least[use])
     _by_itself(placed, chosen, evidence, parameters)
 
 
-def _least_radii_km(alone_km: Float32Array) -> Float64Array:
-    """Return the least radii (3,) of a stretch by sight, from those of its photos alone (N, 3)."""
-    middle = np.median(alone_km, axis=0).astype(np.float64)
-    share = OF_ALONE if middle[1] <= REGION_KM else 1.0
-    return np.where(middle < FARTHEST_KM, share * middle, 0.0)  # an uncalibrated bundle says none
+def _least_radii_km(time_s: Float64Array, alone_km: Float32Array) -> Float64Array:
+    """Return the least radii (N, 3) by sight: those of the median photo alone of each stay."""
+    least = np.zeros((len(time_s), 3))
+    ends = np.flatnonzero(np.diff(time_s) > STAY_GAP_S) + 1
+    for rows in np.split(np.arange(len(time_s)), ends):
+        middle = np.median(alone_km[rows], axis=0)
+        share = OF_ALONE if middle[1] <= REGION_KM else 1.0
+        least[rows] = np.where(middle < FARTHEST_KM, share * middle, 0.0)  # farthest: says none
+    return least
 
 
 def _by_itself(
     placed: Placement, rows: IndexArray, evidence: Evidence, parameters: TripParameters
 ) -> None:
-    """Leave photos that are sure alone where they are, against a journey that is less sure.
-
-    Sure is a photo whose calibrated radius leaves no room for the answer of the journey.
-    """
+    """Place photos by themselves that are likely right and exclude the answer of the journey."""
     apart = haversine_km(evidence.answer[rows], placed.latlon[rows])
     alone_km = evidence.radii_km[rows, 1]
-    sure = (apart > alone_km) & (evidence.probability[rows] >= SURE) & (alone_km <= REGION_KM)
-    _alone(placed, rows[sure], evidence, parameters)
+    excluded = (apart > alone_km) & (evidence.probability[rows] > LIKELY) & (alone_km <= REGION_KM)
+    _alone(placed, rows[excluded], evidence, parameters)
 
 
 def guessed_features(answers: Answers) -> Float64Array:

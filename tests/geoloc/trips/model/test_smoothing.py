@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import pairwise, product
 
 import numpy as np
@@ -122,3 +123,35 @@ def test_a_camera_without_gps_follows_the_phone_of_the_same_person():
     camera = ["phone", "camera"] * 10
     placed = place_all(camera, ["x.jpg"] * 20, time_s, known, evidence([5] * 20), TripParameters())
     assert set(placed.case[1::2].tolist()) <= {"between", "beyond"}
+
+
+def test_where_the_bundle_does_not_know_the_region_radii_are_those_of_the_photos_alone():
+    """All photos agree on a place, and each says that it does not know it."""
+    pictures = evidence([50] * 8)
+    unknown = replace(pictures, radii_km=np.full((8, 3), [3e3, 6e3, 9e3], np.float32))
+    none = np.full((8, 2), np.nan)
+    placed = place(np.arange(8) * 600.0, none, unknown, TripParameters())
+    assert set(placed.case.tolist()) == {"guessed"}
+    assert (placed.radii_km >= [3e3, 6e3, 9e3]).all()
+
+
+def test_a_day_in_an_unknown_region_has_radii_of_its_own():
+    pictures = evidence([50] * 12)
+    radii = np.full((12, 3), [5.0, 20.0, 60.0], np.float32)
+    radii[8:] = [3e3, 6e3, 9e3]
+    time_s = np.r_[np.arange(8) * 600.0, 86400.0 + np.arange(4) * 600.0]
+    placed = place(time_s, np.full((12, 2), np.nan), replace(pictures, radii_km=radii),
+                   TripParameters())  # fmt: skip
+    assert (placed.radii_km[8:, 1] >= 6e3).all()
+    assert (placed.radii_km[:8, 1] < 6e3).all()
+
+
+def test_a_photo_that_is_likely_right_alone_stays_against_its_journey():
+    pictures = evidence([50, 50, 51, 300, 50, 51, 52, 52])
+    radii, probability = pictures.radii_km.copy(), np.full(8, 0.3, np.float32)
+    radii[3], probability[3] = (1.0, 5.0, 20.0), 0.9
+    pictures = replace(pictures, radii_km=radii, probability=probability)
+    placed = place(np.arange(8) * 600.0, np.full((8, 2), np.nan), pictures, TripParameters())
+    assert placed.case.tolist() == ["guessed"] * 3 + ["alone"] + ["guessed"] * 4
+    assert placed.latlon[3] == pytest.approx(pictures.answer[3])
+    assert placed.radii_km[3, 1] == pytest.approx(5.0)
