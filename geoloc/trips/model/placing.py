@@ -203,7 +203,7 @@ def _least_radii_km(time_s: Float64Array, alone_km: Float32Array) -> Float64Arra
     for rows in np.split(np.arange(len(time_s)), ends):
         middle = np.median(alone_km[rows], axis=0)
         share = OF_ALONE if middle[1] <= REGION_KM else 1.0
-        least[rows] = np.where(middle < FARTHEST_KM, share * middle, 0.0)  # farthest: says none
+        least[rows] = np.where(middle < np.float32(FARTHEST_KM), share * middle, 0.0)  # says none
     return least
 
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geocells.sphere import haversine_km
+from geoloc.answer.judge import FARTHEST_KM
 from geoloc.trips.model.anchors import Anchors, bridge
 from geoloc.trips.model.evidence import Evidence
 from geoloc.trips.model.motion import bins, transition
@@ -155,3 +156,11 @@ def test_a_photo_that_is_likely_right_alone_stays_against_its_journey():
     assert placed.case.tolist() == ["guessed"] * 3 + ["alone"] + ["guessed"] * 4
     assert placed.latlon[3] == pytest.approx(pictures.answer[3])
     assert placed.radii_km[3, 1] == pytest.approx(5.0)
+
+
+def test_a_bundle_without_calibrated_radii_does_not_widen_those_of_a_journey():
+    none = np.full((8, 2), np.nan)
+    pictures = evidence([50] * 8)
+    uncalibrated = replace(pictures, radii_km=np.full((8, 3), FARTHEST_KM, np.float32))
+    placed = place(np.arange(8) * 600.0, none, uncalibrated, TripParameters(alpha=0.5))
+    assert (placed.radii_km[:, 1] < 1000.0).all()
