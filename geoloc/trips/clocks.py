@@ -1,15 +1,18 @@
-"""Clocks of cameras: offset and drift from GPS time stamps and from scenes of two cameras."""
+"""Clocks of cameras: offset and drift from GPS time stamps, common scenes, tracks and sight."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from geoloc.errors import GeolocError
+from geoloc.trips.clues.tracks import Track
+from geoloc.trips.model.anchors import Anchors
 from geoloc.trips.model.scenes import mutual_pairs
+from geoloc.trips.moves import Sights, align
 from geoloc.trips.trip import Clock
 from geoloc.types import Float32Array, Float64Array, IndexArray, StrArray
 
@@ -66,6 +69,10 @@ class Readings:
     """(N,) GPS time stamps; NaN without one."""
     features: Float32Array
     """(N, F) retrieval features."""
+    sights: Sights | None = None
+    """Where the photos were taken; None if clocks are not compared with routes."""
+    tracks: Sequence[Track] = ()
+    """Of the user."""
 
 
 def estimate(
@@ -73,8 +80,9 @@ def estimate(
 ) -> tuple[Float64Array, list[Clock]]:
     """Return the corrected times (N,), and the clock of each camera that something is known about.
 
-    Cameras with GPS time stamps are set by them. The others are set by the cameras that are right,
-    or else by the camera with most photos, where both photographed one scene.
+    Cameras with GPS time stamps are set by them, others by the tracks that they moved along. What
+    is left is set by the cameras that are right, or else by the camera with most photos, where both
+    photographed one scene or moved alike.
 
     Args:
         readings: of N photos.
@@ -95,6 +103,8 @@ def estimate(
             corrected[rows] += add
         elif (~np.isnan(readings.stamp_s[rows])).any():
             clock = _by_stamps(camera, rows, readings, corrected)
+        else:
+            clock = _by_tracks(camera, readings, corrected)
         if clock is not None:
             clocks.append(clock)
             trusted.append(camera)
@@ -102,6 +112,8 @@ def estimate(
     for camera in by_size:
         if camera not in trusted:
             clock = _by_scenes(camera, trusted, readings, corrected, same_scene)
+            if clock is None or not clock.applied:
+                clock = _by_photos(camera, trusted, readings, corrected) or clock
             if clock is not None:
                 clocks.append(clock)
                 trusted += [camera] if clock.applied else []
@@ -167,6 +179,49 @@ def _by_scenes(
         width = max(width, WINDOW_S, float(np.quantile(np.abs(add - middle), 0.95)))
     evidence = f"{count} scenes photographed by both cameras"
     return Clock(camera, offset, offset - width, offset + width, drift, applied, evidence)
+
+
+def _by_tracks(camera: str, readings: Readings, corrected: Float64Array) -> Clock | None:
+    """Set a camera by the tracks that it moved along, if that is sure."""
+    if not readings.tracks:
+        return None
+    points = Anchors.of(
+        np.concatenate([each.utc_s for each in readings.tracks]),
+        np.concatenate([each.latlon for each in readings.tracks]),
+        np.full(sum(map(len, readings.tracks)), -1),
+    )
+    only = len(readings.tracks) == 1
+    name = f"the track {readings.tracks[0].name}" if only else f"the {len(readings.tracks)} tracks"
+    return _by_route(camera, points, name, readings, corrected)
+
+
+def _by_photos(
+    camera: str, trusted: list[str], readings: Readings, corrected: Float64Array
+) -> Clock | None:
+    """Set a camera by the positions of cameras with right clocks, if that is sure."""
+    if readings.sights is None:
+        return None
+    known = readings.sights.known
+    usable = np.isin(readings.camera, trusted) & ~np.isnan(corrected) & ~np.isnan(known[:, 0])
+    rows = np.flatnonzero(usable)
+    route = Anchors.of(corrected[rows], known[rows], rows)
+    return _by_route(camera, route, f"the photos of {' and '.join(trusted)}", readings, corrected)
+
+
+def _by_route(
+    camera: str, route: Anchors, name: str, readings: Readings, corrected: Float64Array
+) -> Clock | None:
+    if readings.sights is None:
+        return None
+    rows = np.flatnonzero((readings.camera == camera) & ~np.isnan(corrected))
+    found = align(corrected, readings.sights, rows, route)
+    if not found.sure:
+        return None
+    applied = abs(found.offset_s) >= RIGHT_S and not found.low_s <= 0.0 <= found.high_s
+    if applied:
+        corrected[rows] += found.offset_s
+    evidence = f"moves like {name}"
+    return Clock(camera, found.offset_s, found.low_s, found.high_s, 0.0, applied, evidence)
 
 
 def _densest(add: Float64Array) -> tuple[float, np.ndarray, int]:

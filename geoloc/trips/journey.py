@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -11,8 +11,10 @@ import numpy as np
 from geoloc.trips import clocks
 from geoloc.trips.clues.photos import LibraryPhoto
 from geoloc.trips.clues.times import EARLIEST, FUTURE_S
+from geoloc.trips.clues.tracks import Track
+from geoloc.trips.moves import Sights
 from geoloc.trips.trip import Clock
-from geoloc.types import BoolArray, Float32Array, Float64Array, StrArray
+from geoloc.types import BoolArray, Float64Array, StrArray
 
 ONE_SECOND = 10
 """So many photos of one camera with one time, and most of them: no time was recorded."""
@@ -37,8 +39,8 @@ class Times:
 
 def set_clocks(
     photos: list[LibraryPhoto],
-    features: Float32Array,
-    same_scene: float,
+    sights: Sights,
+    tracks: Sequence[Track] = (),
     given: Mapping[str, float] | None = None,
     *,
     assume_order: bool = False,
@@ -47,8 +49,8 @@ def set_clocks(
 
     Args:
         photos: in the order of their names.
-        features: (N, F) retrieval features.
-        same_scene: similarity from which on two photos show one scene.
+        sights: where they were taken, as far as it is known.
+        tracks: of the user.
         given: seconds to add, by camera.
         assume_order: take the order of the files as their time if no photo has one.
     """
@@ -58,8 +60,10 @@ def set_clocks(
     camera = np.array([photo.camera for photo in photos], dtype=object)
     problems = _without_one_second(camera, local)
     zone = np.where(np.isnan(stated), _zones(photos, local, stamp), stated)
-    readings = clocks.Readings(camera, local - zone, stamp, features)
-    utc, found = clocks.estimate(readings, same_scene, given)
+    readings = clocks.Readings(
+        camera, local - zone, stamp, sights.evidence.features, sights, tracks
+    )
+    utc, found = clocks.estimate(readings, sights.parameters.same_scene, given)
     utc = np.where(np.isnan(utc), stamp, utc)
     now = datetime.now(UTC).timestamp()
     wrong = (utc < EARLIEST) | (utc > now + FUTURE_S)

@@ -19,6 +19,7 @@ from geoloc.trips.model import persons
 from geoloc.trips.model.evidence import Evidence, gather
 from geoloc.trips.model.parameters import FILE, TripParameters
 from geoloc.trips.model.placing import Placement
+from geoloc.trips.moves import Sights
 from geoloc.trips.trip import Trip
 from geoloc.types import Float64Array
 
@@ -101,7 +102,11 @@ def place_library(
         known = np.where(np.isnan(given), known, given)
         problems += lines
     times = set_clocks(
-        photos, evidence.features, parameters.same_scene, clocks, assume_order=assume_order
+        photos,
+        Sights(known, evidence, parameters),
+        read[0],
+        clocks,
+        assume_order=assume_order,
     )
     used, lines = positions.fitting(read[0], times.utc_s, known)
     problems += [*times.problems, *lines]
