@@ -12,7 +12,7 @@ from geoloc.errors import GeolocError
 from geoloc.trips.clues.tracks import Track
 from geoloc.trips.model.anchors import Anchors
 from geoloc.trips.model.scenes import mutual_pairs
-from geoloc.trips.moves import Sights, align
+from geoloc.trips.moves import RIGHT_S, Sights, align
 from geoloc.trips.trip import Clock
 from geoloc.types import Float32Array, Float64Array, IndexArray, StrArray
 
@@ -28,9 +28,6 @@ CLEAR = 2.5
 
 MOST_WIDTH_S = 300.0
 """Half-width of the interval up to which a correction is applied."""
-
-RIGHT_S = 60.0
-"""A clock that is wrong by less is left as it is."""
 
 DRIFT_DAYS, DRIFT_PAIRS = 5.0, 15
 """Days and pairs that a drift is estimated from, at least."""

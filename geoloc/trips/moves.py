@@ -40,8 +40,10 @@ BURST_S = 600.0
 
 LONGEST_S = 80 * 365.25 * 86400.0
 RIGHT_S = 60.0
-"""The prior: half of all clocks are right to RIGHT_S; other offsets are log-uniform up to
-LONGEST_S."""
+"""A clock that is wrong by less is left as it is.
+
+The prior: half of all clocks are right to RIGHT_S; other offsets are log-uniform up to LONGEST_S.
+"""
 
 WITHIN_S, SURE = 300.0, 0.995
 """An offset is sure if so much of the posterior lies within this time of it."""
@@ -92,7 +94,7 @@ def align(shown_s: Float64Array, sights: Sights, rows: IndexArray, route: Anchor
     if len(rows) < LEAST_PHOTOS or len(route) < 2:
         return nothing
     steps = _steps(route)
-    if not steps.covered.any():
+    if not np.diff(steps.edge_s)[steps.covered].any():
         return nothing
     placed = ~np.isnan(sights.known[rows, 0])
     seen = _spread(rows[~placed], shown_s)

@@ -67,6 +67,28 @@ def test_a_track_places_photos_without_geotags(tmp_path):
     assert trip.tracks
 
 
+def test_a_track_corrects_a_clock_that_is_two_hours_slow(tmp_path):
+    pytest.importorskip("gpxpy")
+    minutes = np.arange(0, 60, 2)
+    lat = 47 + np.cumsum(np.random.default_rng(0).uniform(0.002, 0.02, len(minutes)))
+    for number in range(10):
+        shown, place = f"2024:03:05 07:{3 * 2 * number:02}:00", (float(lat[3 * number]), 8.0)
+        photo(tmp_path / "photos" / f"{number}.jpg", shown, place, seed=number, offset="+00:00")
+    points = "".join(
+        f'<trkpt lat="{at}" lon="8"><time>2024-03-05T09:{minute:02}:00Z</time></trkpt>'
+        for minute, at in zip(minutes, lat, strict=True)
+    )
+    gpx = tmp_path / "walk.gpx"
+    gpx.write_text(
+        '<gpx version="1.1" creator="t" xmlns="http://www.topografix.com/GPX/1/1">'
+        f"<trk><trkseg>{points}</trkseg></trk></gpx>"
+    )
+    (clock,) = locate_library(tmp_path / "photos", [gpx], bundle="starter").clocks
+    assert clock.applied
+    assert clock.evidence == "moves like the track walk.gpx"
+    assert clock.offset_s == pytest.approx(7200.0, abs=60.0)
+
+
 def test_a_table_of_known_places_counts_like_a_measurement(library, tmp_path):
     table = tmp_path / "known.csv"
     table.write_text("file,lat,lon\nb.jpg,47.5,3.5\nzzz.jpg,1,1\n")
