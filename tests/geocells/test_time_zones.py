@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 from geocells.attributes import _time_zones
 from geocells.time_zones import EARLIEST, utc_offset_min
 
+# Governments change the rules of later years: they differ between versions of the tz database.
+FIRST_S, LAST_S = 8 * 10**8, 17 * 10**8
 ZONES = _time_zones()[1].tolist()
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.sampled_from(ZONES), st.integers(8 * 10**8, 21 * 10**8))
+@given(st.sampled_from(ZONES), st.integers(FIRST_S, LAST_S))
 def test_offsets_agree_with_the_tz_database_but_for_the_hour_of_a_change(zone, second):
     when = datetime.fromtimestamp(second, UTC)
     near = [when + timedelta(hours=shift) for shift in (-1, 0, 1)]

@@ -34,7 +34,7 @@ def photo(uri: str) -> str:
     Args:
         uri: its data URI.
     """
-    return render("photo.html", uri=uri, alt="Where was this photo taken?")
+    return render("photo.html", uri=uri, alt="Where was this photo taken?", boxes=())
 
 
 def task(game: Game, problem: str = "") -> str:
