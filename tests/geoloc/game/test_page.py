@@ -195,6 +195,6 @@ def test_text_has_enough_contrast(replay, scheme):
 def test_failed_write_leaves_no_partial_page(play_tournament, tmp_path):
     tournament = play_tournament("duel")
     (tmp_path / "no").write_text("a file where a folder is needed")
-    with pytest.raises(OSError, match="replay|no"):
+    with pytest.raises(OSError, match=r"replay|no"):
         write_page(tournament, standings(tournament), tmp_path / "no" / "replay.html")
     assert [each.name for each in tmp_path.iterdir()] == ["no"]
