@@ -31,6 +31,11 @@ _BETWEEN = ((-2.2, 0.55, 0.45), (-1.3, 0.55, 0.45), (-0.4, 0.55, 0.45))
 _SCALED = ((0.0, 1.0, 0.0), (0.4, 1.0, 0.0), (0.9, 1.0, 0.0))
 
 
+_FITTED_MINUTES, _ONWARD_MINUTES = 6 * 60.0, 7 * 24 * 60.0
+"""Walks show how far people go within hours. From the first on, a journey is assumed to go on in
+one direction up to the second: the radius beyond the last position grows with the time itself."""
+
+
 @dataclass(frozen=True)
 class TripParameters:
     """Weights of evidence, motion by gap, and radii by case."""
@@ -75,6 +80,8 @@ class TripParameters:
         """
         weights = np.asarray(self.radii[case])
         log_km = (features * weights).sum(axis=2)
+        if case == "beyond":
+            log_km = log_km + _onward(features[:, :, 1]) * (1.0 - weights[:, 1])
         radii = np.exp(np.clip(log_km, np.log(0.005), np.log(20015.0)))
         return np.asarray(np.maximum.accumulate(radii, axis=1))
 
@@ -110,3 +117,9 @@ class TripParameters:
                 "radii": radii,
             }
         )
+
+
+def _onward(log_minutes: Float64Array) -> Float64Array:
+    """Return the log of the time of onward travel relative to the fitted times, >= 0."""
+    first, last = np.log1p(_FITTED_MINUTES), np.log1p(_ONWARD_MINUTES)
+    return np.asarray(np.clip(log_minutes, first, last) - first)

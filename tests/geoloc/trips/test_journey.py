@@ -12,6 +12,7 @@ from geoloc.trips.clues.tracks import Track
 from geoloc.trips.journey import set_clocks
 from geoloc.trips.model.parameters import TripParameters
 from geoloc.trips.model.persons import place_all
+from geoloc.trips.moves import Sights
 from tests.geoloc.trips.model.test_smoothing import evidence
 
 START = 1_700_000_000.0
@@ -22,7 +23,8 @@ def taken(times, camera="Canon EOS"):
         LibraryPhoto(f"{i:02}.jpg", "", camera, PhotoTime(at, 0.0, None, "exif"), None, None)
         for i, at in enumerate(times)
     ]
-    return set_clocks(photos, np.eye(len(photos), dtype=np.float32), 0.9)
+    nowhere = np.full((len(photos), 2), np.nan)
+    return set_clocks(photos, Sights(nowhere, evidence([5] * len(photos)), TripParameters()))
 
 
 def test_a_track_of_another_journey_is_left_out_with_one_line():
