@@ -81,8 +81,9 @@ def _numbers(time_s: Float64Array, latlon: Float64Array, radius_km: Float64Array
 
 def _frequent(latlon: Float64Array, start_s: Float64Array, radius_km: Float64Array) -> BoolArray:
     """Return (S,) whether there are stays at this place on many days over some weeks."""
-    square = np.round(latlon * 111.2 / FREQUENT_KM / np.array([1.0, 1.0])).astype(np.int64)
+    square = np.round(latlon * 111.2 / FREQUENT_KM).astype(np.int64)
     _, place = np.unique(square, axis=0, return_inverse=True)
+    place = place.reshape(-1)  # NumPy 2.0 returns a column
     day = np.floor(start_s / 86400.0)
     visits = np.unique(np.column_stack([place, day]), axis=0)
     days = np.bincount(visits[:, 0].astype(int), minlength=place.max() + 1)

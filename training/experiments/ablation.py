@@ -163,7 +163,7 @@ class _Planet:
         return finetune(
             self._table, self._photos.parent, model, self._cells[row.semantic],
             self._work / f"tuned{steps}", self._heads(row),
-            FinetuneConfig(epochs=config.tune_epochs, batch=128, learning_rate=3e-4, workers=0,
+            FinetuneConfig(epochs=config.tune_epochs, batch=32, learning_rate=3e-4, workers=0,
                            seed=self._seed, save_every=10**6),
         )  # fmt: skip
 
