@@ -90,8 +90,9 @@ class Watch:
 
     def check(self, ignored: Callable[[str], bool] = lambda report: False) -> None:
         """Fail if a page requested something external or reported something."""
-        assert self.external == []
-        assert [report for report in self.reports if not ignored(report)] == []
+        assert self.external == [], self.external
+        reports = [report for report in self.reports if not ignored(report)]
+        assert reports == [], reports
 
     def _request(self, url: str) -> None:
         if self.is_external(url):

@@ -22,6 +22,7 @@ function unitsPerPixel() {
 }
 
 function draw() {
+  if (!svg.getBoundingClientRect().width) return;          // a frame without a size yet: drawn on its "resize"
   svg.setAttribute("viewBox", view.join(" "));
   onDraw();
   const units = unitsPerPixel();
