@@ -67,7 +67,7 @@ def test_every_command_works(tmp_path, photo_folder):
         done.append(command.split()[1])
     assert {*done} == {
         "learn", "locate", "plan", "planet", "manifest", "split", "audit", "pigeotto", "enrich",
-        "cells", "pretrain", "embed", "assemble", "finetune",
+        "cells", "pretrain", "embed", "assemble", "finetune", "retrieve",
     }  # fmt: skip
     for bundle in ("my.bundle", "pigeotto.bundle", "other.bundle"):
         assert (tmp_path / bundle / "bundle.json").is_file()
