@@ -1,7 +1,9 @@
 """Photographs that were never taken, of three places with their own looks."""
 
+from pathlib import Path
+
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import ExifTags, Image, ImageDraw
 
 
 def draw_photo(style: int, rng: np.random.Generator) -> Image.Image:
@@ -26,3 +28,16 @@ def draw_photo(style: int, rng: np.random.Generator) -> Image.Image:
 
 
 PLACES = ((48.86, 2.35), (-33.87, 151.21), (35.68, 139.69))
+
+
+def write_dated_photo(path: Path) -> Path:
+    """Write noise with a time and an offset from UTC, as a camera in Japan does."""
+    tags = Image.Exif()
+    tags.get_ifd(ExifTags.IFD.Exif).update(
+        {
+            ExifTags.Base.DateTimeOriginal: "2024:06:01 10:30:00",
+            ExifTags.Base.OffsetTimeOriginal: "+09:00",
+        }
+    )
+    Image.effect_noise((320, 240), 40).convert("RGB").save(path, exif=tags)
+    return path

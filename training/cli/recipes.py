@@ -34,7 +34,7 @@ RETRIEVE_PLANET = 900, 1, 48
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Options of both recipes."""
+    """Options of every recipe."""
 
     out: Out
     """Bundle to write."""
@@ -42,16 +42,23 @@ class Options:
     """Folder for the outputs of the stages, which is kept; by default OUT.work beside the bundle,
     which is deleted once the bundle is complete."""
     keep_work: Annotated[bool, Parameter(negative=())] = False
-    """Keep OUT.work: pretrained model, logs and embeddings."""
+    """Keep OUT.work: models or fitted heads, logs and embeddings."""
     rehearse: Annotated[bool, Parameter(negative=())] = False
     """Train and write a bundle in all stages on a synthetic planet, with tiny towers, in minutes on
     a CPU."""
+    ray: str | None = None
+    """Address of a Ray cluster that embeds the photos, or "local"."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class PretrainingOptions(Options):
+    """Options of the recipes that pretrain a tower."""
+
     dry_run: Annotated[bool, Parameter(negative=(), show=False)] = False
     """Former name of --rehearse."""
     processes: int = 1
     """Pretraining processes: one for each GPU."""
-    ray: str | None = None
-    """Address of a Ray cluster that embeds the photos, or "local"."""
 
 
 @pigeon_app.default
@@ -59,7 +66,7 @@ def pigeon(
     photos: Path | None = None,
     /,
     *,
-    options: Options,
+    options: PretrainingOptions,
     config: Annotated[PigeonRecipe | None, Parameter(name="*")] = None,
 ) -> int:
     """PIGEON: make a bundle from street views.
@@ -80,7 +87,7 @@ def pigeotto(
     photos: Path | None = None,
     /,
     *,
-    options: Options,
+    options: PretrainingOptions,
     config: Annotated[PigeottoRecipe | None, Parameter(name="*")] = None,
 ) -> int:
     """PIGEOTTO: make a bundle from photos of all kinds.
@@ -95,7 +102,7 @@ def pigeotto(
     return _make(config or PigeottoRecipe(), photos, options)
 
 
-def _make(recipe: PigeonRecipe, photos: Path | None, options: Options) -> int:
+def _make(recipe: PigeonRecipe, photos: Path | None, options: PretrainingOptions) -> int:
     """Run a recipe and print the model card; return the exit code."""
     from geoloc.errors import GeolocError
 
@@ -137,22 +144,11 @@ def _make(recipe: PigeonRecipe, photos: Path | None, options: Options) -> int:
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class RetrieveOptions:
+class RetrieveOptions(Options):
     """Options of the recipe `retrieve`."""
 
-    out: Out
-    """Bundle to write."""
-    work: Path | None = None
-    """Folder for the outputs of the stages, which is kept; by default OUT.work beside the bundle,
-    which is deleted once the bundle is complete."""
-    keep_work: Annotated[bool, Parameter(negative=())] = False
-    """Keep OUT.work: embeddings, fitted heads and the ledger."""
-    rehearse: Annotated[bool, Parameter(negative=())] = False
-    """Write a bundle in all stages on a synthetic planet, with tiny towers, within a minute."""
     cache: Path | None = None
     """Folder of exported encoders, reused by later runs; by default the user's cache folder."""
-    ray: str | None = None
-    """Address of a Ray cluster that embeds the photos, or "local"."""
 
 
 @retrieve_app.default

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import pytest
-from PIL import ExifTags, Image
 
 from demo.page import explanation, view
 from demo.page.controller import Controller
@@ -14,6 +13,7 @@ from geoloc.errors import WitnessError
 from geoloc.geolocator import Geolocator
 from geoloc.guess import Account, Finding
 from tests.demo.guesses import make_guess
+from tests.scenes import write_dated_photo
 
 EMPTY = ("Anywhere", None, "", "", "", "", "", "", "", [])
 
@@ -25,16 +25,7 @@ def controller():
 
 @pytest.fixture
 def dated(tmp_path):
-    tags = Image.Exif()
-    tags.get_ifd(ExifTags.IFD.Exif).update(
-        {
-            ExifTags.Base.DateTimeOriginal: "2024:06:01 10:30:00",
-            ExifTags.Base.OffsetTimeOriginal: "+09:00",
-        }
-    )
-    file = tmp_path / "dated.jpg"
-    Image.effect_noise((320, 240), 40).convert("RGB").save(file, exif=tags)
-    return file
+    return write_dated_photo(tmp_path / "dated.jpg")
 
 
 def test_evidence_is_counted_without_encoding_again(controller, dated):

@@ -5,21 +5,13 @@ import subprocess
 import sys
 
 import pytest
-from PIL import ExifTags, Image
+
+from tests.scenes import write_dated_photo
 
 
 @pytest.fixture
 def dated(tmp_path):
-    tags = Image.Exif()
-    tags.get_ifd(ExifTags.IFD.Exif).update(
-        {
-            ExifTags.Base.DateTimeOriginal: "2024:06:01 10:30:00",
-            ExifTags.Base.OffsetTimeOriginal: "+09:00",
-        }
-    )
-    file = tmp_path / "dated.jpg"
-    Image.effect_noise((320, 240), 40).convert("RGB").save(file, exif=tags)
-    return file
+    return write_dated_photo(tmp_path / "dated.jpg")
 
 
 def geoloc(*arguments):
