@@ -45,13 +45,17 @@ class Preprocessing:
 
     def __call__(self, image: Image.Image) -> Float32Array:
         """Return the network's input (3, size, size) for one upright RGB photo."""
-        image = self._exact(image) if self.resize == "clip" else self._approximate(image)
         mean, std = np.asarray(self.mean, np.float32), np.asarray(self.std, np.float32)
-        values = np.array(np.asarray(image).transpose(2, 0, 1), np.float32, order="C")
+        values = self.square(image).astype(np.float32, order="C")
         values /= np.float32(255.0)
         values -= mean[:, None, None]
         values /= std[:, None, None]
         return values
+
+    def square(self, image: Image.Image) -> npt.NDArray[np.uint8]:
+        """Return the picture (3, size, size) that the network sees, before it is normalised."""
+        image = self._exact(image) if self.resize == "clip" else self._approximate(image)
+        return np.asarray(image).transpose(2, 0, 1)
 
     def picture(self, values: Float32Array) -> Float32Array:
         """Return the picture (3, size, size) in an input; that of the first of several networks."""

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from geoloc.cli.console import fail, fail_writing
-from training.cli.console import Out
+from geoloc.cli.console import SOME_FAILED, fail, fail_writing
+from training.cli.console import Out, progress_bars
 from training.config import HEAD_PRESETS, FinetuneConfig, PretrainConfig
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def pretrain(
         reason = f"{error.filename or out}: {error.strerror or error}"
         return fail("geoloc-train pretrain", f"{reason}; free some space and run the command again")
     print(f"model: {model}")
-    return 0
+    return _report_left_out(out)
 
 
 @finetune_app.default
@@ -97,7 +97,17 @@ def finetune(
     except OSError as error:
         return fail_writing("geoloc-train finetune", error, out)
     print(f"model: {tuned}")
-    return 0
+    return _report_left_out(out)
+
+
+def _report_left_out(run: Path) -> int:
+    """Print lines about shards and photos that were left out; return the exit code."""
+    from training.engine.loop import left_out_lines
+
+    with progress_bars() as progress:
+        for line in left_out_lines(run):
+            progress.problem(line)
+    return SOME_FAILED if progress.problems else 0
 
 
 def _read(photos: Path) -> pa.Table:

@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Container, Iterator
+from collections.abc import Container
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from geoloc.encoders.base import Preprocessing
 from geoloc.errors import PhotoError, TableError
 from geoloc.photos import decode, storage
 from geoloc.photos.tables import resolve
-from geoloc.types import Float32Array
-from training.data.sampler import Batches
 
 MIN_CROP_AREA = 0.9
 """Photos are cropped at random to squares of at least this share of the area of the largest square.
 They are never mirrored: writing, road markings and the driving side would become wrong."""
 
 MAX_SUBSTITUTES = 100
-"""More consecutive unusable photos than this are an error: the collection is broken."""
+"""More unusable photos than this, one after the other, are an error: the collection is broken."""
 
 
 class Captioner(Protocol):
@@ -50,7 +48,9 @@ class Batch:
     """B photos and captions."""
 
     pixels: Tensor
-    """(B, 3, size, size) float32."""
+    """(B, 3, size, size) uint8, a quarter of the memory of what the network takes; see `images`."""
+    scale: Tensor
+    """(2, 3) float32, mean and deviation of each channel, of values in 0..1."""
     tokens: Tensor
     """(B, context length) int64."""
     caption: Tensor
@@ -60,20 +60,29 @@ class Batch:
     row: Tensor
     """(B,) int64 rows of the photo table."""
     left_out: list[str] = field(default_factory=list)
-    """A line for each photo that was replaced by another one."""
+    """A line for each photo that was replaced by another one, and each reader that was replaced."""
 
     def __len__(self) -> int:
         return len(self.pixels)
 
+    @property
+    def images(self) -> Tensor:
+        """Input of the image tower (B, 3, size, size) float32, computed where the batch is."""
+        mean, deviation = self.scale[:, :, None, None]
+        return self.pixels.float().div_(255.0).sub_(mean).div_(deviation)
+
     def pin_memory(self) -> Batch:
         """Return the batch in pinned memory, for transfers that overlap with computation."""
-        tensors = (self.pixels, self.tokens, self.caption, self.latlon, self.row)
-        return Batch(*(tensor.pin_memory() for tensor in tensors), self.left_out)
+        return Batch(*(tensor.pin_memory() for tensor in self._tensors), self.left_out)
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on another device."""
-        tensors = (self.pixels, self.tokens, self.caption, self.latlon, self.row)
-        return Batch(*(tensor.to(device, non_blocking=True) for tensor in tensors), self.left_out)
+        moved = (tensor.to(device, non_blocking=True) for tensor in self._tensors)
+        return Batch(*moved, self.left_out)
+
+    @property
+    def _tensors(self) -> tuple[Tensor, ...]:
+        return self.pixels, self.scale, self.tokens, self.caption, self.latlon, self.row
 
 
 class CaptionedPhotos:
@@ -98,11 +107,12 @@ class CaptionedPhotos:
             preprocessing: of the image tower.
             seed: of crops and captions.
         """
-        self._table = table
+        self._table = table.combine_chunks()  # otherwise `take` copies whole columns of text
         self._folder = folder
         self._captioner = captioner
         self._tokenizer = tokenizer
         self._preprocessing = preprocessing
+        self._scale = torch.tensor([preprocessing.mean, preprocessing.std], dtype=torch.float32)
         self._seed = seed
 
     def __len__(self) -> int:
@@ -123,6 +133,7 @@ class CaptionedPhotos:
         latlon = np.stack([self._table[name].take(rows).to_numpy() for name in ("lat", "lon")], 1)
         return Batch(
             torch.from_numpy(np.stack(pixels)),
+            self._scale,
             self._tokenizer(captions),
             torch.tensor([_hash(caption) for caption in captions]),
             torch.from_numpy(latlon),
@@ -132,8 +143,12 @@ class CaptionedPhotos:
 
     def _usable(
         self, epoch: int, row: int, caption: str, left_out: list[str]
-    ) -> tuple[int, str, Float32Array]:
-        """Return row, caption and pixels of the photo, or of the next one that is usable."""
+    ) -> tuple[int, str, npt.NDArray[np.uint8]]:
+        """Return row, caption and pixels of the photo, or of one that is drawn instead of it.
+
+        It is drawn from all photos, because a damaged shard has many rows that are neighbours.
+        """
+        rng = np.random.default_rng((self._seed, epoch, row, 1))
         for _ in range(MAX_SUBSTITUTES):
             try:
                 if not caption:
@@ -142,17 +157,17 @@ class CaptionedPhotos:
                 return row, caption, self._pixels(epoch, row)
             except PhotoError as error:
                 left_out.append(str(error))
-                row = (row + 1) % len(self._table)
+                row = int(rng.integers(len(self._table)))
                 (caption,) = self._captioner.batch(self._table, np.array([row]), self._seed, epoch)
         raise TableError(
-            f"{MAX_SUBSTITUTES} photos in a row cannot be used, the last because of"
-            f" {left_out[-1]}; check the file names in the photo table"
+            f"{MAX_SUBSTITUTES} photos drawn one after the other cannot be used, the last because"
+            f" of {left_out[-1]}; check the file names in the photo table"
         )
 
-    def _pixels(self, epoch: int, row: int) -> Float32Array:
-        loaded = load_photo(self._table, self._folder, row, min_side=self._preprocessing.min_side)
+    def _pixels(self, epoch: int, row: int) -> npt.NDArray[np.uint8]:
+        loaded = load_photo(self._table, self._folder, row, min_side=self._preprocessing.size)
         rng = np.random.default_rng((self._seed, epoch, row))
-        return self._preprocessing(_random_square(loaded.image, rng))
+        return self._preprocessing.square(_random_square(loaded.image, rng))
 
 
 def load_photo(
@@ -182,7 +197,7 @@ def load_photo(
             f"{path}: {error.strerror or error}; check the path of the shard"
         ) from error
     if size is not None and len(content) < size:
-        raise PhotoError(f"{path}: ends within photo {name}; fetch the shard again")
+        raise PhotoError(f"{path}: cut short; fetch the shard again")  # one line for all its photos
     return decode.load(content, name=name, min_side=min_side, skip_pixels=skip_pixels)
 
 
@@ -197,41 +212,3 @@ def _random_square(image: Any, rng: np.random.Generator) -> Any:  # noqa: ANN401
 def _hash(caption: str) -> int:
     digest = hashlib.blake2b(caption.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little", signed=True)
-
-
-class Batched(Protocol):
-    """A dataset that returns whole batches."""
-
-    def __getitems__(self, items: list[tuple[int, int]]) -> Batch:
-        """Return the batch of items (epoch, row)."""
-        ...
-
-
-def load_batches(photos: Batched, batches: Batches, workers: int) -> Iterator[Batch]:
-    """Yield batches in their order, read ahead by worker processes, or read here without workers.
-
-    Raises:
-        TableError: a worker was killed, most often because the machine ran out of memory.
-    """
-    on_gpu = torch.cuda.is_available()
-    loader = DataLoader(
-        photos,  # type: ignore[arg-type]
-        batch_sampler=batches,  # type: ignore[arg-type]
-        num_workers=workers,
-        collate_fn=_identity,
-        pin_memory=on_gpu,
-        prefetch_factor=4 if workers else None,
-    )
-    try:
-        yield from loader
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
-            raise
-        raise TableError(
-            "a process that reads photos was killed, perhaps because memory ran out; start the same"
-            " command again with fewer --workers: it continues from the last checkpoint"
-        ) from error
-
-
-def _identity(batch: Batch) -> Batch:
-    return batch

@@ -48,6 +48,11 @@ _TRAINED_ON = (
 )  # fmt: skip
 """Columns of an enriched photo table that change what is trained."""
 
+_MONTHS = (1, 12)
+
+_NAMED = 3
+"""Photos that an error names, at most."""
+
 _ROWS_AT_ONCE = 65_536
 """Rows that are digested together, to bound the memory."""
 
@@ -124,7 +129,7 @@ def read(path: Path) -> pa.Table:
     """Read a photo table.
 
     Raises:
-        TableError: it is missing, no Parquet file, or lacks a column.
+        TableError: it is missing, no Parquet file, lacks a column, or holds impossible numbers.
     """
     if not path.is_file():
         raise TableError(f"{path}: no such table; make one with geoloc-train manifest")
@@ -140,7 +145,29 @@ def read(path: Path) -> pa.Table:
             f"{path}: column {', '.join(missing)} is missing; make the table with geoloc-train"
             " manifest"
         )
+    _check_numbers(table, path)
     return table
+
+
+def _check_numbers(table: pa.Table, path: Path) -> None:
+    """Raise TableError for NaN, infinite numbers and impossible months; null means unknown."""
+    for field in table.schema:
+        values = table[field.name]
+        if pa.types.is_floating(field.type):
+            wrong = pc.invert(pc.is_finite(values))
+        elif field.name == "month":
+            wrong = pc.or_(pc.less(values, _MONTHS[0]), pc.greater(values, _MONTHS[1]))
+        else:
+            continue
+        rows = np.flatnonzero(pc.fill_null(wrong, fill_value=False).to_numpy())
+        if len(rows):
+            names = ", ".join(map(str, table["photo_id"].take(rows[:_NAMED]).to_pylist()))
+            more = f" and {len(rows) - _NAMED:,} more" if len(rows) > _NAMED else ""
+            raise TableError(
+                f"{path}: column {field.name} holds {values[rows[0]].as_py()} or the like for"
+                f" {len(rows):,} of {len(table):,} photos ({names}{more}); leave unknown values"
+                " empty (null), or make the column again with geoloc-train enrich"
+            )
 
 
 def write(table: pa.Table, path: Path) -> None:

@@ -121,9 +121,16 @@ class PartEmbedder:
         problems: list[str] = []
         done = 0
         for encoded in encode(self._encoder, range(len(table)), load=load):
-            vectors.append(encoded.embeddings.astype(np.float16))
-            rows.append(done + encoded.index)
+            embeddings = encoded.embeddings.astype(np.float16)
+            finite = np.isfinite(embeddings).all(axis=1)
+            vectors.append(embeddings[finite])
+            rows.append(done + encoded.index[finite])
             problems += map(str, encoded.errors)
+            problems += [
+                f"{photo.name}: its embedding holds NaN; check the weights of the encoder"
+                for photo, good in zip(encoded.photos, finite, strict=True)
+                if not good
+            ]
             done += len(encoded.results)
         target = self._out / f"{part['key']}.npz"
         with atomic_path(target) as temporary, temporary.open("wb") as file:
@@ -206,7 +213,7 @@ def _assemble(table: pa.Table, parts: list[dict[str, Any]], out: Path, made_from
     kept = [part["row"] + number * PART for number, part in enumerate(loaded)]
     rows = np.concatenate(kept) if kept else np.empty(0, np.int64)
     problems = [bytes(part["problems"]).decode() for part in loaded]
-    lines = [line for text in problems for line in text.splitlines()]
+    lines = list(dict.fromkeys(line for text in problems for line in text.splitlines()))
     if not len(rows):
         reason = f": {lines[0]}" if lines else ""
         raise TableError(f"none of {len(table)} photos can be read{reason}")

@@ -37,19 +37,23 @@ class CheckpointError(GeolocError):
     """A run cannot be saved or resumed."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class TrainState:
-    """Everything that a training step changes."""
+    """Everything that a training step changes, and so all that a run is resumed from.
+
+    The photos of a step, their crops and captions, and every random number of the towers depend on
+    the seed and on `step` only.
+    """
 
     model: nn.Module
     optimiser: torch.optim.Optimizer
-    average: list[Tensor] | None
+    average: list[Tensor] | None = None
     """Moving average of the trainable parameters, in their order."""
+    step: int = 0
+    """Steps taken."""
 
 
-def save(
-    folder: Path, step: int, state: TrainState, config: dict[str, Any], processes: Processes
-) -> None:
+def save(folder: Path, state: TrainState, config: dict[str, Any], processes: Processes) -> None:
     """Write a checkpoint; all processes must call it, the first one writes.
 
     Raises:
@@ -60,7 +64,7 @@ def save(
     reason = "see the first process"
     if processes.first:
         try:
-            _write(folder / f"step-{step:08}", step, parts, config)
+            _write(folder / f"step-{state.step:08}", state.step, parts, config)
         except (OSError, SafetensorError) as error:
             failed += 1
             reason = str(error).rpartition("I/O error: ")[2]
@@ -72,11 +76,8 @@ def save(
         )
 
 
-def resume(folder: Path, state: TrainState, config: dict[str, Any]) -> int:
-    """Load the newest undamaged checkpoint into the state.
-
-    Returns:
-        The number of steps taken; 0 if there is no checkpoint.
+def resume(folder: Path, state: TrainState, config: dict[str, Any]) -> None:
+    """Load the newest undamaged checkpoint into the state, if there is one.
 
     Raises:
         CheckpointError: the checkpoint belongs to a run with other settings.
@@ -91,8 +92,8 @@ def resume(folder: Path, state: TrainState, config: dict[str, Any]) -> int:
                 " was started with"
             )
         _load(path, state)
-        return int(stored["step"])
-    return 0
+        state.step = int(stored["step"])
+        return
 
 
 def is_finished(run_folder: Path, config: dict[str, Any]) -> bool:

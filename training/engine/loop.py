@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,9 +15,11 @@ from torch import Tensor, nn
 from geoloc.io.atomic import atomic_write_text
 from training.config import Schedule
 from training.data.loading import Batch
+from training.data.sampler import Batches
 from training.engine import checkpoint
-from training.engine.checkpoint import TrainState
+from training.engine.checkpoint import CheckpointError, TrainState
 from training.engine.parallel import Processes, full_tensor
+from training.engine.readers import Batched, load_batches
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ class LoopConfig:
     """Steps between checkpoints."""
     measure_every: int = 500
     """Steps between measurements on held-out photos."""
+    workers: int = 0
+    """Processes that read photos."""
 
     def rate(self, step: int) -> float:
         """Return the learning rate of a step, counted from 0."""
@@ -79,30 +82,33 @@ class Objective(Protocol):
 
 def fit(
     state: TrainState,
-    batches: Iterator[Batch],
+    photos: Batched,
+    batches: Batches,
     objective: Objective,
     config: LoopConfig,
     run: Run,
-    start: int = 0,
 ) -> None:
-    """Train from step `start` to the last one.
+    """Train from the state of the run's newest checkpoint, or from the given one, to the last step.
 
     Args:
         state: model, optimiser and moving average; changed in place.
-        batches: micro-batches of this process, starting with the first of step `start`.
+        photos: dataset.
+        batches: rows of the micro-batches of this process.
         objective: computes losses and gradients.
         config: settings of the loop.
         run: log and checkpoints of the run.
-        start: number of steps already taken.
 
     Raises:
-        CheckpointError: a checkpoint cannot be written.
+        CheckpointError: a checkpoint cannot be written, or training diverges.
+        TableError: too many photos cannot be read.
     """
+    run.resume(state)
     model, optimiser = state.model, state.optimiser
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    for step in range(start, config.steps):
+    stream = load_batches(photos, replace(batches, start=state.step), config.workers)
+    for step in range(state.step, config.steps):
         began = time.perf_counter()
-        micro = [next(batches).to(run.processes.device) for _ in range(config.accumulate)]
+        micro = [next(stream).to(run.processes.device) for _ in range(config.accumulate)]
         for group in optimiser.param_groups:
             group["lr"] = config.rate(step)
         optimiser.zero_grad()
@@ -114,11 +120,12 @@ def fit(
             torch._foreach_lerp_(
                 state.average, [p.detach() for p in parameters], 1.0 - config.average
             )
-        run.log_step(step + 1, loss, norm, config.rate(step), micro, began)
-        if (step + 1) % config.measure_every == 0 or step + 1 == config.steps:
-            run.log_measurement(step + 1, model)
-        if (step + 1) % config.save_every == 0 or step + 1 == config.steps:
-            run.save(step + 1, state)
+        state.step = step + 1
+        run.log_step(state.step, loss, norm, config.rate(step), micro, began)
+        if state.step % config.measure_every == 0 or state.step == config.steps:
+            run.log_measurement(state.step, model)
+        if state.step % config.save_every == 0 or state.step == config.steps:
+            run.save(state)
 
 
 def _clamp_logit_scale(model: nn.Module) -> None:
@@ -137,26 +144,42 @@ class Run:
     processes: Processes
     settings: dict[str, Any]
     measure: Measure
-    start: int = 0
-    """Steps already taken; log lines of later steps are removed."""
+    _events: Any = None
+    _left_out: set[str] = field(default_factory=set)
 
-    def __post_init__(self) -> None:
-        self._events = None
+    def resume(self, state: TrainState) -> None:
+        """Load the newest checkpoint into the state, and remove log lines of later steps.
+
+        Raises:
+            CheckpointError: the checkpoint belongs to a run with other settings.
+        """
+        checkpoint.resume(self.folder / "checkpoints", state, self.settings)
         if self.processes.first:
             from torch.utils.tensorboard import SummaryWriter
 
             self.folder.mkdir(parents=True, exist_ok=True)
             for file in self.folder.glob("*.jsonl"):
-                _truncate_log(file, self.start)
-            self._events = SummaryWriter(str(self.folder / "events"), purge_step=self.start + 1)
+                _truncate_log(file, state.step)
+            self._events = SummaryWriter(str(self.folder / "events"), purge_step=state.step + 1)
         self.processes.barrier()
+        self._left_out = {line["reason"] for line in _lines(self._left_out_file)}
 
     def log_step(
         self, step: int, loss: Tensor, norm: Tensor, rate: float, micro: list[Batch], began: float
     ) -> None:
-        """Log loss, gradient norm, learning rate, speed and substituted photos of a step."""
+        """Log loss, gradient norm, learning rate, speed and substituted photos of a step.
+
+        Raises:
+            CheckpointError: loss or gradient is no finite number; it is never saved.
+        """
         mean = self.processes.sum(loss.clone()).item() / self.processes.count
         self._log_left_out(step, micro)
+        if not (math.isfinite(mean) and math.isfinite(norm.item())):
+            raise CheckpointError(
+                f"{self.folder}: step {step} has the loss {mean} and a gradient of norm"
+                f" {norm.item()}, so training diverges; start again in another folder with a lower"
+                " learning rate, and look for wrong numbers in the photo table"
+            )
         seconds = time.perf_counter() - began
         photos = sum(len(batch) for batch in micro) * self.processes.count
         self._log(
@@ -174,9 +197,9 @@ class Run:
         """Evaluate on held-out photos and log the metrics; all processes must call it."""
         self._log("measurements", step, self.measure(model))
 
-    def save(self, step: int, state: TrainState) -> None:
+    def save(self, state: TrainState) -> None:
         """Write a checkpoint; all processes must call it."""
-        checkpoint.save(self.folder / "checkpoints", step, state, self.settings, self.processes)
+        checkpoint.save(self.folder / "checkpoints", state, self.settings, self.processes)
 
     def _log(self, name: str, step: int, values: dict[str, float]) -> None:
         if self._events is None:
@@ -187,21 +210,41 @@ class Run:
             self._events.add_scalar(key, value, step)
 
     def _log_left_out(self, step: int, micro: list[Batch]) -> None:
-        lines = [line for batch in micro for line in batch.left_out]
-        if lines:
-            rank = self.processes.rank
-            with (self.folder / f"left_out.{rank}.jsonl").open("a", encoding="utf-8") as file:
+        """Log each reason once, though a damaged shard or photo comes again and again."""
+        reasons = dict.fromkeys(line for batch in micro for line in batch.left_out)
+        new = [reason for reason in reasons if reason not in self._left_out]
+        if new:
+            self._left_out.update(new)
+            with self._left_out_file.open("a", encoding="utf-8") as file:
                 file.writelines(
-                    json.dumps({"step": step, "reason": line}, ensure_ascii=False) + "\n"
-                    for line in lines
+                    json.dumps({"step": step, "reason": reason}, ensure_ascii=False) + "\n"
+                    for reason in new
                 )
+
+    @property
+    def _left_out_file(self) -> Path:
+        return self.folder / f"left_out.{self.processes.rank}.jsonl"
+
+
+def left_out_lines(run_folder: Path) -> list[str]:
+    """Return a line about each shard and photo that a run could not use."""
+    files = sorted(run_folder.glob("left_out.*.jsonl"))
+    return list(dict.fromkeys(line["reason"] for file in files for line in _lines(file)))
+
+
+def _lines(file: Path) -> list[dict[str, Any]]:
+    """Read a log, without a last line that was cut short."""
+    if not file.is_file():
+        return []
+    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 def _truncate_log(file: Path, step: int) -> None:
     """Remove the lines of later steps, and a last line that was cut short."""
-    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
-    kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
-    atomic_write_text(file, "".join(kept))
+    kept = [line for line in _lines(file) if line["step"] <= step]
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in kept)
+    atomic_write_text(file, text)
 
 
 def as_settings(*configs: Any) -> dict[str, Any]:  # noqa: ANN401

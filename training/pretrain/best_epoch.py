@@ -43,7 +43,7 @@ class BestEpoch:
             for start in range(0, share, self._batch):
                 items = [(0, place) for place in places[start : start + self._batch].tolist()]
                 batch = self._places.__getitems__(items).to(self._processes.device)
-                right += model(batch.pixels, batch.row)
+                right += model(batch.images, batch.row)
         model.train()
         accuracy = self._processes.sum(right).item() / (share * self._processes.count)
         best = -1.0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from geocells.table import CellTable
 from geoloc.encoders.torch import mean_of_tokens
 from geoloc.errors import TableError
 from training.config import FinetuneConfig, HeadConfig
-from training.data.loading import Batch, CaptionedPhotos, load_batches
+from training.data.loading import Batch, CaptionedPhotos
 from training.data.sampler import Batches
 from training.data.table import content_digest, latlon_of
 from training.engine import checkpoint
@@ -103,17 +102,15 @@ def _tune(
     state = _initial_state(model, config)
     batches = _batches(len(panoramas.train), config, processes)
     loop = _loop(config, batches.steps_per_epoch, bf16)
-    start = checkpoint.resume(run_folder / "checkpoints", state, settings)
 
     photos = _photos(panoramas.table, folder, built, config)
     views = Views(photos, panoramas.rows[panoramas.train])
-    stream = load_batches(views, replace(batches, start=start), config.workers)
 
     def objective(micro: list[Batch], step: int) -> Tensor:
         torch.manual_seed(config.seed * 1_000_003 + step)
         (batch,) = micro
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            loss: Tensor = model(batch.pixels, batch.row)
+            loss: Tensor = model(batch.images, batch.row)
         loss.backward()
         return loss.detach()
 
@@ -126,8 +123,7 @@ def _tune(
 
     held_out = Views(photos, panoramas.rows[panoramas.val])
     best = BestEpoch(run_folder / "best", held_out, config.batch, write, processes)
-    run = Run(run_folder, processes, settings, best, start)
-    fit(state, stream, objective, loop, run, start)
+    fit(state, views, batches, objective, loop, Run(run_folder, processes, settings, best))
     _finish(best, run_folder / "model", write, processes)
 
 
@@ -148,7 +144,7 @@ def _loop(config: FinetuneConfig, steps_per_epoch: int, bf16: bool) -> LoopConfi
     return LoopConfig(
         steps=config.epochs * steps_per_epoch, learning_rate=config.learning_rate,
         warmup=config.warmup, schedule=config.schedule, bf16=bf16, seed=config.seed,
-        save_every=config.save_every, measure_every=steps_per_epoch,
+        save_every=config.save_every, measure_every=steps_per_epoch, workers=config.workers,
     )  # fmt: skip
 
 
@@ -164,7 +160,7 @@ def _initial_state(model: nn.Module, config: FinetuneConfig) -> TrainState:
     optimiser = torch.optim.AdamW(
         parameters, config.learning_rate, weight_decay=config.weight_decay
     )
-    return TrainState(model, optimiser, None)
+    return TrainState(model, optimiser)
 
 
 def _tower_weights(weights: Tensors) -> Tensors:

@@ -65,7 +65,7 @@ def _features(
     """Compute features, scale and bias; dropout is seeded by step and micro-batch."""
     torch.manual_seed(hash((config.seed, step, micro)) & 0x7FFFFFFF)
     with torch.autocast(batch.pixels.device.type, torch.bfloat16, enabled=config.bf16):
-        out = model(batch.pixels, batch.tokens)
+        out = model(batch.images, batch.tokens)
     return {name: tensor.float() for name, tensor in out.items()}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from torch import nn
 
 from geoloc.errors import TableError
 from training.config import FREE_TO_CHANGE, PretrainConfig
-from training.data.loading import CaptionedPhotos, load_batches
+from training.data.loading import CaptionedPhotos
 from training.data.sampler import Batches
 from training.data.table import content_digest
 from training.engine import checkpoint
@@ -83,17 +82,15 @@ def _train(
     state = _initial_state(towers, config)
     batches = _batches(photos, config, processes)
     loop = _loop_config(config, batches, bf16)
-    start = checkpoint.resume(run_folder / "checkpoints", state, settings)
     captioner = Captioner(config.style)
     parts = (folder, captioner, model.tokenizer, model.preprocessing)
     measure = CountryAccuracy(held_out, *parts, processes)
-    run = Run(run_folder, processes, settings, measure, start)
+    run = Run(run_folder, processes, settings, measure)
     loss = CaptionLoss(
         config.loss, config.geo_tau_km, rank=processes.rank, world_size=processes.count
     )
     data = CaptionedPhotos(photos, *parts, config.seed)
-    stream = load_batches(data, replace(batches, start=start), config.workers)
-    fit(state, stream, partial(backward, towers, loss, loop), loop, run, start)
+    fit(state, data, batches, partial(backward, towers, loss, loop), loop, run)
     weights = checkpoint.result_weights(state)
     if processes.first:
         clip.write(run_folder / "model", model, weights, settings)
@@ -156,6 +153,7 @@ def _loop_config(config: PretrainConfig, batches: Batches, bf16: bool) -> LoopCo
         seed=config.seed,
         save_every=config.save_every,
         measure_every=config.measure_every,
+        workers=config.workers,
     )
 
 

@@ -102,7 +102,7 @@ class CountryAccuracy:
         for row in rows.tolist():
             try:
                 loaded = load_photo(
-                    self._table, self._folder, row, min_side=self._preprocessing.min_side
+                    self._table, self._folder, row, min_side=self._preprocessing.size
                 )
             except PhotoError:
                 continue  # reported by `geoloc-train embed`; not counted here

@@ -58,6 +58,7 @@ def make_bundle(
     from training.data.enrich import enrich_file
     from training.embed.encoders import load_encoder
     from training.embed.table import embed_table
+    from training.engine.loop import left_out_lines
     from training.recipes.assemble import assemble
 
     report = report or NullReporter()
@@ -73,6 +74,8 @@ def make_bundle(
 
     report.stage("pretraining")
     model = _pretrain(recipe.pretrain, enriched, work / "pretrain", processes)
+    for line in left_out_lines(work / "pretrain"):
+        report.problem(line)
 
     report.stage("embedding photos", len(table))
     encoder = load_encoder(f"{recipe.embedding}:local-dir:{model}", work)

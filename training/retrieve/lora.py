@@ -5,7 +5,6 @@ The adapters are added to the weights in the end, so that the result is an ordin
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from geoloc.encoders.registry import published_encoders
 from geoloc.encoders.weight_files import LOCAL
 from geoloc.errors import BundleError
 from geoloc.types import IndexArray
-from training.data.loading import Batch, CaptionedPhotos, load_batches
+from training.data.loading import Batch, CaptionedPhotos
 from training.data.sampler import Batches
 from training.data.table import content_digest
 from training.engine import checkpoint
@@ -165,27 +164,26 @@ def _train(
         device = processes.device
         model = AdaptedTower(built.model.visual, recipe, dim).to(device).train()
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        state = TrainState(model, torch.optim.AdamW(trained, LEARNING_RATE), None)
-        start = checkpoint.resume(run_folder / "checkpoints", state, settings)
+        state = TrainState(model, torch.optim.AdamW(trained, LEARNING_RATE))
         data = CaptionedPhotos(
             photos, folder, NoCaptions("generic"), empty_tokens, built.preprocessing, recipe.seed
         )
-        stream = load_batches(data, replace(batches, start=start), recipe.workers)
 
         def objective(micro: list[Batch], step: int) -> Tensor:
             torch.manual_seed(recipe.seed * 1_000_003 + step)
             (batch,) = micro
             with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-                loss: Tensor = model(batch.pixels, batch.latlon)
+                loss: Tensor = model(batch.images, batch.latlon)
             loss.backward()
             return loss.detach()
 
         loop = LoopConfig(
             steps=batches.steps_per_epoch, learning_rate=LEARNING_RATE, warmup=0.05,
             schedule="cosine", seed=recipe.seed, save_every=100, measure_every=10**9,
+            workers=recipe.workers,
         )  # fmt: skip
-        run = Run(run_folder, processes, settings, lambda model: {}, start)
-        fit(state, stream, objective, loop, run, start)
+        run = Run(run_folder, processes, settings, lambda model: {})
+        fit(state, data, batches, objective, loop, run)
         model.merged().cpu()
         clip.write(run_folder / "model", built, built.model.state_dict(), settings)
 

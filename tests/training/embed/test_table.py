@@ -69,6 +69,40 @@ def test_unreadable_photos_are_reported_and_skipped(planet, tmp_path):
     assert len(done.embeddings) == 89
 
 
+def test_cut_shard_is_one_line(planet, tmp_path):
+    folder, table, spec = planet
+    shutil.copytree(folder, tmp_path / "cut")
+    shard = tmp_path / "cut" / table["file"][0].as_py()
+    os.truncate(shard, 2048)
+    done = embed_table(table, tmp_path / "cut", spec, None, tmp_path / "out")
+    assert len(done.problems) == 1
+    assert done.problems[0] == f"{shard}: cut short; fetch the shard again"
+    assert 0 < len(done.photos) < len(table)
+
+
+def test_embedding_that_is_no_number_is_left_out(planet, tmp_path, monkeypatch):
+    folder, table, spec = planet
+    build = module.build_encoder
+
+    def damaged(*arguments):
+        encoder = build(*arguments)
+        embed = encoder.embed
+
+        def embed_with_nan(pixels):
+            vectors = embed(pixels)
+            vectors[3, 5] = np.nan
+            return vectors
+
+        encoder.embed = embed_with_nan
+        return encoder
+
+    monkeypatch.setattr(module, "build_encoder", damaged)
+    done = embed_table(table, folder, spec, None, tmp_path / "out")
+    assert done.problems[0] == "000003: its embedding holds NaN; check the weights of the encoder"
+    assert len(done.photos) == 90 - len(done.problems)
+    assert np.isfinite(done.embeddings).all()
+
+
 def test_table_without_readable_photos_is_refused(planet, tmp_path):
     folder, table, spec = planet
     files = pa.array(["nowhere.tar"] * len(table))

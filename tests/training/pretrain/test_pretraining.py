@@ -8,6 +8,7 @@ import resource
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -21,10 +22,11 @@ from safetensors.torch import load_file
 from geoloc.errors import TableError
 from training.cli.pretrain import pretrain as pretrain_command
 from training.config import PretrainConfig
-from training.data.loading import CaptionedPhotos, load_batches
+from training.data.loading import Batch, CaptionedPhotos
 from training.data.sampler import Batches
 from training.engine.checkpoint import CheckpointError
-from training.engine.loop import LoopConfig
+from training.engine.loop import LoopConfig, left_out_lines
+from training.engine.readers import load_batches
 from training.pretrain import clip
 from training.pretrain.captions import Captioner
 from training.pretrain.contrastive import CaptionLoss
@@ -86,14 +88,17 @@ def test_pretraining_converges_and_writes_an_open_clip_model(small_planet, tmp_p
     assert torch.equal(loaded.encode_image(image), again.encode_image(image))
 
 
-def batches(small_planet, count: int, seed: int = 0) -> list:
+def batch_stream(small_planet, seed: int = 0, workers: int = 0) -> Iterator[Batch]:
     folder, table = small_planet
     parts = clip.build(str(folder / "tiny_towers.json"))
     data = CaptionedPhotos(
         table, folder, Captioner("pigeon"), parts.tokenizer, parts.preprocessing, seed
     )
-    stream = load_batches(data, Batches(np.arange(len(table)), 8, seed=seed), workers=0)
-    return [next(stream) for _ in range(count)]
+    return load_batches(data, Batches(np.arange(len(table)), 8, seed=seed), workers)
+
+
+def batches(small_planet, count: int, seed: int = 0) -> list[Batch]:
+    return list(itertools.islice(batch_stream(small_planet, seed), count))
 
 
 @pytest.mark.parametrize("kind", ["infonce", "sigmoid"])
@@ -101,8 +106,10 @@ def test_gradient_caching_gives_the_gradient_of_the_whole_batch(small_planet, ki
     folder, _ = small_planet
     micro = batches(small_planet, 4)
     whole = type(micro[0])(
+        torch.cat([one.pixels for one in micro]),
+        micro[0].scale,
         *(torch.cat([getattr(one, name) for one in micro])
-          for name in ("pixels", "tokens", "caption", "latlon", "row"))
+          for name in ("tokens", "caption", "latlon", "row"))
     )  # fmt: skip
     found = []
     for parts in (micro, [whole]):
@@ -273,18 +280,41 @@ def test_damaged_checkpoint_is_skipped(small_planet, tmp_path):
     assert losses(tmp_path / "run") == losses(tmp_path / "reference")
 
 
-def test_killed_reader_process_is_reported(small_planet):
+def test_killed_readers_are_named_and_replaced_and_no_photo_is_lost(small_planet):
+    undisturbed = batches(small_planet, 12)
+    stream = batch_stream(small_planet, workers=2)
+    read = [next(stream)]
+    killed = multiprocessing.active_children()
+    for process in killed:
+        process.kill()
+    read += itertools.islice(stream, 11)
+    assert all(torch.equal(a.pixels, b.pixels) for a, b in zip(read, undisturbed, strict=True))
+    (line,) = [line for batch in read for line in batch.left_out]
+    assert any(str(process.pid) in line for process in killed)
+    assert "ended by signal SIGKILL" in line
+    assert "new processes read on" in line
+
+
+def test_readers_that_die_again_and_again_end_the_run(small_planet):
+    def killing() -> None:
+        for _ in batch_stream(small_planet, workers=1):
+            for process in multiprocessing.active_children():
+                process.kill()
+
+    with pytest.raises(
+        TableError,
+        match=r"reading process .* ended by signal SIGKILL, after 3 others.*fewer --workers",
+    ):
+        killing()
+
+
+def test_error_of_a_reader_is_one_line(small_planet):
     folder, table = small_planet
-    parts = clip.build(str(folder / "tiny_towers.json"))
-    data = CaptionedPhotos(
-        table, folder, Captioner("pigeon"), parts.tokenizer, parts.preprocessing, 0
-    )
-    stream = load_batches(data, Batches(np.arange(len(table)), 8), workers=1)
-    next(stream)
-    for worker in multiprocessing.active_children():
-        worker.kill()
-    with pytest.raises(TableError, match="a process that reads photos was killed"):
-        list(itertools.islice(stream, 30))
+    files = pa.array(["missing.tar"] * len(table))
+    broken = table.set_column(table.column_names.index("file"), "file", files)
+    with pytest.raises(TableError) as caught:
+        next(batch_stream((folder, broken), workers=1))
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_photos_of_the_test_split_are_never_read(small_planet, tmp_path):
@@ -306,7 +336,7 @@ def test_bad_photos_are_reported_and_substituted(small_planet, tmp_path):
     (tmp_path / "short.tar").write_bytes(shard[: len(shard) // 2])
     (tmp_path / "000000.tar").symlink_to(folder / "000000.tar")
     files = ["short.tar" if file == "000001.tar" else file for file in table["file"].to_pylist()]
-    files[0] = "missing.tar"
+    files[2] = "missing.tar"
     countries = [None, None, *table["country"].to_pylist()[2:]]
     koppen = ["", "", *table["koppen"].to_pylist()[2:]]
     side = ["", "", *table["driving_side"].to_pylist()[2:]]
@@ -320,15 +350,41 @@ def test_bad_photos_are_reported_and_substituted(small_planet, tmp_path):
     lines = (tmp_path / "run" / "left_out.0.jsonl").read_text()
     reasons = [json.loads(line)["reason"] for line in lines.splitlines()]
     assert any("000001: no metadata to build a caption from" in r for r in reasons)
-    assert any("short.tar: ends within photo" in reason for reason in reasons)
+    assert len([reason for reason in reasons if "short.tar: cut short" in reason]) == 1
+    assert len([reason for reason in reasons if "missing.tar" in reason]) == 1
     assert len(losses(tmp_path / "run")) == 4
+
+
+def test_broken_shard_costs_its_photos_only_and_one_line(small_planet, tmp_path):
+    """More photos than may be substituted one after the other are neighbours in it."""
+    folder, table = small_planet
+    files = [str(folder / file) for file in table["file"].to_pylist()]
+    files[:110] = ["missing.tar"] * 110
+    index = table.column_names.index("file")
+    broken = table.set_column(index, "file", pa.array(files))
+    run = tmp_path / "run"
+    pretrain(broken, tmp_path, run, settings(folder, epochs=2))
+    assert len(losses(run)) == 2 * 4
+    assert [line for line in left_out_lines(run) if "missing.tar" not in line] == []
+    assert len(left_out_lines(run)) == 1
+
+
+def test_loss_that_is_no_number_ends_the_run_before_it_is_saved(small_planet, tmp_path):
+    folder, table = small_planet
+    config = settings(folder, epochs=1, save_every=1)
+    run = tmp_path / "run"
+    with pytest.raises(CheckpointError, match=r"step 2 has the loss nan.*training diverges"):
+        pretrain(table, folder, run, replace(config, learning_rate=float("inf"), warmup=0.0))
+    assert steps_saved(run) == ["step-00000001"]
 
 
 def test_collection_without_readable_photos_stops_the_run(small_planet, tmp_path):
     folder, table = small_planet
     files = pa.array(["missing.tar"] * len(table))
     broken = table.set_column(table.column_names.index("file"), "file", files)
-    with pytest.raises(TableError, match=r"100 photos in a row cannot be used.*missing\.tar"):
+    with pytest.raises(
+        TableError, match=r"100 photos drawn one after the other cannot be used.*missing\.tar"
+    ):
         pretrain(broken, folder, tmp_path / "run", settings(folder, epochs=1))
 
 
