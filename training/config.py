@@ -184,9 +184,9 @@ class PigeottoPretrainConfig(PretrainConfig):
 class FinetuneConfig:
     """Settings of fine-tuning the last block; the defaults are PIGEON's, for 4 GPUs.
 
-    The views of a place count as one photo. The epoch with the highest accuracy on the split val is
-    kept. Two differences from the authors' code: it starts with trained heads, these start at zero;
-    and unlike the paper it also trains the token and position embeddings.
+    The views of a place count as one photo. It starts with heads that are trained on the frozen
+    tower, and keeps the epoch with the highest accuracy on the split val. Unlike the paper the
+    authors' code also trains the token and position embeddings; here they stay frozen.
     """
 
     epochs: int = 10

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from geocells.table import CellTable
-from geoloc.belief.attribute_heads import AttributeHeads
+from geoloc.belief.attribute_heads import NUMBERS, AttributeHeads
 from geoloc.belief.heads import Heads
 from geoloc.types import Float32Array, Float64Array, IndexArray, Int64Array
 from training.config import HeadConfig
@@ -44,6 +45,52 @@ def fit_heads(
         The heads, and the attribute heads if `config.attributes` is set.
     """
     config = config or HeadConfig()
+    trained = train_heads(examples, cells, config, held_out)
+    weight, bias = (tensor.detach().cpu().numpy() for tensor in trained.model.cells.folded())
+    weight = np.ascontiguousarray(weight.T * config.logit_scale, np.float32)
+    photos = np.zeros(len(cells))
+    photos[trained.active] = trained.photos
+    shift = label_shift(photos, prior if prior_of_use is None else prior_of_use)
+    active = trained.active.astype(np.int32)
+    heads = Heads(trained.mean, trained.projection, weight, bias.copy(), active, prior, shift)
+    return heads, trained.attribute_heads(config.logit_scale)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedHeads:
+    """Heads as torch modules, and the features that they take; A cells have training photos."""
+
+    model: GeoHeads
+    mean: Float32Array
+    """(D,) mean of the training embeddings."""
+    projection: Float32Array
+    """(D, K) principal components."""
+    active: IndexArray
+    """(A,) cells of the model."""
+    photos: Float64Array
+    """(A,) weight of the training photos in each of them."""
+    number_mean: Float32Array
+    """(len(NUMBERS),) mean of the numeric attributes of the training photos."""
+    number_deviation: Float32Array
+    """(len(NUMBERS),) their deviation."""
+
+    def attribute_heads(self, logit_scale: float) -> AttributeHeads | None:
+        """Return the attribute heads for the runtime; None if they were not trained."""
+        if not self.model.attributes:
+            return None
+        parts: dict[str, Float32Array] = {}
+        for name, key in (("numbers", "number"), ("climate", "climate"), ("month", "month")):
+            head = self.model.attributes[name]
+            weight, bias = head.weight.detach().cpu().numpy(), head.bias.detach().cpu().numpy()
+            parts[f"{key}_weight"] = np.ascontiguousarray(weight.T * logit_scale)
+            parts[f"{key}_bias"] = bias.copy()
+        return AttributeHeads(self.number_mean, self.number_deviation, **parts)
+
+
+def train_heads(
+    examples: Examples, cells: CellTable, config: HeadConfig, held_out: Examples | None = None
+) -> TrainedHeads:
+    """Train all heads; see `fit_heads`."""
     mean, projection = principal_components(examples, config.features, config.whitening)
     active, cell = np.unique(cells.locate(examples.latlon), return_inverse=True)
     features = Features(examples, mean, projection)
@@ -51,16 +98,16 @@ def fit_heads(
     if held_out is None:
         fit.run()
     else:
-        held_out_cell = cells.locate(held_out.latlon)
-        trained = np.isin(held_out_cell, active)
-        index = np.where(trained, np.searchsorted(active, held_out_cell), -1)
+        index = index_of(cells.locate(held_out.latlon), active)
         fit.run(Features(held_out, mean, projection), torch.from_numpy(index))
-    weight, bias = (tensor.detach().cpu().numpy() for tensor in fit.model.cells.folded())
-    weight = np.ascontiguousarray(weight.T * config.logit_scale, np.float32)
-    trained = np.bincount(active[cell], examples.weights, minlength=len(cells))
-    shift = label_shift(trained, prior if prior_of_use is None else prior_of_use)
-    heads = Heads(mean, projection, weight, bias.copy(), active.astype(np.int32), prior, shift)
-    return heads, fit.attribute_heads()
+    photos = np.bincount(cell, examples.weights)
+    return TrainedHeads(fit.model, mean, projection, active, photos, *fit.scales)
+
+
+def index_of(cell: IndexArray, active: IndexArray) -> Int64Array:
+    """Return the positions (N,) of cells in the sorted `active`; -1 for those that it lacks."""
+    known = np.isin(cell, active)
+    return np.where(known, np.searchsorted(active, cell), -1)
 
 
 def label_shift(trained: Float64Array, used: Float32Array) -> Float32Array:
@@ -108,12 +155,12 @@ class _Fit:
         self.model = GeoHeads(features.width, len(cells), hierarchy, attributes=attributes).to(
             self._device
         )
+        self.scales = np.zeros(len(NUMBERS), np.float32), np.ones(len(NUMBERS), np.float32)
         if attributes:
             assert examples.attributes is not None
             given = examples.attributes
-            self._mean, self._deviation = given.scales()
-            standard = (given.numbers - self._mean) / self._deviation
-            columns = (standard, given.climate, given.month)
+            self.scales = mean, deviation = given.scales()
+            columns = ((given.numbers - mean) / deviation, given.climate, given.month)
             self._attributes = [torch.from_numpy(column).to(self._device) for column in columns]
 
     def run(self, held_out: Features | None = None, cell: Tensor | None = None) -> None:
@@ -154,18 +201,6 @@ class _Fit:
                 break
         if kept is not None:
             self.model.load_state_dict(kept)
-
-    def attribute_heads(self) -> AttributeHeads | None:
-        """Return the attribute heads for the runtime; None if they were not trained."""
-        if not self.model.attributes:
-            return None
-        parts: dict[str, Float32Array] = {}
-        for name, key in (("numbers", "number"), ("climate", "climate"), ("month", "month")):
-            head = self.model.attributes[name]
-            weight, bias = head.weight.detach().cpu().numpy(), head.bias.detach().cpu().numpy()
-            parts[f"{key}_weight"] = np.ascontiguousarray(weight.T * self._config.logit_scale)
-            parts[f"{key}_bias"] = bias.copy()
-        return AttributeHeads(self._mean, self._deviation, **parts)
 
     def _loss(self, rows: Tensor, features: Tensor) -> Tensor:
         config, rows = self._config, rows.to(self._device)

@@ -30,7 +30,8 @@ from training.engine.loop import LoopConfig, Run, as_settings, fit
 from training.engine.parallel import process_group
 from training.pretrain import clip
 from training.pretrain.captions import Captioner
-from training.pretrain.finetune import blocks_of, empty_tokens
+from training.pretrain.finetune import empty_tokens
+from training.pretrain.tuned_tower import blocks_of
 from training.retrieve.location import FIRST_SCALE, LocationEncoder, contrast_loss
 from training.retrieve.settings import RetrieveRecipe
 
