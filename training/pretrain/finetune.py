@@ -41,9 +41,8 @@ def finetune(
 ) -> Path:
     """Fine-tune the last block, or resume the run in the same folder.
 
-    It starts with heads that are trained on the frozen tower. The heads trained alongside are
-    discarded: photos are embedded again with the fine-tuned tower, and new heads are fitted to those
-    embeddings.
+    It starts with heads that are trained on the frozen tower. They are discarded in the end: photos
+    are embedded again with the fine-tuned tower, and new heads are fitted to those embeddings.
 
     Args:
         table: enriched photo table: the split "train" is trained on, and the accuracy on "val", if
@@ -103,7 +102,7 @@ def _tune(
     state = _initial_state(model, config)
     loop = _loop(config, batches.steps_per_epoch, bf16)
 
-    photos = _photos(panoramas.table, folder, built, config)
+    photos = photos_without_captions(panoramas.table, folder, built, config)
     views = Views(photos, panoramas.rows[panoramas.train])
 
     def objective(micro: list[Batch], step: int) -> Tensor:
@@ -148,9 +147,10 @@ def _loop(config: FinetuneConfig, steps_per_epoch: int, bf16: bool) -> LoopConfi
     )  # fmt: skip
 
 
-def _photos(
+def photos_without_captions(
     table: pa.Table, folder: Path, built: clip.Clip, config: FinetuneConfig
 ) -> CaptionedPhotos:
+    """Return a dataset with short captions, which are not used."""
     captioner, preprocessing = Captioner("generic"), built.preprocessing
     return CaptionedPhotos(table, folder, captioner, empty_tokens, preprocessing, config.seed)
 

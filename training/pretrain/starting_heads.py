@@ -112,9 +112,8 @@ def _read(file: Path, cells: CellTable, config: HeadConfig) -> TrainedHeads:
     own = {name.removeprefix(_MODEL): tensors.pop(name) for name in [*tensors] if _MODEL in name}
     arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
     active = cells.take(arrays["active"])
-    model = GeoHeads(
-        arrays["projection"].shape[1], len(active), active.hierarchy if config.hierarchical else None,
-        attributes=config.attributes,
-    )  # fmt: skip
+    hierarchy = active.hierarchy if config.hierarchical else None
+    width = arrays["projection"].shape[1]
+    model = GeoHeads(width, len(active), hierarchy, attributes=config.attributes)
     model.load_state_dict(own)
     return TrainedHeads(model, **arrays)

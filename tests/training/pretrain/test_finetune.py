@@ -16,7 +16,7 @@ from training.config import FinetuneConfig, HeadConfig
 from training.data.table import latlon_of
 from training.engine.checkpoint import CheckpointError
 from training.pretrain import clip
-from training.pretrain.finetune import _photos, finetune
+from training.pretrain.finetune import finetune, photos_without_captions
 from training.pretrain.panoramas import Panoramas, Views
 from training.pretrain.starting_heads import starting_heads
 from training.pretrain.tuned_tower import TowerAndHeads
@@ -63,7 +63,7 @@ def test_it_starts_with_heads_trained_on_the_frozen_tower(planet, tmp_path):
     start = starting_heads(panoramas, folder, folder / "model", cells, tmp_path, HEADS, {})
     tower = clip.build(str(folder / "model"))
     network = TowerAndHeads(tower.model.visual, panoramas, cells, start, HEADS).eval()
-    photos = _photos(panoramas.table, folder, tower, CONFIG)
+    photos = photos_without_captions(panoramas.table, folder, tower, CONFIG)
     batch = Views(photos, panoramas.rows[panoramas.train]).__getitems__(
         [(0, i) for i in range(128)]
     )
