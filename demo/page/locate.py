@@ -124,6 +124,9 @@ def _evidence() -> Components:
             info="Its GPS position is never used",
         ),
     }
+    components["measure"] = gr.HTML(
+        html_template=render("measure.html"), js_on_load=static_file("measure.js")
+    )
     with gr.Row():
         components["shadow"] = field(
             label="Object : shadow, or the sun's elevation", placeholder="1.8:2.4±5%"

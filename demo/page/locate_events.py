@@ -173,6 +173,9 @@ def _connect_form(components: Components, controller: Controller) -> None:
     def fill_in_box(event: gr.EventData) -> list[Any]:
         return [constraint_form.BOX, *(f"{getattr(event, name):.4f}" for name in BOX_FIELDS)]
 
+    def fill_in_shadow(event: gr.EventData) -> str:
+        return str(event.shadow)
+
     inputs = [components[name] for name in ("session", "together", *FORM_FIELDS)]
     outputs = _all_outputs(components)
     fields = {components[name] for name in ("place", "circle", "box", "apply", "notice")}
@@ -180,6 +183,7 @@ def _connect_form(components: Components, controller: Controller) -> None:
     box = [components[name] for name in ("kind", *BOX_FIELDS)]
     every = {**EVENT_OPTIONS, "trigger_mode": "multiple"}
     drawn = components["window"].apply(fill_in_box, None, box, **every)
+    components["measure"].apply(fill_in_shadow, None, components["shadow"], **every)
     numbers = [components[name].submit for name in (*NUMBER_FIELDS, "shadow", "time")]
     chosen = ("together", "chips", "read_text", "use_metadata")
     inputs_changed = [components[name].input for name in chosen]
