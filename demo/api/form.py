@@ -34,6 +34,9 @@ def _witnesses(
     read_text: Annotated[
         bool, Form(description="Read signs and other text in the photos as evidence.")
     ] = False,
+    use_overlays: Annotated[
+        bool, Form(description="Take coordinates that a camera wrote on photos for their place.")
+    ] = False,
     shadow: Annotated[
         str | None,
         Form(
@@ -51,7 +54,7 @@ def _witnesses(
         ),
     ] = None,
 ) -> WitnessOptions:
-    return WitnessOptions(use_metadata, shadow or None, time or None, read_text)
+    return WitnessOptions(use_metadata, shadow or None, time or None, read_text, use_overlays)
 
 
 def _options(

@@ -24,6 +24,10 @@ class EvidenceFlags:
     """Read signs and other text in the photo: script, language, place names, telephone numbers...
     Needs the extra "text"; see geoloc/belief/witnesses/text/README.md."""
 
+    use_overlays: Annotated[bool, Parameter(show_default=False)] = False
+    """Read the text, and take coordinates that a camera or an app wrote on the photo for its place.
+    Without it they are shown, and are no evidence."""
+
     shadow: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None
     """The sun as you measured it, with --time: an object and its shadow in any unit
     ("1.8:2.4±5%"), or its elevation ("37°±1°")."""

@@ -33,7 +33,7 @@ LANGUAGES = {
 }  # fmt: skip
 """Languages of CLDR by script."""
 
-LINES = 64
+LINES = 160
 """Simulated lines of each script."""
 
 LONGEST = 16
@@ -60,18 +60,23 @@ def words(script: str) -> list[str]:
     return sorted(found)
 
 
-def simulated(
-    networks: TextNetworks, rng: np.random.Generator
-) -> Iterator[tuple[str, Float32Array]]:
-    """Yield scripts and features of simulated lines."""
+def simulated(reader: TextReader, rng: np.random.Generator) -> Iterator[tuple[str, Float32Array]]:
+    """Yield scripts and features of simulated lines, cut out as the detector finds them."""
     for script in LANGUAGES:
         pool = words(script)
         for word in rng.choice(pool, LINES):
             text = str(word) if len(word) <= LONGEST else str(word).split()[0][:LONGEST]
             text = text.upper() if script == "Latin" and rng.random() < 0.3 else text
-            sign = signs.line(text, rng, rng.uniform(14.0, 50.0))
-            if sign is not None:
-                yield script, features(networks, signs.weather(sign, rng, rng.uniform(0.2, 1.6)))
+            sign = signs.line(text, rng, rng.uniform(14.0, 60.0))
+            for crop in reader.crops(_scene(sign, rng))[:1] if sign is not None else ():
+                yield script, features(reader.networks, crop)
+
+
+def _scene(sign: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Return a sign on a plain wall, which is as cheap to search as it can be."""
+    size = (round(1.3 * sign.width) + 60, round(2.0 * sign.height) + 60)
+    wall = Image.new("RGB", size, tuple(map(int, rng.uniform(0, 256, 3))))
+    return signs.on_photo(wall, sign, rng, hidden=rng.choice([0.0, 0.05]))
 
 
 def detected(folder: str) -> Iterator[tuple[str, Float32Array]]:
@@ -109,6 +114,5 @@ def fit(named: list[tuple[str, Float32Array]], path: Path = WEIGHTS) -> None:
 
 
 if __name__ == "__main__":
-    networks = TextNetworks()
-    rows = [*simulated(networks, np.random.default_rng(0)), *detected(sys.argv[1])]
+    rows = [*simulated(TextReader(), np.random.default_rng(0)), *detected(sys.argv[1])]
     fit(rows)

@@ -14,6 +14,8 @@ from geocells.borders.hierarchy import embedded_boundaries
 from geoloc.belief.witnesses.camera_markets import market_of, script_of
 from geoloc.belief.witnesses.cell_samples import CellSamples
 from geoloc.belief.witnesses.file_tags import Clock, FileTags, read_tags, shown_offset
+from geoloc.belief.witnesses.text.language import language_of
+from geoloc.belief.witnesses.text.speakers import language_name, language_rates
 from geoloc.guess import Finding
 from geoloc.observation import Observation
 from geoloc.photos.decode import Photo
@@ -44,8 +46,12 @@ HEIGHT_ERROR_M, HEIGHT_WRONG, HIGHEST_M = 80.0, 0.1, 9000.0
 """Standard deviation of GPS heights and of heights within a cell, how often a height is wrong or
 that of an aircraft, and the range of those."""
 
-MARKET_RATIO, SCRIPT_RATIO = 8.0, 6.0
-"""How many times likelier a camera of a market, or a caption in a script, is at home."""
+MARKET_RATIO, SCRIPT_RATIO, LANGUAGE_RATIO = 8.0, 6.0, 3.0
+"""How many times likelier a camera of a market, or a caption in a script or language, is at home.
+Assumed: the development photos have no metadata."""
+
+READ_BY_MANY = 0.3
+"""Rate from which on a country's captions are often in a language; see `language_rates`."""
 
 SHOWN_COUNTRIES = 5
 
@@ -136,12 +142,17 @@ class FileWitness:
 
     def _captions(self, tags: FileTags) -> list[tuple[Finding, Float64Array | None]]:
         text = " ".join(tags.captions)[:500]
-        script = script_of(text)
-        if script is None:
+        if script := script_of(text):
+            meaning = f"caption or keywords in {script[0]}"
+            row = self._inside(script[1], SCRIPT_RATIO)
+        elif (language := language_of(text)) not in (None, "en"):  # English is written everywhere
+            rates = language_rates(str(language))
+            countries = frozenset(code for code, rate in rates.items() if rate >= READ_BY_MANY)
+            meaning = f"caption or keywords in {language_name(str(language))}"
+            row = self._inside(countries, LANGUAGE_RATIO)
+        else:
             return []
-        meaning = f"caption or keywords in {script[0]}"
-        finding = Finding("caption", text[:80], meaning, used=self._counted)
-        return [(finding, self._inside(script[1], SCRIPT_RATIO))]
+        return [(Finding("caption", text[:80], meaning, used=self._counted), row)]
 
     def _inside(self, countries: frozenset[str], ratio: float) -> Float64Array:
         """Return (C,) 0 in cells of some countries, and the log of 1 to `ratio` elsewhere."""

@@ -29,6 +29,9 @@ class WitnessOptions:
     read_text: bool = False
     """Whether text in the photos is read and is evidence."""
 
+    use_overlays: bool = False
+    """Whether coordinates that a camera wrote on the photo are evidence; reads the text."""
+
     def sun(self) -> Shadow | None:
         """Return the stated shadow, None without one.
 
@@ -59,9 +62,9 @@ class WitnessOptions:
         found: list[Witness] = [FileWitness(samples, counted=self.use_metadata)]
         if shadow is not None:
             found.append(SunWitness(samples, shadow))
-        if self.read_text:
+        if self.read_text or self.use_overlays:
             try:
-                found.append(_text_witness(cells))
+                found.append(_text_witness(cells, self.use_overlays))
             except GeolocError as error:
                 if problem is None:
                     raise
@@ -76,7 +79,7 @@ class WitnessOptions:
         """
         shadow = self.sun()
         sun = [] if shadow is None else [SunWitness(_samples(cells), shadow)]
-        wanted = {FileWitness.name: self.use_metadata, "text": self.read_text}
+        wanted = {FileWitness.name: self.use_metadata, "text": self.read_text or self.use_overlays}
         hidden = [name for name, counted in wanted.items() if not counted]
         return [observed(_showing_only(photo, hidden), sun) for photo in photos]
 
@@ -108,11 +111,11 @@ def _samples(cells: CellTable) -> CellSamples:
 
 
 @lru_cache(maxsize=4)
-def _text_witness(cells: CellTable) -> Witness:
+def _text_witness(cells: CellTable, use_overlays: bool = False) -> Witness:
     """Return the reader of text over the cells of a bundle; its networks are loaded once."""
     from geoloc.belief.witnesses.text.witness import TextWitness
 
-    return TextWitness(cells)
+    return TextWitness(cells, use_overlays=use_overlays)
 
 
 def _showing_only(photo: Photo, witnesses: Sequence[str]) -> Photo:

@@ -28,8 +28,9 @@ class Spot:
 class Clue:
     """One cue found in the text of a photo.
 
-    A sign that is about its own place is found at a rate that depends on the place: `elsewhere`,
-    plus the rate of the country, plus those of the spots.
+    A sign that is about its own place is found at a rate that depends on the place: that of the
+    country or region, plus those of the spots. How many signs are not about their own place, such
+    as those of restaurants abroad, is no part of it but of the reliability of the cue.
     """
 
     cue: str
@@ -45,14 +46,12 @@ class Clue:
     regions: tuple[tuple[str, str], ...] = ()
     """Country code and name of regions, each of rate 1."""
     spots: tuple[Spot, ...] = ()
-    elsewhere: float = 0.0
-    """Rate in all other places, above 0 for a clue without spots."""
     used: bool = True
     """False for what is shown and is no evidence."""
 
     def rates(self, cells: CellTable) -> Float64Array:
         """Return the rate (C,) in each cell."""
-        rate = np.full(len(cells), self.elsewhere)
+        rate = np.zeros(len(cells))
         for code, value in self.countries.items():
             rate[cells.country == code] += value
         for country, region in self.regions:

@@ -14,9 +14,6 @@ from geoloc.belief.witnesses.ocr.reader import Line
 from geoloc.belief.witnesses.text.clue import Clue
 from geoloc.belief.witnesses.text.speakers import name_countries
 
-ABROAD = 0.02
-"""Rate of a format in other countries."""
-
 GENERIC = frozenset(
     "ac ad ag ai am as bz cc cd co fm gg gs io is la ly me ms mu nu sc sh st tk to tv vc ws".split()
 )
@@ -47,7 +44,7 @@ def _formats(row: int, text: str) -> Iterator[Clue]:
             meaning = f"a {kind} as in {names}"
             if kind == "speed unit":
                 meaning = f"speeds in miles per hour, as in {names}"
-            yield Clue(kind, row, match.group().strip(), meaning, countries, elsewhere=ABROAD)
+            yield Clue(kind, row, match.group().strip(), meaning, countries)
 
 
 def _domains(row: int, text: str) -> Iterator[Clue]:
@@ -58,7 +55,7 @@ def _domains(row: int, text: str) -> Iterator[Clue]:
         if code in _codes() and code not in GENERIC and (_WEB.search(text) or text == match[0]):
             countries = {code.upper(): 1.0}
             meaning = f"an address on the web of {name_countries(countries)}"
-            yield Clue("web address", row, match[0], meaning, countries, elsewhere=ABROAD)
+            yield Clue("web address", row, match[0], meaning, countries)
 
 
 def _prices(row: int, text: str) -> Iterator[Clue]:
@@ -69,7 +66,7 @@ def _prices(row: int, text: str) -> Iterator[Clue]:
         if symbol in text and re.search(rf"(?<!\w){quoted} ?\d|\d ?{quoted}(?!\w)", text):
             rates = dict.fromkeys(countries, 1.0)
             meaning = f"a price in {currency}, money of {name_countries(rates)}"
-            yield Clue("price", row, text, meaning, rates, elsewhere=0.05)
+            yield Clue("price", row, text, meaning, rates)
 
 
 @cache

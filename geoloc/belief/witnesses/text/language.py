@@ -21,11 +21,15 @@ FEWEST_LETTERS = 14
 TEMPER = 0.15
 """Exponent of the likelihoods: the identifier takes overlapping letters for independent."""
 
-ABROAD = 0.04
-"""Rate of a language where it is not read."""
-
 NAMED = 0.6
 """Probability from which on a language is named."""
+
+FEWEST_LETTERS_OF_CAPTION, SURE = 20, 0.35
+"""Of captions, whose language counts little: on short ones the right language has 0.4 to 0.9, and names
+of places, which could be of any language, below 0.3."""
+
+_OTHER_CODES = {"tl": "fil"}
+"""Languages whose code in CLDR is another."""
 
 _WORD = re.compile(r"[^\W\d_]{3,}")
 
@@ -48,12 +52,29 @@ def clues(lines: Sequence[Line]) -> list[Clue]:
     meaning = (
         f"words in {language_name(language)}, read in {name_countries(language_rates(language))}"
     )
-    return [Clue("language", row, text[:80], meaning, rates, elsewhere=ABROAD)]
+    return [Clue("language", row, text[:80], meaning, rates)]
+
+
+def language_of(text: str) -> str | None:
+    """Return the language of a caption; None if it is short, unsure, or cannot be told here."""
+    words = _WORD.findall(text)
+    if sum(map(len, words)) < FEWEST_LETTERS_OF_CAPTION or text.isupper():
+        return None  # cameras write their names in capitals: OLYMPUS DIGITAL CAMERA
+    try:
+        chances = likelihoods(" ".join(words).lower())
+    except MissingExtraError:
+        return None
+    language, chance = max(chances.items(), key=lambda one: one[1])
+    return language if chance >= SURE else None
 
 
 def likelihoods(text: str) -> dict[str, float]:
-    """Return the likelihood of a text in lower case in each language, with a sum of 1."""
-    ranked = _identifier().rank(text)
+    """Return the likelihood of a text in lower case in each language, with a sum of 1.
+
+    Languages that no country reads, such as Latin, are left out.
+    """
+    named = ((_OTHER_CODES.get(name, name), score) for name, score in _identifier().rank(text))
+    ranked = [(name, score) for name, score in named if language_rates(name)]
     score = np.array([float(each) for _, each in ranked])
     chance = softmax((TEMPER * (score - score.max()))[None])[0]
     kept = [(name, float(p)) for (name, _), p in zip(ranked, chance, strict=True) if p > 0.01]

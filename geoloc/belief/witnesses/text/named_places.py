@@ -22,8 +22,6 @@ TOGETHER_KM = 60.0
 ATLAS_NAMES, ATLAS_KM = 8, 400.0
 """So many towns, so far apart in the median, stand on maps, in lists and on departure boards."""
 
-COUNTRY_ABROAD, TOWN_ABROAD = 0.05, 0.0
-
 MOST_CLUES = 6
 
 
@@ -56,17 +54,17 @@ def _alone(name: Name) -> Clue:
     if name.countries:
         rates = dict.fromkeys(name.countries, 1.0)
         meaning = f"names {name_countries(rates)}"
-        return Clue(name.kind, name.line, name.text, meaning, rates, elsewhere=COUNTRY_ABROAD)
+        return Clue(name.kind, name.line, name.text, meaning, rates)
     if name.regions:
         countries = dict.fromkeys((country for country, _ in name.regions), 1.0)
         meaning = f"names {name.regions[0][1]} in {name_countries(countries)}"
-        return Clue(name.kind, name.line, name.text, meaning, regions=name.regions, elsewhere=0.02)
+        return Clue(name.kind, name.line, name.text, meaning, regions=name.regions)
     meaning = f"names {_place(name.towns[0])}"
     if name.kind in ("street name", "business name"):
         meaning += f", but in a {name.kind.split(' ')[0]} name, which may be that of a far place"
     elif len(name.towns) > 1:
         meaning += f", or one of {len(name.towns) - 1} smaller places of this name"
-    return Clue(name.kind, name.line, name.text, meaning, spots=name.spots, elsewhere=TOWN_ABROAD)
+    return Clue(name.kind, name.line, name.text, meaning, spots=name.spots)
 
 
 def _together(one: Name, other: Name) -> Clue | None:

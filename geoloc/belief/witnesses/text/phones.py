@@ -14,9 +14,6 @@ from geoloc.belief.witnesses.text.clue import Clue, Spot
 from geoloc.belief.witnesses.text.speakers import name_countries
 from geoloc.errors import MissingExtraError
 
-ABROAD = 0.02
-"""Rate of numbers that are not valid in a country."""
-
 TOWN_KM = 25.0
 
 MOST_COUNTRIES = 12
@@ -88,7 +85,7 @@ def _clue(row: int, text: str, numbers: dict[str, Any]) -> Clue:
             spots = _spots(town, country)
     cue = "telephone" if text.startswith(("+", "00")) else "local telephone"
     near = dict.fromkeys(countries, 0.2) if spots else countries
-    return Clue(cue, row, text, meaning, near, spots=tuple(spots), elsewhere=ABROAD)
+    return Clue(cue, row, text, meaning, near, spots=tuple(spots))
 
 
 def _spots(town: str, country: str) -> list[Spot]:

@@ -25,11 +25,13 @@ from geoloc.types import Float32Array, Float64Array
 FILE = Path(__file__).with_name("reliabilities.json")
 
 BEFORE = {
-    "script": 0.9, "language": 0.8, "street word": 0.85, "word": 0.8, "letter": 0.7,
-    "telephone": 0.93, "local telephone": 0.75, "web address": 0.9, "postal code": 0.85,
-    "number plate": 0.6, "road number": 0.5, "price": 0.8, "speed unit": 0.9,
+    "script": 0.95, "unread script": 0.6, "Chinese characters": 0.7, "language": 0.75,
+    "street word": 0.8, "word": 0.75, "letter": 0.5,
+    "telephone": 0.9, "local telephone": 0.7, "web address": 0.85, "postal code": 0.8,
+    "number plate": 0.5, "road number": 0.4, "price": 0.7, "speed unit": 0.8,
     "country name": 0.5, "region name": 0.5, "large town": 0.5, "town": 0.4, "hamlet": 0.15,
     "street name": 0.05, "business name": 0.1, "names together": 0.9,
+    "burnt-in position": 0.95, "country adjective": 0.6, "foreign adjective": 0.05,
 }  # fmt: skip
 """Reliabilities assumed before photos are seen; each counts as `STRENGTH` photos."""
 
@@ -65,7 +67,7 @@ def log_likelihood(
     return np.asarray(total, np.float32)
 
 
-ALIKE = ("script", "language", "street word", "word", "letter")
+ALIKE = ("script", "unread script", "Chinese characters", "language", "street word", "word", "letter")
 """Cues that follow from the language of the text."""
 
 

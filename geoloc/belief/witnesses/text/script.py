@@ -10,12 +10,6 @@ from geoloc.belief.witnesses.ocr.reader import Line
 from geoloc.belief.witnesses.text.clue import Clue
 from geoloc.belief.witnesses.text.speakers import name_countries, script_rates
 
-ABROAD = 0.02
-"""Rate of signs in a script where none of its languages is read."""
-
-HAN_ABROAD = 0.05
-"""The same of Chinese characters, which restaurants bear everywhere."""
-
 SURE_HAN = 0.85
 """Confidence of lines of Chinese characters, which noise is read as."""
 
@@ -88,12 +82,13 @@ def _clue(script: str, row: int, line: Line) -> Clue:
         form = han_form(line.text)
         kind = "of no particular country" if form == "shared" else f"in {form} forms"
         meaning = f"Chinese characters {kind}, as in {name_countries(_HAN[form])}"
-        return Clue("script", row, line.text, meaning, _HAN[form], elsewhere=HAN_ABROAD)
+        return Clue("Chinese characters", row, line.text, meaning, _HAN[form])
     rates = script_rates(script)
     meaning = f"{script} script, which is written in {name_countries(rates)}"
     if not line.text:
         meaning += "; its letters could not be read"
-    return Clue("script", row, line.text or script, meaning, rates, elsewhere=ABROAD)
+        return Clue("unread script", row, script, meaning, rates)
+    return Clue("script", row, line.text, meaning, rates)
 
 
 def _encodable(letter: str, charset: str) -> bool:

@@ -56,6 +56,11 @@ def language_rates(language: str) -> Mapping[str, float]:
     return {each.country: each.rate for each in spoken() if each.language == language}
 
 
+def official_in(language: str, country: str) -> bool:
+    """Return whether a language is official in a country."""
+    return (language, country) in _official()
+
+
 @cache
 def script_rates(script: str) -> Mapping[str, float]:
     """Return the rate of signs in a script by country, named as in `ocr.tesseract.MODELS`."""
@@ -101,6 +106,13 @@ def _weight(country: str) -> int:
 
     people = towns().population[towns().country == country]
     return int(people.max()) if len(people) else 0
+
+
+@cache
+def _official() -> frozenset[tuple[str, str]]:
+    with (DATA / "languages.csv").open(encoding="utf-8", newline="") as file:
+        rows = csv.DictReader(file)
+        return frozenset((r["language"], r["country"]) for r in rows if r["official"] == "1")
 
 
 def _rate(row: Mapping[str, str]) -> float:

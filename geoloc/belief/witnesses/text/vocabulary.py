@@ -12,9 +12,6 @@ from geoloc.belief.witnesses.ocr.reader import Line
 from geoloc.belief.witnesses.text.clue import Clue
 from geoloc.belief.witnesses.text.speakers import language_name, language_rates, name_countries
 
-ABROAD = 0.03
-"""Rate of a language's words where it is not read."""
-
 MOST_CLUES = 8
 
 _MEANINGS = {
@@ -72,7 +69,7 @@ def _words(row: int, text: str) -> Iterator[Clue]:
         meaning += f", read in {name_countries(rates)}"
         reading = text if kind == "street" else text[start:end]
         cue = "street word" if kind == "street" else "word"
-        yield Clue(cue, row, reading, meaning, rates, elsewhere=ABROAD)
+        yield Clue(cue, row, reading, meaning, rates)
 
 
 def _letters(row: int, text: str) -> Iterator[Clue]:
@@ -84,7 +81,7 @@ def _letters(row: int, text: str) -> Iterator[Clue]:
             rates |= language_rates(language)
         names = " and ".join(map(language_name, languages[:4]))
         meaning = f'the letter "{letter}" belongs to {names}, read in {name_countries(rates)}'
-        yield Clue("letter", row, letter, meaning, rates, elsewhere=0.1)
+        yield Clue("letter", row, letter, meaning, rates)
 
 
 @cache

@@ -9,6 +9,7 @@ from geocells.table import CellTable
 from geoloc.belief.witnesses.base import picture
 from geoloc.belief.witnesses.ocr.reader import Line, Reading, TextReader
 from geoloc.belief.witnesses.text import (
+    adjectives,
     formats,
     language,
     named_places,
@@ -31,15 +32,19 @@ CUES: tuple[Callable[[Sequence[Line]], list[Clue]], ...] = (
     phones.clues,
     formats.clues,
     named_places.clues,
+    adjectives.clues,
 )
 
 MOST_LINES_SHOWN = 12
 """Lines without a clue that are shown."""
 
 
-def find_clues(lines: Sequence[Line]) -> list[Clue]:
-    """Return all clues in the lines of a photo; overlays are excluded from the evidence."""
-    marks = overlays.find(lines)
+def find_clues(lines: Sequence[Line], *, use_overlays: bool = False) -> list[Clue]:
+    """Return all clues in the lines of a photo.
+
+    Overlays are excluded from the evidence, burnt-in coordinates only unless they are wanted.
+    """
+    marks = overlays.find(lines, used=use_overlays)
     excluded = {mark.line for mark in marks}
     scene = [
         line if row not in excluded else Line("", 0.0, line.box) for row, line in enumerate(lines)
@@ -53,7 +58,12 @@ class TextWitness:
     name = "text"
 
     def __init__(
-        self, cells: CellTable, reliability: Mapping[str, float] | None = None, threads: int = 1
+        self,
+        cells: CellTable,
+        reliability: Mapping[str, float] | None = None,
+        threads: int = 1,
+        *,
+        use_overlays: bool = False,
     ) -> None:
         """Take the cells of a bundle.
 
@@ -61,6 +71,7 @@ class TextWitness:
             cells: C geocells.
             reliability: of each cue; the fitted ones by default.
             threads: of the networks.
+            use_overlays: whether burnt-in coordinates are evidence.
 
         Raises:
             TextModelsError: the networks are not installed.
@@ -68,7 +79,7 @@ class TextWitness:
         """
         self._cells = cells
         self._reader = TextReader(threads)
-        self._given = reliability
+        self._given, self._use_overlays = reliability, use_overlays
         language.check_installed()
         phones.check_installed()
 
@@ -86,7 +97,7 @@ class TextWitness:
 
     def observation(self, reading: Reading) -> Observation | None:
         """Return the evidence of a photo's lines; None without any text."""
-        clues = find_clues(reading.lines)
+        clues = find_clues(reading.lines, use_overlays=self._use_overlays)
         findings = [_finding(clue, reading.lines[clue.line]) for clue in clues]
         told = {clue.line for clue in clues}
         other = [line for row, line in enumerate(reading.lines) if row not in told and line.text]

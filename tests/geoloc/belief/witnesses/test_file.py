@@ -159,3 +159,14 @@ def test_no_tag_breaks_the_reader(text, numbers):
     assert len(clocks) <= 1
     assert file_tags._number(text) is None or isinstance(file_tags._number(text), float)
     file_tags._name_clocks(text, datetime(2024, 1, 1))
+
+
+def test_the_language_of_captions_in_latin_letters_counts_a_little(witness, cells):
+    pytest.importorskip("py3langid")
+    german = photo(base={ExifTags.Base.ImageDescription: "Urlaub mit den Kindern am Strand"})
+    found = witness.evidence(german)
+    assert found.findings[0].meaning == "caption or keywords in German"
+    assert {"DE", "AT"} <= best_countries(cells, found)
+    assert np.ptp(found.log_likelihood) < np.log(4.0)
+    for silent in ("OLYMPUS DIGITAL CAMERA", "holiday beach family sunset", "Monte Cervino"):
+        assert witness.evidence(photo(base={ExifTags.Base.ImageDescription: silent})) is None

@@ -161,3 +161,46 @@ def test_two_thousand_words_are_read_quickly_and_bounded(cells, monkeypatch):
     observation = TextWitness(cells).observation(Reading(lines))
     assert len(observation.findings) < 60
     assert np.isfinite(observation.log_likelihood).all()
+
+
+@pytest.mark.parametrize(
+    ("text", "lat", "lon"),
+    [
+        ("52.5200, 13.4050", 52.52, 13.405),
+        ("N 48°51'24\" E 2°21'03\"", 48.8567, 2.3508),
+        ("Lat: -33.8688 Lon: 151.2093", -33.8688, 151.2093),
+        ("33.8688S 151.2093E", -33.8688, 151.2093),
+        ("N48.8566 W 2.3522", 48.8566, -2.3522),
+    ],
+)
+def test_burnt_in_coordinates_are_evidence_on_request(cells, text, lat, lon):
+    (found,) = find_clues([Line(text, 0.99, WHOLE)], use_overlays=True)
+    assert (found.spots[0].lat, found.spots[0].lon) == pytest.approx((lat, lon), abs=1e-4)
+    evidence = log_likelihood([found], cells, fitted())
+    assert evidence.argmax() == cells.locate([[lat, lon]])[0]
+    assert np.isfinite(evidence).all()
+
+
+@pytest.mark.parametrize("text", ["N 48°51'24\" O 2°21'03\"", "lat 52.12", "95.1234, 13.4050"])
+def test_ambiguous_or_impossible_coordinates_are_only_shown(text):
+    (found,) = find_clues([Line(text, 0.99, WHOLE)], use_overlays=True)
+    assert not found.used
+
+
+@pytest.mark.parametrize(
+    ("text", "cue", "country"),
+    [
+        ("Deutsche Bank", "country adjective", "Germany"),
+        ("Banca Nazionale italiana", "country adjective", "Italy"),
+        ("Magyar Posta", "country adjective", "Hungary"),
+        ("American Legion", "country adjective", "United States"),
+        ("Portuguese Tavern", "foreign adjective", "Portugal"),
+        ("Thai massage", "foreign adjective", "Thailand"),
+    ],
+)
+def test_adjectives_count_in_their_own_language(text, cue, country):
+    assert country in told(text)[cue]
+
+
+def test_an_adjective_in_another_language_hardly_counts(cells):
+    assert country_of(cells, "Portuguese Tavern")[0] != "PT"
