@@ -17,6 +17,8 @@ CHIPS = {
     "Left-hand traffic": "left-hand traffic",
     "Right-hand traffic": "right-hand traffic",
     "Near the sea": "near the sea",
+    "Near a lake": "near a lake",
+    "Near a river": "near a river",
     "Above 2,000 m": "above 2,000 m",
     "Cyrillic script": "a language written in Cyrillic",
     "Arabic script": "a language written in Arabic",

@@ -1,9 +1,9 @@
-"""Conditions of `--within` on properties of a place: traffic, coast, height, script.
+"""Conditions of `--within` on properties of a place: traffic, water, height, script.
 
 `parse_condition` accepts, with or without "in a country with":
 
 - "left-hand traffic", "right-hand traffic", "drives on the left";
-- "near water", "near the sea", "within 20 km of the sea";
+- "near water", "near the sea", "within 20 km of the sea", "near a lake", "within 3 km of a river";
 - "above 2,000 m", "below 500 m", "above 6,000 ft";
 - "a language written in Cyrillic", "Hangul script", "written in Thai".
 """
@@ -19,12 +19,19 @@ import numpy as np
 from geocells.attributes import elevation_m, is_land
 from geocells.borders.hierarchy import country_table, embedded_boundaries
 from geocells.sphere import destination
+from geocells.water import Kind, near_fresh_water
 from geoloc.belief.witnesses.camera_markets import SCRIPTS
 from geoloc.errors import ConstraintError
 from geoloc.types import BoolArray, Float64Array
 
 COAST_KM = 10.0
 """Places are near the sea up to this distance, unless the user gives another."""
+
+SHORE_KM = 5.0
+"""The same for lakes and rivers, of which there are more."""
+
+LEAST_SHORE_KM = 2.0
+"""Lines of lakes and rivers are kept to about 1 km."""
 
 OFFSHORE_KM = 5.0
 """Cells and points so far off a country belong to it; see `named_areas.COAST_KM`."""
@@ -45,9 +52,10 @@ _TRAFFIC = re.compile(
     r"(?:people |they |one )?drives? on the (left|right)(?:[- ]hand side)?)",
     re.IGNORECASE,
 )
-_SEA = re.compile(
-    r"(?:(?:near|by|at|close to) (?:the )?(?:water|sea|ocean|coast)|on the coast|"
-    r"(?:within|less than) (\d[\d,. ]*) ?km (?:of|from) (?:the )?(?:water|sea|ocean|coast))",
+_WATER = re.compile(
+    r"(?:(?:near|by|at|on|close to) (?:the |a )?|"
+    r"(?:within|less than) (?P<km>\d[\d,. ]*) ?km (?:of|from) (?:the |a )?)"
+    r"(?P<kind>water|sea|ocean|coast|lake|river)s?",
     re.IGNORECASE,
 )
 _HEIGHT = re.compile(
@@ -88,11 +96,9 @@ def parse_condition(text: str) -> Condition | None:
         side = (found[1] or found[2]).lower()
         codes = [code for code, row in country_table().items() if row[2] == side]
         return _of_countries(f"{side}-hand traffic", codes)
-    if found := _SEA.fullmatch(text):
-        km = _number(found[1]) if found[1] else COAST_KM
-        if not 0.0 < km <= 500.0:
-            raise ConstraintError(f"{text}: give a distance from the sea of up to 500 km")
-        return Condition(f"within {km:g} km of the sea", lambda at: near_sea(at, km))
+    if found := _WATER.fullmatch(text):
+        kind = found["kind"].lower()
+        return _water(text, kind, _number(found["km"]) if found["km"] else None)
     if found := _HEIGHT.fullmatch(text):
         return _height(text, found)
     found = _SCRIPT.fullmatch(text)
@@ -112,6 +118,27 @@ def near_sea(latlon: Float64Array, km: float) -> BoolArray:
             around = destination(latlon[left], bearing, share * km)
             near[left] = ~is_land(around)
     return near
+
+
+def _water(text: str, kind: str, km: float | None) -> Condition:
+    """Return the condition to be near water of a kind, up to a distance or the usual one."""
+    least = LEAST_SHORE_KM if kind in ("lake", "river", "water") else 0.0
+    if km is not None and (km < least or not 0.0 < km <= 500.0):
+        raise ConstraintError(f"{text}: give a distance of {least:g} up to 500 km")
+    coast, shore = (COAST_KM, SHORE_KM) if km is None else (km, km)
+    if kind == "water":
+        usual = f"within {coast:g} km of the sea or {shore:g} km of a lake or river"
+        name = usual if km is None else f"within {km:g} km of water"
+        return Condition(name, lambda at: near_sea(at, coast) | _near_fresh(at, shore))
+    if kind in ("lake", "river"):
+        fresh: Kind = "lake" if kind == "lake" else "river"
+        name = f"within {shore:g} km of a {kind}"
+        return Condition(name, lambda at: near_fresh_water(at, shore, fresh))
+    return Condition(f"within {coast:g} km of the sea", lambda at: near_sea(at, coast))
+
+
+def _near_fresh(at: Float64Array, km: float) -> BoolArray:
+    return near_fresh_water(at, km, "lake") | near_fresh_water(at, km, "river")
 
 
 def _height(text: str, found: re.Match[str]) -> Condition:

@@ -19,6 +19,7 @@ from geoloc.geolocator import Geolocator
 STARTER = Path(__file__).parents[3] / "geoloc/bundles/starter/cells.parquet"
 
 LONDON, PARIS, NICE, SOFIA = (51.5, -0.12), (48.86, 2.35), (43.7, 7.26), (42.7, 23.3)
+GENEVA, TAMANRASSET, MIDDLE_OF_LAKE_SUPERIOR = (46.21, 6.16), (22.79, 5.52), (47.6, -87.5)
 LA_PAZ = (-16.5, -68.15)
 
 
@@ -33,7 +34,12 @@ def table():
         ("left-hand traffic", "left-hand traffic", LONDON, PARIS),
         ("in the country with left-hand traffic", "left-hand traffic", LONDON, PARIS),
         ("drives on the right", "right-hand traffic", PARIS, LONDON),
-        ("near water", "within 10 km of the sea", NICE, PARIS),
+        ("near the sea", "within 10 km of the sea", NICE, PARIS),
+        ("near water", "within 10 km of the sea or 5 km of a lake or river", PARIS, TAMANRASSET),
+        ("within 20 km of water", "within 20 km of water", NICE, TAMANRASSET),
+        ("near a river", "within 5 km of a river", PARIS, NICE),
+        ("on a lake", "within 5 km of a lake", GENEVA, PARIS),
+        ("within 3 km of a lake", "within 3 km of a lake", MIDDLE_OF_LAKE_SUPERIOR, NICE),
         ("within 300 km of the sea", "within 300 km of the sea", PARIS, LA_PAZ),
         ("above 2,000 m", "above 2,000 m", LA_PAZ, PARIS),
         ("above 6,000 ft", "above 1,829 m", LA_PAZ, NICE),

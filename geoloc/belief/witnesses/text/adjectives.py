@@ -46,7 +46,9 @@ def _clue(row: int, word: str) -> Clue | None:
     meaning = f'"{word}" is an adjective for {name_countries(rates)} in {languages}'
     if own:
         return Clue("country adjective", row, word, meaning, rates)
-    return Clue("foreign adjective", row, word, f"{meaning}, as things from abroad are called", rates)
+    return Clue(
+        "foreign adjective", row, word, f"{meaning}, as things from abroad are called", rates
+    )
 
 
 def _named(word: str) -> list[tuple[str, str]]:

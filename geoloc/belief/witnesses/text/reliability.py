@@ -67,7 +67,15 @@ def log_likelihood(
     return np.asarray(total, np.float32)
 
 
-ALIKE = ("script", "unread script", "Chinese characters", "language", "street word", "word", "letter")
+ALIKE = (
+    "script",
+    "unread script",
+    "Chinese characters",
+    "language",
+    "street word",
+    "word",
+    "letter",
+)
 """Cues that follow from the language of the text."""
 
 
