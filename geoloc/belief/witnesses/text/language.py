@@ -25,8 +25,8 @@ NAMED = 0.6
 """Probability from which on a language is named."""
 
 FEWEST_LETTERS_OF_CAPTION, SURE = 20, 0.35
-"""Of captions, whose language counts little: on short ones the right language has 0.4 to 0.9, and names
-of places, which could be of any language, below 0.3."""
+"""Of captions: on short ones the right language has 0.4 to 0.9, and names of places, which could be
+of any language, below 0.3."""
 
 _OTHER_CODES = {"tl": "fil"}
 """Languages whose code in CLDR is another."""
