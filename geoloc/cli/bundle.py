@@ -18,10 +18,20 @@ if TYPE_CHECKING:
 BUILDERS = "geoloc.bundles"
 """Group of entry points that build a bundle; each has the name of its bundle."""
 
+COMMANDS = "geoloc.bundle"
+"""Group of entry points that change a bundle; each has the name of its command."""
+
 _HELP = {
     "geoclip": "Build the world model: GeoCLIP's weights (MIT) on OpenAI's CLIP (MIT).",
 }
 """Help of known builders, which are not imported to list them."""
+
+_COMMAND_HELP = {
+    "add": "Add geotagged photos, or a pack of a region, to a bundle.",
+    "calibrate": "Fit radii and claims of a bundle on geotagged photos.",
+    "remove": "Remove added photos, or a pack, from a bundle.",
+}
+"""Help of known commands, which are not imported to list them."""
 
 app = App(name="bundle", help="Manage bundles (models): list, get, build and verify them.")
 build = App(name="build", help="Build a bundle from published weights.")
@@ -29,6 +39,8 @@ app.command(build)
 for _builder in entry_points(group=BUILDERS):
     _help = _HELP.get(_builder.name, f"Build the bundle {_builder.name}.")
     build.command(_builder.value, name=_builder.name, help=_help)
+for _command in entry_points(group=COMMANDS):
+    app.command(_command.value, name=_command.name, help=_COMMAND_HELP.get(_command.name, ""))
 
 
 @app.command(name="list")

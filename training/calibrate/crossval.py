@@ -36,11 +36,9 @@ from training.config import HeadConfig
 from training.data.manifest import Manifest
 from training.data.split import collection_folds, group_weights
 from training.gallery.cluster import build_gallery
-from training.heads.examples import Examples
-from training.heads.fit import fit_heads
 
 METHODS = (*PARTS, "full")
-"""The methods that answer each photo: single parts, see `answers_by_part`, and the pipeline."""
+"""What answers each photo: single parts, see `answers_by_part`, and the pipeline."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,8 +87,10 @@ def make_ranker(
     background: Background | None = None,
 ) -> Ranker:
     """Return a ranker whose heads and gallery are fitted on all given photos."""
-    weights = group_weights(manifest.group)
-    examples = Examples(embeddings, manifest.latlon, weights)
+    from training.heads.examples import Examples
+    from training.heads.fit import fit_heads  # needs torch, which calibrating does not
+
+    examples = Examples(embeddings, manifest.latlon, group_weights(manifest.group))
     heads, _ = fit_heads(examples, cells, prior, config, prior_of_use=prior_of_use)
     gallery = build_gallery(manifest, heads.features(embeddings), cells)
     return Ranker(cells, heads, gallery, calibration, background)

@@ -115,6 +115,8 @@ def draw(
         Rows, ascending, and their weights of mean 1.
     """
     share = weights.astype(np.float64)
+    if not len(share):
+        return np.zeros(0, np.intp), np.zeros(0, np.float32)
     if len(share) <= most:
         return np.arange(len(share)), np.asarray(share / share.mean(), np.float32)
     chance = np.minimum(share * (most / share.sum()), 1.0)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from geocells.neighbours import NearestPoints
-from geocells.sphere import haversine_km, unit_vectors
+from geocells.sphere import EARTH_RADIUS_KM, haversine_km, unit_vectors
 from geoloc.answer.ranker import NEIGHBOURS, Ranker
 from geoloc.answer.signals import SIGNALS, SOURCES
 from geoloc.belief.heads import softmax, tempered
@@ -17,7 +16,6 @@ from geoloc.types import BoolArray, Float32Array, Float64Array, IndexArray
 from training.calibrate.fit import SHARPNESSES, TEMPERATURES
 from training.calibrate.heldout import HeldOut
 from training.calibrate.rerank import utility
-from training.heads.losses import smoothed_labels
 
 PARTS = ("prior", "classifier", "nearest photo", "cell")
 """Parts of the pipeline that answer alone, see `answers_by_part`."""
@@ -141,6 +139,13 @@ def answers_by_part(held_out: HeldOut) -> tuple[dict[str, Float64Array], Float64
 
 
 def labels_near(latlon: Float64Array, ranker: Ranker) -> Float32Array:
-    """Return smoothed labels (N, C): 1 for the cell nearest to each photo, less farther away."""
-    places = (torch.from_numpy(unit_vectors(x)) for x in (latlon, ranker.cells.centroids))
-    return np.asarray(smoothed_labels(*places, NEAR_KM))
+    """Return smoothed labels (N, C): 1 for the cell nearest to each photo, less farther away.
+
+    They are those of `training.heads.losses.smoothed_labels`, in numpy: calibrating a bundle of
+    others needs no torch.
+    """
+    places, centroids = unit_vectors(latlon), unit_vectors(ranker.cells.centroids)
+    # in float64, as the cosine of a near place is too close to 1 for float32
+    haversine = np.clip(0.5 - 0.5 * (places @ centroids.T), 0.0, 1.0)
+    km = 2.0 * EARTH_RADIUS_KM * np.arcsin(np.sqrt(haversine))
+    return np.exp((km.min(axis=1, keepdims=True) - km) / NEAR_KM).astype(np.float32)

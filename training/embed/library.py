@@ -14,7 +14,7 @@ from geoloc.encoders.cache import EmbeddingCache
 from geoloc.encoders.pipeline import Encoded, encode_all
 from geoloc.io.progress import Reporter
 from geoloc.photos.tables import photo_problems, row_problem
-from geoloc.types import BoolArray, Float32Array, UInt8Array
+from geoloc.types import BoolArray, Float32Array, IndexArray, StrArray, UInt8Array
 from training.data.manifest import Manifest, Skipped, read_all
 
 
@@ -28,6 +28,13 @@ class Library:
     signatures: UInt8Array
     """(N, SIDE, SIDE) see `geoloc.encoders.signatures`."""
     skipped: Skipped
+    sha256: StrArray
+    """(N,) of the files, which photos are known by."""
+
+    def take(self, rows: IndexArray) -> Library:
+        """Return some of the photos."""
+        parts = self.embeddings[rows], self.signatures[rows]
+        return Library(self.manifest.take(rows), *parts, self.skipped, self.sha256[rows])
 
 
 def read_library(
@@ -54,7 +61,8 @@ def read_library(
         files = list(map(str, manifest.file))
         encoded = encode_all(network, files, cache=store, progress=report.advance)
     skipped += _unreadable(encoded, photos)
-    first = _first_copies(encoded)
+    digests = np.array([photo.sha256 for photo in encoded.photos], dtype=object)
+    first = _first_copies(digests)
     readable = manifest.take(encoded.index)
     if not first.all():
         copies = "are exact copies of other photos, which are learned once"
@@ -66,7 +74,11 @@ def read_library(
         report.note(line)
     signatures = np.array([photo.signature for photo in encoded.photos], np.uint8)
     return Library(
-        readable.take(np.flatnonzero(first)), encoded.embeddings[first], signatures[first], skipped
+        readable.take(np.flatnonzero(first)),
+        encoded.embeddings[first],
+        signatures[first],
+        skipped,
+        digests[first],
     )
 
 
@@ -74,9 +86,8 @@ def _unreadable(encoded: Encoded, photos: Sequence[str | os.PathLike[str]]) -> S
     return Skipped(tuple(photo_problems(_names(photos), encoded.errors, len(encoded.results))))
 
 
-def _first_copies(encoded: Encoded) -> BoolArray:
+def _first_copies(digests: StrArray) -> BoolArray:
     """Return (M,) whether no earlier one of the readable photos is the same file."""
-    digests = np.array([photo.sha256 for photo in encoded.photos], dtype=object)
     first = np.zeros(len(digests), bool)
     first[np.unique(digests.astype(str), return_index=True)[1]] = True
     return first

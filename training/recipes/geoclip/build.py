@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +11,21 @@ from geocells.partition.build import build_cells
 from geocells.partition.config import CellConfig
 from geocells.sphere import destination
 from geocells.table import CellTable
-from geoloc.answer.calibration import Calibration
-from geoloc.answer.judge import NEVER, Claim, Judge
 from geoloc.answer.ranker import Ranker
 from geoloc.bundle import directory as bundles
 from geoloc.bundle.installed import GEOCLIP_PACKAGE
 from geoloc.errors import TableError
 from geoloc.io.progress import NullReporter, Reporter
 from geoloc.types import Float32Array, Float64Array
+from training.bundles.calibrate import fit_calibration, without_claims
 from training.calibrate.crossval import (
     HeldOutAnswers,
     answer_held_out,
-    calibrate_folds,
     calibrate_ranker,
 )
 from training.calibrate.fit import UNFITTED
 from training.config import WorldConfig
 from training.data.manifest import Manifest
-from training.data.split import assign_folds
 from training.embed.library import read_library
 from training.gallery.cluster import build_gallery
 from training.heads.examples import Examples
@@ -102,7 +98,7 @@ def build_world(
     metrics = {SIMULATED: world.calibrate(ranker)}
     if real is not None:
         report.stage("calibrating on your photos")
-        metrics[REAL] = _calibrate_on(ranker, *real)
+        ranker.calibration, metrics[REAL] = fit_calibration(ranker, *real)
     report.stage("writing the bundle")
     write_bundle(
         out, {file.name: file for file in encoder.files}, encoder.spec, ranker, metrics,
@@ -176,17 +172,6 @@ def point_manifest(latlon: Float64Array) -> Manifest:
     return Manifest(empty, latlon, groups, precision, empty, source, empty, empty, empty)
 
 
-def without_claims(calibration: Calibration) -> Calibration:
-    """Return the calibration with no claims, for a model that was not tested on real photos."""
-
-    def silenced(judge: Judge) -> Judge:
-        claims = {name: Claim(claim.weights, NEVER) for name, claim in judge.claims.items()}
-        return replace(judge, claims=claims)
-
-    judges = {question: silenced(judge) for question, judge in calibration.judges.items()}
-    return replace(calibration, judges=judges)
-
-
 def _embed(
     photos: Path, encoder: WorldEncoder, cache: Path, report: Reporter
 ) -> tuple[Manifest, Float32Array]:
@@ -198,16 +183,6 @@ def _embed(
             f"{photos}: {len(manifest)} usable photos; calibrating needs at least {MIN_PHOTOS}"
         )
     return manifest, library.embeddings
-
-
-def _calibrate_on(ranker: Ranker, manifest: Manifest, embeddings: Float32Array) -> dict[str, Any]:
-    """Calibrate on real photos, and measure each fold with the calibration of the other folds."""
-    fold = assign_folds(manifest, embeddings)
-    rankers = [
-        Ranker(ranker.cells, ranker.heads, ranker.gallery, UNFITTED) for _ in range(fold.max() + 1)
-    ]
-    ranker.calibration, held_out = calibrate_folds(rankers, fold, manifest, embeddings)
-    return _measure(manifest, held_out)
 
 
 def _measure(manifest: Manifest, held_out: HeldOutAnswers) -> dict[str, Any]:

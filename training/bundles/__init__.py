@@ -1,0 +1,1 @@
+"""Bundles of others: calibrated on own photos, with own photos and galleries added."""

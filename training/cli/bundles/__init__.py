@@ -1,0 +1,1 @@
+"""The commands that change bundles: `geoloc bundle calibrate`, `add` and `remove`."""
