@@ -21,6 +21,7 @@ from geoloc.belief.witnesses.options import BY_DEFAULT
 from geoloc.bundle import directory as bundles
 from geoloc.bundle import installed
 from geoloc.encoders.base import ImageEncoder
+from geoloc.encoders.forms import named
 from geoloc.encoders.pipeline import Encoded, Load, encode, encode_all, prefetch, unnamed_photos
 from geoloc.errors import PhotoError
 from geoloc.guess import Guess
@@ -55,17 +56,20 @@ class Geolocator:
         self.load = load
 
     @classmethod
-    def from_bundle(cls, name_or_path: str | os.PathLike[str] | None = None) -> Geolocator:
+    def from_bundle(
+        cls, name_or_path: str | os.PathLike[str] | None = None, form: str | None = None
+    ) -> Geolocator:
         """Load a bundle by path or by name.
 
         Args:
             name_or_path: a folder, or a name from `geoloc.list_bundles()`. None takes the bundle
                 that the `geoloc` command takes: the world model if it is installed, else the
                 starter.
+            form: of the encoder, "fp32" or "int8"; by default the faster one on this machine.
 
         Raises: BundleError: it is missing or damaged; MissingExtraError: it needs a library.
         """
-        return cls(bundles.load(installed.default_name() if name_or_path is None else name_or_path))
+        return cls(bundles.load(name_or_path or installed.default_name(), form))
 
     @property
     def cells(self) -> CellTable:
@@ -76,6 +80,11 @@ class Geolocator:
     def encoder(self) -> ImageEncoder:
         """The image encoder."""
         return self._given_encoder or self.bundle.build_encoder()
+
+    @property
+    def name(self) -> str:
+        """The bundle's name, with the form of the encoder if that is loaded and not fp32."""
+        return named(self.bundle.name, self.__dict__.get("encoder", self._given_encoder))
 
     def with_witnesses(self, witnesses: Iterable[Witness]) -> Self:
         """Return a geolocator of the same models that asks these witnesses about photos."""
@@ -102,9 +111,8 @@ class Geolocator:
             top: number of candidates in the guess.
             within: such as "Portugal" or "48.86,2.35,50km"; see `geoloc.belief.constraints.parse`.
 
-        Raises:
-            PhotoError: the photo cannot be read.
-            ConstraintError: `within` is not valid, or no geocell of the bundle lies inside.
+        Raises: PhotoError: the photo cannot be read; ConstraintError: `within` is not valid, or no
+            geocell of the bundle lies inside.
         """
         answer = next(self.locate_many([source], top, within))
         if isinstance(answer, PhotoError):
@@ -123,8 +131,7 @@ class Geolocator:
 
         Yields: A `Guess` for each photo, or the `PhotoError` of an unreadable one.
 
-        Raises:
-            ConstraintError: as for `locate`.
+        Raises: ConstraintError: as for `locate`.
         """
         constraint = self.restrict(within)
         for encoded in self.encode(sources):
@@ -148,9 +155,7 @@ class Geolocator:
             within: as for `locate`.
             on_error: "raise" the error of the first unreadable photo, or "skip" unreadable photos.
 
-        Raises:
-            PhotoError: a photo cannot be read; with "skip", none of them can.
-            ConstraintError: as for `locate`.
+        Raises: PhotoError: a photo cannot be read, with "skip" none of them; ConstraintError.
         """
         constraint = self.restrict(within)
         encoded = encode_all(
@@ -167,11 +172,9 @@ class Geolocator:
     def embed(self, sources: Iterable[PhotoSource]) -> Float32Array:
         """Return the embeddings (N, dim) float32 of N photos, unit vectors in their order.
 
-        Args:
-            sources: photos, as for `locate`.
+        Args: sources: photos, as for `locate`.
 
-        Raises:
-            PhotoError: a photo cannot be read. `encode` skips unreadable photos instead.
+        Raises: PhotoError: a photo cannot be read. `encode` skips unreadable photos instead.
         """
         return encode_all(self.encoder, _several(sources), load=self.load, strict=True).embeddings
 
@@ -187,15 +190,14 @@ class Geolocator:
         Args:
             embeddings: (N, dim).
             photos: (N,) names and metadata of the photos; None for neither.
-            top: number of candidates in each guess.
+            top: as for `locate`.
             constraint: from `restrict`.
         """
         if not len(embeddings):
             return []
         photos = photos or unnamed_photos(len(embeddings))
-        groups = [[photo] for photo in photos]
-        ranking, accounts = self._accountant.rank(embeddings, groups, constraint)
-        return self._explainer.guesses(ranking, photos, top, constraint, accounts)
+        ranking, accounts = self._accountant.rank(embeddings, [[p] for p in photos], constraint)
+        return self._explainer.guesses(self.name, ranking, photos, top, constraint, accounts)
 
     def guess_together(
         self,
@@ -219,12 +221,10 @@ class Geolocator:
             return []
         group = np.repeat(range(len(groups)), [*map(len, groups)])
         ranking, accounts = self._accountant.rank(embeddings, groups, constraint, group)
-        named = [replace(p[0], name=", ".join(each.name for each in p)) for p in groups]
-        guesses = self._explainer.guesses(ranking, named, top, constraint, accounts)
-        return [
-            replace(guess, photos=tuple(each.name for each in members))
-            for guess, members in zip(guesses, groups, strict=True)
-        ]
+        joint = [replace(p[0], name=", ".join(each.name for each in p)) for p in groups]
+        guesses = self._explainer.guesses(self.name, ranking, joint, top, constraint, accounts)
+        names = (tuple(each.name for each in members) for members in groups)
+        return [replace(guess, photos=all_) for guess, all_ in zip(guesses, names, strict=True)]
 
     def rank(
         self,
@@ -241,11 +241,11 @@ class Geolocator:
             group: (N,) numbers 0..G-1 of photos of one place, or None; every group has a photo.
             photos: (N,) as for `guess`; without them no copies are recognised.
         """
-        named = photos or unnamed_photos(len(embeddings))
+        each = photos or unnamed_photos(len(embeddings))
         if group is None:
-            return self._accountant.rank(embeddings, [[p] for p in named], constraint)[0]
+            return self._accountant.rank(embeddings, [[p] for p in each], constraint)[0]
         order, starts = by_group(group)
-        groups = [[named[row] for row in rows] for rows in np.split(order, starts[1:])]
+        groups = [[each[row] for row in rows] for rows in np.split(order, starts[1:])]
         return self._accountant.rank(embeddings[order], groups, constraint, group[order])[0]
 
     def restrict(self, within: str | None) -> ConstraintMask | None:
@@ -289,7 +289,7 @@ class Geolocator:
 
     @cached_property
     def _explainer(self) -> Explainer:
-        return Explainer(self.bundle.name, self.bundle.ranker, self.bundle.attributes)
+        return Explainer(self.bundle.ranker, self.bundle.attributes)
 
 
 def _several(sources: Iterable[PhotoSource]) -> Iterable[PhotoSource]:

@@ -44,18 +44,18 @@ MONTHS = (
 class Explainer:
     """Builds the guesses of one bundle, with the evidence for each."""
 
-    def __init__(self, bundle: str, ranker: Ranker, heads: AttributeHeads | None) -> None:
+    def __init__(self, ranker: Ranker, heads: AttributeHeads | None) -> None:
         """Take the models of a bundle.
 
         Args:
-            bundle: its name, which every guess carries.
             ranker: whose rankings are explained.
             heads: attribute heads; None for bundles without them.
         """
-        self._bundle, self._ranker, self._heads = bundle, ranker, heads
+        self._ranker, self._heads = ranker, heads
 
     def guesses(
         self,
+        bundle: str,
         ranking: Ranking,
         photos: Sequence[Photo],
         top: int,
@@ -65,6 +65,7 @@ class Explainer:
         """Return the guess of each photo.
 
         Args:
+            bundle: its name and form, which every guess carries.
             ranking: of N photos.
             photos: (N,) their names and metadata.
             top: number of candidates in each guess.
@@ -76,7 +77,7 @@ class Explainer:
         per_photo = latlon.shape[1]
         within = constraint.name if constraint else None
         guesses = [
-            self._guess(ranking, i, photo, named[i * per_photo :][:per_photo], within)
+            self._guess(bundle, ranking, i, photo, named[i * per_photo :][:per_photo], within)
             for i, photo in enumerate(photos)
         ]
         if not any(accounts):
@@ -84,7 +85,13 @@ class Explainer:
         return [replace(g, witnesses=a) for g, a in zip(guesses, accounts, strict=True)]
 
     def _guess(
-        self, ranking: Ranking, i: int, photo: Photo, named: list[Place], within: str | None
+        self,
+        bundle: str,
+        ranking: Ranking,
+        i: int,
+        photo: Photo,
+        named: list[Place],
+        within: str | None,
     ) -> Guess:
         lat, lon = map(float, ranking.answer[i])
         radius_50_km, radius_80_km, radius_95_km = map(float, ranking.radii_km[i])
@@ -105,7 +112,7 @@ class Explainer:
             evidence=self._evidence(ranking, i),
             exif=photo.exif,
             exif_distance_km=exif_distance_km(photo.exif, lat, lon),
-            bundle=self._bundle,
+            bundle=bundle,
             photos=(photo.name,),
             agreement=float(ranking.agreement[i]),
             contradictory=bool(ranking.contradictory[i]),

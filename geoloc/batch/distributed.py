@@ -151,6 +151,7 @@ def _with_absolute_paths(worker: Worker) -> Worker:
     return replace(
         worker,
         bundle=absolute(worker.bundle),
+        form=worker.chosen_form,
         within=worker.within and absolute(worker.within),
         cache=worker.cache and worker.cache.absolute(),
     )

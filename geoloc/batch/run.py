@@ -138,6 +138,7 @@ class _Batch:
             "within": _constraint_key(options.within),
             "group_by": options.group_by,
             "asked": asdict(options.asked),
+            "form": self.worker.chosen_form,
         }
         photos = inputs.find_photos(sources, self.work.folder, self.report.problem)
         grouped: Iterable[groups.Group] = ((None, [item]) for item in photos)

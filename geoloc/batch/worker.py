@@ -20,6 +20,7 @@ from geoloc.belief.fusion import ConstraintMask
 from geoloc.belief.witnesses.base import observed
 from geoloc.belief.witnesses.options import BY_DEFAULT, WitnessOptions
 from geoloc.encoders.cache import EmbeddingCache
+from geoloc.encoders.forms import form_of
 from geoloc.encoders.pipeline import BATCH, Encoded, batched, encode_batches, prefetch
 from geoloc.errors import FileError, PhotoError
 from geoloc.geolocator import Geolocator
@@ -51,12 +52,19 @@ class Worker:
     """Folder of cached embeddings; None for no cache."""
     asked: WitnessOptions = BY_DEFAULT
     """Which witnesses are asked about all photos."""
+    form: str | None = None
+    """Form of the encoder, the same on all machines; None for the faster one here."""
 
     @cached_property
     def geolocator(self) -> Geolocator:
         """The bundle, loaded when first used."""
-        geolocator = Geolocator.from_bundle(self.bundle)
+        geolocator = Geolocator.from_bundle(self.bundle, self.form)
         return geolocator.with_witnesses(self.asked.witnesses(geolocator.cells, _reported))
+
+    @property
+    def chosen_form(self) -> str:
+        """Form of the encoder that is used."""
+        return form_of(self.geolocator.bundle.chosen_spec)
 
     @cached_property
     def constraint(self) -> ConstraintMask | None:

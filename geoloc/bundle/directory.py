@@ -24,6 +24,7 @@ from geoloc.belief.attribute_heads import AttributeHeads
 from geoloc.belief.background import Background
 from geoloc.belief.witnesses.weighing import UNFITTED, Weights
 from geoloc.bundle import installed
+from geoloc.encoders import forms
 from geoloc.encoders.base import EncoderSpec, ImageEncoder
 from geoloc.encoders.registry import build_encoder
 from geoloc.errors import BundleError
@@ -46,7 +47,8 @@ FILES = (
     "calibration.json",
     "MODEL_CARD.md",
 )
-"""Files of every bundle beside bundle.json. An encoder of kind onnx adds encoder.onnx."""
+"""Files of every bundle beside bundle.json. An encoder of kind onnx adds encoder.onnx, and may add
+its quantised form encoder.int8.onnx."""
 
 ATTRIBUTES = "attributes.safetensors"
 BACKGROUND = "background.safetensors"
@@ -79,14 +81,25 @@ class Bundle:
     witness_weights: Weights = UNFITTED
     """How far each witness is trusted."""
 
+    quantised_spec: EncoderSpec | None = None
+    """Of the encoder's int8 form; None in a bundle without one."""
+    form: str | None = None
+    """Form of the encoder to use, see `geoloc.encoders.forms.choose`."""
+
     @cached_property
     def recogniser(self) -> CopyRecogniser:
         """Places copies of the bundle's photos."""
         return CopyRecogniser(self.ranker, self.copies)
 
+    @cached_property
+    def chosen_spec(self) -> EncoderSpec:
+        """Of the encoder in the form that is used."""
+        both = [each for each in (self.encoder_spec, self.quantised_spec) if each is not None]
+        return forms.choose(both, self.path, self.form)
+
     def build_encoder(self) -> ImageEncoder:
         """Load the image encoder, which takes most of the start-up time."""
-        return build_encoder(self.encoder_spec, self.path)
+        return build_encoder(self.chosen_spec, self.path)
 
     @property
     def cells(self) -> CellTable:
@@ -122,11 +135,12 @@ def names() -> list[str]:
     return sorted(embedded | set(installed.names()))
 
 
-def load(name_or_path: str | os.PathLike[str]) -> Bundle:
+def load(name_or_path: str | os.PathLike[str], form: str | None = None) -> Bundle:
     """Verify and load a bundle, without its encoder.
 
     Args:
         name_or_path: see `find`.
+        form: of the encoder to use, see `geoloc.encoders.forms.choose`.
 
     Raises:
         BundleError: the bundle is missing, incomplete, damaged or of another schema version.
@@ -164,9 +178,11 @@ def load(name_or_path: str | os.PathLike[str]) -> Bundle:
     calibration = Calibration.read(path / "calibration.json").with_witnesses(weights.judge)
     ranker = Ranker(cells, heads, gallery, calibration, background)
     name = str(manifest.get("name", path.name))
+    digest = manifest["sha256"].get(forms.FILES[forms.INT8])
     return Bundle(
-        name, path, spec, manifest["metrics"], ranker, attributes, background, copies, weights
-    )
+        name, path, spec, manifest["metrics"], ranker, attributes, background, copies, weights,
+        forms.int8_spec(spec, digest) if digest else None, form,
+    )  # fmt: skip
 
 
 def read_background(path: Path, spec: EncoderSpec) -> Background:

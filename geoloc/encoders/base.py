@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, Protocol
 
@@ -15,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from geoloc.types import Float32Array
+from geoloc.types import Float32Array, UInt8Array
 
 _RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
@@ -45,19 +46,29 @@ class Preprocessing:
 
     def __call__(self, image: Image.Image) -> Float32Array:
         """Return the network's input (3, size, size) for one upright RGB photo."""
+        return self.normalised(self.square(image))
+
+    def square(self, image: Image.Image) -> UInt8Array:
+        """Return the picture (3, size, size) that the network sees, before it is normalised."""
+        image = self._exact(image) if self.resize == "clip" else self._approximate(image)
+        return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
+
+    def normalised(self, pixels: UInt8Array) -> Float32Array:
+        """Return the network's input for photos (..., 3, size, size) from `square`."""
         mean, std = np.asarray(self.mean, np.float32), np.asarray(self.std, np.float32)
-        values = self.square(image).astype(np.float32, order="C")
+        values = pixels.astype(np.float32)
         values /= np.float32(255.0)
         values -= mean[:, None, None]
         values /= std[:, None, None]
         return values
 
-    def square(self, image: Image.Image) -> npt.NDArray[np.uint8]:
-        """Return the picture (3, size, size) that the network sees, before it is normalised."""
-        image = self._exact(image) if self.resize == "clip" else self._approximate(image)
-        return np.asarray(image).transpose(2, 0, 1)
+    def to_bytes(self, values: Float32Array) -> UInt8Array:
+        """Return the photos (..., 3, size, size) of which `values` are the network's input."""
+        mean, std = np.asarray(self.mean, np.float32), np.asarray(self.std, np.float32)
+        grey = (values * std[:, None, None] + mean[:, None, None]) * np.float32(255.0)
+        return np.asarray(np.clip(grey, 0.0, 255.0) + np.float32(0.5), np.uint8)
 
-    def picture(self, values: Float32Array) -> Float32Array:
+    def picture(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return the picture (3, size, size) in an input; that of the first of several networks."""
         if values.ndim == 3:
             return values
@@ -102,9 +113,31 @@ class JoinedPreprocessing(Preprocessing):
         known = [side for side in sides if side is not None]
         return max(known) if len(known) == len(sides) else None
 
-    def __call__(self, image: Image.Image) -> Float32Array:
-        """Return the inputs of all networks, one after the other, as one vector."""
-        return np.concatenate([part(image).ravel() for part in self.each])
+    def square(self, image: Image.Image) -> UInt8Array:
+        """Return the photo for all networks, one after the other, as one vector."""
+        return np.concatenate([part.square(image).ravel() for part in self.each])
+
+    def normalised(self, pixels: UInt8Array) -> Float32Array:
+        """Return the inputs of all networks, one after the other, as vectors (..., values)."""
+        return np.asarray(self._joined(pixels, lambda part, own: part.normalised(own)), np.float32)
+
+    def to_bytes(self, values: Float32Array) -> UInt8Array:
+        """Return the photos of which vectors (..., values) are the inputs of all networks."""
+        return np.asarray(self._joined(values, lambda part, own: part.to_bytes(own)), np.uint8)
+
+    def _joined(self, values: Any, convert: Callable[[Preprocessing, Any], Any]) -> Any:  # noqa: ANN401
+        shapes = [(3, part.size, part.size) for part in self.each]
+        ends = np.cumsum([np.prod(shape) for shape in shapes])[:-1]
+        before = values.shape[:-1]
+        return np.concatenate(
+            [
+                convert(part, own.reshape(*before, *shape)).reshape(*before, -1)
+                for part, own, shape in zip(
+                    self.each, np.split(values, ends, axis=-1), shapes, strict=True
+                )
+            ],
+            axis=-1,
+        )
 
 
 def _central_square(image: Image.Image) -> Image.Image:
@@ -130,6 +163,8 @@ class EncoderSpec:
     digest: str = ""
     """Digest of the weight files on this machine; "" for onnx and for published weights, which
     `weights` identifies."""
+    form: str = ""
+    """"int8" for a quantised form of the network, "" for full precision."""
 
     @property
     def fingerprint(self) -> str:
@@ -138,9 +173,9 @@ class EncoderSpec:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a dict ready for JSON; without an empty digest, which older programs refuse."""
-        values = asdict(self)
-        return values if self.digest else {k: v for k, v in values.items() if k != "digest"}
+        """Return a dict ready for JSON; without an empty field that older programs refuse."""
+        added = ("digest", "form")
+        return {name: value for name, value in asdict(self).items() if value or name not in added}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> EncoderSpec:
@@ -165,6 +200,7 @@ class ImageEncoder(Protocol):
     """Maps prepared photos to embeddings.
 
     An encoder that passes its calls on to another one holds that one as `inner`; see `innermost`.
+    One with a true attribute `takes_bytes` also embeds photos before normalisation.
     """
 
     spec: EncoderSpec

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,8 +18,9 @@ from geoloc.encoders.cache import EmbeddingCache
 from geoloc.encoders.signatures import signature
 from geoloc.errors import PhotoError
 from geoloc.guess import Exif
+from geoloc.io import machine
 from geoloc.photos import decode
-from geoloc.types import Float32Array, IndexArray
+from geoloc.types import Float32Array, IndexArray, UInt8Array
 
 BATCH = 32
 """Photos in one call of the encoder."""
@@ -29,8 +29,8 @@ QUEUED_BATCHES = 3
 """Upper limit on batches that are decoded before the encoder takes them."""
 
 Item = TypeVar("Item")
-Prepared = tuple[decode.Photo | PhotoError, Float32Array | None]
-"""A photo without its pixels, and the input of the network; None if it is not needed."""
+Prepared = tuple[decode.Photo | PhotoError, UInt8Array | None]
+"""A photo without its pixels, and the photo resized for the network; None if it is not needed."""
 
 
 class Load(Protocol):
@@ -140,7 +140,7 @@ def encode_batches(
     prepare = partial(_prepare, encoder, load, () if cache is None else cache)
     remaining = iter(batches)
     waiting: deque[list[Future[Prepared]]] = deque()
-    pool = ThreadPoolExecutor(os.cpu_count())
+    pool = ThreadPoolExecutor(machine.cores())
     try:
         while True:
             for sources in islice(remaining, QUEUED_BATCHES - len(waiting)):
@@ -165,8 +165,8 @@ def _prepare(
         return error, None
     if loaded.image is decode.NO_PIXELS:
         return replace(loaded, content=None), None
-    values = pixels(without_borders(loaded.image))
-    small = signature(pixels.picture(values))
+    values = pixels.square(without_borders(loaded.image))
+    small = signature(pixels.picture(values), pixels.std)
     kept = replace(loaded, image=decode.NO_PIXELS, content=None, signature=small)
     return kept, values
 
@@ -178,7 +178,7 @@ def _embed(
     fresh = [pixels for _, pixels in prepared if pixels is not None]
     embeddings = np.empty((0, encoder.spec.dim), np.float32)
     if fresh:
-        embeddings = encoder.embed(np.stack(fresh))
+        embeddings = _embedded(encoder, np.stack(fresh))
     if cache is not None:
         photos = [each for each in results if isinstance(each, decode.Photo)]
         new = [(p.sha256, p.signature) for p in photos if p.signature is not None]
@@ -191,6 +191,13 @@ def _embed(
             for each in results
         ]
     return Encoded(results, embeddings)
+
+
+def _embedded(encoder: ImageEncoder, pixels: UInt8Array) -> Float32Array:
+    """Return the embeddings of resized photos, which are normalised unless the network does it."""
+    if getattr(encoder, "takes_bytes", False):
+        return encoder.embed(pixels)  # type: ignore[arg-type]  # `takes_bytes`
+    return encoder.embed(encoder.spec.preprocessing.normalised(pixels))
 
 
 def unnamed_photos(count: int) -> list[decode.Photo]:

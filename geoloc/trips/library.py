@@ -67,7 +67,7 @@ def locate_library(
     trip = place_library(
         library, evidence, parameters, read, fixed, clocks, assume_order=assume_order, report=report
     )
-    return replace(trip, bundle=locator.bundle.name)
+    return replace(trip, bundle=locator.name)
 
 
 def place_library(

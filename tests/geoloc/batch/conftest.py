@@ -14,6 +14,8 @@ def quick_once():
 @pytest.fixture
 def quick(quick_once, monkeypatch):
     """The geolocator that `Geolocator.from_bundle` returns in the test."""
-    monkeypatch.setattr(Geolocator, "from_bundle", classmethod(lambda cls, name: quick_once))
+    monkeypatch.setattr(
+        Geolocator, "from_bundle", classmethod(lambda cls, name, form=None: quick_once)
+    )
     quick_once.encoder.embedded = 0
     return quick_once

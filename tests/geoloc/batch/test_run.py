@@ -65,7 +65,7 @@ from tests.geoloc.batch.library import answer, quick_geolocator
 
 folder, place, duration_s, moments = Path(sys.argv[1]), Path(sys.argv[2]), *map(float, sys.argv[3:])
 quick = quick_geolocator()
-Geolocator.from_bundle = classmethod(lambda cls, name: quick)
+Geolocator.from_bundle = classmethod(lambda cls, name, form=None: quick)
 rng = random.Random(0)
 
 

@@ -1,0 +1,51 @@
+"""Cores and memory that a process may use, within control groups of both versions."""
+
+import pytest
+
+from geoloc.io import machine
+
+
+@pytest.fixture
+def group(tmp_path, monkeypatch):
+    """The folder of control groups, without any limit yet."""
+    monkeypatch.setattr(machine, "_CGROUPS", tmp_path)
+    monkeypatch.setattr(machine.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("quota", "cores"),
+    [("max 100000", 8), ("50000 100000", 1), ("150000 100000", 2), ("9900000 100000", 8)],
+)
+def test_cores_respect_the_quota_of_a_container(group, quota, cores):
+    (group / "cpu.max").write_text(quota + "\n")
+    assert machine.cores() == cores
+
+
+def test_cores_respect_a_quota_of_version_1(group):
+    (group / "cpu").mkdir()
+    (group / "cpu" / "cpu.cfs_quota_us").write_text("300000\n")
+    (group / "cpu" / "cpu.cfs_period_us").write_text("100000\n")
+    assert machine.cores() == 3
+    (group / "cpu" / "cpu.cfs_quota_us").write_text("-1\n")
+    assert machine.cores() == 8
+
+
+def test_damaged_limits_do_not_count(group):
+    (group / "cpu.max").write_text("")
+    (group / "memory.max").write_text("max\n")
+    assert machine.cores() == 8
+    assert machine.free_memory() > 0
+
+
+def test_free_memory_respects_the_limit_of_a_container(group):
+    (group / "memory.max").write_text("300000000\n")
+    (group / "memory.current").write_text("280000000\n")
+    (group / "memory.stat").write_text("anon 90\ninactive_file 50000000\nactive_file 0\n")
+    assert machine.free_memory() == 70_000_000
+
+
+def test_the_cpu_has_a_name():
+    name, features = machine.cpu()
+    assert name
+    assert all(features)
