@@ -32,9 +32,8 @@ class OnnxEncoder:
         name = file or (f"encoder.{spec.form}.onnx" if spec.form else "encoder.onnx")
         path = (folder or Path()) / name
         self.spec = spec
-        self._session = _session(path)
-        (given,) = self._session.get_inputs()
-        self.takes_bytes = given.type == "tensor(uint8)"
+        self._network = load_network(path)
+        self.takes_bytes = self._network.takes_bytes
         """Whether normalisation is part of the network."""
 
     def embed(self, pixels: Float32Array | UInt8Array) -> Float32Array:
@@ -42,16 +41,37 @@ class OnnxEncoder:
         parts = [pixels[at : at + ROWS] for at in range(0, max(1, len(pixels)), ROWS)]
         return normalise(np.concatenate([self._run(part) for part in parts]))
 
-    def _run(self, pixels: npt.NDArray[Any]) -> Any:  # noqa: ANN401
+    def _run(self, pixels: npt.NDArray[Any]) -> Float32Array:
         if self.takes_bytes and pixels.dtype != np.uint8:
             pixels = self.spec.preprocessing.to_bytes(pixels)
         elif not self.takes_bytes and pixels.dtype == np.uint8:
             pixels = self.spec.preprocessing.normalised(pixels)
-        return self._session.run(None, {"pixels": pixels})[0]
+        return self._network(pixels)
 
 
-def _session(path: Path) -> Any:  # noqa: ANN401
-    """Load a network, with as many threads as there are cores for this process."""
+class Network:
+    """A network with one input, in ONNX Runtime."""
+
+    def __init__(self, session: Any) -> None:  # noqa: ANN401
+        """Wrap a session; of several outputs the one that is named as an embedding counts."""
+        outputs = [each.name for each in session.get_outputs()]
+        named = [name for name in outputs if "embed" in name]
+        (given,) = session.get_inputs()
+        self.takes_bytes = given.type == "tensor(uint8)"
+        self._session, self._input, self._outputs = session, given.name, (named or outputs)[:1]
+
+    def __call__(self, values: npt.NDArray[Any]) -> Float32Array:
+        """Return the output (N, D) for an input (N, …)."""
+        return np.asarray(self._session.run(self._outputs, {self._input: values})[0])
+
+
+def load_network(path: Path) -> Network:
+    """Load a network, with as many threads as there are cores for this process.
+
+    Raises:
+        BundleError: the file is missing or not an ONNX model.
+        MissingExtraError: ONNX Runtime is not installed.
+    """
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # disables usage reports
     try:
         import onnxruntime
@@ -62,7 +82,9 @@ def _session(path: Path) -> Any:  # noqa: ANN401
     options.intra_op_num_threads = machine.cores()
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        return Network(
+            onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        )
     except Exception as error:
         reason = str(error).splitlines()[0]
         raise BundleError(

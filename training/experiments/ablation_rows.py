@@ -16,7 +16,8 @@ from geoloc.types import Float64Array
 from training.config import HeadConfig
 from training.gallery.optics import build_published_gallery
 from training.heads.examples import Examples
-from training.heads.fit import density_prior, fit_heads
+from training.heads.fit import fit_heads
+from training.heads.prior import density_prior
 from training.recipes.assemble import manifest_of
 
 

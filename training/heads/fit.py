@@ -12,15 +12,13 @@ from torch import Tensor
 from geocells.table import CellTable
 from geoloc.belief.attribute_heads import NUMBERS, AttributeHeads
 from geoloc.belief.heads import Heads
-from geoloc.types import Float32Array, Float64Array, IndexArray, Int64Array
+from geoloc.types import Float32Array, IndexArray
 from training.config import HeadConfig
 from training.heads.examples import Examples
 from training.heads.features import Features, principal_components
 from training.heads.modules import GeoHeads, Targets
+from training.heads.prior import label_shift
 from training.heads.smoothing import SmoothedLabels
-
-SHIFT = 0.5
-"""Share of the correction for the prior of use that is made; see `label_shift`."""
 
 
 def fit_heads(
@@ -108,27 +106,6 @@ def index_of(cell: IndexArray, active: IndexArray) -> Int64Array:
     """Return the positions (N,) of cells in the sorted `active`; -1 for those that it lacks."""
     known = np.isin(cell, active)
     return np.where(known, np.searchsorted(active, cell), -1)
-
-
-def label_shift(trained: Float64Array, used: Float32Array) -> Float32Array:
-    """Return the log odds (C,) that turn beliefs under the training prior into those of use.
-
-    Only the share SHIFT of the whole correction (label shift, Saerens et al. 2002) is made, because
-    the weights of large groups have already been reduced in training.
-
-    Args:
-        trained: (C,) weight of the training photos in each cell.
-        used: (C,) prior of use.
-    """
-    share = trained / trained.sum()
-    odds = np.log(used + 1e-12) - np.log(share + 1e-12)
-    return np.asarray(np.where(trained > 0.0, SHIFT * odds, 0.0), np.float32)
-
-
-def density_prior(count: Int64Array) -> Float32Array:
-    """Return the prior (C,) from the number of photos in each cell; all are greater than 0."""
-    share = (count + 0.1) / (count + 0.1).sum()
-    return np.asarray(share, np.float32)
 
 
 class _Fit:

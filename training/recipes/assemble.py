@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -14,12 +12,9 @@ import pyarrow as pa
 
 from geocells.table import CellTable
 from geoloc.answer.ranker import Ranker
-from geoloc.belief.heads import StoredTensors
 from geoloc.bundle import directory as bundles
-from geoloc.encoders.base import EncoderSpec
 from geoloc.errors import TableError
 from geoloc.retrieval.pigeon import PRESETS
-from geoloc.trips.model.parameters import TripParameters
 from geoloc.types import Float32Array, IndexArray
 from training.calibrate.crossval import answer_held_out, calibrate_ranker
 from training.calibrate.fit import UNFITTED
@@ -33,7 +28,9 @@ from training.embed.table import EmbeddedTable
 from training.gallery.cluster import build_gallery
 from training.gallery.optics import build_published_gallery
 from training.heads.examples import Examples, attributes_of, location_numbers, mean_views
-from training.heads.fit import density_prior, fit_heads
+from training.heads.fit import fit_heads
+from training.heads.prior import density_prior
+from training.recipes.bundle_files import write_bundle
 from training.recipes.model_card import licences, measure_part, model_card
 from training.types import Embeddings
 
@@ -129,48 +126,6 @@ def assemble(
         licences(places), optional={bundles.ATTRIBUTES: attributes},
     )  # fmt: skip
     return metrics
-
-
-def write_bundle(
-    out: Path,
-    encoder_files: Mapping[str, Path],
-    spec: EncoderSpec,
-    ranker: Ranker,
-    metrics: dict[str, Any],
-    card: str,
-    licences: dict[str, int],
-    prior: str = "world",
-    optional: Mapping[str, StoredTensors | TripParameters | None] = MappingProxyType({}),
-) -> None:
-    """Write a bundle; an older one in the same folder is replaced once the new one is complete.
-
-    Args:
-        out: the bundle's folder.
-        encoder_files: the encoder's files, by name in the bundle.
-        spec: of the encoder.
-        ranker: cells, heads, gallery and calibration.
-        metrics: results for bundle.json.
-        card: text of MODEL_CARD.md.
-        licences: number of items under each licence.
-        prior: where the photos come from that the bundle is made for: collection or world.
-        optional: contents of optional files by name, such as `bundles.ATTRIBUTES`; None for none.
-
-    Raises:
-        BundleError: `out` holds something else than a bundle.
-        OSError: the bundle cannot be written.
-    """
-    with bundles.writing(out) as folder:
-        for name, file in encoder_files.items():
-            shutil.copyfile(file, folder / name)
-        ranker.cells.write(folder / "cells.parquet")
-        ranker.heads.write(folder / "heads.safetensors")
-        for name, content in optional.items():
-            if content is not None:
-                content.write(folder / name)
-        ranker.gallery.write(folder)
-        ranker.calibration.write(folder / "calibration.json")
-        (folder / "MODEL_CARD.md").write_text(card, encoding="utf-8")
-        bundles.seal(folder, out.name, spec, metrics, licences, prior)
 
 
 def _measure(ranker: Ranker, test: _Part) -> dict[str, Any]:

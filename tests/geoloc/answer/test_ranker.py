@@ -24,7 +24,8 @@ from training.config import HeadConfig
 from training.data.manifest import Manifest
 from training.gallery.cluster import build_gallery
 from training.heads.examples import Examples
-from training.heads.fit import density_prior, fit_heads
+from training.heads.fit import fit_heads
+from training.heads.prior import density_prior
 
 DIM = 24
 

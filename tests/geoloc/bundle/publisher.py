@@ -51,16 +51,30 @@ class StaticHandler(http.server.BaseHTTPRequestHandler):
         path = server.folder / name
         if name in server.status or not path.is_file() or not self.path.startswith(server.prefix):
             return self.send_error(server.status.get(name, 404))
-        content, first = path.read_bytes(), 0
-        if server.ranges and self.headers["Range"]:
-            first = int(self.headers["Range"].removeprefix("bytes=").partition("-")[0])
+        content = path.read_bytes()
+        self.send_part(name, content, {})
+
+    def send_part(self, name, content, headers):
+        """Send the part of a file that is asked for, or the whole."""
+        server, first, end = self.server, 0, len(content)
+        asked = self.headers["Range"] if server.ranges else None
+        if asked:
+            start, _, last = asked.removeprefix("bytes=").partition("-")
+            first, end = int(start), int(last or end - 1) + 1
             if first >= len(content):
                 return self.send_error(416)
-        self.send_response(206 if first else 200)
+        self.send_response(206 if asked else 200)
         if server.sends_length:
-            self.send_header("Content-Length", str(len(content) - first))
+            self.send_header("Content-Length", str(end - first))
+        if server.ranges:
+            self.send_header("Accept-Ranges", "bytes")
+        if asked:
+            self.send_header("Content-Range", f"bytes {first}-{end - 1}/{len(content)}")
+        for key, value in headers.items():
+            self.send_header(key, value)
         self.end_headers()
-        self.send(name, content[first:])
+        if self.command == "GET":
+            self.send(name, content[first:end])
 
     def send(self, name, content):
         server = self.server
@@ -117,19 +131,8 @@ class HubHandler(StaticHandler):
         content = files[name].read_bytes()
         if self.command == "GET":
             server.requests.append((name, self.headers["Range"]))
-        first = 0
-        if self.headers["Range"]:
-            first = int(self.headers["Range"].removeprefix("bytes=").partition("-")[0])
-        self.send_response(206 if first else 200)
-        self.send_header("X-Repo-Commit", server.sha)
-        self.send_header("ETag", f'"{etag(files[name])}"')
-        self.send_header("Content-Length", str(len(content) - first))
-        if first:
-            span = f"bytes {first}-{len(content) - 1}/{len(content)}"
-            self.send_header("Content-Range", span)
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(content[first:])
+        tag = f'"{etag(files[name])}"'
+        self.send_part(name, content, {"X-Repo-Commit": server.sha, "ETag": tag})
 
     def answer(self, value):
         content = json.dumps(value).encode()

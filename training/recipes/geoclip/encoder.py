@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from geoloc.types import Float32Array
 from training.config import GEOCLIP_TOWER, ClipForm
 from training.embed.export import export_onnx
 from training.embed.quantise import export_int8, sample_photos
+from training.recipes.geoclip.published import IMAGE_HEAD as PUBLISHED_HEAD
 from training.recipes.geoclip.published import GeoClip, Published
 
 
@@ -50,8 +52,10 @@ def load_world_encoder(
     """
     architecture, _, weights = clip.partition("/")
     form = form or ("torch" if _on_gpu() else "int8")
-    files = [published.image_head_file, *([Path(weights)] if Path(weights).is_file() else [])]
-    spec = geoclip_spec(architecture, weights, digest=content_digest(files))
+    digest = hashlib.sha256(published.read(PUBLISHED_HEAD)).hexdigest()
+    if Path(weights).is_file():
+        digest = hashlib.sha256((digest + content_digest([Path(weights)])).encode()).hexdigest()
+    spec = geoclip_spec(architecture, weights, digest=digest)
     folder = cache / "encoders" / f"geoclip-{spec.fingerprint}-{form}"
     if not (folder / "encoder.json").is_file():
         _make(spec, form, published, folder)
@@ -65,11 +69,10 @@ def load_world_encoder(
 
 def _make(spec: EncoderSpec, form: ClipForm, published: Published, folder: Path) -> None:
     """Write the encoder's file and encoder.json into a folder, atomically."""
-    from safetensors.torch import save_file
+    from safetensors.numpy import save_file
 
     with atomic_directory(folder, replace=True) as partial:
-        head = {name: part.contiguous() for name, part in published.image_head().items()}
-        save_file(head, partial / IMAGE_HEAD)
+        save_file(published.image_head(), partial / IMAGE_HEAD)
         network = GeoClipEncoder(spec, partial)
         held_spec, file, note = _in_form(network, form, published, partial)
         description = {"encoder": held_spec.to_dict(), "file": file, "note": note}

@@ -1,45 +1,46 @@
 """GeoCLIP as published: the weights in its package, and its prediction by gallery softmax.
 
-Vivanco Cepeda, Nayak, Shah: GeoCLIP (NeurIPS 2023), MIT. The files of the package are read, and its
-code is not imported, because it needs transformers.
+Vivanco Cepeda, Nayak, Shah: GeoCLIP (NeurIPS 2023), MIT. The files are read from the installed
+package or from its wheel, without torch. Its code is not imported, because it needs transformers.
 """
 
 from __future__ import annotations
 
+import hashlib
+import io
+import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.csv as csv
 
 from geocells.columns import numbers
 from geoloc.belief.heads import softmax
 from geoloc.bundle.installed import GEOCLIP_PACKAGE
 from geoloc.encoders.base import ImageEncoder
+from geoloc.encoders.location import LocationEncoder
 from geoloc.errors import BundleError
-from geoloc.io.digests import sha256
+from geoloc.io.tensors import Tensors, read_checkpoint
 from geoloc.photos.decode import PhotoSource, load
 from geoloc.types import Float32Array, Float64Array
-from training.recipes.geoclip.location_encoder import LocationEncoder
 
 LICENCE = "MIT"
 
+IMAGE_HEAD = "weights/image_encoder_mlp_weights.pth"
+_LOCATION = "weights/location_encoder_weights.pth"
+_SCALE = "weights/logit_scale_weights.pth"
+_GALLERY = "gps_gallery/coordinates_100K.csv"
+
 _FILES = {
-    "weights/image_encoder_mlp_weights.pth": (
-        "5342c391eec961796d04d02f2bd670bfa97b34ce32c656d0e0676581103c2c14"
-    ),
-    "weights/location_encoder_weights.pth": (
-        "94b80ae3af89fca78539e129dd2929d321247f5ceeeb0a31bc2c31041a253394"
-    ),
-    "weights/logit_scale_weights.pth": (
-        "9568e2e09dd19083082bf285b2c0c126867e40dbd275a8ee8c621888b861904e"
-    ),
-    "gps_gallery/coordinates_100K.csv": (
-        "3a00b1ba58f13443db726533b6399b39609e292df09d4e58792fa5949d1838b1"
-    ),
+    IMAGE_HEAD: "5342c391eec961796d04d02f2bd670bfa97b34ce32c656d0e0676581103c2c14",
+    _LOCATION: "94b80ae3af89fca78539e129dd2929d321247f5ceeeb0a31bc2c31041a253394",
+    _SCALE: "9568e2e09dd19083082bf285b2c0c126867e40dbd275a8ee8c621888b861904e",
+    _GALLERY: "3a00b1ba58f13443db726533b6399b39609e292df09d4e58792fa5949d1838b1",
 }
 """The files that are used, with their sha256."""
 
@@ -48,60 +49,79 @@ _FILES = {
 class Published:
     """The weights and the gallery in GeoCLIP's package."""
 
-    folder: Path
+    read: Callable[[str], bytes]
+    """Returns the content of a file in the package's folder `model`."""
 
     @classmethod
-    def find(cls) -> Published:
-        """Find the installed package and verify its files.
+    def find(cls, wheel: Path | None = None) -> Published:
+        """Find the files in a wheel, or else in the installed package, and verify them.
 
         Raises:
-            BundleError: the package is not installed, or a file has another checksum.
+            BundleError: the package is not there, or a file has another checksum.
         """
-        package = find_spec("geoclip")
-        if package is None or not package.submodule_search_locations:
-            raise BundleError(
-                "GeoCLIP's weights are not installed; run  pip install --no-deps " + GEOCLIP_PACKAGE
-            )
-        folder = Path(package.submodule_search_locations[0]) / "model"
+        source = _installed() if wheel is None else _in_wheel(wheel)
         for name, digest in _FILES.items():
-            if not (folder / name).is_file() or sha256(folder / name) != digest:
+            try:
+                found = hashlib.sha256(source(name)).hexdigest()
+            except (OSError, KeyError, zipfile.BadZipFile):
+                found = ""
+            if found != digest:
+                where = wheel or f"the package {GEOCLIP_PACKAGE}"
                 raise BundleError(
-                    f"{folder / name}: missing, or not the file of {GEOCLIP_PACKAGE} (checksum);"
-                    f" run  pip install --no-deps --force-reinstall {GEOCLIP_PACKAGE}"
+                    f"{where}: {name} is missing, or not the published file (checksum); run  pip"
+                    f" install --no-deps --force-reinstall {GEOCLIP_PACKAGE}"
                 )
-        return cls(folder)
+        return cls(source)
 
     def location_encoder(self) -> LocationEncoder:
         """Return the location encoder with its weights."""
-        encoder = LocationEncoder()
-        encoder.load_state_dict(self._tensors("location_encoder_weights"))
-        return encoder.eval()
+        return LocationEncoder.of(self._tensors(_LOCATION), _LOCATION)
 
-    @property
-    def image_head_file(self) -> Path:
-        """File of the two layers that follow CLIP's projection."""
-        return self.folder / "weights" / "image_encoder_mlp_weights.pth"
-
-    def image_head(self) -> dict[str, Any]:
-        """Return the state of the two layers that follow CLIP's projection."""
-        return dict(self._tensors("image_encoder_mlp_weights"))
+    def image_head(self) -> Tensors:
+        """Return the tensors of the two layers that follow CLIP's projection."""
+        return self._tensors(IMAGE_HEAD)
 
     @cached_property
     def logit_scale(self) -> float:
         """Factor of the cosine similarities before the softmax."""
-        return float(self._tensors("logit_scale_weights").exp())
+        return float(np.exp(self._tensors(_SCALE)[""]))
 
     @cached_property
     def gallery(self) -> Float64Array:
         """(100,000, 2) degrees: coordinates of training photos."""
-        table = csv.read_csv(self.folder / "gps_gallery" / "coordinates_100K.csv")
-        return np.stack([numbers(table["LAT"]), numbers(table["LON"])], axis=1)
+        return read_gallery(self.read(_GALLERY))
 
-    def _tensors(self, name: str) -> Any:  # noqa: ANN401
-        import torch
+    def _tensors(self, name: str) -> Tensors:
+        return read_checkpoint(self.read(name), name)
 
-        path = self.folder / "weights" / f"{name}.pth"
-        return torch.load(path, map_location="cpu", weights_only=True)
+
+def read_gallery(content: bytes) -> Float64Array:
+    """Return the coordinates (M, 2) in degrees of GeoCLIP's gallery, a CSV with LAT and LON."""
+    table = csv.read_csv(pa.BufferReader(content))
+    return np.stack([numbers(table["LAT"]), numbers(table["LON"])], axis=1)
+
+
+def _installed() -> Callable[[str], bytes]:
+    """Return the reader of the installed package."""
+    package = find_spec("geoclip")
+    if package is None or not package.submodule_search_locations:
+        raise BundleError(
+            "GeoCLIP's weights are not installed; run  pip install --no-deps " + GEOCLIP_PACKAGE
+        )
+    folder = Path(package.submodule_search_locations[0]) / "model"
+    return lambda name: (folder / name).read_bytes()
+
+
+def _in_wheel(wheel: Path) -> Callable[[str], bytes]:
+    """Return the reader of a wheel, which is a zip."""
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(wheel.read_bytes()))
+    except (OSError, zipfile.BadZipFile) as error:
+        raise BundleError(
+            f"{wheel}: not a readable wheel ({error}); run  pip download --no-deps"
+            f" {GEOCLIP_PACKAGE}"
+        ) from error
+    return lambda name: archive.read(f"geoclip/model/{name}")
 
 
 class GeoClip:

@@ -1,0 +1,177 @@
+"""The catalogue of open models: what can be had, under which licence, and how it is fetched."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from geoloc.bundle.hub import Repository
+from geoloc.bundle.transfer import Progress, Remote, check_space, fetch_file
+from geoloc.encoders.base import Preprocessing
+from geoloc.errors import BundleError
+from geoloc.io.digests import sha256
+
+Kind = Literal["world", "encoder"]
+"""A world model answers alone; an encoder answers once it has photos of its own."""
+
+
+@dataclass(frozen=True)
+class CatalogueFile:
+    """One file of an entry."""
+
+    name: str
+    """In the repository; it may lie in a folder there."""
+    repository: str
+    """"" for a file that is not on the Hub and has to be given."""
+    sha256: str | None = None
+    """None where it is not known here: the Hub's own is checked then, if it has one."""
+    older: str = ""
+    """Its name in other revisions of the repository."""
+
+    def local(self, name: str) -> str:
+        """Return a name for it in one folder with the files of all repositories of the entry."""
+        return f"{self.repository}/{name}".replace("/", "--").lstrip("-")
+
+    def given(self, folder: Path) -> Path | None:
+        """Return the file in a folder of the user, with or without its repository in the name.
+
+        Raises:
+            BundleError: it has another content.
+        """
+        for name in filter(None, (self.name, self.older)):
+            for path in (folder / self.local(name), folder / name, folder / Path(name).name):
+                if path.is_file():
+                    if self.sha256 not in (None, sha256(path)):
+                        raise BundleError(
+                            f"{path}: not the published file of this name (its checksum differs);"
+                            " fetch it again"
+                        )
+                    return path
+        return None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One open model."""
+
+    name: str
+    title: str
+    kind: Kind
+    licence: str
+    use: str
+    """What may be done with it."""
+    commercial: bool
+    size_mb: int
+    """Of all files, about."""
+    good_at: str
+    tested: str
+    """How it was tested here."""
+    files: tuple[CatalogueFile, ...] = ()
+    accept: bool = False
+    """Whether the licence has to be accepted by its name."""
+    missing: str = ""
+    """What is not known that would be needed to build it; "" if nothing."""
+    family: str = ""
+    """Of `geoloc.encoders.towers.families`, or "onnx" for a published network."""
+    pixels: Preprocessing | None = None
+    head: str = ""
+    """Name of the linear layers on the tower's embedding; "" for none."""
+
+    @property
+    def size(self) -> str:
+        """The size with its unit."""
+        return f"{self.size_mb / 1000:,.1f} GB" if self.size_mb >= 1000 else f"{self.size_mb} MB"
+
+    @property
+    def needs_accepting(self) -> bool:
+        """Whether the licence is one that nobody should agree to without having read it."""
+        return self.accept or not self.commercial
+
+    def fetch(
+        self, folder: Path, given: Path | None, progress: Progress, *, accepted: str | None
+    ) -> list[Path]:
+        """Return the files of the entry in its order, downloaded into a folder.
+
+        Args:
+            folder: for downloads; those that are complete are not fetched again.
+            given: a folder with files that were fetched before, which are taken from there.
+            progress: called during the downloads.
+            accepted: name of the licence that the user accepts.
+
+        Raises:
+            BundleError: the licence is not accepted, a file cannot be had or is another one, or the
+                disk is too small.
+        """
+        self.check_licence(accepted)
+        if self.missing:
+            raise BundleError(f"{self.name}: cannot be built yet: {self.missing}")
+        found = {file: file.given(given) for file in self.files} if given else {}
+        remotes = _remotes(self.name, [file for file in self.files if not found.get(file)])
+        paths = {file: folder / file.local(name) for file, (name, _) in remotes.items()}
+        missing = [remote for file, (_, remote) in remotes.items() if not paths[file].is_file()]
+        check_space(folder, sum(remote.size or 0 for remote in missing))
+        for file, (_, remote) in remotes.items():
+            fetch_file(remote, paths[file], progress)
+        return [found.get(file) or paths[file] for file in self.files]
+
+    def check_licence(self, accepted: str | None) -> None:
+        """Raise BundleError unless a licence that needs it is accepted by its name."""
+        if self.needs_accepting and (accepted or "").casefold() != self.licence.casefold():
+            raise BundleError(
+                f"{self.name}: licence {self.licence} ({self.use}); if you agree, run the command"
+                f' again with  --accept-licence "{self.licence}"'
+            )
+
+
+def _remotes(entry: str, files: list[CatalogueFile]) -> dict[CatalogueFile, tuple[str, Remote]]:
+    """Return the names of files in their repositories and where they are; each is asked once."""
+    repositories: dict[str, Repository] = {}
+    remotes = {}
+    for file in files:
+        if not file.repository:
+            raise BundleError(
+                f"{entry}: needs the file {file.name}, which is not on the Hub; give the folder"
+                " that it is in with --files"
+            )
+        if file.repository not in repositories:
+            repositories[file.repository] = Repository.find(file.repository)
+        repository = repositories[file.repository]
+        name = file.older if file.older in repository.files else file.name
+        name = file.name if file.name in repository.files else name
+        remotes[file] = name, repository.remote(name, file.sha256)
+    return remotes
+
+
+@cache
+def catalogue() -> Mapping[str, Entry]:
+    """Return the entries of `catalogue.toml` by name, in its order."""
+    text = Path(__file__).with_name("catalogue.toml").read_text(encoding="utf-8")
+    return {name: _entry(name, values) for name, values in tomllib.loads(text).items()}
+
+
+def _entry(name: str, values: dict[str, Any]) -> Entry:
+    """Return an entry of the file; unknown keys are an error of ours."""
+    values = dict(values)
+    repository = values.pop("repository", "")
+    files = tuple(
+        CatalogueFile(**({"repository": repository} | file)) for file in values.pop("files", [])
+    )
+    pixels = values.pop("pixels", None)
+    if pixels is not None:
+        given = pixels | {"mean": tuple(pixels["mean"]), "std": tuple(pixels["std"])}
+        pixels = Preprocessing(**given)
+    known = {field.name for field in fields(Entry)}
+    assert set(values) <= known, set(values) - known
+    return Entry(name=name, files=files, pixels=pixels, **values)
+
+
+def licence_lines(entry: Entry) -> list[str]:
+    """Return what has to be read before a download: licence, permitted use, size."""
+    lines = [f"{entry.title}: {entry.size}; licence: {entry.licence}, {entry.use}."]
+    if not entry.commercial:
+        lines.append("This licence forbids commercial use, also of what you build from the model.")
+    return lines

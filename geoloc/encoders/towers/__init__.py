@@ -1,0 +1,1 @@
+"""Published image towers as ONNX networks, written from their tensors without torch."""
