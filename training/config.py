@@ -243,10 +243,6 @@ class PigeottoRecipe(PigeonRecipe):
 class WorldConfig:
     """Settings of the `geoclip` bundle, see `training.recipes.geoclip.build`."""
 
-    clip: str = GEOCLIP_TOWER
-    """open_clip architecture and weights of the image tower."""
-    form: ClipForm | None = None
-    """Format of the image encoder in the bundle; by default what suits this machine."""
     per_cell: int = 60
     """Maximum number of known photo places in a geocell."""
     examples: int = 60_000

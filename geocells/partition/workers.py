@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from importlib import import_module
 from multiprocessing import get_context
 from threading import Thread
@@ -27,11 +28,11 @@ class Workers:
         """Start `number` processes; with 1, tasks run in the calling process."""
         self._pool = None
         if number == 1:
-            Thread(target=import_module, args=(_SLOW_TO_IMPORT,), daemon=True).start()
+            Thread(target=_import_early, daemon=True).start()
         else:
             self._pool = ProcessPoolExecutor(number, mp_context=get_context("spawn"))
             for _ in range(number):
-                self._pool.submit(import_module, _SLOW_TO_IMPORT)
+                self._pool.submit(_import_early)
 
     def __enter__(self) -> Workers:
         return self
@@ -43,3 +44,9 @@ class Workers:
     def map(self, function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterable[Result]:
         """Return results in the order of the tasks."""
         return self._pool.map(function, tasks) if self._pool else map(function, tasks)
+
+
+def _import_early() -> None:
+    """Import what clustering needs; where it is not installed, units are only bisected."""
+    with suppress(ImportError):
+        import_module(_SLOW_TO_IMPORT)

@@ -91,24 +91,17 @@ class Entry:
         """Whether the licence is one that nobody should agree to without having read it."""
         return self.accept or not self.commercial
 
-    def fetch(
-        self, folder: Path, given: Path | None, progress: Progress, *, accepted: str | None
-    ) -> list[Path]:
+    def fetch(self, folder: Path, given: Path | None, progress: Progress) -> list[Path]:
         """Return the files of the entry in its order, downloaded into a folder.
 
         Args:
             folder: for downloads; those that are complete are not fetched again.
             given: a folder with files that were fetched before, which are taken from there.
             progress: called during the downloads.
-            accepted: name of the licence that the user accepts.
 
         Raises:
-            BundleError: the licence is not accepted, a file cannot be had or is another one, or the
-                disk is too small.
+            BundleError: a file cannot be had or is another one, or the disk is too small.
         """
-        self.check_licence(accepted)
-        if self.missing:
-            raise BundleError(f"{self.name}: cannot be built yet: {self.missing}")
         found = {file: file.given(given) for file in self.files} if given else {}
         remotes = _remotes(self.name, [file for file in self.files if not found.get(file)])
         paths = {file: folder / file.local(name) for file, (name, _) in remotes.items()}
@@ -117,6 +110,16 @@ class Entry:
         for file, (_, remote) in remotes.items():
             fetch_file(remote, paths[file], progress)
         return [found.get(file) or paths[file] for file in self.files]
+
+    def check_buildable(self, *, with_photos: bool) -> None:
+        """Raise BundleError if something is not known, or photos are needed that are not given."""
+        if self.missing:
+            raise BundleError(f"{self.name}: cannot be built yet: {self.missing}")
+        if self.kind == "encoder" and not with_photos:
+            raise BundleError(
+                f"{self.name}: this encoder knows no places of its own; give it your geotagged"
+                " photos with --photos FOLDER"
+            )
 
     def check_licence(self, accepted: str | None) -> None:
         """Raise BundleError unless a licence that needs it is accepted by its name."""

@@ -29,13 +29,15 @@ from geoloc.encoders.base import EncoderSpec, ImageEncoder
 from geoloc.encoders.registry import build_encoder
 from geoloc.errors import BundleError
 from geoloc.io.atomic import atomic_directory
-from geoloc.io.digests import sha256
+from geoloc.io.digests import remembered_sha256, sha256
 from geoloc.retrieval.bands import read_heads
 from geoloc.retrieval.copies import Copies
 from geoloc.retrieval.cross import CrossReranker, RerankedGallery
 from geoloc.retrieval.gallery import Gallery
 
 SCHEMA_VERSION = 3
+
+MANIFEST = "bundle.json"
 
 FILES = (
     "heads.safetensors",
@@ -114,7 +116,7 @@ def find(name_or_path: str | os.PathLike[str]) -> Path:
         BundleError: there is no such bundle.
     """
     path = Path(name_or_path)
-    if (path / "bundle.json").is_file():
+    if (path / MANIFEST).is_file():
         return path
     if path.name in names() and path.name == str(name_or_path):
         return (installed.folder() if path.name in installed.names() else EMBEDDED) / path
@@ -147,12 +149,12 @@ def load(name_or_path: str | os.PathLike[str], form: str | None = None) -> Bundl
         MissingExtraError: FAISS is not installed.
     """
     path = find(name_or_path)
-    manifest = verify(path)
+    manifest = verify(path, remembered=True)
     try:
         spec = EncoderSpec.from_dict(manifest["encoder"])
         cells = CellTable.read(path / "cells.parquet")
     except (KeyError, TypeError, ValueError) as error:
-        raise damaged(path / "bundle.json", str(error)) from error
+        raise damaged(path / MANIFEST, str(error)) from error
     heads = read_heads(path / "heads.safetensors")
     if len(heads.prior) != len(cells):
         raise damaged(path / "heads.safetensors", "it belongs to another cell table")
@@ -202,17 +204,22 @@ def read_background(path: Path, spec: EncoderSpec) -> Background:
     return background
 
 
-def verify(path: Path) -> dict[str, Any]:
+def verify(path: Path, *, remembered: bool = False) -> dict[str, Any]:
     """Verify the checksum of every file of a bundle, and return the content of bundle.json.
+
+    Args:
+        path: the bundle's folder.
+        remembered: do not read files again that were read before and have not changed since, as
+            loading does: a start would take seconds to read a gigabyte.
 
     Raises:
         BundleError: a file is missing or differs, or the schema version is not supported.
     """
     try:
-        manifest: dict[str, Any] = json.loads((path / "bundle.json").read_text(encoding="utf-8"))
+        manifest: dict[str, Any] = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
         version, checksums = manifest["schema_version"], dict(manifest["sha256"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise damaged(path / "bundle.json", f"{type(error).__name__}: {error}") from error
+        raise damaged(path / MANIFEST, f"{type(error).__name__}: {error}") from error
     if version != SCHEMA_VERSION:
         raise BundleError(
             f"{path}: bundle schema {version}, this program reads {SCHEMA_VERSION};"
@@ -222,7 +229,7 @@ def verify(path: Path) -> dict[str, Any]:
         if not (path / name).is_file():
             raise damaged(path / name, "missing")
         try:
-            digest = sha256(path / name)
+            digest = (remembered_sha256 if remembered else sha256)(path / name)
         except OSError as error:
             raise damaged(path / name, error.strerror or "unreadable") from error
         if checksums.get(name) != digest:
@@ -232,7 +239,7 @@ def verify(path: Path) -> dict[str, Any]:
 
 def check_target(target: Path) -> None:
     """Raise BundleError if `target` exists and is neither a bundle nor an empty folder."""
-    if target.exists() and not (target / "bundle.json").is_file() and not _is_empty(target):
+    if target.exists() and not (target / MANIFEST).is_file() and not _is_empty(target):
         raise BundleError(f"{target}: exists and is not a bundle; choose another name for -o")
 
 
@@ -285,7 +292,7 @@ def seal(
         "metrics": metrics,
     }
     text = json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
-    (folder / "bundle.json").write_text(text, encoding="utf-8")
+    (folder / MANIFEST).write_text(text, encoding="utf-8")
 
 
 def _is_empty(path: Path) -> bool:

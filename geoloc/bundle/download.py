@@ -22,7 +22,7 @@ _REPOSITORY = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", re.ASCII)
 FILE_NAME = re.compile(r"\w[\w.-]{0,99}", re.ASCII)
 """Allowed names of files in a bundle: no paths and no hidden files."""
 
-MANIFEST = "bundle.json"
+MANIFEST = bundles.MANIFEST
 
 
 def fetch(address: str, target: Path, progress: Progress = lambda received, expected: None) -> Path:

@@ -54,8 +54,7 @@ class Repository:
         Raises:
             BundleError: the repository has no such file.
         """
-        from huggingface_hub import hf_hub_url
-        from huggingface_hub.utils import build_hf_headers
+        from huggingface_hub import get_token, hf_hub_url
 
         shown = f"{HUB}{self.name}/{file}"
         if file not in self.files:
@@ -65,7 +64,9 @@ class Repository:
             )
         size, published = self.files[file]
         url = hf_hub_url(self.name, file, revision=self.revision)
-        return Remote(url, shown, sha256 or published, size, build_hf_headers())
+        token = get_token()
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return Remote(url, shown, sha256 or published, size, headers)
 
 
 def _sha256(sibling: Any) -> str | None:  # noqa: ANN401

@@ -17,10 +17,10 @@ STARTER = "starter"
 """Name of the bundle inside the package: greater Sydney and some landmarks."""
 
 GEOCLIP_PACKAGE = "geoclip==1.3.0"
-"""The package that carries GeoCLIP's weights; its own dependencies are not needed."""
+"""The package that carries its authors' weights; its own dependencies are not needed."""
 
-_WORLD_MODULES = ("torch", "open_clip", "onnx", "onnxruntime", "faiss", "sklearn", "geoclip")
-"""What building the world model imports."""
+_WORLD_MODULES = ("onnxruntime", "faiss")
+"""What building the world model imports, beside what every installation has."""
 
 
 def folder() -> Path:
@@ -93,5 +93,4 @@ def world_command() -> str:
     root = Path(__file__).parents[2]
     if (root / "Makefile").is_file() and (root / "pyproject.toml").is_file():  # a clone
         return f"make setup && .venv/bin/{get}"
-    packages = f"pip install 'planet-geoloc[cpu,train]' && pip install --no-deps {GEOCLIP_PACKAGE}"
-    return f"{packages} && {get}"
+    return f"pip install 'planet-geoloc[cpu]' && {get}"

@@ -1,19 +1,13 @@
-"""The command `geoloc bundle`: list, get, build and verify models on this machine."""
+"""The command `geoloc bundle`: list, build and verify models on this machine."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
-from geoloc.cli.console import Quiet, fail, fail_writing, table_console
-
-if TYPE_CHECKING:
-    from geoloc.bundle.download import Progress
+from geoloc.cli.console import Quiet, fail, table_console
 
 BUILDERS = "geoloc.bundles"
 """Group of entry points that build a bundle; each has the name of its bundle."""
@@ -41,11 +35,28 @@ for _builder in entry_points(group=BUILDERS):
     build.command(_builder.value, name=_builder.name, help=_help)
 for _command in entry_points(group=COMMANDS):
     app.command(_command.value, name=_command.name, help=_COMMAND_HELP.get(_command.name, ""))
+app.command(
+    "geoloc.cli.obtain:get",
+    help="Install a bundle: an open model of the catalogue, or a published bundle.",
+    usage="Usage: geoloc bundle get [OPTIONS] SOURCE",
+)
+app.command("geoloc.cli.obtain:pack", help="Write a bundle into one file, to carry it elsewhere.")
+app.command("geoloc.cli.obtain:unpack", help="Install a bundle from a packed file.")
 
 
 @app.command(name="list")
-def show() -> int:
-    """List the installed bundles; the first one is the default of --bundle."""
+def show(*, available: bool = False) -> int:
+    """List the installed bundles; the first one is the default of --bundle.
+
+    Parameters
+    ----------
+    available
+        List the open models that `geoloc bundle get` can build instead, with size and licence.
+    """
+    if available:
+        from geoloc.cli.obtain import available as print_catalogue
+
+        return print_catalogue()
     from rich.table import Table
 
     from geoloc.bundle import directory, installed
@@ -89,55 +100,6 @@ def _describe(path: Path) -> list[str]:
 
 
 @app.command
-def get(
-    source: str,
-    /,
-    *,
-    name: Annotated[str | None, Parameter(name=["--name", "-n"])] = None,
-    quiet: Quiet = False,
-) -> int:
-    """Install a bundle: "geoclip" (the world model), or a published one.
-
-    Parameters
-    ----------
-    source
-        geoclip, the address of a folder with the files of a bundle (https://…/NAME/), or
-        hf:OWNER/NAME for one on the Hugging Face Hub.
-    name
-        Name to install it under. The default is the last part of the address.
-    """
-    from geoloc.bundle import directory, installed
-    from geoloc.bundle.download import HUB, fetch
-    from geoloc.errors import GeolocError
-
-    called = name or source.removeprefix(HUB).rstrip("/").rpartition("/")[2]
-    try:
-        target = installed.target(called)
-        for builder in entry_points(group=BUILDERS, name=source):
-            if (target / "bundle.json").is_file():
-                directory.verify(target)
-                if not quiet:
-                    print(f"{called} is installed already: geoloc locate PHOTO --bundle {called}")
-                return 0
-            if source == installed.WORLD and (missing := installed.missing_for_world()):
-                return fail(
-                    "geoloc",
-                    f"{source}: {missing[0]} is not installed; run  {installed.world_command()}",
-                )
-            return int(builder.load()(out=target, quiet=quiet) or 0)
-        with _download_bar(hidden=quiet or source.startswith(HUB)) as progress:
-            fetch(source, target, progress)
-        directory.load(target)
-    except GeolocError as error:
-        return fail("geoloc", error)
-    except OSError as error:
-        return fail_writing("geoloc", error, called)
-    if not quiet:
-        print(f"installed: geoloc locate PHOTO --bundle {called}")
-    return 0
-
-
-@app.command
 def verify(bundle: str, /, *, quiet: Quiet = False) -> int:
     """Check every file of a bundle against its checksum.
 
@@ -157,21 +119,3 @@ def verify(bundle: str, /, *, quiet: Quiet = False) -> int:
     if not quiet:
         print(f"{path}: {len(checked)} files match their checksums")
     return 0
-
-
-@contextmanager
-def _download_bar(*, hidden: bool) -> Iterator[Progress]:
-    """Show the progress of a download on standard error, if that is a terminal.
-
-    Args:
-        hidden: show nothing: asked for, or because huggingface_hub has its own progress bar.
-    """
-    from rich import progress
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    columns = progress.BarColumn(), progress.DownloadColumn(), progress.TransferSpeedColumn()
-    disable = hidden or not console.is_terminal
-    with progress.Progress(*columns, console=console, disable=disable) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda received, expected: bar.update(task, advance=received)

@@ -34,11 +34,11 @@ def content_digest(paths: Iterable[Path]) -> str:
     """
     digest = hashlib.sha256()
     for path in sorted(paths, key=lambda each: each.name):
-        digest.update(f"{path.name}\n{_remembered_sha256(path)}\n".encode())
+        digest.update(f"{path.name}\n{remembered_sha256(path)}\n".encode())
     return digest.hexdigest()
 
 
-def _remembered_sha256(path: Path) -> str:
+def remembered_sha256(path: Path) -> str:
     """Return the sha256 of a file, from the user's cache folder if the file is unchanged."""
     path = path.resolve()
     found = path.stat()

@@ -25,6 +25,7 @@ import numpy as np
 import open_clip
 import pyarrow.parquet as pq
 import torch
+from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import save_file
 from threadpoolctl import threadpool_limits
 
@@ -35,13 +36,12 @@ from geoloc.encoders.onnx import OnnxEncoder
 from geoloc.metrics import Accuracy, coverage, score
 from geoloc.retrieval.gallery import Gallery
 from training.calibrate.crossval import METHODS, answer_held_out
-from training.config import WorldConfig
 from training.embed.export import export_onnx
 from training.embed.quantise import export_int8, sample_photos
 from training.gallery.cluster import build_gallery
 from training.recipes.geoclip.build import build_world, point_manifest
-from training.recipes.geoclip.encoder import load_world_encoder
 from training.recipes.geoclip.gallery import POINTS, everywhere
+from training.recipes.geoclip.models import from_torch
 from training.recipes.geoclip.published import GeoClip, Published
 
 ROOT = Path(__file__).parents[2]
@@ -71,7 +71,7 @@ def weights_of(folder: Path) -> Path:
 
 def torch_encoder(theirs: geoclip.GeoCLIP, folder: Path) -> GeoClipEncoder:
     """Return this package's encoder in torch with GeoCLIP's weights."""
-    save_file(Published.find().image_head(), folder / "image_head.safetensors")
+    save_arrays(Published.find().image_head(), folder / "image_head.safetensors")
     clip = theirs.image_encoder.CLIP
     tower = tower_of(clip.config.vision_config.to_dict(), clip.state_dict())
     return GeoClipEncoder(geoclip_spec(ARCHITECTURE, "random"), folder, tower)
@@ -132,13 +132,10 @@ def build(folder: Path) -> tuple[Path, float, float]:
     out, timing = folder / "world", folder / "world.json"
     if not timing.is_file():
         clip = f"{ARCHITECTURE}/{weights_of(folder)}"
-        load_world_encoder(Published.find(), folder / "cache", clip, "int8")
+        model = from_torch(folder / "cache", clip, "int8")
         gallery = Published.find().gallery
         start = time.perf_counter()
-        config = WorldConfig(clip, "int8")
-        build_world(
-            out, everywhere(gallery, POINTS), gallery, cache=folder / "cache", config=config
-        )
+        build_world(out, model, everywhere(gallery, POINTS), gallery, cache=folder / "cache")
         timing.write_text(json.dumps(time.perf_counter() - start))
     size = sum(file.stat().st_size for file in out.iterdir()) / 1e6
     return out, json.loads(timing.read_text()), size

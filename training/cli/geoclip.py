@@ -65,17 +65,20 @@ def geoclip(
     try:
         require("torch", "open_clip", "onnx", "onnxruntime", "faiss", "sklearn")
         from geoloc.encoders.cache import default_cache
-        from training.config import WorldConfig
         from training.recipes.geoclip.build import build_world
+        from training.recipes.geoclip.models import from_torch
 
+        cache = cache or default_cache()
         with progress:
             gallery_points, photo_places = _points(gallery, region, step_km, points, progress)
+            progress.stage("loading the image encoder")
+            model = from_torch(cache, clip, form)
             build_world(
                 out,
+                model,
                 gallery_points,
                 photo_places,
-                cache=cache or default_cache(),
-                config=WorldConfig(clip, form),
+                cache=cache,
                 photos=photos,
                 report=progress,
             )

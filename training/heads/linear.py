@@ -18,6 +18,12 @@ from training.config import HeadConfig
 from training.heads.examples import Examples
 from training.heads.prior import label_shift
 
+LONGEST = 1024
+"""Longest features: longer embeddings are reduced to their principal components."""
+
+_SAMPLE = 4096
+"""Photos that the principal components are computed from."""
+
 _BETAS, _EPSILON = (0.9, 0.999), 1e-8
 _WARM_UP = 0.3
 """Share of the steps of the one-cycle schedule in which the rate rises."""
@@ -28,7 +34,7 @@ _FIRST, _LAST = 25.0, 1e4
 def fit_linear(
     examples: Examples, cells: CellTable, prior: Float32Array, config: HeadConfig
 ) -> Heads:
-    """Fit a linear classifier on unit vectors, whose inner products stay those of the encoder.
+    """Fit a linear classifier on features whose inner products are those of the encoder.
 
     Args:
         examples: training photos.
@@ -38,13 +44,13 @@ def fit_linear(
     """
     embeddings = np.asarray(examples.embeddings, np.float32)
     mean = np.average(embeddings, axis=0, weights=examples.weights).astype(np.float32)
-    identity = np.eye(embeddings.shape[1], dtype=np.float32)
+    projection = _projection(embeddings - mean)
     active, cell = np.unique(cells.locate(examples.latlon), return_inverse=True)
-    blank = np.zeros((len(identity), len(active)), np.float32)
-    start = Heads(mean, identity, blank, blank[0], active.astype(np.int32), prior, prior * 0)
+    blank = np.zeros((projection.shape[1], len(active)), np.float32)
+    start = Heads(mean, projection, blank, blank[0], active.astype(np.int32), prior, prior * 0)
     features = start.features(embeddings) * np.float32(config.logit_scale)
     centres = unit_vectors(cells.centroids[active])
-    fit = _Descent(len(identity), len(active), config, -(-len(features) // config.batch))
+    fit = _Descent(projection.shape[1], len(active), config, -(-len(features) // config.batch))
     places = unit_vectors(examples.latlon)
     for epoch in range(config.epochs):
         order = np.random.default_rng((config.seed, epoch)).permutation(len(features))
@@ -55,7 +61,18 @@ def fit_linear(
     trained = np.bincount(active[cell], examples.weights, minlength=len(cells))
     shift = label_shift(trained, prior)
     scaled = np.ascontiguousarray(weight * config.logit_scale, np.float32)
-    return Heads(mean, identity, scaled, bias, active.astype(np.int32), prior, shift)
+    return Heads(mean, projection, scaled, bias, active.astype(np.int32), prior, shift)
+
+
+def _projection(centred: Float32Array) -> Float32Array:
+    """Return the map (D, K) of centred embeddings (N, D) to features of at most LONGEST numbers."""
+    dim = centred.shape[1]
+    if dim <= LONGEST:
+        return np.eye(dim, dtype=np.float32)
+    sample = centred[:: -(-len(centred) // _SAMPLE)]
+    _, size, axes = np.linalg.svd(sample, full_matrices=False)
+    kept = np.flatnonzero(size > 1e-4 * max(size[0], 1e-12))[:LONGEST]
+    return np.ascontiguousarray(axes[kept if len(kept) else [0]].T, np.float32)
 
 
 def smoothed_labels(places: Float64Array, centres: Float64Array, tau_km: float) -> Float32Array:

@@ -78,7 +78,7 @@ class Graph:
     def linear(
         self, value: str, weight: npt.NDArray[Any], bias: npt.NDArray[Any] | None = None
     ) -> str:
-        """Return `value` (..., in) times the transpose of `weight` (out, in), plus `bias` (out,)."""
+        """Return `value` (..., in) times `weight` (out, in) transposed, plus `bias`."""
         product = self.op("MatMul", value, np.asarray(weight).T)
         return product if bias is None else self.op("Add", product, bias)
 

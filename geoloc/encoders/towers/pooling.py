@@ -70,16 +70,16 @@ def _assignment(graph: Graph, score: str, own: Tensors, patches: int) -> str:
     target[0, 0, -1] += math.log(patches - clusters)
     bin_ = np.broadcast_to(own["agg.dust_bin"].reshape(1, 1, 1), (1, patches, 1)) * 1.0
     first = graph.token(score, 0, patches)
-    column = graph.op("Mul", graph.op("Slice", first, *_columns(1)), np.float32([0.0]))
+    column = graph.op("Mul", graph.op("Slice", first, *_columns(1)), np.array([0.0], np.float32))
     cost = graph.op("Concat", first, graph.op("Add", column, bin_), axis=2)
-    row = graph.op("Mul", column, np.float32([0.0]))  # (N, P, 1), log scale of each patch
+    row = graph.op("Mul", column, np.array([0.0], np.float32))  # (N, P, 1), log scale of each patch
     for _ in range(_SINKHORN_STEPS):
-        total = graph.op("ReduceLogSumExp", graph.op("Add", cost, row), np.int64([1]))
-        scale = graph.op("Sub", graph.constant(target), total)
-        total = graph.op("ReduceLogSumExp", graph.op("Add", cost, scale), np.int64([2]))
-        row = graph.op("Sub", np.float32([-norm]), total)
+        total = graph.op("ReduceLogSumExp", graph.op("Add", cost, row), np.array([1], np.int64))
+        scale = graph.op("Sub", target, total)
+        total = graph.op("ReduceLogSumExp", graph.op("Add", cost, scale), np.array([2], np.int64))
+        row = graph.op("Sub", np.array([-norm], np.float32), total)
     log = graph.op("Add", graph.op("Add", cost, scale), row)
-    share = graph.op("Exp", graph.op("Add", log, np.float32([norm])))
+    share = graph.op("Exp", graph.op("Add", log, np.array([norm], np.float32)))
     return graph.op("Slice", share, *_columns(clusters))
 
 

@@ -67,7 +67,7 @@ def resampled(learned: Float32Array, side: int, offset: float = 0.1) -> Float32A
     weights = _bicubic(old, side, (side + offset) / old)
     grid = learned.reshape(old, old, -1).astype(np.float64)
     made = np.einsum("ir,jc,rcd->ijd", weights, weights, grid, optimize=True)
-    return made.reshape(side * side, -1).astype(np.float32)
+    return np.asarray(made.reshape(side * side, -1), np.float32)
 
 
 def _bicubic(old: int, new: int, scale: float) -> npt.NDArray[np.float64]:

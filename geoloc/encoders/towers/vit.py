@@ -147,7 +147,7 @@ def activated(graph: Graph, value: str, activation: Activation) -> str:
     if activation == "relu":
         return graph.op("Relu", value)
     if activation == "quick_gelu":
-        share = graph.op("Sigmoid", graph.op("Mul", value, np.float32([1.702])))
+        share = graph.op("Sigmoid", graph.op("Mul", value, np.array([1.702], np.float32)))
         return graph.op("Mul", value, share)
     return graph.op("Gelu", value, approximate="tanh" if activation == "gelu_tanh" else "none")
 

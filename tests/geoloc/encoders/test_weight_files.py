@@ -121,15 +121,15 @@ def test_geoclip_is_exported_again_for_another_tower_file(tmp_path, monkeypatch)
         raise KeyError
 
     monkeypatch.setattr(geoclip, "_make", make)
-    monkeypatch.setattr(Published, "image_head_file", head)
+    published = Published(lambda name: head.read_bytes())
     tower = tmp_path / "tower.pt"
     for content in (b"one", b"two"):
         tower.write_bytes(content)
         with pytest.raises(KeyError):
-            load_world_encoder(Published(tmp_path), tmp_path, f"ViT-B-32/{tower}", "whole")
+            load_world_encoder(published, tmp_path, f"ViT-B-32/{tower}", "whole")
     head.write_bytes(b"other head")
     with pytest.raises(KeyError):
-        load_world_encoder(Published(tmp_path), tmp_path, f"ViT-B-32/{tower}", "whole")
+        load_world_encoder(published, tmp_path, f"ViT-B-32/{tower}", "whole")
     assert len({spec.fingerprint for spec in made}) == 3
 
 

@@ -23,6 +23,7 @@ from training.embed import quantise
 from training.recipes.geoclip import gallery
 from training.recipes.geoclip.build import REAL, SIMULATED, build_world
 from training.recipes.geoclip.encoder import load_world_encoder
+from training.recipes.geoclip.models import from_torch
 from training.recipes.geoclip.published import Published
 from training.recipes.geoclip.simulated_photos import look_alikes, simulate_embeddings
 
@@ -66,8 +67,9 @@ def heads():
 def world(clip, photo_places, cache, heads, tmp_path_factory):
     out = tmp_path_factory.mktemp("bundles") / "world"
     points = np.unique(np.concatenate([photo_places, photo_places + 0.01]), axis=0)
-    config = WorldConfig(clip, "whole", heads=heads, **SMALL)
-    metrics = build_world(out, points, photo_places, cache=cache, config=config)
+    config = WorldConfig(heads=heads, **SMALL)
+    model = from_torch(cache, clip, "whole")
+    metrics = build_world(out, model, points, photo_places, cache=cache, config=config)
     return out, points, metrics
 
 
@@ -99,13 +101,14 @@ def test_accuracy_is_labelled_as_simulated_and_nothing_is_claimed(world):
 def test_real_photos_calibrate_the_bundle(
     clip, photo_places, cache, heads, photo_folder, tmp_path, monkeypatch
 ):
-    config = WorldConfig(clip, "torch", heads=heads, **SMALL)
+    config = WorldConfig(heads=heads, **SMALL)
+    model = from_torch(cache, clip, "torch")
     options = {"cache": cache, "config": config, "photos": photo_folder}
     with pytest.raises(TableError, match="60 usable photos; calibrating needs at least 200"):
-        build_world(tmp_path / "few", photo_places, photo_places, **options)
+        build_world(tmp_path / "few", model, photo_places, photo_places, **options)
     assert not (tmp_path / "few").exists()
     monkeypatch.setattr("training.recipes.geoclip.build.MIN_PHOTOS", 50)
-    metrics = build_world(tmp_path / "real", photo_places, photo_places, **options)
+    metrics = build_world(tmp_path / "real", model, photo_places, photo_places, **options)
     assert metrics[REAL]["accuracy"]["full"]["photos"] == 60
     assert "Not tested" not in (tmp_path / "real" / "MODEL_CARD.md").read_text(encoding="utf-8")
     loaded = directory.load(tmp_path / "real")
