@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from geoloc.bundle.hub import Repository
-from geoloc.bundle.transfer import Progress, Remote, check_space, fetch_file
+from geoloc.bundle.network import check_space
+from geoloc.bundle.transfer import Progress, Remote, fetch_file
 from geoloc.encoders.base import Preprocessing
 from geoloc.errors import BundleError
 from geoloc.io.digests import sha256

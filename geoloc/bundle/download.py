@@ -14,7 +14,8 @@ from filelock import FileLock, Timeout
 
 from geoloc.bundle import directory as bundles
 from geoloc.bundle.hub import HUB, Repository
-from geoloc.bundle.transfer import Progress, Remote, check_space, fetch_file
+from geoloc.bundle.network import check_space
+from geoloc.bundle.transfer import Progress, Remote, fetch_file
 from geoloc.errors import BundleError
 
 _REPOSITORY = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", re.ASCII)

@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from geoloc.bundle.transfer import TIMEOUT_S, Remote, reach, unreachable
+from geoloc.bundle import network
+from geoloc.bundle.network import reach, unreachable
+from geoloc.bundle.transfer import Remote
 from geoloc.errors import BundleError
 
 HUB = "hf:"
@@ -44,7 +46,7 @@ class Repository:
             )
         reach(constants.ENDPOINT, shown)
         with _reported(shown):
-            info = HfApi().model_info(name, files_metadata=True, timeout=TIMEOUT_S)
+            info = HfApi().model_info(name, files_metadata=True, timeout=network.TIMEOUT_S)
             files = {each.rfilename: (each.size, _sha256(each)) for each in info.siblings or ()}
         return cls(name, str(info.sha), files)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from geoloc.bundle import directory as bundles
 from geoloc.bundle.download import FILE_NAME, MANIFEST
-from geoloc.bundle.transfer import check_space
+from geoloc.bundle.network import check_space
 from geoloc.errors import BundleError
 from geoloc.io.atomic import atomic_path
 

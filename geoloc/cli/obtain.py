@@ -96,6 +96,7 @@ def _build(
     Raises:
         GeolocError: see `Entry.fetch` and the installer.
     """
+    from geoloc.bundle import installed
     from geoloc.bundle.catalogue import licence_lines
     from geoloc.bundle.download import unfinished
     from geoloc.encoders.cache import default_cache
@@ -103,6 +104,10 @@ def _build(
     from geoloc.io.progress import ProgressBars
 
     entry.check_buildable(with_photos=photos is not None)
+    if missing := installed.missing_for_world():
+        raise BundleError(
+            f"{entry.name}: {missing[0]} is not installed; run  {installed.world_command()}"
+        )
     installers = list(entry_points(group=INSTALLERS))
     if not installers:
         raise BundleError(

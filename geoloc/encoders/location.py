@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -146,13 +147,23 @@ def _scale(tensors: Tensors, prefix: str) -> _Scale:
 
 
 def equal_earth(latlon: Float32Array) -> Float32Array:
-    """Return the Equal Earth projection (N, 2) of degrees (N, 2) float32, in GeoCLIP's units."""
+    """Return the Equal Earth projection (N, 2) of degrees (N, 2) float32, in GeoCLIP's units.
+
+    The finest scale has 256 cycles a unit and turns the last bit of float32 into 1e-4 of a vector.
+    So the order of operations is GeoCLIP's, and every function is rounded once, as torch does.
+    """
     lat, lon = np.deg2rad(latlon).T
     root3 = math.sqrt(3.0)
-    theta = np.arcsin(np.float32(root3 / 2.0) * np.sin(lat))
-    slope = 3.0 * (9.0 * _A4 * theta**8 + 7.0 * _A3 * theta**6 + 3.0 * _A2 * theta**2 + _A1)
-    x = 2.0 * root3 * lon * np.cos(theta) / slope
-    y = _A4 * theta**9 + _A3 * theta**7 + _A2 * theta**3 + _A1 * theta
-    # GeoCLIP's order of operations: the finest scale has 256 cycles a unit and amplifies rounding
+    theta = _rounded(np.arcsin, np.float32(root3 / 2.0) * _rounded(np.sin, lat))
+    square, cube = theta * theta, theta * theta * theta
+    powers = {n: _rounded(lambda x, n=n: x**n, theta) for n in (6, 7, 8, 9)}
+    slope = 9.0 * _A4 * powers[8] + 7.0 * _A3 * powers[6] + 3.0 * _A2 * square + _A1
+    x = 2.0 * root3 * lon * _rounded(np.cos, theta) / (3.0 * slope)
+    y = _A4 * powers[9] + _A3 * powers[7] + _A2 * cube + _A1 * theta
     places = np.stack([x, y], axis=1) * np.float32(_UNIT) / np.float32(180.0)
     return np.asarray(places, np.float32)
+
+
+def _rounded(function: Callable[..., npt.NDArray[Any]], values: Float32Array) -> Float32Array:
+    """Return a function of values, computed in float64 and rounded to float32."""
+    return np.asarray(function(values.astype(np.float64)), np.float32)

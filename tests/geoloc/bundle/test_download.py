@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from geoloc.bundle import directory, download, installed, transfer
+from geoloc.bundle import directory, download, installed, network
 from geoloc.errors import BundleError, GeolocError
 from tests.geoloc.bundle.publisher import Hub, Publisher
 
@@ -51,7 +51,7 @@ def publisher(published):
 @pytest.fixture
 def target(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    monkeypatch.setattr(transfer, "TIMEOUT_S", 5)
+    monkeypatch.setattr(network, "TIMEOUT_S", 5)
     return installed.target("world")
 
 
@@ -88,7 +88,7 @@ def test_the_final_slash_is_optional(publisher, published, target):
 
 @pytest.mark.parametrize("how", ["close_after", "reset_after", "hang_after"])
 def test_a_broken_connection_is_resumed(publisher, published, target, monkeypatch, how):
-    monkeypatch.setattr(transfer, "TIMEOUT_S", 1)
+    monkeypatch.setattr(network, "TIMEOUT_S", 1)
     getattr(publisher, how)[LARGE] = 300_000
     line = error_of(publisher.address, target)
     assert LARGE in line
@@ -201,7 +201,7 @@ def test_an_unreachable_server(target):
 
 
 def test_a_server_that_does_not_respond(target, monkeypatch):
-    monkeypatch.setattr(transfer, "TIMEOUT_S", 0.2)
+    monkeypatch.setattr(network, "TIMEOUT_S", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         line = error_of(f"http://127.0.0.1:{silent.getsockname()[1]}/world/", target)
     assert "cannot be reached (timed out)" in line
@@ -231,7 +231,7 @@ def test_an_unusable_host_or_port(target, address):
 
 
 def test_free_space_is_checked_before_a_download(publisher, published, target, monkeypatch):
-    usage = SimpleNamespace(free=transfer.MARGIN_BYTES + 2 * SIZE // 3)
+    usage = SimpleNamespace(free=network.MARGIN_BYTES + 2 * SIZE // 3)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     line = error_of(publisher.address, target)
     assert "free some space" in line
@@ -345,7 +345,7 @@ def test_a_damaged_file_on_the_hub_is_downloaded_again(hub, published, target):
 
 
 def test_free_space_is_checked_before_a_download_from_the_hub(hub, target, monkeypatch):
-    usage = SimpleNamespace(free=transfer.MARGIN_BYTES + SIZE // 2)
+    usage = SimpleNamespace(free=network.MARGIN_BYTES + SIZE // 2)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     assert "MB are needed" in error_of("hf:somebody/world", target)
     assert {name for name, _ in hub.requests} == {"bundle.json"}

@@ -104,8 +104,7 @@ def test_the_hint_names_a_command_that_works_here(monkeypatch):
     assert installed.world_command() == "make setup && .venv/bin/geoloc bundle get geoclip"
     monkeypatch.setattr(installed, "__file__", "/site-packages/geoloc/bundle/installed.py")
     assert installed.world_command() == (
-        "pip install 'planet-geoloc[cpu,train]' && pip install --no-deps geoclip==1.3.0"
-        " && geoloc bundle get geoclip"
+        "pip install 'planet-geoloc[cpu]' && geoloc bundle get geoclip"
     )
 
 

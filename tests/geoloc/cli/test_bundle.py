@@ -9,6 +9,7 @@ import pytest
 
 from geoloc.bundle import directory, installed
 from geoloc.cli import bundle as bundle_cli
+from geoloc.cli import obtain
 from tests.commands import process
 from tests.geoloc.bundle.publisher import Hub, Publisher
 
@@ -110,8 +111,8 @@ def test_unreachable_server_is_reported_in_one_line(refusal):
 @pytest.mark.parametrize(
     ("call", "reason"),
     [
-        (lambda: bundle_cli.get("nosuch"), "nosuch: not an address; give https://"),
-        (lambda: bundle_cli.get("http://127.0.0.1:9/x/", name="../x"), "'../x': not a name"),
+        (lambda: obtain.get("nosuch"), "nosuch: not an address; give https://"),
+        (lambda: obtain.get("http://127.0.0.1:9/x/", name="../x"), "'../x': not a name"),
         (lambda: bundle_cli.verify("nosuch"), "nosuch: no such bundle; give its path, or"),
         (lambda: bundle_cli.verify("geoclip"), "geoclip: not installed yet; run  "),
     ],
@@ -153,11 +154,11 @@ def test_help_imports_no_heavy_library(arguments):
     assert not (heavy | {"pyarrow", "huggingface_hub"}) & set(modules.split())
 
 
-def test_world_model_without_torch_names_the_command_to_run(monkeypatch, capsys):
-    monkeypatch.setattr(installed, "missing_for_world", lambda: ["torch"])
-    assert bundle_cli.get("geoclip") == 2
+def test_world_model_without_the_runtime_names_the_command_to_run(monkeypatch, capsys):
+    monkeypatch.setattr(installed, "missing_for_world", lambda: ["faiss"])
+    assert obtain.get("geoclip") == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line == f"geoloc: geoclip: torch is not installed; run  {installed.world_command()}"
+    assert line == f"geoloc: geoclip: faiss is not installed; run  {installed.world_command()}"
 
 
 def test_command_without_a_terminal_prints_no_hint(geoloc, photo_folder):

@@ -1,6 +1,6 @@
-"""Build and ask the bundle of every catalogue entry in a process where torch cannot be imported.
+"""Build and ask the bundle of every catalogue entry of a kind in a process where torch cannot be imported.
 
-    python without_torch.py FILES OUT PHOTOS
+    python without_torch.py FILES OUT PHOTOS KIND
 
 Prints one JSON line for each entry.
 """
@@ -26,19 +26,20 @@ class Block:
 sys.meta_path.insert(0, Block())
 
 
-def main(files: Path, out: Path, photos: Path) -> None:
+def main(files: Path, out: Path, photos: Path, kind: str) -> None:
     from geoloc import Geolocator
     from geoloc.bundle.catalogue import catalogue
     from training.config import HeadConfig, WorldConfig
     from training.recipes import catalogued
-    from training.recipes.geoclip import models, published
+    from training.recipes.geoclip import build, models, published
 
     catalogued.everywhere = lambda places, points: places
     models.PLACES = 300
+    calibrate_once(build)
     small = HeadConfig(tau_km=75.0, epochs=1, weight_decay=10.0, whitening=0.0)
     config = WorldConfig(per_cell=100, examples=200, held_out=40, heads=small)
     for entry in catalogue().values():
-        if entry.missing:
+        if entry.missing or entry.kind != kind:
             continue
         paths = [files / entry.name / file.local(file.name) for file in entry.files]
         if entry.name == "geoclip-original":
@@ -61,5 +62,18 @@ def main(files: Path, out: Path, photos: Path) -> None:
     print(json.dumps({"name": "blocked", "loaded": loaded}))
 
 
+def calibrate_once(build) -> None:
+    """Let all world models share the calibration of the first one, which takes most of the time."""
+    calibrate, fitted = build._SimulatedWorld.calibrate, []
+
+    def once(world, ranker):
+        if not fitted:
+            fitted.append((calibrate(world, ranker), ranker.calibration))
+        metrics, ranker.calibration = fitted[0]
+        return metrics
+
+    build._SimulatedWorld.calibrate = once
+
+
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:]))
+    main(*map(Path, sys.argv[1:4]), sys.argv[4])
