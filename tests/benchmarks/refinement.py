@@ -40,7 +40,7 @@ from training.calibrate.fit import UNFITTED
 from training.config import HeadConfig
 from training.data.manifest import Manifest
 from training.gallery.cluster import build_gallery
-from training.heads.prior import density_prior
+from training.heads.linear import density_prior
 
 ROOT = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("SHARED", ROOT.parent / "shared"))

@@ -33,7 +33,7 @@ from training.config import HeadConfig
 from training.data.manifest import Manifest
 from training.heads.examples import Examples
 from training.heads.fit import fit_heads
-from training.heads.prior import density_prior
+from training.heads.linear import density_prior
 from training.retrieve.places import Spaces, build_places, combine, fit_spaces, hubness_of
 from training.retrieve.rerank import fit_cross, fit_router, street_level
 from training.retrieve.settings import RetrieveRecipe

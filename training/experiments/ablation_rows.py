@@ -17,7 +17,7 @@ from training.config import HeadConfig
 from training.gallery.optics import build_published_gallery
 from training.heads.examples import Examples
 from training.heads.fit import fit_heads
-from training.heads.prior import density_prior
+from training.heads.linear import density_prior
 from training.recipes.assemble import manifest_of
 
 

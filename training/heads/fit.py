@@ -12,12 +12,12 @@ from torch import Tensor
 from geocells.table import CellTable
 from geoloc.belief.attribute_heads import NUMBERS, AttributeHeads
 from geoloc.belief.heads import Heads
-from geoloc.types import Float32Array, IndexArray
+from geoloc.types import Float32Array, Float64Array, IndexArray, Int64Array
 from training.config import HeadConfig
 from training.heads.examples import Examples
 from training.heads.features import Features, principal_components
+from training.heads.linear import label_shift
 from training.heads.modules import GeoHeads, Targets
-from training.heads.prior import label_shift
 from training.heads.smoothing import SmoothedLabels
 
 

@@ -29,7 +29,7 @@ from training.gallery.cluster import build_gallery
 from training.gallery.optics import build_published_gallery
 from training.heads.examples import Examples, attributes_of, location_numbers, mean_views
 from training.heads.fit import fit_heads
-from training.heads.prior import density_prior
+from training.heads.linear import density_prior
 from training.recipes.bundle_files import write_bundle
 from training.recipes.model_card import licences, measure_part, model_card
 from training.types import Embeddings

@@ -18,8 +18,7 @@ from training.data.split import group_weights
 from training.embed.library import read_library
 from training.gallery.cluster import build_gallery
 from training.heads.examples import Examples
-from training.heads.linear import fit_linear
-from training.heads.prior import density_prior
+from training.heads.linear import density_prior, fit_linear
 from training.recipes.bundle_files import write_bundle
 from training.recipes.geoclip.build import world_cells
 from training.recipes.geoclip.encoder import WorldEncoder

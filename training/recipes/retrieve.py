@@ -30,7 +30,7 @@ from training.data.split import assign_splits, blocks, group_weights
 from training.data.table import latlon_of, strings_of
 from training.heads.examples import Examples
 from training.heads.fit import fit_heads
-from training.heads.prior import density_prior
+from training.heads.linear import density_prior
 from training.recipes.assemble import manifest_of, write_bundle
 from training.recipes.model_card import licences, measure_part, model_card
 from training.retrieve.ledger import Ledger, device_name, ledger_text

@@ -21,7 +21,7 @@ from geoloc.metrics import country_and_region
 from geoloc.photos.columns import column, to_texts
 from geoloc.types import Float32Array, Float64Array, Int64Array
 from training.data import coordinates
-from training.heads.prior import density_prior
+from training.heads.linear import density_prior
 
 PriorName = Literal["collection", "world"]
 """Where the photos come from that a bundle will be asked about: from places like those of its own

@@ -25,7 +25,7 @@ from training.data.manifest import Manifest
 from training.gallery.cluster import build_gallery
 from training.heads.examples import Examples
 from training.heads.fit import fit_heads
-from training.heads.prior import density_prior
+from training.heads.linear import density_prior
 
 DIM = 24
 

@@ -16,8 +16,8 @@ from geoloc.errors import BundleError
 from training.config import HeadConfig, PigeonHeadConfig, PigeottoHeadConfig
 from training.heads.examples import UNKNOWN, Attributes, Examples, attributes_of
 from training.heads.fit import fit_heads
+from training.heads.linear import density_prior
 from training.heads.modules import CellHead, Targets
-from training.heads.prior import density_prior
 
 DIM = 24
 

@@ -1,4 +1,4 @@
-"""Build and ask the bundle of every catalogue entry of a kind in a process where torch cannot be imported.
+"""Build and ask the bundle of every catalogue entry of a kind, where torch cannot be imported.
 
     python without_torch.py FILES OUT PHOTOS KIND
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,7 @@ from training.data.manifest import Manifest
 from training.embed.library import read_library
 from training.gallery.cluster import build_gallery
 from training.heads.examples import Examples
-from training.heads.linear import fit_linear
-from training.heads.prior import density_prior
+from training.heads.linear import density_prior, fit_linear
 from training.recipes.bundle_files import write_bundle
 from training.recipes.geoclip.card import world_card
 from training.recipes.geoclip.encoder import WorldEncoder

@@ -16,7 +16,14 @@ behind the encoder and guarantee nothing for real photos, so the bundle never cl
 
 
 def world_card(name: str, ranker: Ranker, model: WorldModel, metrics: dict[str, Any]) -> str:
-    """Return the text of MODEL_CARD.md."""
+    """Return the text of MODEL_CARD.md.
+
+    Args:
+        name: of the bundle.
+        ranker: cells and gallery, for their numbers.
+        model: what it was built from.
+        metrics: results by the name of their photos; a single one is that of simulated photos.
+    """
     gallery = ranker.gallery
     lines = [
         f"# {name}",
