@@ -1,1 +1,1 @@
-"""Published image towers as ONNX networks, written from their tensors without torch."""
+"""Published towers of photos and of places without torch: ONNX networks and NumPy."""

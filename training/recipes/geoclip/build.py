@@ -14,7 +14,7 @@ from geocells.sphere import destination
 from geocells.table import CellTable
 from geoloc.answer.ranker import Ranker
 from geoloc.bundle import directory as bundles
-from geoloc.encoders.location import PlaceEncoder
+from geoloc.encoders.towers.location import PlaceEncoder
 from geoloc.errors import TableError
 from geoloc.io.progress import NullReporter, Reporter
 from geoloc.types import Float32Array, Float64Array

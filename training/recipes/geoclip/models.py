@@ -13,10 +13,10 @@ from geocells.places import towns
 from geoloc.bundle.catalogue import Entry
 from geoloc.bundle.installed import GEOCLIP_PACKAGE
 from geoloc.encoders.base import EncoderSpec
-from geoloc.encoders.location import LocationEncoder, OnnxLocationEncoder, PlaceEncoder
 from geoloc.encoders.onnx import OnnxEncoder
 from geoloc.encoders.towers.families import Tower
 from geoloc.encoders.towers.graph import NETWORK
+from geoloc.encoders.towers.location import LocationEncoder, OnnxLocationEncoder, PlaceEncoder
 from geoloc.errors import BundleError
 from geoloc.io.digests import sha256
 from geoloc.io.tensors import Tensors, read_tensors

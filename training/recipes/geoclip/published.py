@@ -23,7 +23,7 @@ from geocells.columns import numbers
 from geoloc.belief.heads import softmax
 from geoloc.bundle.installed import GEOCLIP_PACKAGE
 from geoloc.encoders.base import ImageEncoder
-from geoloc.encoders.location import LocationEncoder
+from geoloc.encoders.towers.location import LocationEncoder
 from geoloc.errors import BundleError
 from geoloc.io.tensors import Tensors, read_checkpoint
 from geoloc.photos.decode import PhotoSource, load

@@ -13,8 +13,8 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 geoclip = pytest.importorskip("geoclip")
 
-from geoloc.encoders import location
 from geoloc.encoders.clip import GeoClipEncoder, geoclip_spec, tower_of
+from geoloc.encoders.towers import location
 from geoloc.errors import BundleError
 from training.embed.quantise import sample_photos
 from training.recipes.geoclip import published
