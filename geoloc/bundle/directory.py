@@ -239,7 +239,8 @@ def verify(path: Path, *, remembered: bool = False) -> dict[str, Any]:
 
 def check_target(target: Path) -> None:
     """Raise BundleError if `target` exists and is neither a bundle nor an empty folder."""
-    if target.exists() and not (target / MANIFEST).is_file() and not _is_empty(target):
+    empty = target.is_dir() and not any(target.iterdir())
+    if target.exists() and not (target / MANIFEST).is_file() and not empty:
         raise BundleError(f"{target}: exists and is not a bundle; choose another name for -o")
 
 
@@ -293,10 +294,6 @@ def seal(
     }
     text = json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
     (folder / MANIFEST).write_text(text, encoding="utf-8")
-
-
-def _is_empty(path: Path) -> bool:
-    return path.is_dir() and not any(path.iterdir())
 
 
 def damaged(path: Path, reason: str) -> BundleError:
