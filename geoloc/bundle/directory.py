@@ -209,8 +209,7 @@ def verify(path: Path, *, remembered: bool = False) -> dict[str, Any]:
 
     Args:
         path: the bundle's folder.
-        remembered: do not read files again that were read before and have not changed since, as
-            loading does: a start would take seconds to read a gigabyte.
+        remembered: do not read files again that have not changed since they were read.
 
     Raises:
         BundleError: a file is missing or differs, or the schema version is not supported.
