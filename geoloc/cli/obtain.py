@@ -133,14 +133,14 @@ def available() -> int:
 
     from geoloc.bundle.catalogue import catalogue
 
-    table = Table("name", "model", box=None, pad_edge=False)
+    table = Table("name", box=None, pad_edge=False)
     table.add_column("size", justify="right")
-    table.add_column("licence", overflow="fold")
-    table.add_column("for", overflow="fold")
+    table.add_column("licence", min_width=20)
+    table.add_column("model, and what it is good at")
     for entry in catalogue().values():
         licence = entry.licence if entry.commercial else f"{entry.licence} (no commercial use)"
-        name = f"{entry.name} (cannot be built)" if entry.missing else entry.name
-        table.add_row(name, entry.title, entry.size, licence, entry.good_at)
+        note = "; cannot be built yet" if entry.missing else ""
+        table.add_row(entry.name, entry.size, licence, f"{entry.title}{note}: {entry.good_at}")
     table_console().print(table)
     return 0
 

@@ -1,6 +1,6 @@
 """Tensors in the files that others publish, read without torch and without running their code.
 
-safetensors and NumPy files hold no code. A checkpoint of torch is a zip with a pickle, and a pickle
+safetensors hold no code. A checkpoint of torch is a zip with a pickle, and a pickle
 can run any program: it is read here with an unpickler that knows the handful of names which make
 up tensors, and refuses every other one by name, as `torch.load(weights_only=True)` does.
 """
@@ -37,7 +37,7 @@ _LONGEST_HEADER = 100_000_000
 
 
 def read_tensors(path: Path) -> Tensors:
-    """Return the tensors of a file by name: safetensors, a checkpoint of torch, or NumPy's npz.
+    """Return the tensors of a file by name: safetensors, or else a checkpoint of torch.
 
     Arrays of safetensors are mapped, not read; bfloat16 becomes float32.
 
@@ -47,11 +47,8 @@ def read_tensors(path: Path) -> Tensors:
     try:
         if path.suffix == ".safetensors":
             return _safetensors(path)
-        if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as stored:
-                return {name: stored[name] for name in stored.files}
         return read_checkpoint(path.read_bytes(), str(path))
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise _unreadable(str(path), error) from error
 
 
@@ -69,9 +66,9 @@ def read_checkpoint(content: bytes, name: str) -> Tensors:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             (pickled,) = [each for each in archive.namelist() if each.endswith("/data.pkl")]
             stored = _Unpickler(archive, pickled.removesuffix("data.pkl"), name).load()
-    except pickle.UnpicklingError as error:
-        raise BundleError(f"{name}: not a readable checkpoint ({error}); fetch it again") from error
-    except (zipfile.BadZipFile, ValueError, KeyError, TypeError, EOFError) as error:
+    except BundleError:
+        raise
+    except Exception as error:  # a damaged pickle can fail in any way
         raise _unreadable(name, error) from error
     while isinstance(stored, Mapping) and isinstance(stored.get("state_dict"), Mapping):
         stored = stored["state_dict"]
@@ -152,4 +149,5 @@ def _plain(numbers: npt.NDArray[Any], kind: str) -> npt.NDArray[Any]:
 
 
 def _unreadable(name: str, reason: Exception | str) -> BundleError:
-    return BundleError(f"{name}: not a readable file of tensors ({reason}); fetch it again")
+    shown = str(reason).splitlines()[:1] or [type(reason).__name__]
+    return BundleError(f"{name}: not a readable file of tensors ({shown[0]}); fetch it again")
