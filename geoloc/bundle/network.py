@@ -23,7 +23,7 @@ from geoloc.errors import BundleError
 TIMEOUT_S = 30.0
 """Longest silence of a server that was reached."""
 
-REACH_S = 4.0
+REACH_S = 2.5
 """Longest time to reach the first host, including its name: no network is known within 5 s."""
 
 MARGIN_BYTES = 2**26
@@ -38,7 +38,7 @@ def client(url: str, shown: str) -> Iterator[httpx.Client]:
         BundleError: it was not, within REACH_S.
     """
     reach(url, shown)
-    limit = httpx.Timeout(TIMEOUT_S, connect=REACH_S)
+    limit = httpx.Timeout(TIMEOUT_S)
     with reported(shown), httpx.Client(timeout=limit, follow_redirects=True) as opened:
         yield opened
 

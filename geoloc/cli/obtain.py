@@ -140,7 +140,8 @@ def available() -> int:
     for entry in catalogue().values():
         licence = entry.licence if entry.commercial else f"{entry.licence} (no commercial use)"
         note = "; cannot be built yet" if entry.missing else ""
-        table.add_row(entry.name, entry.size, licence, f"{entry.title}{note}: {entry.good_at}")
+        good_at = entry.good_at[0].upper() + entry.good_at[1:]
+        table.add_row(entry.name, entry.size, licence, f"{entry.title}{note}. {good_at}")
     table_console().print(table)
     return 0
 

@@ -28,8 +28,7 @@ BIN = Path(sys.executable).parent
 ELSEWHERE = {
     "pigeon --rehearse": "tests/training/recipes/test_pigeon.py runs it",
     "retrieve --rehearse": "tests/training/recipes/test_retrieve.py runs it",
-    "bundle get geoclip": "downloads 1.7 GB; tests/training/recipes/geoclip builds a small one",
-    "pip install": "the environment of the tests has it",
+    "bundle get geoclip": "downloads 1.3 GB; tests/training/recipes/geoclip builds a small one",
 }
 
 

@@ -1,0 +1,219 @@
+"""Benchmark of models of others: parity with their code, loading, and the lack of a network.
+
+    python tests/benchmarks/world.py [MEASUREMENT…]
+
+Needs no development data and no network. Weights are random, in the published shapes: nothing is
+said about accuracy. MEASUREMENT is the name of a function in MEASUREMENTS; all of them by default.
+Prints tables and one JSON line.
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.remove(str(Path(__file__).parent))  # or `import geoclip` would import the script beside
+
+import numpy as np
+
+ROOT = Path(__file__).parents[2]
+Keys = dict[str, float]
+
+
+def places(folder: Path) -> Keys:
+    """Compare vectors of places with those of GeoCLIP's code, with random weights."""
+    import geoclip
+    import torch
+    from geoclip.model.location_encoder import equal_earth_projection
+
+    from geoloc.encoders.towers import location
+
+    torch.manual_seed(0)
+    theirs = geoclip.LocationEncoder(from_pretrained=False).eval()
+    state = {name: tensor.numpy() for name, tensor in theirs.state_dict().items()}
+    ours = location.LocationEncoder.of(state, "random")
+    rng = np.random.default_rng(0)
+    latlon = np.column_stack([rng.uniform(-90, 90, 5000), rng.uniform(-180, 180, 5000)])
+    given = torch.from_numpy(latlon).float()
+    with torch.inference_mode():
+        expected = torch.nn.functional.normalize(theirs(given)).numpy()
+        projected = equal_earth_projection(given).numpy()
+    whole = np.abs(ours.embed(latlon) - expected).max()
+    own = location.equal_earth(latlon.astype(np.float32))
+    same = (own == projected).mean()
+    parts = [slice(at, at + 4096) for at in range(0, len(latlon), 4096)]
+    network = 0.0
+    for part in parts:
+        location.equal_earth = lambda degrees, part=part: projected[part]
+        difference = np.abs(ours.embed(latlon[part]) - expected[part]).max()
+        network = max(network, float(difference))
+    print(f"vectors of 5,000 places: largest difference {network:.1e} on the same projection;")
+    print(f"{whole:.1e} from coordinates on: {100 * same:.1f} % of them project to the same bits\n")
+    return {"parity_geoclip": network}
+
+
+def published_towers() -> dict[str, Callable[[], tuple[Any, int, Any]]]:
+    """Return makers of published towers in full size: model, side of the input, embedding."""
+    import timm
+    import transformers
+
+    def clip() -> tuple[Any, int, Any]:
+        config = transformers.CLIPVisionConfig(
+            hidden_size=1024, intermediate_size=4096, num_hidden_layers=24,
+            num_attention_heads=16, image_size=224, patch_size=14, projection_dim=768,
+        )  # fmt: skip
+        model = transformers.CLIPVisionModelWithProjection(config).eval()
+        return model, 224, lambda pixels: model(pixels).image_embeds
+
+    def dinov3() -> tuple[Any, int, Any]:
+        config = transformers.DINOv3ViTConfig(
+            hidden_size=1024, intermediate_size=4096, num_hidden_layers=24,
+            num_attention_heads=16, image_size=224, patch_size=16, num_register_tokens=4,
+        )  # fmt: skip
+        model = transformers.DINOv3ViTModel(config).eval()
+        return model, 224, lambda pixels: model(pixels).pooler_output
+
+    def perception() -> tuple[Any, int, Any]:
+        model = timm.create_model("vit_pe_core_large_patch14_336", num_classes=1024).eval()
+        return model, 336, model
+
+    def siglip() -> tuple[Any, int, Any]:
+        name = "vit_so400m_patch14_siglip_378"
+        model = timm.create_model(name, num_classes=0, act_layer="gelu_tanh").eval()
+        return model, 378, model
+
+    return {"clip": clip, "dinov3": dinov3, "perception": perception, "siglip-timm": siglip}
+
+
+def towers(folder: Path) -> Keys:
+    """Compare towers of the published sizes, written as ONNX networks, with the published code."""
+    import torch
+    from safetensors.torch import save_file
+
+    from geoloc.encoders.base import Preprocessing
+    from geoloc.encoders.onnx import OnnxEncoder
+    from geoloc.encoders.towers.families import Tower
+    from geoloc.io.tensors import read_tensors
+
+    largest = 0.0
+    print("| tower | MB | written in s | largest difference |\n|---|---:|---:|---:|")
+    for family, make in published_towers().items():
+        torch.manual_seed(0)
+        model, size, embed = make()
+        place = folder / family
+        place.mkdir()
+        save_file(model.state_dict(), place / "model.safetensors")
+        pixels = np.random.default_rng(0).normal(size=(1, 3, size, size)).astype(np.float32)
+        with torch.inference_mode():
+            expected = torch.nn.functional.normalize(embed(torch.from_numpy(pixels))).numpy()
+        del model, embed
+        start = time.perf_counter()
+        tensors = read_tensors(place / "model.safetensors")
+        tower = Tower(family, tensors, family, Preprocessing(size, (0.5,) * 3, (0.5,) * 3))
+        spec = tower.write(place, family)
+        seconds = time.perf_counter() - start
+        (place / "model.safetensors").unlink()
+        difference = float(np.abs(OnnxEncoder(spec, place).embed(pixels) - expected).max())
+        megabytes = sum(file.stat().st_size for file in place.iterdir()) / 1e6
+        print(f"| {family} | {megabytes:,.0f} | {seconds:.1f} | {difference:.1e} |", flush=True)
+        largest = max(largest, difference)
+        if family != "clip":  # which `loading` uses
+            shutil.rmtree(place)
+    print()
+    return {"parity_onnx": largest}
+
+
+def loading(folder: Path) -> Keys:
+    """Time the start of a bundle with ViT-L/14 in fp32, the first and the following ones."""
+    from geoloc.bundle import directory
+    from geoloc.encoders.base import EncoderSpec, Preprocessing
+
+    bundle = folder / "bundle"
+    shutil.copytree(directory.EMBEDDED / "starter", bundle)
+    for file in [*bundle.glob("encoder*"), bundle / "background.safetensors"]:
+        file.unlink(missing_ok=True)
+    (bundle / "bundle.json").unlink()
+    for file in (folder / "clip").iterdir():
+        shutil.move(file, bundle / file.name)
+    spec = EncoderSpec("onnx", "clip", "", 768, Preprocessing(224, (0.5,) * 3, (0.5,) * 3))
+    directory.seal(bundle, "bundle", spec, {}, {"MIT": 1})
+    old = time.time() - 3600
+    for file in bundle.iterdir():
+        os.utime(file, (old, old))
+    code = (
+        "import sys, time; from geoloc.bundle import directory; import onnxruntime, faiss;"
+        " start = time.perf_counter(); loaded = directory.load(sys.argv[1]);"
+        " loaded.build_encoder(); print(time.perf_counter() - start)"
+    )
+    environment = os.environ | {"XDG_CACHE_HOME": str(folder / "cache")}
+    times = []
+    for _ in range(3):
+        done = subprocess.run(
+            [sys.executable, "-c", code, bundle],
+            capture_output=True, text=True, check=True, env=environment, cwd=ROOT,
+        )  # fmt: skip
+        times.append(float(done.stdout))
+    size = sum(file.stat().st_size for file in bundle.iterdir()) / 1e6
+    print(
+        f"a bundle of {size:,.0f} MB: first start {times[0]:.1f} s, then {min(times[1:]):.2f} s\n"
+    )
+    return {"load_s": min(times[1:])}
+
+
+def offline(folder: Path) -> Keys:
+    """Time `geoloc bundle get geoclip` without a network: no name, and packets that are lost."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(0)
+        port = silent.getsockname()[1]
+        waiting = [
+            socket.socket() for _ in range(4)
+        ]  # they fill the queue: the next gets no answer
+        for each in waiting:
+            each.setblocking(False)
+            each.connect_ex(("127.0.0.1", port))
+        cases = {"no such host": "http://hub.invalid", "no answer": f"http://127.0.0.1:{port}"}
+        seconds = {}
+        for name, endpoint in cases.items():
+            environment = os.environ | {"HF_ENDPOINT": endpoint, "XDG_DATA_HOME": str(folder)}
+            start = time.perf_counter()
+            done = subprocess.run(
+                [sys.executable, "-m", "geoloc", "bundle", "get", "geoclip", "--quiet"],
+                capture_output=True, text=True, check=False, env=environment, cwd=ROOT,
+            )  # fmt: skip
+            seconds[name] = time.perf_counter() - start
+            assert done.returncode == 2, done
+            assert len(done.stderr.splitlines()) == 1, done.stderr
+            print(f"{name}: {seconds[name]:.1f} s: {done.stderr.strip()[:90]}…")
+        for each in waiting:
+            each.close()
+    print()
+    return {"offline_s": max(seconds.values())}
+
+
+MEASUREMENTS: tuple[Callable[[Path], Keys], ...] = (places, towers, loading, offline)
+"""Each prints what it measured in a folder for temporary files, and returns keys of the JSON.
+
+`loading` needs the tower that `towers` writes.
+"""
+
+
+def main(names: list[str]) -> None:
+    """Run the measurements and print the results."""
+    keys: Keys = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        for measure in MEASUREMENTS:
+            if not names or measure.__name__ in names:
+                keys |= measure(Path(temporary))
+    print(json.dumps({name: float(f"{value:.3g}") for name, value in keys.items()}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
