@@ -17,10 +17,10 @@ import pyarrow.parquet as pq
 from geocells.types import GeometryArray
 
 
-def read_parquet(path: Any) -> pa.Table:  # noqa: ANN401
-    """Read a Parquet file into memory."""
+def read_parquet(path: Any, columns: list[str] | None = None) -> pa.Table:  # noqa: ANN401
+    """Read a Parquet file, or some of its columns, into memory."""
     with pq.ParquetFile(path) as file:
-        return file.read()
+        return file.read(columns)
 
 
 def numbers(column: pa.ChunkedArray) -> npt.NDArray[Any]:

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -28,6 +28,7 @@ from geocells.types import (
     Int64Array,
 )
 
+_COLUMNS = ("cell_id", "country", "region", "region_id", "lat", "lon", "count")
 _BOX = ("xmin", "ymin", "xmax", "ymax")
 
 
@@ -78,7 +79,9 @@ class CellTable:
     """(C,) number of photos that the cell was built from."""
 
     def __post_init__(self) -> None:
-        lengths = {field.name: len(getattr(self, field.name)) for field in fields(self)}
+        deferred = callable(vars(self)["polygon"])
+        names = [field.name for field in fields(self) if not (deferred and field.name == "polygon")]
+        lengths = {name: len(getattr(self, name)) for name in names}
         if len(set(lengths.values())) != 1:
             raise ValueError(f"cell table: columns have different lengths {lengths}")
         if len(np.unique(self.cell_id)) != len(self.cell_id):
@@ -203,21 +206,26 @@ class CellTable:
         pq.write_table(table, file, compression="zstd", compression_level=9)
 
     @classmethod
-    def read(cls, path: str | os.PathLike[str]) -> CellTable:
+    def read(cls, path: str | os.PathLike[str], *, defer: bool = False) -> CellTable:
         """Read a table that `write` wrote.
+
+        Args:
+            path: of the file.
+            defer: read the polygons, most of the file, when they are first needed.
 
         Raises:
             ValueError: the file is missing, damaged or not a cell table.
         """
+        polygon: Any = partial(_read_polygons, path)
         try:
-            table = read_parquet(path)
+            table = read_parquet(path, [*_COLUMNS])
             return cls(
                 cell_id=objects(table["cell_id"]).astype(np.str_),
                 country=objects(table["country"]).astype(np.str_),
                 region=objects(table["region"]).astype(np.str_),
                 region_id=objects(table["region_id"]).astype(np.str_),
                 centroids=np.stack([numbers(table["lat"]), numbers(table["lon"])], axis=-1),
-                polygon=shapely.from_wkb(objects(table["geometry"])),
+                polygon=polygon if defer else polygon(),
                 count=numbers(table["count"]),
             )
         except (OSError, KeyError, pa.ArrowException, shapely.errors.GEOSException) as error:
@@ -225,6 +233,32 @@ class CellTable:
             raise ValueError(
                 f"{path}: not a readable geocell table ({reason}); build the cells again"
             ) from error
+
+
+def _read_polygons(path: str | os.PathLike[str]) -> GeometryArray:
+    polygons: GeometryArray = shapely.from_wkb(
+        objects(read_parquet(path, ["geometry"])["geometry"])
+    )
+    return polygons
+
+
+class _WhenNeeded:
+    """The polygons of a table: given, or a function that reads them when they are first needed."""
+
+    def __get__(self, table: CellTable | None, _: type) -> GeometryArray | _WhenNeeded:
+        if table is None:
+            return self
+        value = vars(table)["polygon"]
+        if callable(value):
+            value = vars(table)["polygon"] = value()
+        found: GeometryArray = value
+        return found
+
+    def __set__(self, table: CellTable, value: object) -> None:
+        vars(table)["polygon"] = value
+
+
+CellTable.polygon = _WhenNeeded()  # type: ignore[assignment]
 
 
 def geo_metadata(bounds: Sequence[float], geometry_types: Sequence[str]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from geocells.sphere import haversine_km
+from geocells.sphere import pairwise_km
 from geoloc.belief.fusion import ConstraintMask
 from geoloc.metrics import GEOGUESSR_SCALE_KM
 from geoloc.types import Float32Array, Float64Array, Int64Array
@@ -45,7 +45,7 @@ class Hedge:
         points = places[cell]
         kernel = np.zeros((len(centroids), len(cell)), np.float32)
         possible = np.flatnonzero(weight > 0.0)
-        distance = haversine_km(places[possible, None], points)
+        distance = pairwise_km(places[possible], points, np.float32)
         kernel[possible] = np.exp(-distance / GEOGUESSR_SCALE_KM)
         return cls(cell.astype(np.int64), points, kernel)
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
-from scipy.special import expit, logsumexp
 
 from geoloc.answer.calibration import Consensus
-from geoloc.belief.fusion import by_group, fuse, information, log_ratios, mix
+from geoloc.belief.fusion import by_group, fuse, information, log_ratios, logsumexp, mix
 from geoloc.encoders.base import normalise
 from geoloc.types import BoolArray, Float32Array, Float64Array, IndexArray
 
@@ -41,14 +38,24 @@ def merge_bursts(
         first, second = np.nonzero(np.triu(alike, 1))
         rows.append(members[first])
         columns.append(members[second])
-    pairs = np.concatenate(rows), np.concatenate(columns)
-    graph = coo_matrix((np.ones(len(pairs[0]), bool), pairs), shape=(len(group),) * 2)
-    burst = connected_components(graph, directed=False)[1]
+    burst = _components(np.concatenate(rows), np.concatenate(columns), len(group))
     first_row = np.unique(burst, return_index=True)[1]
     mean = np.zeros((len(first_row), embeddings.shape[1]), np.float64)
     np.add.at(mean, burst, embeddings)
     by_number = np.argsort(group[first_row], kind="stable")
     return normalise(mean)[by_number], group[first_row][by_number]
+
+
+def _components(first: IndexArray, second: IndexArray, count: int) -> IndexArray:
+    """Return the number of the component (count,) of each node of a graph with given edges."""
+    if not len(first):
+        return np.arange(count)
+    # importing scipy.sparse takes longer than answering a photo
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    graph = coo_matrix((np.ones(len(first), bool), (first, second)), shape=(count, count))
+    return np.asarray(connected_components(graph, directed=False)[1], np.intp)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +107,7 @@ def combine(
     contradictory = several & (score < 0.0)
     # a weight of 0 for every photo would leave nothing to average
     apart = mix(belief, weight + 1e-6, group)
-    agreement = np.where(several, expit(score), 1.0)
+    agreement = np.where(several, 0.5 + 0.5 * np.tanh(score / 2.0), 1.0)
     return Fused(
         np.where(contradictory[:, None], apart, fused),
         weight,
@@ -135,7 +142,7 @@ def describe_groups(
     log_prior = np.log(prior.astype(np.float64) + 1e-12)
     evidence = np.add.reduceat(log_ratios(belief, prior)[order], starts, axis=0)
     # photos of independent places have the likelihood 1 under the prior of each
-    ratio = logsumexp(evidence + log_prior, axis=1) / photos
+    ratio = logsumexp(evidence + log_prior) / photos
     weighted = (features * weight[:, None]).astype(np.float64)[order]
     total = np.add.reduceat(weighted, starts, axis=0)
     own = np.add.reduceat((weight.astype(np.float64) ** 2)[order], starts)

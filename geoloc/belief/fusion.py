@@ -45,6 +45,14 @@ def pool(sources: Sequence[Float32Array], weights: Float32Array) -> Float32Array
     return np.asarray(pooled, np.float32)
 
 
+def logsumexp(values: npt.NDArray[np.floating]) -> Float64Array:
+    """Return the logarithm of the sum of exponentials over the last axis; -inf for only -inf."""
+    largest = np.maximum(values.max(axis=-1, keepdims=True), -np.finfo(np.float64).max)
+    with np.errstate(divide="ignore"):
+        total = np.log(np.exp(values - largest).sum(axis=-1, dtype=np.float64))
+    return np.asarray(total + largest[..., 0], np.float64)
+
+
 def update(belief: Float32Array, log_likelihood: npt.NDArray[np.floating]) -> Float32Array:
     """Multiply a belief by likelihoods of independent evidence (Bayes' rule), and renormalise.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,6 +28,7 @@ from geoloc.encoders import forms
 from geoloc.encoders.base import EncoderSpec, ImageEncoder
 from geoloc.encoders.registry import build_encoder
 from geoloc.errors import BundleError
+from geoloc.io import machine
 from geoloc.io.atomic import atomic_directory
 from geoloc.io.digests import remembered_sha256, sha256
 from geoloc.retrieval.bands import read_heads
@@ -59,6 +60,9 @@ WITNESSES = "witnesses.json"
 CROSS = "cross.safetensors"
 """Optional files; the last is the cross-source re-ranker."""
 
+BASE_BYTES = 200 * 2**20
+"""Memory of the program itself, with the libraries that answering needs."""
+
 EMBEDDED = Path(__file__).parents[1] / "bundles"
 """Folder of the bundles inside the package."""
 
@@ -79,10 +83,8 @@ class Bundle:
     """Photos from all over the world; None in a bundle that was made without them."""
     copies: Copies | None = None
     """Recognition of copies of its photos; None in a bundle that was made without it."""
-
     witness_weights: Weights = UNFITTED
     """How far each witness is trusted."""
-
     quantised_spec: EncoderSpec | None = None
     """Of the encoder's int8 form; None in a bundle without one."""
     form: str | None = None
@@ -150,9 +152,10 @@ def load(name_or_path: str | os.PathLike[str], form: str | None = None) -> Bundl
     """
     path = find(name_or_path)
     manifest = verify(path, remembered=True)
+    machine.check_free(_memory_bytes(path, manifest["sha256"]), str(path))
     try:
         spec = EncoderSpec.from_dict(manifest["encoder"])
-        cells = CellTable.read(path / "cells.parquet")
+        cells = CellTable.read(path / "cells.parquet", defer=True)
     except (KeyError, TypeError, ValueError) as error:
         raise damaged(path / MANIFEST, str(error)) from error
     heads = read_heads(path / "heads.safetensors")
@@ -164,27 +167,27 @@ def load(name_or_path: str | os.PathLike[str], form: str | None = None) -> Bundl
         if len(reranker.hubness) != len(gallery.clusters):
             raise damaged(path / CROSS, "it belongs to another gallery")
         gallery = RerankedGallery(gallery, reranker)
-    attributes = None
-    if ATTRIBUTES in manifest["sha256"]:
-        attributes = AttributeHeads.read(path / ATTRIBUTES)
-    background = None
-    if BACKGROUND in manifest["sha256"]:
-        background = read_background(path / BACKGROUND, spec)
-    copies = None
-    if COPIES in manifest["sha256"]:
-        copies = Copies.read(path / COPIES)
-        if len(copies.signatures) != len(gallery.members):
-            raise damaged(path / COPIES, "it belongs to another gallery")
-    fitted = WITNESSES in manifest["sha256"]
-    weights = Weights.read(path / WITNESSES) if fitted else UNFITTED
+    files = manifest["sha256"]
+    attributes = AttributeHeads.read(path / ATTRIBUTES) if ATTRIBUTES in files else None
+    background = read_background(path / BACKGROUND, spec) if BACKGROUND in files else None
+    copies = Copies.read(path / COPIES) if COPIES in files else None
+    if copies is not None and len(copies.signatures) != len(gallery.members):
+        raise damaged(path / COPIES, "it belongs to another gallery")
+    weights = Weights.read(path / WITNESSES) if WITNESSES in files else UNFITTED
     calibration = Calibration.read(path / "calibration.json").with_witnesses(weights.judge)
     ranker = Ranker(cells, heads, gallery, calibration, background)
     name = str(manifest.get("name", path.name))
-    digest = manifest["sha256"].get(forms.FILES[forms.INT8])
+    digest = files.get(forms.FILES[forms.INT8])
     return Bundle(
         name, path, spec, manifest["metrics"], ranker, attributes, background, copies, weights,
         forms.int8_spec(spec, digest) if digest else None, form,
     )  # fmt: skip
+
+
+def _memory_bytes(path: Path, names: Iterable[str]) -> int:
+    """Return about how much memory a bundle takes; of mapped indexes only small parts are read."""
+    files = (path / name for name in names if not name.endswith(".faiss"))
+    return BASE_BYTES + 2 * sum(file.stat().st_size for file in files)
 
 
 def read_background(path: Path, spec: EncoderSpec) -> Background:
@@ -195,11 +198,8 @@ def read_background(path: Path, spec: EncoderSpec) -> Background:
     """
     background = Background.read(path)
     count = len(background)
-    if not (
-        background.quantised.shape == (count, spec.dim)
-        and background.latlon.shape == (count, 2)
-        and background.collection.shape == (count,)
-    ):
+    shapes = [(count, spec.dim), (count, 2), (count,)]
+    if [background.quantised.shape, background.latlon.shape, background.collection.shape] != shapes:
         raise damaged(path, "it belongs to another encoder, or its columns differ in length")
     return background
 
@@ -209,7 +209,7 @@ def verify(path: Path, *, remembered: bool = False) -> dict[str, Any]:
 
     Args:
         path: the bundle's folder.
-        remembered: do not read files again that have not changed since they were read.
+        remembered: do not read files again that have not changed since.
 
     Raises:
         BundleError: a file is missing or differs, or the schema version is not supported.

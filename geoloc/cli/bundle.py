@@ -82,7 +82,7 @@ def _describe(path: Path) -> list[str]:
 
     from geoloc.bundle import directory
 
-    manifest = directory.verify(path)
+    manifest = directory.verify(path, remembered=True)
     try:
         encoder = "{model} ({kind})".format(**manifest["encoder"])
         licences = list(manifest["licences"])

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from geoloc.errors import PhotoError
 from geoloc.photos import decode, storage
 from geoloc.photos.discover import is_photo, photos_below
-from geoloc.photos.tabular import rows
 
 STDIN = "-"
 
@@ -73,6 +72,8 @@ def _no_photo(place: str) -> str:
 
 def _is_collection(place: str) -> bool:
     """Return whether a file is a list or a tar shard by its name."""
+    from geoloc.photos.tabular import rows
+
     return os.path.isfile(place) and (rows.is_table(place) or rows.suffix(place) == ".tar")
 
 

@@ -39,7 +39,10 @@ def content_digest(paths: Iterable[Path]) -> str:
 
 
 def remembered_sha256(path: Path) -> str:
-    """Return the sha256 of a file, from the user's cache folder if the file is unchanged."""
+    """Return the sha256 of a file, from the user's cache folder if the file is unchanged.
+
+    Unchanged is a file of the same size, modification time and inode.
+    """
     path = path.resolve()
     found = path.stat()
     stamp = [str(path), found.st_size, found.st_mtime_ns, found.st_ino]

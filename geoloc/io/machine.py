@@ -8,6 +8,8 @@ import platform
 from functools import cache
 from pathlib import Path
 
+from geoloc.errors import GeolocError
+
 _CGROUPS = Path("/sys/fs/cgroup")
 _UNLIMITED = 2**60
 """Limits on memory from here on, in bytes, stand for none."""
@@ -29,6 +31,24 @@ def free_memory() -> int:
         if line.startswith("MemAvailable:"):
             free = min(free, int(line.split()[1]) * 1024)
     return free
+
+
+def check_free(needed: int, name: str) -> None:
+    """Refuse what does not fit in memory, before the system ends the process without a word.
+
+    Args:
+        needed: bytes.
+        name: of what needs them, for the error message.
+
+    Raises:
+        GeolocError: fewer bytes are free.
+    """
+    free = free_memory()
+    if free < needed:
+        raise GeolocError(
+            f"{name}: it needs about {needed / 1e6:,.0f} MB of memory, and {free / 1e6:,.0f} MB are"
+            " free; close other programs, or give the container more"
+        )
 
 
 @cache

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from geocells.columns import numbers, read_parquet, to_numbers, to_strings
+from geocells.columns import numbers, objects, read_parquet, to_numbers, to_strings
 from geoloc.errors import BundleError
 from geoloc.photos.columns import to_texts
 from geoloc.types import Float64Array, Int32Array, StrArray
@@ -80,8 +80,14 @@ class Members:
         """Read a file that `write` wrote; raise BundleError if it is unreadable."""
         table = _read(path)
         latlon = np.stack([numbers(table["lat"]), numbers(table["lon"])], axis=1)
-        words = (to_texts(table[name], len(table)) for name in ("source", "licence", "author"))
+        words = (_texts(table[name]) for name in ("source", "licence", "author"))
         return cls(numbers(table["cluster"]), latlon, *words)
+
+
+def _texts(column: pa.ChunkedArray) -> StrArray:
+    """Return a column as text; only other programs write one that has to be converted."""
+    plain = pa.types.is_string(column.type) and not column.null_count
+    return objects(column) if plain else to_texts(column, len(column))
 
 
 def _read(path: Path) -> pa.Table:

@@ -61,7 +61,7 @@ def load_encoder(name: str, cache: Path) -> LoadedEncoder:
         name = published_encoders()[name].encoder
     if name not in EFFICIENTNET_LITE and ":" not in name:
         folder = bundles.find(name)
-        spec = EncoderSpec.from_dict(bundles.verify(folder)["encoder"])
+        spec = EncoderSpec.from_dict(bundles.verify(folder, remembered=True)["encoder"])
         return LoadedEncoder(build_encoder(spec, folder), spec, folder / "encoder.onnx")
     network = _torch_encoder(name) if _on_gpu() and name not in EFFICIENTNET_LITE else None
     folder = _export_folder(name, cache)

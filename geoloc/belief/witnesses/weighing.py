@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.special import logsumexp
 
+from geoloc.belief.fusion import logsumexp
 from geoloc.errors import BundleError
 from geoloc.observation import Observation, evidence_rows
 from geoloc.types import Float32Array, Float64Array
@@ -38,7 +38,8 @@ class Reliability:
         """Return log L' (C,) from log L (C,), with a mean likelihood of 1 under the prior (C,)."""
         scaled = self.exponent * log_likelihood.astype(np.float64)
         share = prior.astype(np.float64) / prior.sum(dtype=np.float64)
-        total = logsumexp(scaled, b=share)
+        with np.errstate(divide="ignore"):
+            total = logsumexp(scaled + np.log(share))
         if not np.isfinite(total):  # impossible everywhere: the report is wrong
             return np.zeros(len(scaled))
         right = np.log1p(-self.wrong) + scaled - total

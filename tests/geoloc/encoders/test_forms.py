@@ -124,3 +124,20 @@ def test_an_unknown_form_is_refused(bundle, monkeypatch):
     monkeypatch.setenv(forms.VARIABLE, "int4")
     with pytest.raises(BundleError, match=r"GEOLOC_FORM=int4.*fp32 or int8"):
         forms.choose([bundle.encoder_spec], bundle.path)
+
+
+@pytest.mark.parametrize("form", forms.FORMS)
+def test_an_optimised_graph_is_kept_and_gives_the_same_embeddings(photos, form, free, monkeypatch):
+    first = embedded(encoder_in(form, monkeypatch), photos)
+    (graph,) = free.rglob("graphs/*.onnx")
+    written = graph.stat().st_mtime_ns
+    assert np.array_equal(embedded(encoder_in(form, monkeypatch), photos), first)
+    assert graph.stat().st_mtime_ns == written
+    graph.write_bytes(b"damaged")
+    assert np.array_equal(embedded(encoder_in(form, monkeypatch), photos), first)
+    assert graph.stat().st_size > 1000
+
+
+def test_an_encoder_is_loaded_without_a_cache_folder(photos, free, monkeypatch):
+    (free / "planet-geoloc").write_text("a file where the folder would be")
+    assert len(embedded(encoder_in(forms.FP32, monkeypatch), photos[:1])) == 1

@@ -2,6 +2,7 @@
 
 import pytest
 
+from geoloc.errors import GeolocError
 from geoloc.io import machine
 
 
@@ -49,3 +50,10 @@ def test_the_cpu_has_a_name():
     name, features = machine.cpu()
     assert name
     assert all(features)
+
+
+def test_too_little_memory_is_reported_in_one_line(group):
+    (group / "memory.max").write_text("256000000\n")
+    with pytest.raises(GeolocError, match=r"^starter: it needs about 300 MB of memory, and 256 MB"):
+        machine.check_free(300_000_000, "starter")
+    machine.check_free(200_000_000, "starter")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import shapely
 from PIL import Image
-from scipy import ndimage
 
 from geoloc.types import BoolArray, Float32Array, Float64Array
 
@@ -35,6 +34,8 @@ def line_boxes(heat: Float32Array, limit: int) -> Float64Array:
         (L, 4, 2) corners (x, y) in pixels of the map: of a horizontal line the upper left, upper
         right, lower right and lower left.
     """
+    from scipy import ndimage
+
     mask = ndimage.binary_dilation(heat > TEXT, np.ones((2, 2)))
     label, count = ndimage.label(mask, np.ones((3, 3)))
     if not count:
@@ -61,6 +62,8 @@ def crop(image: Image.Image, box: Float64Array) -> Image.Image:
 
 def _rectangle(mask: BoolArray, span: tuple[slice, slice]) -> Float64Array:
     """Return the smallest rectangle (4, 2) around the pixels of a mask that starts at a span."""
+    from scipy import ndimage
+
     rows, columns = np.nonzero(mask & ~ndimage.binary_erosion(mask))
     points = np.column_stack([columns + span[1].start, rows + span[0].start]).astype(np.float64)
     shape = shapely.oriented_envelope(shapely.MultiPoint(points))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from scipy import ndimage
-
 from geoloc.types import Float32Array
 
 REACH = 24
@@ -26,6 +24,8 @@ def text_regions(heat: Float32Array, threshold: float) -> list[Part]:
         heat: (H, W) of a reduced picture.
         threshold: pixels above it may be text.
     """
+    from scipy import ndimage
+
     height, width = heat.shape
     reach = max(1, max(height, width) // REACH)
     mask = ndimage.maximum_filter(heat, (reach, 2 * reach)) > threshold
