@@ -79,7 +79,7 @@ class Network:
 def load_network(path: Path) -> Network:
     """Load a network, with as many threads as there are cores for this process.
 
-    It comes from its optimised graph in the user's cache folder if that is there: that takes a third
+    It comes from its optimised graph in the user's cache folder if that is there, which takes a third
     of the time. Without a usable cache folder the network itself is loaded.
 
     Raises:
