@@ -16,6 +16,7 @@ from geoloc.bundle.catalogue import catalogue
 from geoloc.errors import BundleError, TableError
 from geoloc.io.progress import NullReporter
 from tests.geoloc.bundle.fabricated import fabricate
+from tests.geoloc.bundle.publisher import Hub
 from training.recipes import catalogued
 
 BUILDABLE = {name: entry for name, entry in catalogue().items() if not entry.missing}
@@ -99,3 +100,34 @@ def test_photos_without_positions_are_refused(files, photo_folder, tmp_path):
     path = files / "osv5m" / BUILDABLE["osv5m"].files[0].local("model.safetensors")
     with pytest.raises(TableError, match=str(folder)):
         install("osv5m", [path], tmp_path, photos=folder)
+
+
+@pytest.mark.slow
+def test_an_encoder_is_installed_from_the_hub_with_one_command(
+    files, photos, tmp_path, monkeypatch
+):
+    """From the Hub, which is a local server, to an answer; with the whole command line."""
+    entry = BUILDABLE["megaloc"]
+    published = tmp_path / "published"
+    published.mkdir()
+    local = entry.files[0].local("model.safetensors")
+    shutil.copy(files / "megaloc" / local, published / "model.safetensors")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    def geoloc(*arguments):
+        command = [sys.executable, "-m", "geoloc", *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    with Hub(published, entry.files[0].repository) as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        printed = geoloc("bundle", "get", "megaloc", "--photos", photos, "--name", "mine")
+        assert "geoloc locate PHOTO --bundle mine" in printed
+    assert [path.name for path in (tmp_path / "data" / "planet-geoloc" / "bundles").iterdir()] == [
+        "mine"
+    ]
+    answer = json.loads(geoloc("locate", photos / "00.jpg", "--bundle", "mine", "--json"))
+    assert answer["candidates"]
+    assert "MegaLoc" in geoloc("bundle", "list")
