@@ -79,8 +79,8 @@ class Network:
 def load_network(path: Path) -> Network:
     """Load a network, with as many threads as there are cores for this process.
 
-    It comes from its optimised graph in the user's cache folder if that is there, which takes a third
-    of the time. Without a usable cache folder the network itself is loaded.
+    It comes from its optimised graph in the user's cache folder if that is there, which takes a
+    third of the time. Without a usable cache folder the network itself is loaded.
 
     Raises:
         BundleError: the file is missing or not an ONNX model.
@@ -136,12 +136,14 @@ def _graph_file(path: Path, version: str) -> Path | None:
     """Return the file for an optimised graph on a machine like this; None for large networks."""
     try:
         path = path.resolve()
-        found = path.stat()
+        beside = path.with_suffix(".data")  # large weights; see `towers.graph`
+        found = [each.stat() for each in (path, beside) if each == path or each.is_file()]
     except OSError:
         return None
-    if found.st_size > LARGEST_BYTES:
+    if sum(each.st_size for each in found) > LARGEST_BYTES:
         return None
     name, features = machine.cpu()
-    key = [str(path), found.st_size, found.st_mtime_ns, version, name, sorted(features)]
+    stamps = [(each.st_size, each.st_mtime_ns) for each in found]
+    key = [str(path), stamps, version, name, sorted(features)]
     digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
     return platformdirs.user_cache_path("planet-geoloc", appauthor=False) / f"graphs/{digest}.onnx"

@@ -241,3 +241,18 @@ def test_tensors_of_another_version_are_refused(change, problem, tmp_path):
         written("clip", tensors, 56, tmp_path, heads=2)
     assert "model.safetensors" in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_weights_beside_a_network_count_for_its_optimised_graph(tmp_path, monkeypatch):
+    from geoloc.encoders import onnx
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    written("clip", hub_tower("", 56, 14, 64), 56, tmp_path, heads=2)
+    network, weights = tmp_path / "encoder.onnx", tmp_path / "encoder.data"
+    kept = onnx._graph_file(network, "1")
+    assert kept is not None
+    content = bytearray(weights.read_bytes())
+    weights.write_bytes(content + b"other weights")
+    assert onnx._graph_file(network, "1") != kept
+    monkeypatch.setattr(onnx, "LARGEST_BYTES", network.stat().st_size + 1)
+    assert onnx._graph_file(network, "1") is None
