@@ -8,6 +8,14 @@ from geoloc.photos.decode import printable
 MOST_FINDINGS = 12
 """Findings of one witness that texts show; JSON and the page have all."""
 
+STRENGTHS = (
+    (4.0, "strong evidence"),
+    (1.0, "evidence"),
+    (0.1, "weak evidence"),
+    (0.0, "hardly any evidence"),
+)
+"""Words for the information of a witness by its least bits; one halves the places in question."""
+
 TITLES = {"text": "text in the photo", "file": "metadata of the file", "sun": "position of the sun"}
 """What a witness is called in texts; others keep their name."""
 
@@ -42,5 +50,7 @@ def effect(account: Account) -> str:
     """Return what a witness changed: its information, and the answer without it."""
     if not account.counted:
         return "shown, not used for the answer"
-    without = f"; without it: {account.place_without}" if account.place_without else ""
-    return f"{account.bits:.1f} bits{without}"
+    strength = next(words for least, words in STRENGTHS if account.bits >= least)
+    told = f"{strength} ({account.bits:.1f} bits)"
+    place = account.place_without
+    return f"{told}; without it the answer would be {place}" if place else told

@@ -1,10 +1,12 @@
 """Benchmark of witnesses: what clocks, shadows and attributes change in the answers of the starter.
 
-    python tests/benchmarks/witnesses.py [WITNESSES.json]
+    python tests/benchmarks/witnesses.py [FOLDER WITNESSES.json]
 
 Trains rankers that leave collections out, fits the witnesses on half of the collections and
 measures them on the others. Clocks and shadows are simulated from the true places, one in five with
-a mistake, and once all of them mistaken. WITNESSES.json receives the weights fitted on all photos.
+a mistake, and once all of them mistaken. With FOLDER, which keeps the readings of
+`witnesses_text.py`, the weights are fitted on all photos and written to WITNESSES.json: the
+reliability of text on the photos with text, radii and claims on simulated texts as well.
 Needs the development data beside the repository. Prints tables and one JSON line.
 """
 
@@ -14,29 +16,29 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.remove(
-    str(Path(__file__).parent)
-)  # or `import training` would import training.py beside this file
+# instead of this folder, where `import training` would import training.py
+sys.path[0] = str(Path(__file__).parents[2])
 
 import numpy as np
 
-from geoloc.bundle import directory
-from geoloc.encoders.cache import default_cache
-from geoloc.io.progress import NullReporter
-from training.calibrate.witnesses.fit import MISTAKEN, fit_weights, tempered
-from training.calibrate.witnesses.folds import held_out_collections
+from tests.benchmarks._development import Development, texts
+from training.calibrate.witnesses.fit import (
+    MISTAKEN,
+    Believed,
+    fit_reliability,
+    fit_weights,
+    tempered,
+)
 from training.calibrate.witnesses.measure import Told, by_halves, gain_interval
 from training.calibrate.witnesses.simulated import simulated_clocks, simulated_shadows
-from training.embed.encoders import load_encoder
-from training.embed.library import read_library
+from training.calibrate.witnesses.simulated_text import simulated_texts
 from training.experiments.attributes import GROUPS, ablate
 
-ROOT = Path(__file__).parents[2]
-PHOTOS = Path(os.environ.get("SHARED", ROOT.parent / "shared")) / "data/photos"
-TABLES = [PHOTOS / name for name in ("photos.csv", "more.csv")]
-ENCODER = "efficientnet_lite2"
-MOST = 1400
+MOST = int(os.environ.get("MOST", "1400"))
 """Photos of collections that were left out."""
+
+TEXT_MISTAKEN = 0.1
+"""Share of simulated texts that are about another place."""
 
 COLUMNS = ("country", "within_200_km", "within_25_km", "cover50", "cover80", "cover95",
            "claims", "claims_right", "wrongly_sure")  # fmt: skip
@@ -92,14 +94,28 @@ def measure(held_out, rng) -> dict[str, Told]:
     return {name: Told.joined(each) for name, each in parts.items()}
 
 
+def refit(development, held_out, folder: Path, path: Path, rng) -> None:
+    """Fit the weights of all witnesses, and write them."""
+    found = texts(folder, development)
+    told = found.evidence()
+    known = fit_reliability(Believed.of(development.photos(found.rows)), told)
+    cells = development.bundle.cells
+    evidence = told_by(held_out, (simulated_clocks, simulated_shadows), MISTAKEN, rng)
+    evidence.append(simulated_texts(cells, held_out.latlon, TEXT_MISTAKEN, rng))
+    weights = fit_weights(held_out, evidence, {"text": known})
+    print("fitted on all photos:", weights.reliability)
+    weights.write(path)
+
+
 def main() -> None:
     started, rng = time.monotonic(), np.random.default_rng(0)
-    network = load_encoder(ENCODER, default_cache()).network
-    library = read_library(TABLES, network, default_cache(), NullReporter())
-    manifest, embeddings = library.manifest, library.embeddings
-    bundle = directory.load("starter")
-    held_out, fold = held_out_collections(bundle, manifest, embeddings, MOST, progress=print)
-    known = [fold != number for number in range(len(held_out.rankers))]
+    development = Development()
+    held_out = development.photos(development.drawn(MOST))
+    if sys.argv[1:]:
+        refit(development, held_out, Path(sys.argv[1]), Path(sys.argv[2]), rng)
+        return
+    known = [development.fold != number for number in range(len(held_out.rankers))]
+    manifest, embeddings = development.manifest, development.embeddings
     training = [(embeddings[rows], manifest.latlon[rows]) for rows in known]
     told = measure(held_out, rng)
     for name, answers in told.items():
@@ -110,9 +126,6 @@ def main() -> None:
         gains[name] = gain_interval(told[name].right_country, told["none"].right_country, rng)
         print(name, "gain of the country, with 95 % interval:", gains[name])
     attributes = attribute_gains(held_out, training)
-    if sys.argv[1:]:
-        usual = told_by(held_out, (simulated_clocks, simulated_shadows), MISTAKEN, rng)
-        fit_weights(held_out, usual).write(Path(sys.argv[1]))
     adverse = [told[f"{name}, always mistaken"].summary() for name in ("file", "sun")]
     covered = [told[name].summary()["cover80"] for name in ("file", "sun", "both")]
     print(json.dumps({

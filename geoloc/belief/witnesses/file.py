@@ -6,6 +6,7 @@ journey, phones do not. The position in the file is no part of it: that is the a
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -18,7 +19,7 @@ from geoloc.belief.witnesses.text.language import language_of
 from geoloc.belief.witnesses.text.speakers import language_name, language_rates
 from geoloc.guess import Finding
 from geoloc.observation import Observation
-from geoloc.photos.decode import Photo
+from geoloc.photos.decode import Photo, printable
 from geoloc.types import Float64Array
 
 PHONES = "apple google samsung xiaomi huawei honor oneplus oppo vivo realme motorola hmd nothing"
@@ -75,7 +76,7 @@ class FileWitness:
         found += self._captions(tags)
         if not found:
             return None
-        findings = tuple(finding for finding, _ in found)
+        findings = tuple(replace(each, reading=printable(each.reading)) for each, _ in found)
         rows = [row for _, row in found if row is not None]
         if not rows or not self._counted:
             return Observation(self.name, findings)

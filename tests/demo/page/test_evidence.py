@@ -36,7 +36,7 @@ def test_evidence_is_counted_without_encoding_again(controller, dated):
     counted = controller.rerank(
         session, False, lambda: Asked(evidence=WitnessOptions(use_metadata=True))
     )
-    assert "bits; without it" in counted["witnesses"]
+    assert "bits); without it the answer would be" in counted["witnesses"]
     sun = WitnessOptions(shadow="1.8:2.4±5%", time="2024-06-01T10:30Z")
     told = controller.rerank(counted["session"], False, lambda: Asked(evidence=sun))
     (file, shadow) = told["session"].guesses[0].witnesses

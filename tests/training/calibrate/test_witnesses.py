@@ -52,9 +52,9 @@ def test_clocks_and_shadows_are_those_of_the_place_but_for_mistakes(held_out):
 
 def test_a_witness_that_is_often_mistaken_is_trusted_less(held_out):
     cells, rng = held_out.rankers[0].cells, np.random.default_rng(2)
-    believed, every = Believed.of(held_out), np.ones(COUNT, bool)
+    believed = Believed.of(held_out)
     good, bad = (
-        fit_reliability(believed, simulated_clocks(cells, held_out.latlon, share, rng), every)
+        fit_reliability(believed, simulated_clocks(cells, held_out.latlon, share, rng))
         for share in (0.0, 0.9)
     )
     assert good.wrong < bad.wrong or good.exponent > bad.exponent

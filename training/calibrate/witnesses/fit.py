@@ -7,7 +7,7 @@ sign or clock is within what radii and claims expect.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 
@@ -16,7 +16,7 @@ import numpy as np
 from geoloc.answer.judge import UNCALIBRATED, Judge
 from geoloc.belief.fusion import update_rows
 from geoloc.belief.witnesses.weighing import Reliability, Weights
-from geoloc.types import BoolArray, Float32Array, IndexArray
+from geoloc.types import Float32Array, Float64Array, IndexArray
 from training.calibrate.answers import Answers, record, unanswered
 from training.calibrate.heldout import HeldOut
 from training.calibrate.questions import every_photo
@@ -28,9 +28,6 @@ WRONG = (0.02, 0.05, 0.1, 0.2, 0.35)
 
 MISTAKEN = 0.2
 """Share of mistakes in simulated evidence that calibration is fitted for."""
-
-LEAST_EXPONENT_GAIN = 0.005
-"""Nats that a larger exponent must gain to be chosen: too sure is worse than too unsure."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,12 +53,12 @@ class Believed:
             near[rows] = labels_near(held_out.latlon[rows], ranker)
         return cls(held_out, belief, near)
 
-    def log_belief(self, evidence: Simulated, reliability: Reliability, rows: BoolArray) -> float:
-        """Return the mean log of the belief near the truth, in nats, over photos (N,)."""
-        index = np.flatnonzero(rows & evidence.log_likelihood.any(axis=1))
+    def log_belief(self, evidence: Simulated, reliability: Reliability) -> Float64Array:
+        """Return the log of the belief near the truth, in nats, of each photo with evidence."""
+        index = np.flatnonzero(evidence.log_likelihood.any(axis=1))
         told = tempered(evidence.log_likelihood[index], reliability, self._prior)
         after = (update_rows(self.belief[index], told) * self.near[index]).sum(axis=1)
-        return float(np.average(np.log(after + 1e-9), weights=self.held_out.weights[index]))
+        return np.asarray(np.log(after.astype(np.float64) + 1e-9))
 
     @property
     def _prior(self) -> Float32Array:
@@ -79,14 +76,17 @@ def tempered(
     return np.asarray(np.reshape(rows, log_likelihood.shape), np.float32)
 
 
-def fit_reliability(believed: Believed, evidence: Simulated, rows: BoolArray) -> Reliability:
-    """Return the reliability under which some photos (N,) are believed where they are.
+def fit_reliability(believed: Believed, evidence: Simulated) -> Reliability:
+    """Return the reliability under which photos are believed where they are.
 
-    Of exponents that are as good, the smallest is chosen.
+    Of those that are as good as the best within one standard error, the one with the smallest
+    exponent is chosen: few photos do not make a witness sure.
     """
     options = [Reliability(e, w) for e, w in product(EXPONENTS, WRONG)]
-    value = np.array([believed.log_belief(evidence, each, rows) for each in options])
-    good = np.flatnonzero(value >= value.max() - LEAST_EXPONENT_GAIN)
+    value = np.array([believed.log_belief(evidence, each) for each in options])
+    lost = value[value.mean(axis=1).argmax()] - value
+    error = lost.std(axis=1) / np.sqrt(max(1, lost.shape[1]))
+    good = np.flatnonzero(lost.mean(axis=1) <= error)
     return min((options[i] for i in good), key=lambda each: (each.exponent, -each.wrong))
 
 
@@ -105,16 +105,23 @@ def answers_with(
     return result if rows is None else result.take(rows)
 
 
-def fit_weights(held_out: HeldOut, evidence: Sequence[Simulated]) -> Weights:
+def fit_weights(
+    held_out: HeldOut,
+    evidence: Sequence[Simulated],
+    known: Mapping[str, Reliability] | None = None,
+) -> Weights:
     """Return the reliability of each witness, and the judge of answers with any of them.
 
     Args:
         held_out: N photos, whose rankers are calibrated for single photos.
         evidence: of witnesses, for all N photos; rows of 0 for photos without.
+        known: reliabilities that were fitted on other photos.
     """
-    believed = Believed.of(held_out)
-    every = np.ones(len(held_out), bool)
-    reliability = {each.witness: fit_reliability(believed, each, every) for each in evidence}
+    believed, known = Believed.of(held_out), known or {}
+    reliability = {
+        each.witness: known.get(each.witness) or fit_reliability(believed, each)
+        for each in evidence
+    }
     return replace(Weights(reliability), judge=asdict(fit_judge(held_out, evidence, reliability)))
 
 

@@ -2,40 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from geoloc.answer.ranker import Ranker
+from geoloc.belief.background import collection_codes
 from geoloc.bundle.directory import Bundle
 from geoloc.errors import TableError
 from geoloc.types import Float32Array, IndexArray
 from training.calibrate.crossval import make_ranker
 from training.calibrate.heldout import HeldOut
-from training.calibrate.parts import photos_of_new_collections
+from training.calibrate.parts import photos_of_new_collections, place_names
 from training.data.manifest import Manifest
 from training.data.split import collection_folds
 
 
-def held_out_collections(
+def rankers_without_collections(
     bundle: Bundle,
     manifest: Manifest,
     embeddings: Float32Array,
-    most: int,
-    seed: int = 0,
     progress: Callable[[str], None] = lambda stage: None,
-) -> tuple[HeldOut, IndexArray]:
-    """Return photos with rankers that were trained on all other collections.
+) -> tuple[list[Ranker], IndexArray]:
+    """Train rankers on all but some collections each.
 
     Args:
         bundle: whose cells, prior, background and calibration the rankers have.
-        manifest: M photos to train on and to ask about.
+        manifest: M photos to train on.
         embeddings: (M, D) by the bundle's encoder.
-        most: upper limit on the photos that are returned, drawn with balanced collections.
-        seed: of the draw.
         progress: called with the name of each stage.
 
     Returns:
-        The photos; and (M,) the fold of each of the manifest's photos, by ranker.
+        The rankers; and (M,) which of them does not know the collection of each photo.
 
     Raises:
         TableError: there are too few collections.
@@ -54,17 +52,39 @@ def held_out_collections(
                 background=bundle.background,
             )
         )  # fmt: skip
+    return rankers, fold
+
+
+def photos_of(
+    rankers: Sequence[Ranker],
+    manifest: Manifest,
+    embeddings: Float32Array,
+    fold: IndexArray,
+    rows: IndexArray,
+) -> HeldOut:
+    """Return some photos of a manifest, each answered by the ranker without its collection.
+
+    Args:
+        rankers: from `rankers_without_collections`.
+        manifest: M photos.
+        embeddings: (M, D)
+        fold: (M,) from `rankers_without_collections`.
+        rows: of the manifest.
+    """
+    taken = manifest.take(rows)
+    return HeldOut(
+        rankers, fold[rows], fold[rows] != np.arange(len(rankers))[:, None], embeddings[rows],
+        taken.latlon, np.ones(len(rows), np.float32), collection_codes(taken.collection),
+        place_names(taken.latlon), np.ones(len(rows), bool),
+    )  # fmt: skip
+
+
+def drawn_rows(
+    manifest: Manifest, embeddings: Float32Array, fold: IndexArray, most: int, seed: int = 0
+) -> IndexArray:
+    """Return at most so many rows of a manifest, drawn with balanced collections."""
     part = photos_of_new_collections(manifest, embeddings, fold, 0)
     share = part.weights / part.weights.sum(dtype=np.float64)
     count = min(most, len(part.row))
     rows = np.random.default_rng(seed).choice(len(part.row), count, replace=False, p=share)
-    apart = part.ranker[np.sort(rows)] != np.arange(len(rankers))[:, None]
-    columns = ("embeddings", "latlon", "collection", "place", "new")
-    embedded, latlon, collection, place, new = (
-        getattr(part, name)[np.sort(rows)] for name in columns
-    )
-    held_out = HeldOut(
-        rankers, part.ranker[np.sort(rows)], apart, embedded, latlon,
-        np.ones(count, np.float32), collection, place, new,
-    )  # fmt: skip
-    return held_out, fold
+    return np.asarray(part.row[np.sort(rows)])

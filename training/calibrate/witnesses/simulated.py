@@ -66,7 +66,7 @@ def simulated_clocks(
         rng: of dates, cameras and mistakes.
     """
     witness = FileWitness(CellSamples(cells), counted=True)
-    claimed, wrong = _claimed(latlon, mistaken, rng)
+    claimed, wrong = claimed_places(latlon, mistaken, rng)
     zones = time_zone(claimed)
     rows = np.zeros((len(latlon), len(cells)), np.float32)
     for i, zone in enumerate(zones.tolist()):
@@ -83,7 +83,7 @@ def simulated_shadows(
     cells: CellTable, latlon: Float64Array, mistaken: float, rng: np.random.Generator
 ) -> Simulated:
     """Return the evidence of measured shadows at known times; see `simulated_clocks`."""
-    claimed, wrong = _claimed(latlon, mistaken, rng)
+    claimed, wrong = claimed_places(latlon, mistaken, rng)
     samples = CellSamples(cells)
     rows = np.zeros((len(latlon), len(cells)), np.float32)
     for i, place in enumerate(claimed):
@@ -96,7 +96,7 @@ def simulated_shadows(
     return Simulated("sun", rows, wrong)
 
 
-def _claimed(
+def claimed_places(
     latlon: Float64Array, mistaken: float, rng: np.random.Generator
 ) -> tuple[Float64Array, BoolArray]:
     """Return the places (N, 2) that the evidence is made from, and (N,) the mistaken ones."""

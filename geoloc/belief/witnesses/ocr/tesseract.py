@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -45,8 +46,11 @@ MODELS = {
 UNSPACED = ("Khmer", "Lao", "Myanmar", "Thai")
 """Scripts without spaces between words."""
 
-_EDGES = " |[](){}!"
+_EDGES = " |[](){}!.,;:'’‘"
 """What the edges of a board are read as."""
+
+_SPLIT_SYLLABLES = re.compile(r"(?<=(?<!\S)[가-힣]) (?=[가-힣](?!\S))")
+"""Spaces between single syllables of Hangul, whose gaps are as wide as those between words."""
 
 _LINE_PX = 48
 _GAP_PX = 40
@@ -148,5 +152,5 @@ def _joined(words: Sequence[Word], space: str) -> tuple[str, float]:
         return "", 0.0
     letters = sum(len(word.text) for word in words)
     confidence = sum(len(word.text) * word.confidence for word in words) / letters
-    joined = space.join(word.text for word in words)
+    joined = _SPLIT_SYLLABLES.sub("", space.join(word.text for word in words))
     return joined.replace("\u200e", "").replace("\u200f", "").strip(_EDGES), confidence

@@ -50,7 +50,7 @@ def clues(lines: Sequence[Line]) -> list[Clue]:
             rates[country] = rates.get(country, 0.0) + weight * rate
     row = max(range(len(lines)), key=lambda at: len(lines[at].text))
     meaning = (
-        f"words in {language_name(language)}, read in {name_countries(language_rates(language))}"
+        f"words in {language_name(language)}, spoken in {name_countries(language_rates(language))}"
     )
     return [Clue("language", row, text[:80], meaning, rates)]
 

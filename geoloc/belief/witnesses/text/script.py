@@ -18,6 +18,9 @@ FEWEST = 2
 
 _BY_NAME = {"CJK": "Han", "HIRAGANA": "Kana", "KATAKANA": "Kana", "HANGUL": "Hangul"}
 
+_NAMES = {"Hangul": "Korean script (Hangul)", "Kana": "Japanese script (kana)"}
+"""What scripts are called where "script" and their name do not say it."""
+
 _HAN = {
     "simplified": {"CN": 1.0, "SG": 0.8, "MY": 0.3},
     "traditional": {"TW": 1.0, "HK": 1.0, "MO": 1.0, "MY": 0.2},
@@ -81,10 +84,10 @@ def _clue(script: str, row: int, line: Line) -> Clue:
     if script == "Han":
         form = han_form(line.text)
         kind = "of no particular country" if form == "shared" else f"in {form} forms"
-        meaning = f"Chinese characters {kind}, as in {name_countries(_HAN[form])}"
+        meaning = f"Chinese characters {kind}, used in {name_countries(_HAN[form])}"
         return Clue("Chinese characters", row, line.text, meaning, _HAN[form])
     rates = script_rates(script)
-    meaning = f"{script} script, which is written in {name_countries(rates)}"
+    meaning = f"{_NAMES.get(script, f'{script} script')}, used in {name_countries(rates)}"
     if not line.text:
         meaning += "; its letters could not be read"
         return Clue("unread script", row, script, meaning, rates)

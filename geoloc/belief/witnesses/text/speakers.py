@@ -16,6 +16,9 @@ is."""
 UNOFFICIAL = 0.2
 """Share of the readers of a language that is not official whose signs are in it."""
 
+WORTH_NAMING = 0.15
+"""Rate below which a country is not named."""
+
 LANGUAGES_OF_SCRIPT = {"Han": ("Hans", "Hant", "Jpan"), "Kana": ("Jpan",), "Hangul": ("Kore",)}
 """Codes of ISO 15924 in CLDR by script of a line; else the first four letters of its name."""
 
@@ -79,11 +82,11 @@ def language_name(language: str) -> str:
 
 
 def name_countries(rates: Mapping[str, float], most: int = 3) -> str:
-    """Return the countries of the highest rates in words: "Portugal, Brazil and 6 more"."""
+    """Return the countries of the highest rates: "Brazil, Portugal and 6 more countries"."""
     names = _country_names()
     ordered = sorted(rates, key=lambda code: (-rates[code] * _weight(code), code))
-    shown = [names.get(code, code) for code in ordered if rates[code] >= 0.1]
-    return and_more(shown, most)
+    shown = [names.get(code, code) for code in ordered if rates[code] >= WORTH_NAMING]
+    return and_more(shown, most) + (" countries" if len(shown) > most + 1 else "")
 
 
 def and_more(shown: Sequence[str], most: int = 3) -> str:

@@ -15,7 +15,7 @@ from geoloc.belief.witnesses.text.speakers import language_name, language_rates,
 MOST_CLUES = 8
 
 _MEANINGS = {
-    "street": "a word for a street",
+    "street": "a word for a street or square",
     "pharmacy": "a word for a pharmacy",
     "road sign": "a word of road signs",
     "opening hours": "a word of opening hours",
@@ -66,7 +66,7 @@ def _words(row: int, text: str) -> Iterator[Clue]:
                 rates[country] = max(rates.get(country, 0.0), rate)
         names = " or ".join(map(language_name, languages[:3]))
         meaning = f'"{text[start:end]}" is {_MEANINGS[kind]} in {names}'
-        meaning += f", read in {name_countries(rates)}"
+        meaning += f", spoken in {name_countries(rates)}"
         reading = text if kind == "street" else text[start:end]
         cue = "street word" if kind == "street" else "word"
         yield Clue(cue, row, reading, meaning, rates)
@@ -80,7 +80,7 @@ def _letters(row: int, text: str) -> Iterator[Clue]:
         for language in languages:
             rates |= language_rates(language)
         names = " and ".join(map(language_name, languages[:4]))
-        meaning = f'the letter "{letter}" belongs to {names}, read in {name_countries(rates)}'
+        meaning = f'the letter "{letter}" belongs to {names}, spoken in {name_countries(rates)}'
         yield Clue("letter", row, letter, meaning, rates)
 
 
