@@ -1,9 +1,10 @@
 """Fit the identifier of scripts, `geoloc/belief/witnesses/ocr/scripts.safetensors`.
 
-    python -m training.witnesses.scripts FOLDER_OF_PHOTOS
+    python -m training.witnesses.scripts TABLE.csv [TABLE.csv ...]
 
-writes it from simulated lines in 24 scripts, and from what the text detector marks in photos. It
-needs Babel, rapidocr, and fonts of all scripts (Debian's fonts-noto, fonts-nanum...).
+writes it from simulated lines in 24 scripts, and from what the text detector marks in the photos of
+tables with the columns file, lat and lon, where only Latin letters are written. It needs Babel,
+rapidocr, and fonts of all scripts (Debian's fonts-noto, fonts-nanum...).
 """
 
 from __future__ import annotations
@@ -11,18 +12,21 @@ from __future__ import annotations
 import sys
 import unicodedata
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from safetensors.numpy import save_file
 
+from geocells.borders.hierarchy import embedded_boundaries
 from geoloc.belief.witnesses.ocr.networks import TextNetworks
 from geoloc.belief.witnesses.ocr.reader import TextReader
 from geoloc.belief.witnesses.ocr.scripts import NOTHING, WEIGHTS, characters, describe
-from geoloc.photos.discover import photos_below
+from geoloc.belief.witnesses.text.speakers import spoken
 from geoloc.types import Float32Array
 from training.witnesses import signs
+from training.witnesses.tables import placed_photos
 
 LANGUAGES = {
     "Arabic": "ar fa ur", "Armenian": "hy", "Bengali": "bn", "Cyrillic": "ru uk bg sr",
@@ -39,8 +43,13 @@ LINES = 160
 LONGEST = 16
 """Letters of a line."""
 
-CERTAIN, HOPELESS = 0.9, 0.35
-"""Confidence from which on a line of a photo is Latin, and below which it is no text."""
+CERTAIN = 0.9
+"""Confidence from which on a line of a photo is Latin; others cannot be read, in no script."""
+
+OFFSHORE_KM = 5.0
+
+READ_BY_MANY = 0.1
+"""Rate of a language; see `geoloc.belief.witnesses.text.speakers`."""
 
 REGULARISATION = 0.01
 
@@ -79,17 +88,28 @@ def _scene(sign: Image.Image, rng: np.random.Generator) -> Image.Image:
     return signs.on_photo(wall, sign, rng, hidden=rng.choice([0.0, 0.05]))
 
 
-def detected(folder: str) -> Iterator[tuple[str, Float32Array]]:
-    """Yield the features of lines of photos that are surely Latin, or surely no text."""
-    reader = TextReader()
-    for path in photos_below(folder):
-        image = Image.open(path).convert("RGB")
-        for crop in reader.crops(image):
+def detected(tables: list[str]) -> Iterator[tuple[str, Float32Array]]:
+    """Yield the features of lines of photos in countries that write only Latin letters."""
+    reader, photos = TextReader(), list(placed_photos(tables))
+    country = embedded_boundaries().country
+    where = country.locate(np.array([[p.lat, p.lon] for p in photos]), OFFSHORE_KM)
+    for photo, row in zip(photos, where, strict=True):
+        if row < 0 or str(country.codes[row]) not in latin_countries():
+            continue
+        for crop in reader.crops(Image.open(photo.path).convert("RGB")):
             text, confidence = reader.networks.read(crop)
-            if confidence < HOPELESS:
-                yield NOTHING, features(reader.networks, crop)
-            elif confidence > CERTAIN and len(text) > 3 and text.isascii():
-                yield "Latin", features(reader.networks, crop)
+            latin = confidence > CERTAIN and len(text) > 3 and text.isascii()
+            yield "Latin" if latin else NOTHING, features(reader.networks, crop)
+
+
+@cache
+def latin_countries() -> frozenset[str]:
+    """Return the countries where no language in another script is read by many."""
+    scripts: dict[str, set[str]] = {}
+    for each in spoken():
+        if each.rate >= READ_BY_MANY:
+            scripts.setdefault(each.country, set()).add(each.script)
+    return frozenset(country for country, own in scripts.items() if own == {"Latn"})
 
 
 def features(networks: TextNetworks, crop: Image.Image) -> Float32Array:
@@ -114,5 +134,5 @@ def fit(named: list[tuple[str, Float32Array]], path: Path = WEIGHTS) -> None:
 
 
 if __name__ == "__main__":
-    rows = [*simulated(TextReader(), np.random.default_rng(0)), *detected(sys.argv[1])]
+    rows = [*simulated(TextReader(), np.random.default_rng(0)), *detected(sys.argv[1:])]
     fit(rows)
