@@ -28,6 +28,9 @@ WEIGHT = 4.0
 """A collection counts as so many photos at most for each cue: its photos err together."""
 
 
+FEWEST_COLLECTIONS = 3
+
+
 @dataclass(frozen=True)
 class ReadPhoto:
     """A photo with its text and its true cell."""
@@ -54,6 +57,8 @@ def reliabilities(
 ) -> dict[str, float]:
     """Return the reliability r of each cue, the most likely one under a prior.
 
+    Cues of fewer than FEWEST_COLLECTIONS collections are left out: they stay as assumed.
+
     Args:
         clues: by file of the photo, from `ratios`.
         collection: of each file.
@@ -62,7 +67,11 @@ def reliabilities(
     for file, found in clues.items():
         for clue, ratio in found:
             by_cue[clue.cue].append((collection[file], ratio))
-    return {cue: round(_most_likely(cue, rows), 3) for cue, rows in sorted(by_cue.items())}
+    return {
+        cue: round(_most_likely(cue, rows), 3)
+        for cue, rows in sorted(by_cue.items())
+        if len({name for name, _ in rows}) >= FEWEST_COLLECTIONS
+    }
 
 
 def _most_likely(cue: str, rows: Sequence[tuple[str, float]]) -> float:

@@ -17,7 +17,7 @@ from geoloc.belief.witnesses.ocr.reader import Line
 from geoloc.belief.witnesses.ocr.tesseract import MODELS
 from geoloc.belief.witnesses.text import vocabulary
 from geoloc.belief.witnesses.text.reliability import fitted, log_likelihood
-from geoloc.belief.witnesses.text.speakers import Spoken, script_rates, spoken
+from geoloc.belief.witnesses.text.speakers import Spoken, script_codes, spoken
 from geoloc.belief.witnesses.text.witness import find_clues
 from geoloc.types import Float64Array
 from training.calibrate.witnesses.simulated import Simulated, claimed_places
@@ -90,8 +90,7 @@ def _vocabulary() -> dict[str, tuple[str, ...]]:
 
 def _script(language: Spoken) -> str:
     """Return the script of a language as `MODELS` names it; "" for Latin and others."""
-    named = (name for name in MODELS if language.country in script_rates(name))
-    return next((name for name in named if name[:4] == language.script), "")
+    return next((name for name in MODELS if language.script in script_codes(name)), "")
 
 
 @cache

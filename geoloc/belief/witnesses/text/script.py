@@ -13,6 +13,9 @@ from geoloc.belief.witnesses.text.speakers import name_countries, script_rates
 SURE_HAN = 0.85
 """Confidence of lines of Chinese characters, which noise is read as."""
 
+SURE_UNREAD = 0.6
+"""Probability of the script of a line whose letters are not read."""
+
 FEWEST = 2
 """Letters of a script in a line that is read."""
 
@@ -71,12 +74,15 @@ def clues(lines: Sequence[Line]) -> list[Clue]:
     best: dict[str, tuple[int, int]] = {}
     for row, line in enumerate(lines):
         script = script_of(line.text) or line.script
-        if script == "Han" and line.confidence < SURE_HAN:
+        least = SURE_HAN if script == "Han" else 0.0 if line.text else SURE_UNREAD
+        if line.confidence < least:
             continue
         if script and script != "Latin":
             best[script] = max(best.get(script, (-1, row)), (len(line.text), row))
     if "Kana" in best:
         best.pop("Han", None)
+    if {"Kana", "Han"} & {*best}:  # blurred ones are taken for other scripts
+        best = {script: found for script, found in best.items() if lines[found[1]].text}
     return [_clue(script, row, lines[row]) for script, (_, row) in best.items()]
 
 

@@ -25,7 +25,7 @@ LANGUAGES_OF_SCRIPT = {"Han": ("Hans", "Hant", "Jpan"), "Kana": ("Jpan",), "Hang
 _OTHER_CODES = {
     "Devanagari": "Deva", "Gujarati": "Gujr", "Gurmukhi": "Guru", "Kannada": "Knda",
     "Malayalam": "Mlym", "Khmer": "Khmr", "Lao": "Laoo", "Myanmar": "Mymr",
-    "Georgian": "Geor", "Armenian": "Armn", "Greek": "Grek", "Cyrillic": "Cyrl",
+    "Tamil": "Taml", "Georgian": "Geor", "Armenian": "Armn", "Greek": "Grek", "Cyrillic": "Cyrl",
 }  # fmt: skip
 
 
@@ -67,12 +67,17 @@ def official_in(language: str, country: str) -> bool:
 @cache
 def script_rates(script: str) -> Mapping[str, float]:
     """Return the rate of signs in a script by country, named as in `ocr.tesseract.MODELS`."""
-    codes = LANGUAGES_OF_SCRIPT.get(script, (_OTHER_CODES.get(script, script[:4]),))
+    codes = script_codes(script)
     rates: dict[str, float] = {}
     for each in spoken():
         if each.script in codes:
             rates[each.country] = max(rates.get(each.country, 0.0), each.rate)
     return rates
+
+
+def script_codes(script: str) -> tuple[str, ...]:
+    """Return the ISO 15924 codes of a script that is named as in `ocr.tesseract.MODELS`."""
+    return LANGUAGES_OF_SCRIPT.get(script, (_OTHER_CODES.get(script, script[:4]),))
 
 
 @cache

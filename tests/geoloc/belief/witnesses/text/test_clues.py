@@ -11,8 +11,10 @@ pytest.importorskip("phonenumbers")
 pytest.importorskip("py3langid")
 
 from geoloc.belief.witnesses.ocr.reader import Line, Reading
+from geoloc.belief.witnesses.ocr.tesseract import MODELS
 from geoloc.belief.witnesses.text.reliability import fitted, log_likelihood
 from geoloc.belief.witnesses.text.script import han_form, script_of
+from geoloc.belief.witnesses.text.speakers import script_rates
 from geoloc.belief.witnesses.text.witness import TextWitness, find_clues
 from geoloc.bundle.directory import load
 
@@ -80,6 +82,10 @@ def test_formats_of_few_countries_are_recognised(text, cue, word):
 )
 def test_chinese_characters_are_told_apart_by_their_forms(text, form):
     assert han_form(text) == form
+
+
+def test_every_script_has_countries_that_write_it():
+    assert [script for script in MODELS if not script_rates(script)] == []
 
 
 def test_a_line_with_kana_is_japanese_however_many_chinese_characters_it_has():
