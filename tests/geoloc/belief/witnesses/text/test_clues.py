@@ -55,7 +55,7 @@ def test_a_german_telephone_number_names_its_town():
 
 def test_a_portuguese_street_is_explained_by_its_language():
     meaning = told("Rua Augusta")["street word"]
-    assert meaning.startswith('"Rua" is a word for a street in Portuguese')
+    assert meaning.startswith('"Rua" is a word for a street or square in Portuguese, spoken in')
     assert "Brazil" in meaning
     assert "Portugal" in meaning
 
