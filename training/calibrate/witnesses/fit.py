@@ -26,6 +26,9 @@ from training.calibrate.witnesses.simulated import Simulated
 EXPONENTS = (0.25, 0.5, 0.7, 0.85, 1.0)
 WRONG = (0.02, 0.05, 0.1, 0.2, 0.35)
 
+LEAST_GAIN = 0.005
+"""Nats that a larger exponent must gain to be chosen: too sure is worse than too unsure."""
+
 MISTAKEN = 0.2
 """Share of mistakes in simulated evidence that calibration is fitted for."""
 
@@ -79,14 +82,11 @@ def tempered(
 def fit_reliability(believed: Believed, evidence: Simulated) -> Reliability:
     """Return the reliability under which photos are believed where they are.
 
-    Of those that are as good as the best within one standard error, the one with the smallest
-    exponent is chosen: few photos do not make a witness sure.
+    Of those that are as good as the best within LEAST_GAIN, the least sure one is chosen.
     """
     options = [Reliability(e, w) for e, w in product(EXPONENTS, WRONG)]
-    value = np.array([believed.log_belief(evidence, each) for each in options])
-    lost = value[value.mean(axis=1).argmax()] - value
-    error = lost.std(axis=1) / np.sqrt(max(1, lost.shape[1]))
-    good = np.flatnonzero(lost.mean(axis=1) <= error)
+    value = np.array([believed.log_belief(evidence, each).mean() for each in options])
+    good = np.flatnonzero(value >= value.max() - LEAST_GAIN)
     return min((options[i] for i in good), key=lambda each: (each.exponent, -each.wrong))
 
 
