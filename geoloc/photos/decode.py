@@ -158,7 +158,7 @@ def strip(source: PhotoSource) -> bytes:
 
 
 def printable(name: str) -> str:
-    """Return a name on one line: line breaks, controls (of direction too), bad bytes are escaped."""
+    """Return a name on one line: line breaks, controls and invalid bytes are escaped."""
     unprintable = "[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
     return re.sub(unprintable, lambda match: ascii(match[0])[1:-1], name)
 
