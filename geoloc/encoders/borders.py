@@ -50,18 +50,25 @@ def _inside(image: Image.Image) -> Image.Image:
 def _margins(lines: Grey) -> tuple[int, int]:
     """Return how many lines at the start and at the end are border; 0 and 0 without a pair."""
     count = len(lines)
-    first, last = np.median(lines[0]), np.median(lines[-1])
-    before, after = _run(lines, first), _run(lines[::-1], last)
+    first, last = _median(lines[0]), _median(lines[-1])
+    if abs(first - last) > TOLERANCE or not (before := _run(lines, first)):
+        return 0, 0
+    after = _run(lines[::-1], last)
     narrow = min(before, after) < max(2, LEAST * count)
     empty = count - before - after < max(16, PICTURE * count)
-    if abs(first - last) > TOLERANCE or narrow or empty:
-        return 0, 0
-    return before, after
+    return (0, 0) if narrow or empty else (before, after)
+
+
+def _median(line: Grey) -> float:
+    """Return what np.median returns, in a tenth of its time for a short line."""
+    ordered = np.sort(line)
+    middle = len(line) // 2
+    return (float(ordered[middle]) + float(ordered[-middle - 1])) / 2.0
 
 
 def _run(lines: Grey, colour: float) -> int:
     """Return the number of lines at the start that are border of a colour."""
-    if (np.abs(lines[0] - colour) <= TOLERANCE).mean() < BARE:
+    if np.count_nonzero(np.abs(lines[0] - colour) <= TOLERANCE) < BARE * lines.shape[1]:
         return 0
     share = (np.abs(lines - colour) <= TOLERANCE).mean(axis=1)
     other = np.flatnonzero(share < SHARE)

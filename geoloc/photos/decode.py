@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, cast
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageFile, ImageOps
+from PIL import ExifTags, Image, ImageFile, ImageOps
 
 from geoloc.errors import FileError, PhotoError
 from geoloc.guess import Exif
@@ -283,10 +283,11 @@ def _rgb_or_error(picture: Image.Image, name: str) -> Image.Image:
 
 
 def _upright(picture: Image.Image) -> Image.Image:
-    """Decode the first frame and turn it upright."""
+    """Decode the first frame and turn it upright; an upright one is not copied."""
     picture.seek(0)
     picture.load()
-    return ImageOps.exif_transpose(picture)
+    turned = picture.getexif().get(ExifTags.Base.Orientation, 1) != 1
+    return ImageOps.exif_transpose(picture) if turned else picture
 
 
 def _encoded_clean(picture: Image.Image, name: str) -> bytes:

@@ -27,10 +27,11 @@ import torch
 from geocells.sphere import unit_vectors
 from geoloc.encoders.registry import build_encoder, describe
 from training.config import HeadConfig
-from training.data.loading import CaptionedPhotos, load_batches
+from training.data.loading import CaptionedPhotos
 from training.data.sampler import Batches
 from training.embed.table import embed_table
 from training.engine.loop import LoopConfig
+from training.engine.readers import load_batches
 from training.heads import fit
 from training.heads.examples import Examples
 from training.heads.features import Features, principal_components

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Container
+import os
+from collections.abc import Callable, Container, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import torch
 from torch import Tensor
+from torch.utils.data import get_worker_info
 
 from geoloc.encoders.base import Preprocessing
 from geoloc.errors import PhotoError, TableError
 from geoloc.photos import decode, storage
 from geoloc.photos.tables import resolve
+from geoloc.types import UInt8Array
 
 MIN_CROP_AREA = 0.9
 """Photos are cropped at random to squares of at least this share of the area of the largest square.
@@ -25,6 +29,8 @@ They are never mirrored: writing, road markings and the driving side would becom
 
 MAX_SUBSTITUTES = 100
 """More unusable photos than this, one after the other, are an error: the collection is broken."""
+
+Result = TypeVar("Result")
 
 
 class Captioner(Protocol):
@@ -121,15 +127,10 @@ class CaptionedPhotos:
     def __getitems__(self, items: list[tuple[int, int]]) -> Batch:
         """Return the batch of items (epoch, row), all of one epoch."""
         epoch = items[0][0]
-        rows = [row for _, row in items]
-        captions = self._captioner.batch(self._table, np.array(rows), self._seed, epoch)
-        left_out: list[str] = []
-        pixels = []
-        for position, row in enumerate(rows):
-            rows[position], captions[position], photo = self._usable(
-                epoch, row, captions[position], left_out
-            )
-            pixels.append(photo)
+        asked = [row for _, row in items]
+        written = self._captioner.batch(self._table, np.array(asked), self._seed, epoch)
+        found = on_threads(partial(self._usable, epoch), asked, written)
+        rows, captions, pixels, left_out = map(list, zip(*found, strict=True))
         latlon = np.stack([self._table[name].take(rows).to_numpy() for name in ("lat", "lon")], 1)
         return Batch(
             torch.from_numpy(np.stack(pixels)),
@@ -138,23 +139,23 @@ class CaptionedPhotos:
             torch.tensor([_hash(caption) for caption in captions]),
             torch.from_numpy(latlon),
             torch.tensor(rows),
-            left_out,
+            [line for lines in left_out for line in lines],
         )
 
-    def _usable(
-        self, epoch: int, row: int, caption: str, left_out: list[str]
-    ) -> tuple[int, str, npt.NDArray[np.uint8]]:
+    def _usable(self, epoch: int, row: int, caption: str) -> tuple[int, str, UInt8Array, list[str]]:
         """Return row, caption and pixels of the photo, or of one that is drawn instead of it.
 
-        It is drawn from all photos, because a damaged shard has many rows that are neighbours.
+        It is drawn from all photos, because a damaged shard has many rows that are neighbours. Last
+        come the reasons for those that were not used.
         """
+        left_out: list[str] = []
         rng = np.random.default_rng((self._seed, epoch, row, 1))
         for _ in range(MAX_SUBSTITUTES):
             try:
                 if not caption:
                     name = self._table["photo_id"][row].as_py()
                     raise PhotoError(f"{name}: no metadata to build a caption from")
-                return row, caption, self._pixels(epoch, row)
+                return row, caption, self._pixels(epoch, row), left_out
             except PhotoError as error:
                 left_out.append(str(error))
                 row = int(rng.integers(len(self._table)))
@@ -164,10 +165,21 @@ class CaptionedPhotos:
             f" of {left_out[-1]}; check the file names in the photo table"
         )
 
-    def _pixels(self, epoch: int, row: int) -> npt.NDArray[np.uint8]:
+    def _pixels(self, epoch: int, row: int) -> UInt8Array:
         loaded = load_photo(self._table, self._folder, row, min_side=self._preprocessing.size)
         rng = np.random.default_rng((self._seed, epoch, row))
         return self._preprocessing.square(_random_square(loaded.image, rng))
+
+
+def on_threads(read: Callable[..., Result], *items: Iterable[Any]) -> list[Result]:
+    """Map a function that decodes photos over its arguments, on a thread for each core.
+
+    A reading process of `training.engine.readers` has one thread, as there are many of them.
+    """
+    if get_worker_info() is not None:
+        return list(map(read, *items))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(read, *items))
 
 
 def load_photo(

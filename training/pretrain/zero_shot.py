@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from geoloc.encoders.base import Preprocessing
 from geoloc.errors import PhotoError
-from training.data.loading import Tokenizer, load_photo
+from geoloc.types import Float32Array
+from training.data.loading import Tokenizer, load_photo, on_threads
 from training.engine.parallel import Processes
 
 BATCH = 64
@@ -98,14 +99,14 @@ class CountryAccuracy:
         return torch.tensor([(predicted == target).sum(), len(truth)], device=device)
 
     def _read(self, rows: np.ndarray) -> tuple[list[np.ndarray], list[int]]:
-        pixels, truth = [], []
-        for row in rows.tolist():
-            try:
-                loaded = load_photo(
-                    self._table, self._folder, row, min_side=self._preprocessing.size
-                )
-            except PhotoError:
-                continue  # reported by `geoloc-train embed`; not counted here
-            pixels.append(self._preprocessing(loaded.image))
-            truth.append(int(self._truth[row]))
-        return pixels, truth
+        """Return pixels and countries of the readable ones among some rows."""
+        read = on_threads(self._photo, rows.tolist())
+        known = [position for position, pixels in enumerate(read) if pixels is not None]
+        return [read[position] for position in known], self._truth[rows[known]].tolist()
+
+    def _photo(self, row: int) -> Float32Array | None:
+        try:
+            loaded = load_photo(self._table, self._folder, row, min_side=self._preprocessing.size)
+        except PhotoError:
+            return None  # reported by `geoloc-train embed`; not counted here
+        return self._preprocessing(loaded.image)
