@@ -9,16 +9,12 @@ simulated. Prints a table and one JSON line.
 from __future__ import annotations
 
 import json
-import re
-import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
-
-sys.path.remove(str(Path(__file__).parent))  # or `import training` would import this file
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -26,6 +22,7 @@ import torch
 
 from geocells.sphere import unit_vectors
 from geoloc.encoders.registry import build_encoder, describe
+from tests.benchmarks._measuring import in_turns, peak_gb, run_stages
 from training.config import HeadConfig
 from training.data.loading import CaptionedPhotos
 from training.data.sampler import Batches
@@ -45,8 +42,8 @@ from training.synthetic.planet import write_planet
 
 DIM, CELLS, BATCH = 1024, 2203, 1024
 """PIGEON's embedding dimension, number of geocells, and batch size."""
-ROUNDS = 5
 
+PHOTOS = 20_000
 TOWERS = {
     "embed_dim": 256,
     "vision_cfg": {
@@ -61,23 +58,6 @@ TOWERS = {
 """Small towers, so that reading photos takes most of the time; a large tower would hide it."""
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """Return the wall time of a call."""
-    begin = time.perf_counter()
-    work()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - begin
-
-
-def in_turns(*works: Callable[[], object]) -> list[float]:
-    """Return the shortest time of each function, as load only makes them slower; in turns."""
-    for work in works:
-        work()
-    taken = [[seconds(work) for work in works] for _ in range(ROUNDS)]
-    return np.min(taken, axis=0).tolist()
-
-
 def street_views(count: int, rng: np.random.Generator) -> np.ndarray:
     """Return coordinates (N, 2) near towns, more of them near large ones, as street views are."""
     from geocells.places import towns
@@ -88,25 +68,27 @@ def street_views(count: int, rng: np.random.Generator) -> np.ndarray:
     return known.points.latlon[drawn] + rng.normal(0.0, 0.1, (count, 2))
 
 
-def heads(results: dict[str, float]) -> None:
+def heads(
+    results: dict[str, float], cells: int = CELLS, batch: int = BATCH, photos: int = PHOTOS
+) -> None:
     """Compare a training step of the geocell head with its two unavoidable matrix products."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     rng = np.random.default_rng(0)
-    latlon = street_views(20_000, rng)
+    latlon = street_views(photos, rng)
     examples = Examples(
-        rng.normal(size=(20_000, DIM)).astype(np.float16), latlon, np.ones(20_000, np.float32)
+        rng.normal(size=(photos, DIM)).astype(np.float16), latlon, np.ones(photos, np.float32)
     )
-    centroids = latlon[:CELLS]
+    centroids = latlon[:cells]
     cell = (unit_vectors(latlon) @ unit_vectors(centroids).T).argmax(axis=1)
     smoothed = SmoothedLabels(latlon, cell, centroids, 75.0, device=device)
     stored = Features(examples, *principal_components(examples, DIM, 0.0))
-    head = CellHead(DIM, CELLS).to(device)
+    head = CellHead(DIM, cells).to(device)
     optimiser = torch.optim.AdamW(head.parameters(), 1e-3, fused=True)
-    weights = torch.ones(BATCH, device=device)
-    steps = len(examples) // BATCH
+    weights = torch.ones(batch, device=device)
+    steps = len(examples) // batch
 
     def step() -> None:
-        for rows, half in islice(stored.batches(BATCH, 0, 0), steps):
+        for rows, half in islice(stored.batches(batch, 0, 0), steps):
             features = half.to(device).float()
             targets = Targets(smoothed(rows.to(device)), weights)
             optimiser.zero_grad()
@@ -116,13 +98,13 @@ def heads(results: dict[str, float]) -> None:
             optimiser.step()
 
     def smoothing() -> None:
-        for rows in torch.randperm(len(examples)).split(BATCH)[:steps]:
+        for rows in torch.randperm(len(examples)).split(batch)[:steps]:
             smoothed(rows.to(device))
 
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-    inputs = torch.randn(BATCH, DIM, device=device, dtype=dtype)
-    weight = torch.randn(DIM, CELLS, device=device, dtype=dtype)
-    gradient = torch.randn(BATCH, CELLS, device=device, dtype=dtype)
+    inputs = torch.randn(batch, DIM, device=device, dtype=dtype)
+    weight = torch.randn(DIM, cells, device=device, dtype=dtype)
+    gradient = torch.randn(batch, cells, device=device, dtype=dtype)
 
     def products() -> None:
         for _ in range(steps):
@@ -132,7 +114,7 @@ def heads(results: dict[str, float]) -> None:
     full, labels, bare = in_turns(step, smoothing, products)
     results["head_matmul_ratio"] = bare / full
     results["smoothing_share"] = labels / full
-    results["head_photos_per_s"] = steps * BATCH / full
+    results["head_photos_per_s"] = steps * batch / full
 
 
 def pipeline(results: dict[str, float], folder: Path) -> None:
@@ -186,12 +168,6 @@ def embedding(results: dict[str, float], folder: Path) -> None:
     results["embed_ratio"] = bare_s / real_s
 
 
-def peak_gb() -> float:
-    """Return the peak of the resident memory of this process, mapped files included."""
-    status = Path("/proc/self/status").read_text()
-    return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) * 1024 / 1e9
-
-
 def memory(results: dict[str, float], folder: Path) -> None:
     """Measure time and memory of fitting heads per million embeddings that are mapped from disk."""
     from geocells.partition.build import build_cells
@@ -220,19 +196,12 @@ def memory(results: dict[str, float], folder: Path) -> None:
 
 def main() -> None:
     """Run all measurements and print the results."""
-    results: dict[str, float] = {}
-    heads(results)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         write_planet(folder, 400, 4, 160)
-        pipeline(results, folder)
-        embedding(results, folder)
-        memory(results, folder)
-    print("| figure | value |\n|---|---:|")
-    for name, value in results.items():
-        print(f"| {name} | {value:.3g} |")
-    print(json.dumps({name: round(value, 4) for name, value in results.items()}))
-    sys.stdout.flush()
+        in_folder = {"pipeline": pipeline, "embedding": embedding, "memory": memory}
+        parts = {name: partial(stage, folder=folder) for name, stage in in_folder.items()}
+        run_stages({"heads": heads, **parts})
 
 
 if __name__ == "__main__":
