@@ -41,8 +41,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP")
 SUFFIXES = frozenset(".jpg .jpeg .png .webp .heic .heif .tif .tiff .gif .bmp .avif".split())
 """Endings of file names of photos, in lower case."""
 
-NO_PIXELS = Image.new("RGB", (1, 1))
-"""The image of a photo whose pixels are not needed."""
+NO_PIXELS = Image.new("RGB", (1, 1))  # the image of a photo whose pixels are not needed
 
 
 @dataclass(frozen=True, eq=False)
@@ -286,8 +285,8 @@ def _upright(picture: Image.Image) -> Image.Image:
     """Decode the first frame and turn it upright; an upright one is not copied."""
     picture.seek(0)
     picture.load()
-    turned = picture.getexif().get(ExifTags.Base.Orientation, 1) != 1
-    return ImageOps.exif_transpose(picture) if turned else picture
+    upright = picture.getexif().get(ExifTags.Base.Orientation, 1) == 1
+    return picture if upright else ImageOps.exif_transpose(picture)
 
 
 def _encoded_clean(picture: Image.Image, name: str) -> bytes:
