@@ -90,7 +90,7 @@ def serve(
 
 def _require_extra() -> None:
     """Check that the packages of the extra `demo` are installed."""
-    for name in ("fastapi", "gradio", "plotly"):
+    for name in ("fastapi", "gradio"):
         if importlib.util.find_spec(name) is None:
             raise MissingExtraError(name, "demo")
 

@@ -248,7 +248,7 @@ class Geolocator:
         groups = [[each[row] for row in rows] for rows in np.split(order, starts[1:])]
         return self._accountant.rank(embeddings[order], groups, constraint, group[order])[0]
 
-    def restrict(self, within: str | None) -> ConstraintMask | None:
+    def restrict(self, within: str | Sequence[str] | None) -> ConstraintMask | None:
         """Return a constraint as a mask over this bundle's cells and clusters; None for None.
 
         Args:
@@ -262,7 +262,9 @@ class Geolocator:
 
         return parse(within).mask(self.cells, self.bundle.ranker.gallery.clusters.latlon)
 
-    def attribution(self, source: PhotoSource, within: str | None = None) -> Float32Array | None:
+    def attribution(
+        self, source: PhotoSource, within: str | Sequence[str] | None = None
+    ) -> Float32Array | None:
         """Return how much each patch of a photo supports (+) or opposes (-) its answer.
 
         Args:

@@ -8,8 +8,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-HEAVY = {"torch", "onnxruntime", "faiss", "pandas", "gradio", "plotly", "shapely", "sklearn", "ray"}
-TRAINING = {"torch", "sklearn", "pandas", "geopandas", "gradio", "plotly"}
+HEAVY = {
+    "torch",
+    "onnxruntime",
+    "faiss",
+    "pandas",
+    "gradio",
+    "contourpy",
+    "shapely",
+    "sklearn",
+    "ray",
+}
+TRAINING = {"torch", "sklearn", "pandas", "geopandas", "gradio"}
 
 
 def run(code: str) -> subprocess.CompletedProcess[str]:
@@ -42,7 +52,7 @@ def test_imports_point_right_only():
         ("geoloc.output.tagging", HEAVY - {"shapely"} | {"pyexiv2"}),
         ("geoloc.cli.batch", HEAVY | {"numpy", "PIL", "pyarrow", "filelock"}),
         ("geoloc.batch.run", TRAINING | {"faiss", "onnxruntime", "ray", "fsspec", "scipy"}),
-        ("demo.page.view", TRAINING - {"plotly"}),
+        ("demo.page.view", TRAINING),
         ("demo.page.app", TRAINING),
         ("demo.server", HEAVY | {"numpy", "fastapi", "uvicorn"}),
         ("demo.api.routes", TRAINING | {"faiss", "onnxruntime"}),

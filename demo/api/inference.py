@@ -76,19 +76,22 @@ class ConcurrentGeolocator(Geolocator):
         photos = unnamed_photos(len(embeddings)) if photos is None else photos
         return self._ranking(_RankingRequest(embeddings, photos, top, constraint))
 
-    def restrict(self, within: str | None) -> ConstraintMask | None:
+    def restrict(self, within: str | Sequence[str] | None) -> ConstraintMask | None:
         """Parse a constraint; see `Geolocator.restrict`. Refuses file names from clients.
 
         Raises:
             ConstraintError: `within` names a file, is not understood, or matches no geocell.
         """
-        if within and within.strip().lower().endswith(FILE_ENDINGS):
+        texts = [within] if isinstance(within, str) else within or ()
+        if any(text.strip().lower().endswith(FILE_ENDINGS) for text in texts):
             raise ConstraintError(
                 "a file name is not accepted here; give the GeoJSON text itself as the constraint"
             )
         return super().restrict(within)
 
-    def attribution(self, source: PhotoSource, within: str | None = None) -> Float32Array | None:
+    def attribution(
+        self, source: PhotoSource, within: str | Sequence[str] | None = None
+    ) -> Float32Array | None:
         """Return an attribution map, one at a time; see `Geolocator.attribution`."""
         with self._explaining:
             return super().attribution(source, within)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import gradio as gr
     from fastapi import FastAPI
 
+    from demo.map.routes import OwnTiles
     from geoloc.geolocator import Geolocator
 
 UPLOADS_KEPT_S = 300
@@ -72,7 +73,13 @@ def build(
     return page
 
 
-def mount(page: gr.Blocks, app: FastAPI, limits: Limits, appearance: Mapping[str, Any]) -> None:
+def mount(
+    page: gr.Blocks,
+    app: FastAPI,
+    limits: Limits,
+    appearance: Mapping[str, Any],
+    tiles: OwnTiles | None = None,
+) -> None:
     """Serve a page at "/" of an application, without gradio's outgoing features.
 
     Args:
@@ -80,9 +87,13 @@ def mount(page: gr.Blocks, app: FastAPI, limits: Limits, appearance: Mapping[str
         app: the application.
         limits: limits of requests.
         appearance: theme and style sheet, as gradio's arguments.
+        tiles: shown above the base map; None shows the base map alone.
     """
     import gradio as gr
 
+    from demo.map.routes import add_map
+
+    add_map(app, tiles)
     page.state_session_capacity = SESSIONS
     gr.mount_gradio_app(
         app,

@@ -1,17 +1,15 @@
-"""The constraint form: from the fields of the page to a `within` text."""
+"""The field "What do you know about the place?": from its value to a search within places."""
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from geocells.borders.hierarchy import embedded_boundaries
+from geoloc.belief.constraints import parse
 from geoloc.belief.drawn_areas import is_geometry
 from geoloc.errors import ConstraintError
-
-ANYWHERE, NAMED, CIRCLE, BOX = "Anywhere", "Named place", "Circle", "Box"
-KINDS = (ANYWHERE, NAMED, CIRCLE, BOX)
 
 CHIPS = {
     "Left-hand traffic": "left-hand traffic",
@@ -27,59 +25,103 @@ CHIPS = {
 """Conditions that the page offers, and their text; see `geoloc.belief.conditions`."""
 
 MAX_CHARACTERS = 100
+MAX_AREAS = 10
+MAX_CORNERS = 200
 
-Fields = Sequence[str]
-"""Numbers as text, as entered by the visitor."""
+Area = Mapping[str, Any]
+"""A place from the scripts of the page: `kind` is name (with `text`), circle, box or polygon."""
 
 
-def within(
-    kind: str, place: str | None, circle: Fields, box: Fields, chips: Sequence[str] = ()
-) -> str | None:
-    """Return the constraint for `Geolocator.restrict`; None for "Anywhere" without conditions.
+def within(areas: object, chips: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return constraints for `Geolocator.restrict`; none for the whole Earth.
 
     Args:
-        kind: one of KINDS; the fields of other kinds are ignored.
-        place: name of a country, region, city or continent.
-        circle: latitude, longitude, radius in km.
-        box: south, west, north, east in degrees.
+        areas: a list of `Area`, whose union is searched; drawn on the map or chosen by name.
         chips: some of CHIPS, which the place satisfies as well; others are ignored.
 
     Raises:
-        ConstraintError: a field is empty or invalid.
+        ConstraintError: an area is not understood, or there are too many.
     """
-    area = _area(kind, place, circle, box)
-    stated = [area, *(CHIPS[chip] for chip in chips if chip in CHIPS)]
-    return "; ".join(filter(None, stated)) or None
+    given = areas if isinstance(areas, list) else []
+    if len(given) > MAX_AREAS:
+        raise ConstraintError(f"these are {len(given)} places; give at most {MAX_AREAS}")
+    stated = [CHIPS[chip] for chip in chips if chip in CHIPS]
+    return (*map(_text, given), *stated)
 
 
-def _area(kind: str, place: str | None, circle: Fields, box: Fields) -> str | None:
-    if kind == NAMED:
-        return _name(place)
-    if kind == CIRCLE:
-        lat, lon, radius_km = _numbers(circle, "latitude, longitude and radius")
-        return f"{lat},{lon},{radius_km}km"
-    if kind == BOX:
-        return ",".join(_numbers(box, "south, west, north and east"))
-    return None
+def named(areas: object) -> list[dict[str, Any]]:
+    """Return the areas with a `label` for people, and a `problem` if they are not understood."""
+    labelled = []
+    for area in (areas if isinstance(areas, list) else [])[:MAX_AREAS]:
+        try:
+            label = parse(_text(area)).name
+            labelled.append({**area, "label": label, "problem": ""})
+        except ConstraintError as error:
+            label = str(area.get("text", "")) if isinstance(area, Mapping) else ""
+            labelled.append({"kind": "name", "text": label, "label": label, "problem": str(error)})
+    return labelled
 
 
-def _name(place: str | None) -> str:
-    name = (place or "").strip()
-    if not name:
-        raise ConstraintError(
-            "Choose a country, or enter a region or city such as Bavaria, Germany."
-        )
+def _text(area: object) -> str:
+    kind = area.get("kind") if isinstance(area, Mapping) else None
+    if not isinstance(area, Mapping) or kind not in _READERS:
+        raise ConstraintError("this is no place; choose a name, or draw an area on the map")
+    return _READERS[kind](area)
+
+
+def _name(area: Area) -> str:
+    name = str(area.get("text") or "").strip()
     # `Geolocator.restrict` also accepts file names and polygons, which visitors must not send
-    if len(name) > MAX_CHARACTERS or name.lower().endswith("json") or is_geometry(name):
-        raise ConstraintError("This is not the name of a country, region, city or continent.")
+    if not name or len(name) > MAX_CHARACTERS or name.lower().endswith("json") or is_geometry(name):
+        raise ConstraintError(
+            "this is not the name of a country, region, town or continent; choose one of the list"
+        )
     return name
 
 
-def _numbers(fields: Fields, names: str) -> list[str]:
-    values = [number(text) for text in fields]
-    if None in values:
-        raise ConstraintError(f"Fill in {names} as numbers such as 48.86.")
-    return [f"{value:.6f}" for value in values if value is not None]
+def _circle(area: Area) -> str:
+    lat, lon, radius_km = _numbers(area, "lat", "lon", "radius_km")
+    return f"{lat:.5f},{_wrapped(lon):.5f},{max(radius_km, 0.1):.3f}km"
+
+
+def _box(area: Area) -> str:
+    south, west, north, east = _numbers(area, "south", "west", "north", "east")
+    if east - west >= 360.0:
+        west, east = -180.0, 180.0
+    return f"{south:.5f},{_wrapped(west):.5f},{north:.5f},{_wrapped(east):.5f}"
+
+
+def _polygon(area: Area) -> str:
+    ring = area.get("ring")
+    if not isinstance(ring, list) or not 3 <= len(ring) <= MAX_CORNERS:
+        raise ConstraintError(f"a polygon needs 3 to {MAX_CORNERS} corners; draw it again")
+    corners = [
+        _numbers(dict(enumerate(corner)) if isinstance(corner, list) else {}, 0, 1)
+        for corner in ring
+    ]
+    turns = 360.0 * math.floor((corners[0][0] + 180.0) / 360.0)
+    closed = [[lon - turns, lat] for lon, lat in [*corners, corners[0]]]
+    return json.dumps({"type": "Polygon", "coordinates": [closed]})
+
+
+_READERS: dict[Any, Callable[[Area], str]] = {
+    "name": _name,
+    "circle": _circle,
+    "box": _box,
+    "polygon": _polygon,
+}
+
+
+def _numbers(area: Mapping[Any, Any], *names: str | int) -> list[float]:
+    values = [area.get(name) for name in names]
+    if not all(isinstance(value, int | float) and math.isfinite(value) for value in values):
+        raise ConstraintError("the drawn area has no numbers; draw it again")
+    return [float(value) for value in values if value is not None]
+
+
+def _wrapped(lon: float) -> float:
+    """Return a longitude in -180..180; 180 stays, because a box may end there."""
+    return lon if -180.0 <= lon <= 180.0 else (lon + 180.0) % 360.0 - 180.0
 
 
 def number(text: str | None) -> float | None:
@@ -92,9 +134,3 @@ def number(text: str | None) -> float | None:
     except ValueError:
         return None
     return value if math.isfinite(value) else None
-
-
-@cache
-def countries() -> list[str]:
-    """Return the names of all countries in alphabetical order."""
-    return sorted(set(embedded_boundaries().country.names))

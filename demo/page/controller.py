@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import secrets
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,9 @@ from geoloc.output import formats
 from geoloc.photos import decode
 
 MAX_PHOTOS = 50
+
+REMEMBERED = 1000
+"""Cancelled runs that are remembered."""
 
 Form = Callable[[], Asked]
 """Reads the form; raises GeolocError if it is incomplete or invalid."""
@@ -45,10 +49,33 @@ class Controller:
     def __init__(self, geolocators: Mapping[str, Geolocator], blur_location: BlurLocation) -> None:
         """Take the arguments of `demo.page.app.build`."""
         self._geolocators, self._blur_location = geolocators, blur_location
+        self._cancelled: deque[str] = deque(maxlen=REMEMBERED)
 
-    def locate(self, paths: Sequence[Path], bundle: str, together: bool, form: Form) -> Updates:
-        """Encode and locate photos. If the form is invalid, say so and ignore it."""
-        session = encode_uploads(self._geolocators[bundle], bundle, paths[:MAX_PHOTOS])
+    def cancel(self, run: str) -> None:
+        """Stop a run of `locate` before its next photo."""
+        self._cancelled.append(run)
+
+    def locate(
+        self, paths: Sequence[Path], bundle: str, together: bool, form: Form, run: str = ""
+    ) -> Updates:
+        """Encode and locate photos. If the form is invalid, say so and ignore it.
+
+        Args:
+            paths: the photos, at least one.
+            bundle: name of the bundle that answers.
+            together: whether they show the same place.
+            form: reads the form.
+            run: name of this run, for `cancel`.
+
+        Raises:
+            Cancelled: `cancel` was called with this run.
+        """
+        session = encode_uploads(
+            self._geolocators[bundle],
+            bundle,
+            paths[:MAX_PHOTOS],
+            lambda: bool(run) and run in self._cancelled,
+        )
         notice = ""
         if len(paths) > MAX_PHOTOS:
             notice = f"Only the first {MAX_PHOTOS} of {len(paths)} photos were analysed."
@@ -132,16 +159,29 @@ class Controller:
         }
         if isinstance(answer, PhotoError):
             return common | {"answer": view.unreadable(answer)}
-        figure = worldmap.map_figure(answer, self._geolocators[session.bundle].cells)
+        shown = self._map(session, answer)
+        title, lines = view.headline_texts(answer, bool(shown["circle"]))
         return common | {
-            "answer": view.headline(answer),
-            "world": figure,
-            "window": list(figure.layout.meta),
+            "answer": view.headline(answer, title, lines),
+            "world": shown,
+            "keep": view.kept(session, answer, title, lines, shown),
             "places": view.places(answer),
             "neighbours": explanation.neighbours(answer),
             "exif": view.exif_panel(answer.exif, answer.exif_distance_km),
             "witnesses": explanation.witnesses(answer),
         }
+
+    def _map(self, session: Session, answer: Guess) -> dict[str, Any]:
+        """Return the data of the map: the answer, the other photos, and where was searched."""
+        others = [
+            worldmap.photo_pin(index, other)
+            for index in range(len(session.uploads))
+            if index != session.selected
+            and not session.together
+            and isinstance(other := session.answer(index), Guess)
+        ]
+        data = worldmap.map_data(answer, self._geolocators[session.bundle].cells, others)
+        return data | {"searched": worldmap.searched(session.within)}
 
 
 def _download(name: str, content: bytes) -> Updates:

@@ -2,12 +2,36 @@
 
 from __future__ import annotations
 
+import textwrap
 from urllib.parse import unquote, urlparse
+
+import numpy as np
 
 from demo.page.rendering import render
 from geocells.attributes import describe_earth
+from geocells.sphere import haversine_km
 from geoloc.guess import Attribute, Guess, Neighbour
 from geoloc.output import accounts, text
+
+NEAR_KM = 50.0
+"""Known photos within this distance of the answer count as being from around it."""
+
+LONGEST_AUTHOR = 80
+"""Some authors fill their name with a licence; its address is that of the photo."""
+
+STEEP_M = 200.0
+"""The height is left out where the map data differ by more between neighbouring points."""
+NEXT_DEG = 1 / 12
+"""Spacing of the height data."""
+
+CLIMATES = {
+    "Af": "tropical, rain all year", "Am": "tropical, monsoon", "Aw": "tropical, dry winters",
+    "BW": "desert", "BS": "dry grassland", "Cs": "mild, dry summers", "Cw": "mild, dry winters",
+    "Cf": "mild, rain all year", "Ds": "cold winters, dry summers",
+    "Dw": "cold and dry winters", "Df": "cold winters, rain all year", "ET": "tundra",
+    "EF": "ice all year",
+}  # fmt: skip
+"""Köppen's climates in words, by the first two letters of their codes."""
 
 
 def attributes(guess: Guess) -> str:
@@ -55,10 +79,10 @@ def _facts(lat: float, lon: float) -> dict[str, str]:
     """Return facts about a place from the embedded map data, without the unknown ones."""
     (row,) = describe_earth([(lat, lon)]).to_pylist()
     facts = {
-        "Climate (Köppen)": row["koppen"],
+        "Climate": CLIMATES.get((row["koppen"] or "")[:2], ""),
         "Mean temperature": f"{row['temperature_c']:.0f} °C",
         "Rain": f"{row['rain_mm']:.0f} mm a year",
-        "Elevation": f"{row['elevation_m']:.0f} m" if row["land"] else "at sea",
+        "Height": _height(lat, lon, row["elevation_m"]) if row["land"] else "at sea",
         "Population density": f"{row['population_per_km2']:.0f} per km²",
         "Driving side": row["driving_side"],
         "Time zone": row["time_zone"],
@@ -66,24 +90,50 @@ def _facts(lat: float, lon: float) -> dict[str, str]:
     return {name: value for name, value in facts.items() if value}
 
 
+def _height(lat: float, lon: float, height_m: float) -> str:
+    """Return the height of a place; "" in steep land, where the data are too coarse for it."""
+    steps = NEXT_DEG * np.array([(0, 0), (1, 0), (-1, 0), (0, 1), (0, -1)])
+    around = np.array([lat, lon]) + steps
+    around[:, 0] = np.clip(around[:, 0], -90.0, 90.0)
+    around[:, 1] = (around[:, 1] + 180.0) % 360.0 - 180.0
+    near = np.array(describe_earth(around)["elevation_m"].to_pylist(), float)
+    return "" if np.ptp(near[np.isfinite(near)]) > STEEP_M else f"about {height_m:.0f} m"
+
+
 def neighbours(guess: Guess) -> str:
-    """Return a card with the most similar gallery photos and their credits; "" for none."""
+    """Return a card with the most similar known photos and their credits; "" for none."""
     if not guess.neighbours:
         return ""
-    return render("neighbours.html", photos=[_neighbour(item) for item in guess.neighbours])
+    photos = [_neighbour(item) for item in guess.neighbours]
+    return render("neighbours.html", photos=photos, summary=_alike(guess))
+
+
+def _alike(guess: Guess) -> str:
+    """Return how many of the similar photos are from around the answer."""
+    known = [(item.lat, item.lon) for item in guess.neighbours]
+    near = int((haversine_km(known, [guess.lat, guess.lon]) <= NEAR_KM).sum())
+    around = f"around {guess.place.town or guess.place}"
+    if len(known) == 1:
+        return f"The most similar known photo is {'' if near else 'not '}from {around}."
+    how_many = "None" if near == 0 else "All" if near == len(known) else str(near)
+    return f"{how_many} of the {len(known)} most similar known photos {_are(near)} from {around}."
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def _neighbour(neighbour: Neighbour) -> dict[str, object]:
     source = neighbour.source
     repository = "" if "://" in source else source.split("@")[0]
-    credit = ", ".join(filter(None, (neighbour.author, neighbour.licence, repository)))
+    author = textwrap.shorten(neighbour.author, LONGEST_AUTHOR, placeholder=" …")
+    credit = ", ".join(filter(None, (author, neighbour.licence, repository)))
     return {
         "name": _file_name(source),
         "source": source,
         "is_link": urlparse(source).scheme in ("http", "https"),  # never javascript: and the like
         "credit": credit or "author unknown",
         "coordinates": f"{neighbour.lat:.4f}, {neighbour.lon:.4f}",
-        "similarity": f"{neighbour.similarity:.2f}",
     }
 
 

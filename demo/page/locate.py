@@ -7,16 +7,13 @@ from functools import cache, partial
 
 import gradio as gr
 
+from demo.map.routes import version
 from demo.page import constraint_form, view
 from demo.page.controller import EXPORTS, Controller
 from demo.page.game import photos as photo_table
-from demo.page.locate_events import (
-    BOX_FIELDS,
-    DIFFERENT_PLACES,
-    SAME_PLACE,
-    Components,
-    connect,
-)
+from demo.page.knowledge import knowledge
+from demo.page.locate_events import DIFFERENT_PLACES, SAME_PLACE, Components, connect
+from demo.page.place_search import search
 from demo.page.rendering import image_uri, render, static_file
 from demo.page.session import BlurLocation
 from geoloc.geolocator import Geolocator
@@ -25,7 +22,7 @@ from geoloc.photos import decode
 SESSION_S = 900
 """Seconds that answers and thumbnails stay in memory after a visitor's last action."""
 
-EXAMPLE_PX = 320
+EXAMPLE_PX, EXAMPLE_QUALITY = 240, 70
 
 LIVE = {"elem_classes": "live"}
 
@@ -44,25 +41,29 @@ def locate_tab(
         "bundle": bundle,
         "session": gr.State(None, time_to_live=SESSION_S),
     }
-    with gr.Row():
+    with gr.Row(elem_classes="locate"):
         with gr.Column(scale=1, min_width=300, elem_classes="side"):
             components |= _inputs()
-        with gr.Column(scale=3, min_width=300):
-            with gr.Column() as welcome:
-                gr.HTML(render("welcome.html"))
+        with gr.Column(scale=3, min_width=300, elem_classes="main"):
+            with gr.Column(elem_classes="welcome") as welcome:
+                gr.HTML(render("welcome.html", sentences=knowledge(geolocators)))
                 with _chooser() as components["example"]:
                     gr.HTML(view.examples(_example_thumbnails()))
             components["progress"] = gr.HTML(**LIVE, visible=False)
-            with gr.Column(visible=False) as results:
+            with gr.Column(visible=False, elem_classes="results") as results:
                 components |= _results()
+            gr.HTML(
+                html_template=render("history.html", files=f"map/{version()}/"),
+                js_on_load=static_file("history.js"), elem_classes="history",
+            )  # fmt: skip
     components |= {"welcome": welcome, "results": results}
     connect(components, Controller(geolocators, blur_location))
 
 
 @cache
 def _example_thumbnails() -> tuple[str, ...]:
-    files = [example.file for example in photo_table.read(photo_table.EXAMPLES)]
-    return tuple(image_uri(decode.load(file).image, EXAMPLE_PX) for file in files)
+    images = [decode.load(file).image for file in photo_table.examples()]
+    return tuple(image_uri(image, EXAMPLE_PX, EXAMPLE_QUALITY) for image in images)
 
 
 def _chooser() -> gr.HTML:
@@ -74,41 +75,29 @@ def _chooser() -> gr.HTML:
 
 def _inputs() -> Components:
     """Add the drop zone and the constraint form."""
-    number = partial(gr.Textbox, max_lines=1, min_width=80)
     components: Components = {
         "drop": gr.HTML(
-            html_template=render("drop_zone.html"), js_on_load=static_file("drop.js")
+            html_template=render("drop_zone.html"), js_on_load=static_file("drop.js"),
+            elem_classes="drop-part",
         ),
-        "photo": gr.HTML(),
+        "photo": gr.HTML(elem_classes="photo-part"),
         "together": gr.Radio(
             [DIFFERENT_PLACES, SAME_PLACE], value=DIFFERENT_PLACES, visible=False,
-            label="These photos show",
+            label="These photos show", elem_classes="form-part",
         ),
     }  # fmt: skip
-    with gr.Group(elem_classes="known-form"):
-        components["kind"] = gr.Radio(
-            constraint_form.KINDS, value=constraint_form.ANYWHERE, label="Limit the search to"
-        )
-        components["place"] = gr.Dropdown(
-            constraint_form.countries(), value=None, allow_custom_value=True, visible=False,
-            label="Country, region, city or continent",
-            info="For a region or city, add the country: Bavaria, Germany",
+    with gr.Group(elem_classes="known-form form-part"):
+        components["areas"] = gr.HTML(
+            html_template=render("where.html"), js_on_load=static_file("where.js"),
+            server_functions=[search], elem_classes="where-part",
         )  # fmt: skip
-        with gr.Row(visible=False) as circle:
-            components["lat"] = number(label="Latitude", placeholder="48.86")
-            components["lon"] = number(label="Longitude", placeholder="2.35")
-            components["radius_km"] = number(label="Radius, km", placeholder="50")
-        with gr.Row(visible=False) as box:
-            for name, example in zip(BOX_FIELDS, ("48", "2", "49.5", "3"), strict=True):
-                components[name] = number(label=name.title(), placeholder=example, min_width=120)
-        components["apply"] = gr.Button("Search here", variant="primary", visible=False)
         components["chips"] = gr.CheckboxGroup(
             list(constraint_form.CHIPS), label="And it is a place with"
         )
-    with gr.Accordion("Evidence beside the picture", open=False):
+    with gr.Accordion("More clues", open=False, elem_classes="form-part"):
         components |= _evidence()
-    components["notice"] = gr.HTML()
-    return components | {"circle": circle, "box": box}
+    components["notice"] = gr.HTML(elem_classes="notice-part")
+    return components
 
 
 def _evidence() -> Components:
@@ -141,12 +130,19 @@ def _results() -> Components:
     components: Components = {}
     with _chooser() as components["selected"]:
         components["strip"] = gr.HTML()
-    components["answer"] = gr.HTML(**LIVE)
+    components["answer"] = gr.HTML(
+        html_template="${value}", js_on_load=static_file("answer.js"),
+        elem_classes=["live", "answer-part"],
+    )  # fmt: skip
     with gr.Column() as details:
-        components["world"] = gr.Plot(show_label=False, elem_id="world")
-        components["window"] = gr.HTML(
-            html_template=render("map_tools.html"), js_on_load=static_file("map_tools.js")
-        )
+        components["world"] = gr.HTML(
+            html_template=render("map.html", files=f"map/{version()}/"),
+            js_on_load=static_file("answer_map.js"), elem_id="world",
+        )  # fmt: skip
+        components["keep"] = gr.HTML(
+            html_template=render("keep.html"), js_on_load=static_file("keep.js"),
+            elem_classes="keep",
+        )  # fmt: skip
         components["places"] = gr.HTML(js_on_load=static_file("copy.js"))
         with gr.Row(elem_classes="saving"):
             for kind in EXPORTS:

@@ -13,7 +13,7 @@ from gradio.utils import get_upload_folder
 from demo.page import constraint_form, view
 from demo.page.controller import EXPORTS, Controller, Updates
 from demo.page.game import photos as photo_table
-from demo.page.session import Asked, Session
+from demo.page.session import Asked, Cancelled, Session
 from geoloc.belief.witnesses.options import WitnessOptions
 from geoloc.errors import GeolocError
 
@@ -27,7 +27,7 @@ DIFFERENT_PLACES, SAME_PLACE = "Different places", "The same place"
 """Choices for what several photos show."""
 
 ANSWER_PARTS = (
-    "session", "strip", "photo", "answer", "world", "window", "places", "neighbours", "exif",
+    "session", "strip", "photo", "answer", "world", "keep", "places", "neighbours", "exif",
     "witnesses",
 )  # fmt: skip
 """Components whose values the controller gives at once, under the same names."""
@@ -35,11 +35,7 @@ ANSWER_PARTS = (
 EXPLANATION_PARTS = ("attributes", "attribution")
 """Components whose values follow later."""
 
-NUMBER_FIELDS = ("lat", "lon", "radius_km", "south", "west", "north", "east")
-BOX_FIELDS = NUMBER_FIELDS[3:]
-FORM_FIELDS = (
-    "kind", "place", *NUMBER_FIELDS, "chips", "read_text", "use_metadata", "shadow", "time",
-)  # fmt: skip
+FORM_FIELDS = ("areas", "chips", "read_text", "use_metadata", "shadow", "time")
 
 EVENT_OPTIONS: dict[str, Any] = {
     "api_visibility": "private",
@@ -87,8 +83,19 @@ def _connect_photos(components: Components, controller: Controller) -> None:
         if not paths:
             return _unchanged(components)
         read_form = partial(_read_form, *form)
-        updates = controller.locate(paths, bundle, together == SAME_PLACE, read_form)
+        run = str(value.get("run", "")) if isinstance(value, dict) else ""
+        try:
+            updates = controller.locate(paths, bundle, together == SAME_PLACE, read_form, run)
+        except Cancelled:
+            return _unchanged(components)
         return _outputs(components, updates) | {components["progress"]: gr.HTML(visible=False)}
+
+    def cancel(drop: dict[str, Any]) -> Updates:
+        controller.cancel(str(drop.get("run", "")))
+        return {
+            components["progress"]: gr.HTML(visible=False),
+            components["welcome"]: gr.Column(visible=True),
+        }
 
     def apply_late_form(session: Session | None, together: str, *form: Any) -> Updates:  # noqa: ANN401
         """Apply what was entered in the form while the photos were encoded."""
@@ -102,6 +109,8 @@ def _connect_photos(components: Components, controller: Controller) -> None:
     outputs = _all_outputs(components)
     progress_outputs = {components[name] for name in ("progress", "welcome", "results", "notice")}
     late_inputs = [components["session"], *inputs[1:]]
+    hidden = {components["progress"], components["welcome"]}
+    components["drop"].clear(cancel, components["drop"], hidden, **EVENT_OPTIONS)
     for event, photos_of, name in (
         (components["drop"].upload, _uploaded, "drop"),
         (components["example"].select, _example, "example"),
@@ -122,7 +131,7 @@ def _uploaded(drop: dict[str, list[str]]) -> list[Path]:
 
 
 def _example(index: int) -> list[Path]:
-    files = [item.file for item in photo_table.read(photo_table.EXAMPLES)]
+    files = photo_table.examples()
     return [files[index % len(files)]]
 
 
@@ -148,50 +157,36 @@ def _connect_form(components: Components, controller: Controller) -> None:
     """Rank again when the constraint changes."""
 
     def rerank(session: Session | None, together: str, *form: Any) -> Updates:  # noqa: ANN401
-        if session is None:
-            limited = form[0] != constraint_form.ANYWHERE
-            return _no_photo(components) if limited else _unchanged(components)
+        if session is None:  # what is known before the first photo applies to it
+            return _unchanged(components)
         read_form = partial(_read_form, *form)
         return _outputs(components, controller.rerank(session, together == SAME_PLACE, read_form))
 
-    def remove_constraint(session: Session | None, together: str, *form: Any) -> Updates:  # noqa: ANN401
-        """Rank again at once for "Anywhere"; the other kinds have fields to be filled in first."""
-        if form[0] != constraint_form.ANYWHERE:
-            return _unchanged(components)
-        return rerank(session, together, *form)
+    def label(areas: dict[str, Any] | None) -> dict[str, Any]:
+        return {"areas": constraint_form.named((areas or {}).get("areas"))}
 
-    def show_fields(kind: str) -> Updates:
-        has_button = kind in (constraint_form.CIRCLE, constraint_form.BOX)
-        return {
-            components["place"]: gr.Dropdown(visible=kind == constraint_form.NAMED),
-            components["circle"]: gr.Row(visible=kind == constraint_form.CIRCLE),
-            components["box"]: gr.Row(visible=kind == constraint_form.BOX),
-            components["apply"]: gr.Button(visible=has_button),
-            components["notice"]: "",
-        }
-
-    def fill_in_box(event: gr.EventData) -> list[Any]:
-        return [constraint_form.BOX, *(f"{getattr(event, name):.4f}" for name in BOX_FIELDS)]
+    def add_drawn(areas: dict[str, Any] | None, event: gr.EventData) -> dict[str, Any]:
+        drawn = dict(event._data or {})
+        known = [each for each in (areas or {}).get("areas", ()) if not each.get("problem")]
+        return {"areas": constraint_form.named([*known, drawn])}
 
     def fill_in_shadow(event: gr.EventData) -> str:
         return str(event.shadow)
 
     inputs = [components[name] for name in ("session", "together", *FORM_FIELDS)]
     outputs = _all_outputs(components)
-    fields = {components[name] for name in ("place", "circle", "box", "apply", "notice")}
-    components["kind"].change(show_fields, components["kind"], fields, **EVENT_OPTIONS)
-    box = [components[name] for name in ("kind", *BOX_FIELDS)]
+    areas = components["areas"]
     every = {**EVENT_OPTIONS, "trigger_mode": "multiple"}
-    drawn = components["window"].apply(fill_in_box, None, box, **every)
     components["measure"].apply(fill_in_shadow, None, components["shadow"], **every)
-    numbers = [components[name].submit for name in (*NUMBER_FIELDS, "shadow", "time")]
+    drawn = components["world"].apply(add_drawn, areas, areas, **every)
+    labelled = areas.apply(label, areas, areas, **EVENT_OPTIONS)
+    submits = [components[name].submit for name in ("shadow", "time")]
     chosen = ("together", "chips", "read_text", "use_metadata")
     inputs_changed = [components[name].input for name in chosen]
-    clicks = [components[name].click for name in ("apply", "measured")]
-    changes = [*inputs_changed, components["place"].change, *clicks, *numbers]
+    changes = [*inputs_changed, components["measured"].click, *submits]
     for ranked in (
-        components["kind"].input(remove_constraint, inputs, outputs, **EVENT_OPTIONS),
         drawn.then(rerank, inputs, outputs, **EVENT_OPTIONS),
+        labelled.then(rerank, inputs, outputs, **EVENT_OPTIONS),
         gr.on(changes, rerank, inputs, outputs, **EVENT_OPTIONS),
     ):
         _explain_after(ranked, components, controller)
@@ -260,15 +255,15 @@ def _unchanged(components: Components) -> Updates:
 
 
 def _no_photo(components: Components) -> Updates:
-    """Return the notice for a missing or expired session."""
-    message = "Choose a photo first. The limit of the search will apply to it."
+    """Return the notice for an expired session."""
+    message = "The server keeps an answer for some minutes only. Choose the photo again."
     return {components["notice"]: view.notice(message)}
 
 
-def _read_form(kind: str, place: str | None, *fields: Any) -> Asked:  # noqa: ANN401
+def _read_form(areas: dict[str, Any] | None, chips: list[str] | None, *fields: Any) -> Asked:  # noqa: ANN401
     """Return what the fields FORM_FIELDS say; raises ConstraintError or WitnessError."""
-    *numbers, chips, read_text, use_metadata, shadow, time = fields
-    within = constraint_form.within(kind, place, numbers[:3], numbers[3:], chips or ())
+    read_text, use_metadata, shadow, time = fields
+    within = constraint_form.within((areas or {}).get("areas"), chips or ())
     stated = [(text or "").strip() or None for text in (shadow, time)]
     evidence = WitnessOptions(bool(use_metadata), *stated, bool(read_text))
     evidence.sun()

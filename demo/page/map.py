@@ -1,173 +1,145 @@
-"""Plotly map of a guess: candidates, credible region and radius on the offline base map."""
+"""What the map of an answer shows, as data for `demo/static/map/planet_map.js`."""
 
 from __future__ import annotations
 
+import json
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import shapely
 
-from demo.page import basemap
+from geocells.borders.hierarchy import embedded_boundaries
 from geocells.sphere import KM_PER_DEG, destination
 from geocells.table import CellTable
+from geoloc.belief.constraints import parse
 from geoloc.guess import Candidate, Guess
 from geoloc.output import text
+from geoloc.output.regions import Regions, regions_of
 from geoloc.photos.exif import gps_position
 
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
+Window = tuple[float, float, float, float]
+"""South, west, north, east in degrees. Longitudes exceed ±180 across the antimeridian."""
 
-ANSWER, OTHER, FILE, CELL = "#b4400f", "#44525c", "#0f766e", "#e07b39"
-OPACITY = {0.5: 0.5, 0.8: 0.3, 0.95: 0.16}
-"""Opacity of cells, by the smallest credible level that contains them."""
-WINDOW_RADII = 1.1
-"""Half the height of the initial view, in radii of the answer."""
+Pin = dict[str, Any]
+
 MAX_LAT_DEG = 78.0
 """The initial view ends here: beyond, Web Mercator is stretched and shows little but ice."""
-MIN_REACH_KM = 400.0
-"""Smallest half height of the initial view, so that coasts and borders are recognisable."""
-MAP_PX = 480
-"""The smaller side of the map on most screens."""
-TILE_PX = 512
-"""Width of the world at zoom 0 in MapLibre."""
+MIN_REACH_KM = 12.0
+"""Smallest half height of the initial view, so that the next towns have their names on it."""
+MARGIN = 1.15
+WINDOW_LEVEL = 0.8
+"""The initial view shows the region of this level."""
+SEARCHED_SHARE = 1 / 300
+"""The outline of the search is simplified to this share of its height."""
 
 
-def map_figure(guess: Guess, cells: CellTable) -> go.Figure:
-    """Return an offline map with credible cells, radius and candidates.
+def map_data(guess: Guess, cells: CellTable, others: Sequence[Pin] = ()) -> dict[str, Any]:
+    """Return regions, circle, pins and the initial window of an answer.
 
     Args:
         guess: the answer.
         cells: the geocells of the bundle.
-
-    Returns:
-        A plotly figure that loads nothing from the network. `layout.meta` is its initial window,
-        for buttons that return to it.
+        others: pins of the other photos of the visit; see `photo_pin`.
     """
-    import plotly.graph_objects as go
+    regions = regions_of(guess, cells)
+    return {
+        "window": window(guess, regions),
+        "regions": region_features(regions),
+        "circle": circle(guess) if regions.circle_is_fair else None,
+        "pins": [*others, *_pins(guess)],
+    }
 
-    view = window(guess)
-    circle = [_circle(guess)] if shows_radius(guess) else []
-    figure = go.Figure([_region(guess, cells, view), *circle, _pins(guess)])
+
+def region_features(regions: Regions) -> dict[str, Any]:
+    """Return GeoJSON of the regions, the largest first, with their `level`."""
+    levels = sorted(regions.outlines.items(), reverse=True)
+    return _collection(
+        (shapely.MultiPolygon(list(outlines)), {"level": level}) for level, outlines in levels
+    )
+
+
+def searched(within: Sequence[str]) -> dict[str, Any] | None:
+    """Return GeoJSON of the areas that a search is limited to; None for conditions alone."""
+    areas = parse(within).areas if within else ()
+    country = embedded_boundaries().country
+    shapes = [polygon for area in areas for polygon in area.polygons]
+    codes = [code for area in areas for code in area.countries]
+    shapes += list(country.polygons[np.isin(country.codes, codes)])
+    if not shapes:
+        return None
+    _, south, _, north = shapely.total_bounds(shapes)
+    return _collection(
+        (shape, {}) for shape in shapely.simplify(shapes, (north - south) * SEARCHED_SHARE)
+    )
+
+
+def window(guess: Guess, regions: Regions) -> Window:
+    """Return the initial window: the region of WINDOW_LEVEL and the best guess, with a margin."""
+    west, south, east, north = shapely.total_bounds(
+        [*regions.outlines[WINDOW_LEVEL], shapely.Point(guess.lon, guess.lat)]
+    ).tolist()
+    parallel = max(math.cos(math.radians(guess.lat)), 0.05)
+    height = max(MARGIN * (north - south), 2.0 * MIN_REACH_KM / KM_PER_DEG)
+    width = max(MARGIN * (east - west), 2.0 * MIN_REACH_KM / KM_PER_DEG / parallel)
+    lat, lon = (south + north) / 2, (west + east) / 2
+    limit = max(MAX_LAT_DEG, abs(guess.lat) + 1.0)
+    bounds = (
+        max(lat - height / 2, -limit), lon - width / 2,
+        min(lat + height / 2, limit), lon + width / 2,
+    )  # fmt: skip
+    south, west, north, east = (round(degrees, 4) for degrees in bounds)
+    return south, west, north, east
+
+
+def circle(guess: Guess) -> list[list[float]]:
+    """Return the circle of the radius for 8 of 10 photos, as lon/lat degrees."""
+    ring = destination([guess.lat, guess.lon], np.linspace(0.0, 360.0, 121), guess.radius_80_km)
+    lon = guess.lon + (ring[:, 1] - guess.lon + 180.0) % 360.0 - 180.0
+    line: list[list[float]] = np.stack([lon, ring[:, 0]], axis=1).round(5).tolist()
+    return line
+
+
+def photo_pin(index: int, guess: Guess) -> Pin:
+    """Return the pin of another photo of the visit, which shows that photo when it is clicked."""
+    claim = text.claimed_place(guess) or f"not sure, perhaps {guess.place}"
+    title = f"{guess.photo}: {claim}"
+    return _pin(guess.lat, guess.lon, "photo", title, "") | {"photo": index}
+
+
+def _pins(guess: Guess) -> list[Pin]:
+    """Return pins of known photos, the file's position, all candidates, and the answer on top."""
+    pins = [
+        _pin(known.lat, known.lon, "known", f"similar photo, known to be from here ({number})",
+             str(number))
+        for number, known in enumerate(guess.neighbours, start=1)
+    ]  # fmt: skip
     position = gps_position(guess.exif)
     if position is not None:
-        figure.add_trace(_file_pin(position))
-    south, west, north, east = view
-    figure.update_layout(
-        map={
-            "style": basemap.style(view),
-            "center": {"lat": (south + north) / 2, "lon": (west + east) / 2},
-            "zoom": math.log2(MAP_PX / TILE_PX * 360.0 / (east - west)),
-        },
-        margin={"l": 0, "r": 0, "t": 0, "b": 0},
-        meta=view,
-        showlegend=False,
-    )
-    return figure
+        pins.append(_pin(*position, "file", "GPS position in the file"))
+    answer: Candidate | Guess = guess
+    candidates = guess.candidates
+    if guess.is_first_place:
+        answer, candidates = candidates[0], candidates[1:]
+    for rank, candidate in reversed(list(enumerate(candidates, start=1 + guess.is_first_place))):
+        pins.append(_pin(candidate.lat, candidate.lon, "other", _title(candidate), str(rank)))
+    return [*pins, _pin(answer.lat, answer.lon, "answer", f"best guess: {_title(answer)}")]
 
 
-def shows_radius(guess: Guess) -> bool:
-    """Whether the map shows the radius; there, a circle around a pole is a wave, not a ring."""
-    return guess.radius_80_km / KM_PER_DEG + abs(guess.lat) < 90.0
+def _title(pin: Candidate | Guess) -> str:
+    return f"{pin.place}, {text.percent(pin.probability)} within 25 km"
 
 
-def window(guess: Guess) -> basemap.Window:
-    """Return the initial window: the circle around the answer with a margin."""
-    reach_deg = WINDOW_RADII * max(guess.radius_80_km, MIN_REACH_KM) / KM_PER_DEG
-    max_lat = max(MAX_LAT_DEG, abs(guess.lat) + 1.0)
-    reach_lon_deg = 180.0
-    if reach_deg + abs(guess.lat) < 90.0:  # the window contains no pole
-        sin_reach = math.sin(math.radians(reach_deg)) / math.cos(math.radians(guess.lat))
-        reach_lon_deg = math.degrees(math.asin(sin_reach))
-    return (
-        max(guess.lat - reach_deg, -max_lat),
-        guess.lon - reach_lon_deg,
-        min(guess.lat + reach_deg, max_lat),
-        guess.lon + reach_lon_deg,
-    )
+def _pin(lat: float, lon: float, kind: str, title: str, label: str = "") -> Pin:
+    return {"lat": round(lat, 5), "lon": round(lon, 5), "kind": kind, "title": title,
+            "label": label}  # fmt: skip
 
 
-def _region(guess: Guess, cells: CellTable, view: basemap.Window) -> go.Choroplethmap:
-    """Return the cells of the 95 % credible region, simplified to the resolution of the window."""
-    import plotly.graph_objects as go
-
-    row_of = {cell_id: row for row, cell_id in enumerate(cells.cell_id.tolist())}
-    region = cells.take([row_of[cell.cell_id] for cell in guess.region])
-    tolerance_deg = (view[3] - view[1]) / MAP_PX
-    outlines = CellTable(
-        **{**vars(region), "polygon": shapely.simplify(region.polygon, tolerance_deg)},
-    )
-    names = [
-        ", ".join(filter(None, names)) for names in zip(region.region, region.country, strict=True)
-    ]
-    return go.Choroplethmap(
-        geojson=outlines.to_geojson(),
-        locations=region.cell_id.tolist(),
-        z=[cell.probability for cell in guess.region],
-        text=[
-            f"{name}: {text.percent(cell.probability)}, in the {100 * cell.level:.0f} % region"
-            for name, cell in zip(names, guess.region, strict=True)
-        ],
-        hovertemplate="%{text}<extra></extra>",
-        colorscale=[[0, CELL], [1, CELL]],
-        showscale=False,
-        marker={
-            "opacity": [OPACITY[cell.level] for cell in guess.region],
-            "line": {"width": 0.5, "color": CELL},
-        },
-    )
-
-
-def _circle(guess: Guess) -> go.Scattermap:
-    """Return the outline of the 80 % radius."""
-    import plotly.graph_objects as go
-
-    ring = destination([guess.lat, guess.lon], np.linspace(0.0, 360.0, 181), guess.radius_80_km)
-    lon = np.unwrap(ring[:, 1], period=360.0)
-    lon += 360.0 * np.round((guess.lon - lon.mean()) / 360.0)
-    return go.Scattermap(
-        lat=ring[:, 0],
-        lon=lon,
-        mode="lines",
-        line={"color": ANSWER, "width": 2},
-        hovertemplate=f"radius for 8 of 10 photos: {text.km(guess.radius_80_km)}<extra></extra>",
-    )
-
-
-def _pins(guess: Guess) -> go.Scattermap:
-    """Return pins of all candidates and the answer, sized by probability, the answer on top."""
-    import plotly.graph_objects as go
-
-    pins: list[Candidate | Guess] = [*guess.candidates[::-1]]
-    labels = [_label(c, f"{len(pins) - i}. ") for i, c in enumerate(guess.candidates[::-1])]
-    if not guess.is_first_place:
-        pins.append(guess)
-        labels.append(_label(guess, "best guess: "))
-    return go.Scattermap(
-        lat=[pin.lat for pin in pins],
-        lon=[pin.lon for pin in pins],
-        mode="markers",
-        text=labels,
-        hovertemplate="%{text}<extra></extra>",
-        marker={
-            "size": [9.0 + 16.0 * math.sqrt(pin.probability) for pin in pins],
-            "color": [*[OTHER] * (len(pins) - 1), ANSWER],
-        },
-    )
-
-
-def _label(pin: Candidate | Guess, prefix: str) -> str:
-    return f"{prefix}{pin.place}: {text.percent(pin.probability)} within 25 km"
-
-
-def _file_pin(position: tuple[float, float]) -> go.Scattermap:
-    """Return a pin at the GPS position of the file."""
-    import plotly.graph_objects as go
-
-    return go.Scattermap(
-        lat=[position[0]],
-        lon=[position[1]],
-        mode="markers",
-        hovertemplate="GPS position in the file<extra></extra>",
-        marker={"size": 12, "color": FILE},
-    )
+def _collection(shapes: Iterable[tuple[shapely.Geometry, dict[str, Any]]]) -> dict[str, Any]:
+    features = []
+    for shape, properties in shapes:
+        rounded = shapely.set_precision(shape, 1e-4, mode="pointwise")
+        geometry = json.loads(shapely.to_geojson(rounded))
+        features.append({"type": "Feature", "properties": properties, "geometry": geometry})
+    return {"type": "FeatureCollection", "features": features}

@@ -37,14 +37,15 @@ def static_file(name: str) -> str:
     return (STATIC / name).read_text(encoding="utf-8")
 
 
-def image_uri(image: Image.Image, max_px: int = THUMBNAIL_PX) -> str:
+def image_uri(image: Image.Image, max_px: int = THUMBNAIL_PX, quality: int = JPEG_QUALITY) -> str:
     """Return an RGB image as a JPEG data URI without metadata.
 
     Args:
         image: an upright RGB image.
         max_px: the longer side after reduction.
+        quality: of the JPEG.
     """
-    return data_uri(image, max_px, JPEG_QUALITY)
+    return data_uri(image, max_px, quality)
 
 
 def attribution_overlay(

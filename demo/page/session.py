@@ -23,9 +23,13 @@ BlurLocation = Callable[[Guess], Guess]
 class Asked:
     """What the visitor knows about the photos."""
 
-    within: str | None = None
-    """Constraint; see `geoloc.belief.constraints.parse`."""
+    within: tuple[str, ...] = ()
+    """Constraints; see `geoloc.belief.constraints.parse`. None for the whole Earth."""
     evidence: WitnessOptions = BY_DEFAULT
+
+
+class Cancelled(Exception):
+    """The visitor does not wait for the answer any more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +58,8 @@ class Session:
     """One for each readable photo; a single one if `together`."""
     together: bool = False
     """Whether all photos show the same place."""
-    within: str | None = None
-    """The constraint of the guesses."""
+    within: tuple[str, ...] = ()
+    """The constraints of the guesses."""
     evidence: WitnessOptions = BY_DEFAULT
     """Which witnesses the guesses count, and what the visitor measured."""
     selected: int = 0
@@ -76,13 +80,22 @@ class Session:
         return self.guesses[sum(isinstance(u.photo, Photo) for u in self.uploads[:index])]
 
 
-def encode_uploads(geolocator: Geolocator, bundle: str, paths: Sequence[Path]) -> Session:
+def encode_uploads(
+    geolocator: Geolocator,
+    bundle: str,
+    paths: Sequence[Path],
+    is_cancelled: Callable[[], bool] = lambda: False,
+) -> Session:
     """Decode and encode photos, the expensive step, and return a session without guesses.
 
     Args:
         geolocator: its encoder is used.
         bundle: name of its bundle on the page.
         paths: the uploaded files, at least one.
+        is_cancelled: asked before each photo.
+
+    Raises:
+        Cancelled: `is_cancelled` returned True.
     """
     thumbnails: dict[Path, str] = {}
     geolocator = geolocator.with_witnesses(EVERYTHING.witnesses(geolocator.cells))
@@ -90,6 +103,8 @@ def encode_uploads(geolocator: Geolocator, bundle: str, paths: Sequence[Path]) -
     def load(
         path: Path, /, *, min_side: int | None = None, skip_pixels: Container[str] = ()
     ) -> Photo:
+        if is_cancelled():
+            raise Cancelled
         # error messages give the visitor's file name, not the path on the server
         photo = geolocator.read(path, name=path.name, min_side=min_side, skip_pixels=skip_pixels)
         thumbnails[path] = image_uri(photo.image)
@@ -127,7 +142,7 @@ def rank(
     """
     if asked.evidence.read_text:
         session = replace(session, uploads=tuple(_read_text(geolocator, session.uploads)))
-    constraint = geolocator.restrict(asked.within)
+    constraint = geolocator.restrict(asked.within or None)
     readable = asked.evidence.apply(session.photos, geolocator.cells)
     together = together and len(readable) > 1
     if together:

@@ -15,7 +15,7 @@ ACCENT, ACCENT_DARK = "#b4400f", "#ff9a5a"
 
 def appearance() -> dict[str, Any]:
     """Return theme and style sheet, as arguments of `Blocks.launch` and `mount_gradio_app`."""
-    return {"theme": _theme(), "css": static_file("page.css")}
+    return {"theme": _theme(), "css": static_file("map/map.css") + static_file("page.css")}
 
 
 def _theme() -> Any:  # noqa: ANN401

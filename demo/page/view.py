@@ -5,10 +5,10 @@ All functions return HTML from the folder `templates`, which escapes file names 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 from urllib.parse import quote
 
-from demo.page.map import shows_radius
 from demo.page.rendering import render
 from demo.page.session import Session
 from geoloc.errors import PhotoError
@@ -16,29 +16,67 @@ from geoloc.guess import Candidate, Exif, Guess
 from geoloc.output import accounts, text
 from geoloc.photos.exif import gps_position
 
-STEPS = ("not sure", "country", "region", "city")
+STEPS = ("country", "region", "city")
 """Levels of confidence, coarse to fine."""
 
 
-def headline(guess: Guess) -> str:
-    """Return the claimed place, the confidence scale and a sentence on the radius."""
+def headline(guess: Guess, title: str, lines: Sequence[str]) -> str:
+    """Return the claimed place, the confidence scale and sentences on the answer.
+
+    Args:
+        guess: the answer.
+        title: see `headline_texts`.
+        lines: see `headline_texts`.
+    """
+    reached = STEPS.index(guess.confidence) if guess.confidence in STEPS else -1
+    return render("headline.html", title=title, steps=STEPS, reached=reached, lines=lines)
+
+
+def headline_texts(guess: Guess, has_circle: bool) -> tuple[str, list[str]]:
+    """Return the title of an answer and its sentences.
+
+    Args:
+        guess: the answer.
+        has_circle: whether the radius is a fair summary, and the map shows it.
+    """
     claim = text.claimed_place(guess)
-    lines = [text.sentence(guess)]
-    if known := text.known_line(guess):
-        lines.append(known)
-    if not claim:
-        lines.insert(0, text.best_guess(guess) or f"Best guess: {guess.place}.")
-    if len(guess.photos) > 1:
-        lines.append(f"One answer for {len(guess.photos)} photos.")
-    if not shows_radius(guess):
-        lines.append("The radius is too large to be drawn on the map.")
-    return render(
-        "headline.html",
-        title=claim or text.stated(guess) or "Not sure where this is",
-        steps=STEPS,
-        reached=STEPS.index(guess.confidence),
-        lines=lines,
-    )
+    radius = f"8 of 10 photos like this lie within {text.km(guess.radius_80_km)} of the best guess"
+    if not has_circle:
+        radius = "The map shades where 8 of 10 photos like this lie"
+    best = "" if claim and guess.confidence == "city" else f"Best guess: {guess.place}."
+    lines = [
+        f"{problem}." if (problem := text.contradiction(guess)) else "",
+        f"{text.stated(guess)}, as given." if guess.within else "",
+        best,
+        f"{radius}.",
+        text.known_line(guess),
+        f"One answer for {len(guess.photos)} photos." if len(guess.photos) > 1 else "",
+        text.uncalibrated(guess),
+    ]
+    return claim or text.stated(guess) or "Not sure where this is", list(filter(None, lines))
+
+
+def kept(
+    session: Session, guess: Guess, title: str, lines: Sequence[str], shown: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what a link to the answer and the list of earlier answers hold: no photo, no metadata.
+
+    Args:
+        session: the visit.
+        guess: the answer.
+        title: of the answer.
+        lines: of the answer.
+        shown: the data of its map.
+    """
+    pins = [pin for pin in shown["pins"] if pin["kind"] in ("answer", "other")]
+    return {
+        "photo": session.uploads[session.selected].path.name,
+        "title": title,
+        "lines": list(lines),
+        "lat": round(guess.lat, 5),
+        "lon": round(guess.lon, 5),
+        "map": {name: shown[name] for name in ("window", "regions", "circle")} | {"pins": pins},
+    }
 
 
 def unreadable(error: PhotoError) -> str:

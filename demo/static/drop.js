@@ -1,22 +1,49 @@
-// The drop zone: uploads photos that are chosen, dropped anywhere on the page, or pasted.
-const input = element.querySelector("input"), state = element.querySelector(".state");
+// The drop zone: uploads photos that are chosen, taken, dropped anywhere on the page, or pasted. The first
+// of them is shown at once, until the answer with its own picture arrives.
+const state = element.querySelector(".state"), preview = element.querySelector(".preview"), picture = preview.querySelector("img");
+const ownPhoto = () => document.querySelector(".photo-part");
+let runs = 0, waiting = null;
+
+function finish(message = "") {
+  waiting = null;
+  preview.hidden = true;
+  URL.revokeObjectURL(picture.src);
+  picture.removeAttribute("src");
+  ownPhoto()?.classList.remove("replaced");
+  state.textContent = message;
+}
 
 async function send(list) {                    // see choose.js for why the paths are the value
   const files = [...list];
   if (!files.length) return;
-  state.textContent = files.length === 1 ? "Uploading the photo …" : `Uploading ${files.length} photos …`;
+  const run = waiting = `${Date.now()}-${++runs}`;
+  ownPhoto()?.classList.add("replaced");
+  preview.hidden = false;
+  picture.src = URL.createObjectURL(files[0]);  // a format that the browser cannot show, such as HEIC, stays a grey box
+  const what = files.length === 1 ? "the photo" : `${files.length} photos`;
+  state.textContent = `Uploading ${what} …`;
   try {
     const sent = await Promise.all(files.map(file => upload(file)));
-    state.textContent = "";
-    props.value = {paths: sent.map(file => file.path)};
+    if (waiting !== run) return;
+    state.textContent = `Looking at ${what} …`;
+    props.value = {paths: sent.map(file => file.path), run};
     trigger("upload");
   } catch (error) {
-    state.textContent = `Upload failed: ${error.message || error}`;
+    if (waiting === run) finish(`Upload failed: ${error.message || error}`);
   }
 }
 
-element.querySelector("button").addEventListener("click", () => input.click());
-input.addEventListener("change", () => { send(input.files); input.value = ""; });
+document.addEventListener("answer-shown", () => { if (waiting) finish(); });   // from answer.js
+for (const button of element.querySelectorAll("[data-choose]"))
+  button.addEventListener("click", () => element.querySelector(`[data-source=${button.dataset.choose}]`).click());
+for (const input of element.querySelectorAll("input"))
+  input.addEventListener("change", () => { send(input.files); input.value = ""; });
+element.querySelector("[data-cancel]").addEventListener("click", () => {
+  const run = waiting;
+  finish("Cancelled.");
+  props.value = {paths: [], run};
+  trigger("clear");
+});
 
 const holdsFiles = event => [...event.dataTransfer.types].includes("Files");
 let inside = 0;                              // dragenter and dragleave also fire for every child element

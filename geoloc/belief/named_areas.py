@@ -104,11 +104,11 @@ def _town(row: int) -> Area:
     lat, lon = map(float, gazetteer.points.latlon[row])
     reach = _KM_PER_ROOT_OF_PEOPLE * float(gazetteer.population[row]) ** 0.5
     radius_km = round(min(max(reach, _TOWN_KM[0]), _TOWN_KM[1]))
-    title = _title(row)
+    title = town_title(row)
     return replace(circle(title, lat, lon, radius_km), name=f"within {radius_km} km of {title}")
 
 
-def _title(town: int) -> str:
+def town_title(town: int) -> str:
     """Return name, region and country of a town."""
     gazetteer, borders = towns(), embedded_boundaries()
     units = borders.locate(gazetteer.points.latlon[town : town + 1], COAST_KM)[0]
@@ -142,7 +142,7 @@ def _only_town(text: str, rows: list[int]) -> Area:
     people = towns().population[rows]
     if len(rows) == 1 or people[0] > _LARGEST * people[1]:
         return _town(rows[0])
-    options = " or ".join(dict.fromkeys(f'"{_title(row)}"' for row in rows[:4]))
+    options = " or ".join(dict.fromkeys(f'"{town_title(row)}"' for row in rows[:4]))
     raise ConstraintError(f"{text}: {len(rows)} towns have this name; give {options}")
 
 

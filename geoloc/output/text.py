@@ -43,18 +43,14 @@ def sentence(guess: Guess) -> str:
     radius = f"8 of 10 photos like this lie {within}"
     given = f"{stated(guess)}, as given" if guess.within else ""
     if guess.contradictory:
-        number = len(guess.photos)
-        claim = (
-            f"These {number} photos seem to show different places (fewer than one set in twenty of"
-            f" one place agrees so little); answer and radius are those for one of them: {radius}."
-        )
+        claim = f"{contradiction(guess)}: {radius}."
     elif guess.confidence != "not sure":
         claim = f"Sure of the {guess.confidence}: {claimed_place(guess)}; {radius}."
     elif given:
         given, claim = "", f"{given}; not sure where in it: {radius}."
     else:
         claim = f"Not sure: {radius}."
-    return " ".join(filter(None, [given and f"{given}.", claim, _uncalibrated(guess)]))
+    return " ".join(filter(None, [given and f"{given}.", claim, uncalibrated(guess)]))
 
 
 def stated(guess: Guess) -> str:
@@ -65,7 +61,18 @@ def stated(guess: Guess) -> str:
     return f"W{guess.within[1:]}" if circle else f"In {guess.within}"
 
 
-def _uncalibrated(guess: Guess) -> str:
+def contradiction(guess: Guess) -> str:
+    """Return that photos of one place seem to show several; "" if they do not."""
+    if not guess.contradictory:
+        return ""
+    return (
+        f"These {len(guess.photos)} photos seem to show different places (fewer than one set in"
+        " twenty of one place agrees so little); answer and radius are those for one of them"
+    )
+
+
+def uncalibrated(guess: Guess) -> str:
+    """Return that radii and probabilities are not calibrated; "" if they are."""
     if guess.calibrated:
         return ""
     return "Radii and probabilities are not calibrated for this kind of question."
@@ -95,7 +102,7 @@ def known_line(guess: Guess) -> str:
         return ""
     credit = _joined(known.source, known.licence, known.author) or "source unknown"
     shown = "A copy of" if guess.copy_of else "The same scene as"
-    return f"{shown} a photo this bundle knows: {credit}"
+    return f"{shown} a known photo: {credit}"
 
 
 def claimed_place(guess: Guess) -> str:

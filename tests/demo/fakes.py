@@ -12,6 +12,7 @@ from geoloc.belief.constraints import parse
 from geoloc.belief.witnesses.base import observed
 from geoloc.encoders.base import Preprocessing
 from geoloc.photos.decode import load
+from geoloc.retrieval.tables import Clusters
 from tests.demo.guesses import HOBART, make_guess
 
 
@@ -45,7 +46,9 @@ class FakeGeolocator:
 
     def __init__(self, name="fake", patches=None):
         self.cells, self.encoder = make_cells(), FakeEncoder()
-        self.bundle = SimpleNamespace(name=name)
+        clusters = Clusters(np.array([0, 1]), self.cells.centroids, self.cells.count)
+        gallery = SimpleNamespace(clusters=clusters)
+        self.bundle = SimpleNamespace(name=name, ranker=SimpleNamespace(gallery=gallery))
         self.patches = patches
         self.load = load
         self.witnesses = ()

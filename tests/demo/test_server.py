@@ -228,7 +228,7 @@ def test_a_port_in_use_is_reported():
     )
 
 
-@pytest.mark.parametrize("missing", ["gradio", "fastapi", "plotly"])
+@pytest.mark.parametrize("missing", ["gradio", "fastapi"])
 def test_a_missing_extra_is_reported_in_one_line(missing):
     code = f"import sys; sys.modules[{missing!r}] = None; from demo.server import main; main()"
     refused = subprocess.run(

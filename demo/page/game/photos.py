@@ -16,6 +16,10 @@ from geoloc.photos.tabular.encoding import notice
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "places.csv"
 
+SHOWN = ("aqueduct.jpg", "tower.jpg", "pyramid.jpg", "granite.jpg")
+"""Examples that the page offers: three that the starter places, and one of a country without
+photos like it in the starter, where it is not sure."""
+
 NEEDS = "the columns file, lat, lon in degrees"
 
 
@@ -28,6 +32,11 @@ class LocatedPhoto:
     """Degrees."""
     lon: float
     """Degrees."""
+
+
+def examples() -> list[Path]:
+    """Return the photos of SHOWN, which no bundle of the project was made from."""
+    return [EXAMPLES.with_name(name) for name in SHOWN]
 
 
 def read(path: Path) -> list[LocatedPhoto]:

@@ -15,7 +15,7 @@ from geoloc.guess import Account, Finding
 from tests.demo.guesses import make_guess
 from tests.scenes import write_dated_photo
 
-EMPTY = ("Anywhere", None, "", "", "", "", "", "", "", [])
+EMPTY = (None, [])
 
 
 @pytest.fixture(scope="module")

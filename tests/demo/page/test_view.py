@@ -11,17 +11,21 @@ from geoloc.guess import Attribute, Exif, Neighbour
 from tests.demo.guesses import make_guess
 
 
+def headline(guess, has_circle=True):
+    return view.headline(guess, *view.headline_texts(guess, has_circle))
+
+
 @pytest.mark.parametrize(
     ("confidence", "title", "sentence", "steps"),
     [
-        ("city", "Sydney, New South Wales, Australia", "Sure of the city", 4),
-        ("region", "New South Wales, Australia", "Sure of the region", 3),
-        ("country", "Australia", "Sure of the country", 2),
-        ("not sure", "Not sure where this is", "Best guess: Sydney", 1),
+        ("city", "Sydney, New South Wales, Australia", "8 of 10", 3),
+        ("region", "New South Wales, Australia", "Best guess: Sydney", 2),
+        ("country", "Australia", "Best guess: Sydney", 1),
+        ("not sure", "Not sure where this is", "Best guess: Sydney", 0),
     ],
 )
 def test_the_headline_claims_no_more_than_the_calibration(confidence, title, sentence, steps):
-    shown = view.headline(make_guess(confidence=confidence, radius_km=1234.4))
+    shown = headline(make_guess(confidence=confidence, radius_km=1234.4))
     assert f"<h2>{title}</h2>" in shown
     assert sentence in shown
     assert "within 1,200 km" in shown
@@ -33,22 +37,27 @@ def test_the_headline_names_constraint_and_number_of_photos():
         make_guess(confidence="not sure"), photos=("1.jpg", "2.jpg", "3.jpg"), contradictory=True,
         within="Australia",
     )  # fmt: skip
-    shown = view.headline(guess)
+    shown = headline(guess)
     assert "These 3 photos seem to show different places" in shown
     assert "One answer for 3 photos." in shown
     assert "<h2>In Australia</h2>" in shown
     assert "In Australia, as given." in shown
-    agreeing = view.headline(replace(guess, contradictory=False))
+    agreeing = headline(replace(guess, contradictory=False))
     assert "different places" not in agreeing
-    assert "In Australia, as given; not sure where in it" in agreeing
+    assert "In Australia, as given." in agreeing
 
 
 def test_the_headline_names_a_best_guess_that_is_not_the_first_place():
     guess = replace(make_guess(confidence="not sure"), lat=-38.0, lon=149.0, probability=0.1)
-    shown = view.headline(guess)
-    assert "Best single guess: -38.0000, 149.0000" in shown
-    assert "10.0 % within 25 km" in shown
+    shown = headline(guess)
     assert "of the best guess" in shown
+    assert shown.lower().count("not sure") == 1
+
+
+def test_a_radius_is_given_only_where_a_circle_is_a_fair_summary():
+    shown = headline(make_guess(confidence="not sure", radius_km=9000.0), has_circle=False)
+    assert "9,000 km" not in shown
+    assert "The map shades where 8 of 10 photos like this lie." in shown
 
 
 def test_the_exif_position_is_compared_but_not_used():
@@ -70,7 +79,7 @@ def test_candidates_are_ranked_and_link_to_other_maps():
         assert part in first
     assert "https://www.openstreetmap.org/?mlat=-33.87000&amp;mlon=151.21000" in first
     assert "query=-42.88000,147.33000" in second
-    assert "probability that the photo was taken within 25 km" in table
+    assert "chance that the photo was taken within 25 km" in table
 
 
 NASTY = "<img src=x onerror=alert(1)>\"'"
@@ -92,7 +101,7 @@ def test_text_from_files_and_bundles_is_escaped():
     )
     session = Session("fake", uploads, np.empty((0, 4)), (guess,), True)
     for shown in (
-        view.headline(guess), view.places(guess), view.strip(session), view.notice(NASTY),
+        headline(guess), view.places(guess), view.strip(session), view.notice(NASTY),
         view.photo(replace(session, selected=1)), view.unreadable(PhotoError(NASTY)),
         explanation.attributes(guess), explanation.neighbours(guess),
     ):  # fmt: skip

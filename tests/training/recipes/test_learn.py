@@ -114,7 +114,7 @@ def test_screenshot_of_a_learned_photo_is_recognised_as_a_copy(learned, photo_fo
     assert (guess.lat, guess.lon) == pytest.approx((truth.lat, truth.lon), abs=1e-4)
     assert (guess.confidence, guess.radius_80_km) == ("city", pytest.approx(0.1))
     assert guess.candidates[0].probability > 0.9
-    assert known_line(guess).startswith("A copy of a photo this bundle knows")
+    assert known_line(guess).startswith("A copy of a known photo")
     assert Guess.from_dict(json.loads(json.dumps(guess.to_dict()))) == guess
     assert geolocator.locate_together([screen, photo]).copy_of is not None
     assert geolocator.locate(screen, within="Japan").copy_of is None, "the place is excluded"

@@ -1,0 +1,1 @@
+"""The map of the page: its base map in vector tiles, and the files that draw it."""

@@ -1,0 +1,133 @@
+"""Files of the map under /map: library, style and tiles, which browsers keep."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from demo.map import base_map
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+STATIC = Path(__file__).parents[1] / "static" / "map"
+
+MEDIA_TYPES = {
+    "maplibre-gl.js": "text/javascript",
+    "planet_map.js": "text/javascript",
+    "drawing.js": "text/javascript",
+    "map.css": "text/css",
+    "maplibre-gl.LICENSE.txt": "text/plain",
+}
+"""The files that are served, and nothing else of the folder."""
+
+TILES: dict[str, tuple[Callable[[int, int, int], bytes], int]] = {
+    "borders": (base_map.borders, base_map.BORDERS_MAX_ZOOM),
+    "names": (base_map.names, base_map.NAMES_MAX_ZOOM),
+}
+
+KEPT = "public, max-age=31536000, immutable"
+"""Addresses contain `version`, which changes with the files."""
+
+
+@dataclass(frozen=True)
+class OwnTiles:
+    """Tiles of streets or a satellite that the owner of the server named."""
+
+    url: str
+    """With {z}, {x} and {y}."""
+    credit: str = ""
+
+
+@cache
+def version() -> str:
+    """Return a mark of the files and of the base map, for their addresses."""
+    content = hashlib.sha256()
+    for path in (*map(STATIC.joinpath, MEDIA_TYPES), Path(base_map.__file__)):
+        content.update(path.read_bytes())
+    return content.hexdigest()[:12]
+
+
+def add_map(app: FastAPI, tiles: OwnTiles | None = None) -> None:
+    """Serve the files of the map below /map of an application.
+
+    Args:
+        app: the application.
+        tiles: shown above the base map; None shows the base map alone, and nothing is loaded from
+            other servers.
+    """
+
+    async def settings(request: Request) -> Response:
+        content = json.dumps(_settings(tiles)).encode()
+        return _reply(request, Compressed.of(content), "application/json")
+
+    for path, reply in (
+        ("/map/{mark}/settings.json", settings),
+        ("/map/{mark}/{kind}/{zoom:int}/{column:int}/{row:int}.mvt", _tile_reply),
+        ("/map/{mark}/{name}", _file_reply),
+    ):
+        app.router.routes.append(Route(path, reply, methods=["GET", "HEAD"]))
+
+
+async def _file_reply(request: Request) -> Response:
+    name = request.path_params["name"]
+    if name not in MEDIA_TYPES:
+        raise HTTPException(404)
+    return _reply(request, _file(name), MEDIA_TYPES[name])
+
+
+async def _tile_reply(request: Request) -> Response:
+    asked = request.path_params
+    make, max_zoom = TILES.get(asked["kind"], (base_map.borders, -1))
+    at = asked["zoom"], asked["column"], asked["row"]
+    if not base_map.exists(*at, max_zoom):
+        raise HTTPException(404)
+    content = Compressed.of(await asyncio.to_thread(make, *at))
+    return _reply(request, content, "application/vnd.mapbox-vector-tile")
+
+
+def _settings(tiles: OwnTiles | None) -> dict[str, Any]:
+    """Return what planet_map.js has to know of the server."""
+    return {
+        "bordersMaxZoom": base_map.BORDERS_MAX_ZOOM,
+        "namesMaxZoom": base_map.NAMES_MAX_ZOOM,
+        "tiles": {"url": tiles.url, "credit": tiles.credit} if tiles else None,
+    }
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """The content of a reply, as it is and with gzip."""
+
+    plain: bytes
+    gzipped: bytes
+
+    @classmethod
+    def of(cls, content: bytes) -> Compressed:
+        """Compress a content."""
+        return cls(content, gzip.compress(content, 9, mtime=0))
+
+
+@cache
+def _file(name: str) -> Compressed:
+    return Compressed.of((STATIC / name).read_bytes())
+
+
+def _reply(request: Request, content: Compressed, media_type: str) -> Response:
+    headers = {"Cache-Control": KEPT, "Vary": "Accept-Encoding"}
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        headers["Content-Encoding"] = "gzip"
+        return Response(content.gzipped, headers=headers, media_type=media_type)
+    return Response(content.plain, headers=headers, media_type=media_type)
