@@ -13,7 +13,7 @@ from demo.page.controller import EXPORTS, Controller
 from demo.page.game import photos as photo_table
 from demo.page.knowledge import knowledge
 from demo.page.locate_events import DIFFERENT_PLACES, SAME_PLACE, Components, connect
-from demo.page.place_search import search
+from demo.map.place_search import search
 from demo.page.rendering import image_uri, render, static_file
 from demo.page.session import BlurLocation
 from geoloc.geolocator import Geolocator
