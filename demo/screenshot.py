@@ -5,28 +5,31 @@
 Needs Chromium, and playwright from the extra `dev`.
 """
 
+import re
 import shutil
+import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image
 
-from demo.page import app
 from demo.page.game import photos
-from demo.page.theme import appearance
 
 EXAMPLE = 0
-"""Row of the example: the Eiffel Tower, in a photo that the starter was not trained on."""
+"""Of the examples: the Pont du Gard, in a photo that the starter was not made from."""
 
 COLOURS = 256
 """Size of the palette: enough for the map and the page, and small."""
 
-SIZE = {"width": 1180, "height": 1010}
+SIZE = {"width": 1180, "height": 880}
+
+WEBGL = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 
 MAP_IS_IDLE = """() => {
-  const plot = document.querySelector("#world .js-plotly-plot");
-  const map = plot?._fullLayout?.map?._subplot?.map;
+  const map = document.querySelector("#world .planet")?.planet?.map;
   return map && map.loaded() && !map.isMoving();
 }"""
 
@@ -35,31 +38,41 @@ def main(target: Path) -> None:
     """Serve the page, locate an example as a visitor would, and save a screenshot."""
     from playwright.sync_api import sync_playwright
 
-    from geoloc.geolocator import Geolocator
-
-    page = app.build({"starter": Geolocator.from_bundle("starter")})
-    page.launch(**appearance(), prevent_thread_lock=True, quiet=True)
-    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
+    with (
+        _server() as address,
+        sync_playwright() as playwright,
+        tempfile.TemporaryDirectory() as folder,
+    ):
         shot = Path(folder) / "page.png"
-        arguments = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader"]
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=arguments
-        )
+        chromium = shutil.which("chromium")
+        browser = playwright.chromium.launch(executable_path=chromium, args=WEBGL)
         visit = browser.new_page(viewport=SIZE)
         visit.set_default_timeout(120_000)
-        visit.goto(page.local_url)
+        visit.goto(address)
         visit.get_by_role("button", name="Choose photos").wait_for()
-        example = photos.read(photos.EXAMPLES)[EXAMPLE].file
-        visit.locator("input[type=file]").set_input_files(example)
-        visit.locator("table.places").wait_for()
-        visit.get_by_text("Properties estimated from the photo").wait_for()
+        visit.get_by_label("Photos", exact=True).set_input_files(photos.examples()[EXAMPLE])
+        visit.get_by_text("What the photo suggests").wait_for()
         visit.wait_for_function(MAP_IS_IDLE)
         visit.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
-        visit.wait_for_timeout(2000)  # the last frame of the map is drawn without an event
+        visit.wait_for_timeout(1000)  # the last frame of the map is drawn without an event
         visit.screenshot(path=shot)
         browser.close()
         Image.open(shot).convert("RGB").quantize(COLOURS).save(target, optimize=True)
-    page.close()
+
+
+@contextmanager
+def _server() -> Iterator[str]:
+    """Run the server with the starter; yield its address."""
+    command = [sys.executable, "-m", "demo.server", "--bundle", "starter", "--port", "0", "--quiet"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        line = process.stdout.readline() if process.stdout else ""
+        found = re.search(r"http://\S+", line)
+        if found is None:
+            raise RuntimeError("the server did not start")
+        try:
+            yield found[0]
+        finally:
+            process.terminate()
 
 
 if __name__ == "__main__":

@@ -272,10 +272,8 @@ class Geolocator:
             within: constraint of the answer, as for `locate`.
 
         Returns:
-            (rows, columns) on the grid of patches over `Preprocessing.visible_part` of the photo;
-            None if the encoder is no vision transformer in torch. See `geoloc.answer.attribution`.
-
-        Raises: PhotoError, ConstraintError: as for `locate`.
+            (rows, columns) on the patches of `Preprocessing.visible_part` of the photo; None if
+            the encoder is no vision transformer in torch. Raises what `locate` does.
         """
         from geoloc.answer.attribution import explain_answer, may_have_map
 

@@ -24,7 +24,7 @@ WEBGL = [*SANDBOX, "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe
 
 NO_WEBGL = [*SANDBOX, "--disable-3d-apis"]
 
-TIMEOUT_MS = 25_000
+TIMEOUT_MS = 60_000
 """How long a page may take to reach an expected state on a loaded machine."""
 
 

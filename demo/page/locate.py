@@ -7,13 +7,13 @@ from functools import cache, partial
 
 import gradio as gr
 
+from demo.map.place_search import search
 from demo.map.routes import version
 from demo.page import constraint_form, view
 from demo.page.controller import EXPORTS, Controller
 from demo.page.game import photos as photo_table
 from demo.page.knowledge import knowledge
 from demo.page.locate_events import DIFFERENT_PLACES, SAME_PLACE, Components, connect
-from demo.map.place_search import search
 from demo.page.rendering import image_uri, render, static_file
 from demo.page.session import BlurLocation
 from geoloc.geolocator import Geolocator

@@ -59,6 +59,7 @@ scripts write what was chosen into the value of their component.
 def connect(components: Components, controller: Controller) -> None:
     """Connect the components of `locate_tab` to the controller."""
     _connect_photos(components, controller)
+    _connect_cancel(components, controller)
     _connect_thumbnails(components, controller)
     _connect_form(components, controller)
     _connect_downloads(components, controller)
@@ -90,13 +91,6 @@ def _connect_photos(components: Components, controller: Controller) -> None:
             return _unchanged(components)
         return _outputs(components, updates) | {components["progress"]: gr.HTML(visible=False)}
 
-    def cancel(drop: dict[str, Any]) -> Updates:
-        controller.cancel(str(drop.get("run", "")))
-        return {
-            components["progress"]: gr.HTML(visible=False),
-            components["welcome"]: gr.Column(visible=True),
-        }
-
     def apply_late_form(session: Session | None, together: str, *form: Any) -> Updates:  # noqa: ANN401
         """Apply what was entered in the form while the photos were encoded."""
         read_form = partial(_read_form, *form)
@@ -109,8 +103,6 @@ def _connect_photos(components: Components, controller: Controller) -> None:
     outputs = _all_outputs(components)
     progress_outputs = {components[name] for name in ("progress", "welcome", "results", "notice")}
     late_inputs = [components["session"], *inputs[1:]]
-    hidden = {components["progress"], components["welcome"]}
-    components["drop"].clear(cancel, components["drop"], hidden, **EVENT_OPTIONS)
     for event, photos_of, name in (
         (components["drop"].upload, _uploaded, "drop"),
         (components["example"].select, _example, "example"),
@@ -124,6 +116,20 @@ def _connect_photos(components: Components, controller: Controller) -> None:
         )
         applied = located.then(apply_late_form, late_inputs, outputs, **EVENT_OPTIONS)
         _explain_after(applied, components, controller)
+
+
+def _connect_cancel(components: Components, controller: Controller) -> None:
+    """Handle the button that gives up waiting."""
+
+    def cancel(drop: dict[str, Any]) -> Updates:
+        controller.cancel(str(drop.get("run", "")))
+        return {
+            components["progress"]: gr.HTML(visible=False),
+            components["welcome"]: gr.Column(visible=True),
+        }
+
+    outputs = {components["progress"], components["welcome"]}
+    components["drop"].clear(cancel, components["drop"], outputs, **EVENT_OPTIONS)
 
 
 def _uploaded(drop: dict[str, list[str]]) -> list[Path]:

@@ -20,10 +20,11 @@ function row(parent, tag, attributes, text) {
 function showChosen() {
   chosen.replaceChildren();
   areas().forEach((area, i) => {
-    const label = area.label || area.text || `a ${area.kind} drawn on the map`, item = row(chosen, "li", area.problem ? {class: "wrong"} : {}, label);
+    const label = area.label || area.text || `a ${area.kind} drawn on the map`, item = row(chosen, "li", {});
+    row(item, area.problem ? "s" : "span", {}, label);
     const remove = row(item, "button", {type: "button", "aria-label": `Remove ${label}`}, "×");
     remove.onclick = () => { set(areas().filter((_, other) => other !== i)); input.focus(); };
-    if (area.problem) row(chosen, "li", {class: "problem", role: "alert"}, area.problem);
+    if (area.problem) row(item, "small", {class: "problem", role: "alert"}, area.problem);
   });
 }
 watch("value", showChosen);

@@ -1,7 +1,7 @@
 import pytest
 
-from demo.page import constraint_form
 from demo.map.place_search import search
+from demo.page import constraint_form
 from geoloc.belief.constraints import parse
 from geoloc.errors import ConstraintError
 

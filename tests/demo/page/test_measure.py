@@ -37,7 +37,7 @@ def page(browser, address):
     watch.add(page, console=False)
     page.set_viewport_size({"width": 1280, "height": 1200})
     page.goto(address)
-    page.get_by_role("button", name="Evidence beside the picture").click()
+    page.get_by_role("button", name="More clues").click()
     yield page
     context.close()
     watch.check(ignored=lambda report: "Failed to initialize WebGL" in report)
@@ -55,7 +55,7 @@ def click(page, at):
 def test_four_clicks_on_the_photo_become_a_ratio_that_is_evidence(page, plain):
     measure(page).click()
     expect(page.get_by_text("Choose a photo first.")).to_be_visible()
-    page.locator("input[type=file]").set_input_files(plain)
+    page.get_by_label("Photos", exact=True).set_input_files(plain)
     expect(page.locator(".shown img")).to_be_visible()
     measure(page).click()
     for at, asked in ((TOP, "foot of the object"), (FOOT, "shadow begins"), (FOOT, "tip of its")):
@@ -74,7 +74,7 @@ def test_four_clicks_on_the_photo_become_a_ratio_that_is_evidence(page, plain):
 
 
 def test_escape_ends_a_measurement_and_short_lines_are_refused(page, plain):
-    page.locator("input[type=file]").set_input_files(plain)
+    page.get_by_label("Photos", exact=True).set_input_files(plain)
     expect(page.locator(".shown img")).to_be_visible()
     measure(page).click()
     click(page, TOP)
