@@ -42,24 +42,27 @@ def within(areas: object, chips: Sequence[str] = ()) -> tuple[str, ...]:
     Raises:
         ConstraintError: an area is not understood, or there are too many.
     """
-    given = areas if isinstance(areas, list) else []
+    given = [each for each in areas if not _is_wrong(each)] if isinstance(areas, list) else []
     if len(given) > MAX_AREAS:
         raise ConstraintError(f"these are {len(given)} places; give at most {MAX_AREAS}")
     stated = [CHIPS[chip] for chip in chips if chip in CHIPS]
     return (*map(_text, given), *stated)
 
 
-def named(areas: object) -> list[dict[str, Any]]:
-    """Return the areas with a `label` for people, and a `problem` if they are not understood."""
-    labelled = []
-    for area in (areas if isinstance(areas, list) else [])[:MAX_AREAS]:
-        try:
-            label = parse(_text(area)).name
-            labelled.append({**area, "label": label, "problem": ""})
-        except ConstraintError as error:
-            label = str(area.get("text", "")) if isinstance(area, Mapping) else ""
-            labelled.append({"kind": "name", "text": label, "label": label, "problem": str(error)})
-    return labelled
+def named(area: object) -> dict[str, Any]:
+    """Return an area with a `label` for people, and a `problem` if it is not understood."""
+    try:
+        label = parse(_text(area)).name
+    except ConstraintError as error:
+        text = str(area.get("text", "")) if isinstance(area, Mapping) else ""
+        return {"kind": "name", "text": text, "label": text, "problem": str(error)}
+    known: dict[str, Any] = dict(area) if isinstance(area, Mapping) else {}
+    return known | {"label": label, "problem": ""}
+
+
+def _is_wrong(area: object) -> bool:
+    """Whether `named` found a problem, which the page shows beside the place."""
+    return isinstance(area, Mapping) and bool(area.get("problem"))
 
 
 def _text(area: object) -> str:

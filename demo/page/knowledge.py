@@ -33,8 +33,9 @@ def _sentence(clusters: Clusters) -> str:
     first = np.argsort(-photos, kind="stable")[: min(NAMED, held)]
     names = [str(country.names[row]) for row in first]
     listed = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else "nowhere"
+    countries = "country" if held == 1 else "countries"
     how_many = "most" if photos[first].sum() > MOST_SHARE * total else "the largest part"
     return (
-        f"The model compares your photo with {total:,} photos that it knows, from {held} countries;"
-        f" {how_many} of them from {listed}. Of other places it is rarely sure, and says so."
+        f"The model compares your photo with {total:,} photos that it knows, from {held}"
+        f" {countries}; {how_many} of them from {listed}. Of other places it is rarely sure, and says so."
     )

@@ -89,7 +89,7 @@ def _inputs() -> Components:
     with gr.Group(elem_classes="known-form form-part"):
         components["areas"] = gr.HTML(
             html_template=render("where.html"), js_on_load=static_file("where.js"),
-            server_functions=[search], elem_classes="where-part",
+            server_functions=[search, constraint_form.named], elem_classes="where-part",
         )  # fmt: skip
         components["chips"] = gr.CheckboxGroup(
             list(constraint_form.CHIPS), label="And it is a place with"

@@ -168,34 +168,20 @@ def _connect_form(components: Components, controller: Controller) -> None:
         read_form = partial(_read_form, *form)
         return _outputs(components, controller.rerank(session, together == SAME_PLACE, read_form))
 
-    def label(areas: dict[str, Any] | None) -> dict[str, Any]:
-        return {"areas": constraint_form.named((areas or {}).get("areas"))}
-
-    def add_drawn(areas: dict[str, Any] | None, event: gr.EventData) -> dict[str, Any]:
-        drawn = dict(event._data or {})
-        known = [each for each in (areas or {}).get("areas", ()) if not each.get("problem")]
-        return {"areas": constraint_form.named([*known, drawn])}
-
     def fill_in_shadow(event: gr.EventData) -> str:
         return str(event.shadow)
 
     inputs = [components[name] for name in ("session", "together", *FORM_FIELDS)]
     outputs = _all_outputs(components)
-    areas = components["areas"]
     every = {**EVENT_OPTIONS, "trigger_mode": "multiple"}
     components["measure"].apply(fill_in_shadow, None, components["shadow"], **every)
-    drawn = components["world"].apply(add_drawn, areas, areas, **every)
-    labelled = areas.apply(label, areas, areas, **EVENT_OPTIONS)
     submits = [components[name].submit for name in ("shadow", "time")]
     chosen = ("together", "chips", "read_text", "use_metadata")
     inputs_changed = [components[name].input for name in chosen]
-    changes = [*inputs_changed, components["measured"].click, *submits]
-    for ranked in (
-        drawn.then(rerank, inputs, outputs, **EVENT_OPTIONS),
-        labelled.then(rerank, inputs, outputs, **EVENT_OPTIONS),
-        gr.on(changes, rerank, inputs, outputs, **EVENT_OPTIONS),
-    ):
-        _explain_after(ranked, components, controller)
+    clicks = [components["areas"].apply, components["measured"].click]
+    changes = [*inputs_changed, *clicks, *submits]
+    ranked = gr.on(changes, rerank, inputs, outputs, **EVENT_OPTIONS)
+    _explain_after(ranked, components, controller)
 
 
 def _connect_downloads(components: Components, controller: Controller) -> None:

@@ -59,7 +59,7 @@ box.addEventListener("click", async event => {
     stopDrawing = null;
     hint.textContent = "";
     button.setAttribute("aria-pressed", "false");
-    if (shape) trigger("apply", shape);
+    if (shape) document.dispatchEvent(new CustomEvent("area-drawn", {detail: shape}));   // to where.js
   });
 });
 

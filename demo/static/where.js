@@ -1,4 +1,5 @@
 // The places to search in: found by name with the help of the server, or drawn on the map (answer_map.js).
+// Only this script changes its value: an answer of the server that came late would undo a later choice.
 const input = element.querySelector("input"), list = element.querySelector("[role=listbox]"), chosen = element.querySelector(".chosen");
 const WAIT_MS = 150;
 let found = [], marked = -1, timer = 0, asked = 0;
@@ -6,6 +7,7 @@ let found = [], marked = -1, timer = 0, asked = 0;
 const areas = () => props.value?.areas || [];
 function set(next) {                          // see choose.js for why the value is not event data
   props.value = {areas: next};
+  showChosen();                               // a change by a script is not watched
   trigger("apply");
 }
 
@@ -56,8 +58,14 @@ function add(text) {
   clearTimeout(timer);
   input.value = "";
   open([]);
-  if (text.trim()) set([...areas().filter(area => area.text !== text && !area.problem), {kind: "name", text: text.trim()}]);
+  if (text.trim()) addArea({kind: "name", text: text.trim()});
 }
+
+async function addArea(area) {                // with its full name, or with what is wrong with it
+  const named = await server.named(area);
+  set([...areas().filter(other => !other.problem && other.label !== named.label), named]);
+}
+document.addEventListener("area-drawn", event => addArea(event.detail));
 
 input.addEventListener("input", () => {
   clearTimeout(timer);

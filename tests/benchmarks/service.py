@@ -38,21 +38,27 @@ ROOT = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("SHARED", ROOT.parent / "shared"))
 CLIENTS = (1, 8, 32)
 BOUNDARY = "boundary"
+WARM_VISITS = 30
+"""Visits before the memory is measured: caches and pools of threads fill up."""
+MAP_IS_IDLE = """() => {
+  const map = document.querySelector("#world .planet")?.planet?.map;
+  return map && map.loaded() && !map.isMoving();
+}"""
 ANSWERED = "8 of 10 photos like this"
 """Text that the page shows with every answer."""
 WEBGL = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 
 
 @contextmanager
-def server(*options: str) -> Iterator[tuple[str, int]]:
-    """Start the server in another process; yield its host and port."""
+def server(*options: str) -> Iterator[tuple[str, int, subprocess.Popen]]:
+    """Start the server in another process; yield its host, its port and the process."""
     command = [sys.executable, "-m", "demo.server", "--port", "0", *options]
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:
         found = re.search(r"http://([\d.]+):(\d+)", process.stdout.readline())
         try:
-            yield found[1], int(found[2])
+            yield found[1], int(found[2]), process
         finally:
             process.terminate()
 
@@ -127,7 +133,7 @@ def throughput(results: dict[str, float], seconds: float, rounds: int) -> None:
     forms = [form(content) for content in contents]
     encoder = bundles.load("starter").build_encoder()
     network, encoder_alone, service = [], [], []
-    with server("--no-page") as (host, port):
+    with server("--no-page") as (host, port, _):
         load_test(host, port, forms, 8, 2.0)
         for _ in range(rounds):
             network.append(network_rate(encoder, contents, seconds / 2))
@@ -143,43 +149,81 @@ def throughput(results: dict[str, float], seconds: float, rounds: int) -> None:
     results["network_ratio_32"] = results["per_s_32"] / results["network_per_s"]
 
 
-def page(results: dict[str, float]) -> None:
-    """Measure the time from server start to the first answer in a browser, and the bytes sent."""
+def page(results: dict[str, float], visits: int) -> None:
+    """Measure bytes and times of a first visit, and the memory that further visits leave behind."""
     from playwright.sync_api import sync_playwright
 
-    photo = next((SHARED / "data" / "photos").rglob("*.jpg"))
+    photos = sorted((SHARED / "data" / "photos").rglob("*.jpg"))[::50][:8]
     began = time.perf_counter()
-    with server() as (host, port), sync_playwright() as browsers:
+    with server() as (host, port, process), sync_playwright() as browsers:
         results["start_s"] = time.perf_counter() - began
         chromium = shutil.which("chromium")
         browser = browsers.chromium.launch(executable_path=chromium, args=WEBGL)
-        tab = browser.new_page(viewport={"width": 1280, "height": 1000})
+        context = browser.new_context(viewport={"width": 1280, "height": 1000})
+        tab = context.new_page()
         requested: list[str] = []
         tab.on("request", lambda request: requested.append(request.url))
         sizes = count_bytes(tab)
         opened = time.perf_counter()
         tab.goto(f"http://{host}:{port}")
-        inputs = tab.locator("input[type=file]").first
-        inputs.wait_for(state="attached")
+        tab.get_by_role("button", name="Choose photos").wait_for()
         results["page_s"] = time.perf_counter() - opened
-        results["page_mb"] = sum(sizes.values()) / 1e6
-        uploaded = time.perf_counter()
-        inputs.set_input_files(photo)
-        tab.get_by_text(ANSWERED).first.wait_for(timeout=120_000)
-        results["first_answer_s"] = time.perf_counter() - uploaded
-        tab.wait_for_timeout(2000)
-        results["page_and_answer_mb"] = sum(sizes.values()) / 1e6
+        began = time.perf_counter()
+        answer(tab, photos[0])
+        results["first_answer_s"] = time.perf_counter() - began
+        tab.wait_for_function(MAP_IS_IDLE, timeout=120_000)
+        first = sum(sizes.values()) / 1e3
+        answer(tab, photos[1])  # base map and scripts are there already
+        tab.wait_for_function(MAP_IS_IDLE, timeout=120_000)
+        tiles = sum(size for name, size in sizes.items() if "/map/" in sizes.urls.get(name, ""))
+        results["answer_kb"] = answers = sum(sizes.values()) / 1e3 - first
+        results["page_kb"] = first - answers
+        results["map_kb"] = tiles / 1e3
+        context.close()
+        memory = []
+        for number in range(visits + WARM_VISITS):
+            if number in (WARM_VISITS, WARM_VISITS + visits - 1):
+                memory.append(resident_mb(process))
+            context = browser.new_context()
+            tab = context.new_page()
+            tab.goto(f"http://{host}:{port}")
+            answer(tab, photos[number % len(photos)])
+            context.close()
+        results["mb_per_100_visits"] = 100.0 * (memory[1] - memory[0]) / max(visits - 1, 1)
         browser.close()
     foreign = {url for url in requested if not url.startswith((f"http://{host}", "data:", "blob:"))}
     if foreign:
         raise RuntimeError(f"the page loads from other servers: {foreign}")
 
 
-def count_bytes(tab: object) -> dict[str, float]:
-    """Return the transferred bytes by request; the dict is updated while the page loads."""
-    sizes: dict[str, float] = {}
+def answer(tab: object, photo: Path) -> None:
+    """Upload a photo and wait for the answer with its explanation."""
+    tab.get_by_label("Photos", exact=True).set_input_files(photo)
+    tab.get_by_text(ANSWERED).first.wait_for(timeout=120_000)
+    tab.locator(".preview").wait_for(state="hidden", timeout=120_000)
+
+
+def resident_mb(process: subprocess.Popen) -> float:
+    """Return the memory of a process that is not swapped out or shared with nobody."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024
+
+
+class Sizes(dict):
+    """Transferred bytes by request, updated while a page loads; `urls` are its addresses."""
+
+    def __init__(self) -> None:
+        self.urls: dict[str, str] = {}
+
+
+def count_bytes(tab: object) -> Sizes:
+    """Return the transferred bytes by request."""
+    sizes = Sizes()
     session = tab.context.new_cdp_session(tab)
     session.send("Network.enable")
+
+    def on_sent(event: dict) -> None:
+        sizes.urls[event["requestId"]] = event["request"]["url"]
 
     def on_data(event: dict) -> None:
         name = event["requestId"]
@@ -188,6 +232,7 @@ def count_bytes(tab: object) -> dict[str, float]:
     def on_finished(event: dict) -> None:
         sizes[event["requestId"]] = event["encodedDataLength"]
 
+    session.on("Network.requestWillBeSent", on_sent)
     session.on("Network.dataReceived", on_data)
     session.on("Network.loadingFinished", on_finished)
     return sizes
@@ -198,13 +243,15 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--visits", type=int, default=100)
     options = parser.parse_args()
     results: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as scratch:
         os.environ["TMPDIR"] = scratch
-        throughput(results, options.seconds, options.rounds)
+        if options.rounds:
+            throughput(results, options.seconds, options.rounds)
         if shutil.which("chromium"):
-            page(results)
+            page(results, options.visits)
     print("| figure | value |\n|---|---:|")
     for name, value in results.items():
         print(f"| {name} | {value:.3g} |")

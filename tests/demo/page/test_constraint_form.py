@@ -43,8 +43,7 @@ def test_anything_else_is_refused_in_one_line(area):
     with pytest.raises(ConstraintError) as error:
         constraint_form.within([area])
     assert "\n" not in str(error.value)
-    (named,) = constraint_form.named([area])
-    assert named["problem"]
+    assert constraint_form.named(area)["problem"]
 
 
 def test_too_many_places_are_refused():
@@ -53,9 +52,10 @@ def test_too_many_places_are_refused():
 
 
 def test_chosen_places_get_names_for_people():
-    lisbon, lilliput = constraint_form.named([name("Lisboa"), name("Lilliput")])
+    lisbon, lilliput = map(constraint_form.named, (name("Lisboa"), name("Lilliput")))
     assert (lisbon["label"], lisbon["problem"]) == (parse("Lisboa").name, "")
     assert "no country, region or town" in lilliput["problem"]
+    assert constraint_form.within([lisbon, lilliput]) == ("Lisboa",)
 
 
 def test_chips_are_conditions_that_the_constraint_parser_knows():
