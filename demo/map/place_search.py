@@ -21,6 +21,8 @@ from geoloc.belief.named_areas import town_title
 
 MOST_OF_A_KIND = 3
 """Suggestions of one kind, such as countries."""
+CITY = 100_000
+"""A smaller town of exactly the name that was typed does not come before countries and regions."""
 SHORTEST_PREFIX = 3
 """Shorter texts find whole names only, apart from countries."""
 LONGEST_CHARACTERS = 60
@@ -59,7 +61,9 @@ def _search(key: str) -> tuple[Suggestion, ...]:
             names.sort(key=lambda name: not fold(name).startswith(key))
         for name in list(dict.fromkeys(names))[:MOST_OF_A_KIND]:
             found.setdefault(name, kind)
-    ordered = sorted(found, key=lambda name: fold(name.partition(",")[0]) != key)
+    villages = {town_title(row) for row in _towns(key) if towns().population[row] < CITY}
+    whole = {name for name in found if fold(name.partition(",")[0]) == key} - villages
+    ordered = sorted(found, key=lambda name: name not in whole)
     return tuple({"text": name, "kind": found[name]} for name in ordered)
 
 

@@ -37,5 +37,6 @@ def _sentence(clusters: Clusters) -> str:
     how_many = "most" if photos[first].sum() > MOST_SHARE * total else "the largest part"
     return (
         f"The model compares your photo with {total:,} photos that it knows, from {held}"
-        f" {countries}; {how_many} of them from {listed}. Of other places it is rarely sure, and says so."
+        f" {countries}; {how_many} of them from {listed}. Of other places it is rarely sure,"
+        " and says so."
     )
