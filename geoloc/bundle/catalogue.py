@@ -103,6 +103,8 @@ class Entry:
         Raises:
             BundleError: a file cannot be had or is another one, or the disk is too small.
         """
+        if given is not None and not given.is_dir():
+            raise BundleError(f"{given}: no such folder; check --files")
         found = {file: file.given(given) for file in self.files} if given else {}
         remotes = _remotes(self.name, [file for file in self.files if not found.get(file)])
         paths = {file: folder / file.local(name) for file, (name, _) in remotes.items()}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from geoloc.cli.console import Quiet, fail, fail_writing, table_console
+from geoloc.cli.console import Quiet, UsageError, fail, fail_writing, table_console
 
 if TYPE_CHECKING:
     from geoloc.bundle.catalogue import Entry
@@ -63,6 +63,11 @@ def get(
         target = installed.target(called)
         entry = catalogue().get(source)
         if entry is None:
+            if photos or files or accept_licence:
+                raise UsageError(
+                    f"{source}: --photos, --files and --accept-licence are for models of the"
+                    " catalogue; see  geoloc bundle list --available"
+                )
             with download_bar(hidden=quiet) as progress:
                 fetch(source, target, progress)
             directory.load(target)

@@ -149,3 +149,12 @@ def test_a_disk_that_is_too_small_is_reported_before_the_download(published, tmp
     with pytest.raises(BundleError, match="free some space"):
         catalogue()["megaloc"].fetch(tmp_path, None, nothing)
     assert [path.name for path in tmp_path.iterdir()] == ["published"]
+
+
+def test_options_that_do_not_apply_are_refused(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert obtain.get("https://hub.invalid/x/", photos=tmp_path) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "are for models of the catalogue" in line
+    with pytest.raises(BundleError, match="no such folder; check --files"):
+        catalogue()["megaloc"].fetch(tmp_path, tmp_path / "nowhere", nothing)

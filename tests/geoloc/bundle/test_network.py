@@ -138,15 +138,17 @@ def test_a_wrong_clock_is_named(reason):
 def test_a_host_that_does_not_connect_is_reported_within_the_limit(monkeypatch):
     """A name that is never resolved would otherwise block for as long as the system likes."""
     monkeypatch.setattr(network, "REACH_S", 0.05)
-    asked = threading.Event()
+    asked, over = threading.Event(), threading.Event()
 
     def never(*arguments):
         asked.set()
-        threading.Event().wait(20)
+        over.wait(20)
+        raise OSError
 
     monkeypatch.setattr(socket, "create_connection", never)
     with pytest.raises(BundleError, match=r"hf:a/b: cannot be reached \(timed out\)"):
         network.reach("https://hub.invalid", "hf:a/b")
+    over.set()
     assert asked.is_set()
 
 
