@@ -178,7 +178,7 @@ def _embed(
     fresh = [pixels for _, pixels in prepared if pixels is not None]
     embeddings = np.empty((0, encoder.spec.dim), np.float32)
     if fresh:
-        embeddings = _embedded(encoder, np.stack(fresh))
+        embeddings = encode_pixels(encoder, np.stack(fresh))
     if cache is not None:
         photos = [each for each in results if isinstance(each, decode.Photo)]
         new = [(p.sha256, p.signature) for p in photos if p.signature is not None]
@@ -193,7 +193,7 @@ def _embed(
     return Encoded(results, embeddings)
 
 
-def _embedded(encoder: ImageEncoder, pixels: UInt8Array) -> Float32Array:
+def encode_pixels(encoder: ImageEncoder, pixels: UInt8Array) -> Float32Array:
     """Return the embeddings of resized photos, which are normalised unless the network does it."""
     if getattr(encoder, "takes_bytes", False):
         return encoder.embed(pixels)  # type: ignore[arg-type]  # `takes_bytes`

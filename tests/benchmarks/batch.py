@@ -1,8 +1,10 @@
-"""Benchmark of `geoloc batch`: speed relative to the encoder and the decoder, and peak memory.
+"""Benchmark of `geoloc batch`: speed relative to its limit, peak memory, and Ray.
 
     python tests/benchmarks/batch.py [FOLDER]
 
-Both sides of a ratio are measured in the same run. The benchmark needs the development data beside
+The limit is that of cores which do nothing but decode, run the network and rank: their number over
+the CPU seconds of these three for one photo, each measured alone with all cores in the same run.
+Times are medians of five. The benchmark needs the development data beside
 the repository, and 3 GB in FOLDER (default: the temporary folder). The environment variables
 PHOTOS, LARGE and MANY set the numbers of photos. The runs that measure memory read hard links to
 the same photos, whose embeddings are cached; 2 % of the files are damaged. Prints a table and one
@@ -15,29 +17,35 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from statistics import median
 
 import numpy as np
+from _machine import REPEATS, print_machine, wall_and_cpu_s
 from PIL import Image, ImageChops
 
 from geoloc.batch.run import Options, run
 from geoloc.bundle import directory
 from geoloc.encoders.base import normalise
-from geoloc.encoders.pipeline import BATCH
+from geoloc.encoders.borders import without_borders
+from geoloc.encoders.pipeline import BATCH, batched, encode_pixels
+from geoloc.encoders.signatures import signature
 from geoloc.geolocator import Geolocator
+from geoloc.io import machine
 from geoloc.io.progress import ProgressBars
-from geoloc.photos.decode import load
+from geoloc.photos.decode import NO_PIXELS, Photo, load
 
 ROOT = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("SHARED", ROOT.parent / "shared")) / "data"
-PHOTOS = int(os.environ.get("PHOTOS", 5000))
-LARGE = int(os.environ.get("LARGE", 400))
+PHOTOS = int(os.environ.get("PHOTOS", 1000))
+LARGE = int(os.environ.get("LARGE", 100))
 MANY = int(os.environ.get("MANY", 100_000))
 GRAIN = 8.0
 """Noise (of 255) added to enlarged photos, which are otherwise a fifth of a camera file's size."""
-TENSORS = max(BATCH, min(640, PHOTOS))
+PIXELS = directory.load("starter").encoder_spec.preprocessing
 
 
 LAUNCHER = """
@@ -73,31 +81,71 @@ def link_photos(photos: Sequence[Path], folder: Path, count: int) -> Path:
     return folder
 
 
-def network_rate(geolocator: Geolocator, photos: Sequence[Path]) -> float:
-    """Return photos per second of the network alone, on tensors in memory."""
-    pixels = geolocator.encoder.spec.preprocessing
-    sample = [load(path, min_side=pixels.min_side).image for path in photos[:BATCH]]
-    tensors = np.stack([pixels(image) for image in sample])
-    geolocator.encoder.embed(tensors)
-    begin = time.perf_counter()
-    for _ in range(TENSORS // BATCH):
-        geolocator.encoder.embed(tensors)
-    return TENSORS / (time.perf_counter() - begin)
+def prepare(path: Path) -> tuple[np.ndarray, Photo]:
+    """Decode a photo for the network of the starter, as `batch` does."""
+    photo = load(path, min_side=PIXELS.min_side)
+    square = PIXELS.square(without_borders(photo.image))
+    small = signature(square, PIXELS.std)
+    return square, replace(photo, image=NO_PIXELS, content=None, signature=small)
+
+
+def share_of_limit(
+    photos: Sequence[Path], folder: Path, geolocator: Geolocator, scratch: Path
+) -> tuple[float, dict[str, float]]:
+    """Return the speed of `batch` as a share of its limit, and milliseconds per photo by stage.
+
+    Args:
+        photos: the photos in `folder`.
+        folder: that `batch` answers.
+        geolocator: answers them.
+        scratch: folder for outputs.
+    """
+    Geolocator.from_bundle = classmethod(lambda cls, name, form=None: geolocator)
+    ready: list[tuple[np.ndarray, Photo]] = []
+    embeddings: list[np.ndarray] = []
+    runs = iter(range(100))
+
+    def decode_all() -> None:
+        with ThreadPoolExecutor(machine.cores()) as pool:
+            ready[:] = pool.map(prepare, photos)
+
+    def embed_all() -> None:
+        embeddings[:] = [
+            encode_pixels(geolocator.encoder, np.stack([pixels for pixels, _ in part]))
+            for part in batched(ready, BATCH)
+        ]
+
+    def rank_all() -> None:
+        for vectors, part in zip(embeddings, batched(ready, BATCH), strict=True):
+            geolocator.guess(vectors, [photo for _, photo in part])
+
+    def batch_all() -> None:
+        out = scratch / f"{folder.name}-{next(runs)}.jsonl"
+        with ProgressBars(unit="photos") as progress:
+            run([str(folder)], out, Options(), progress)
+
+    stages = {"decode": decode_all, "network": embed_all, "rank": rank_all}
+    cpu: dict[str, list[float]] = {name: [] for name in stages}
+    wall = []
+    for _ in range(REPEATS + 1):
+        for name, work in stages.items():
+            cpu[name].append(wall_and_cpu_s(work)[1])
+        wall.append(wall_and_cpu_s(batch_all)[0])
+    ms = {name: 1e3 * median(each[1:]) / len(photos) for name, each in cpu.items()}
+    ms["batch"] = 1e3 * median(wall[1:]) / len(photos)
+    limit = sum(ms[name] for name in stages) / machine.cores()
+    return limit / ms["batch"], ms
 
 
 def measure_small_photos(photos: Sequence[Path], scratch: Path, results: dict[str, float]) -> None:
-    """Compare the whole command on small photos with the network alone."""
-    geolocator = Geolocator.from_bundle("starter")
+    """Compare small photos with the limit."""
     folder = scratch / "small"
     folder.mkdir()
     for path in photos:
         os.link(path, folder / path.name)
-    before = network_rate(geolocator, photos)
-    seconds, _ = batch(folder, "-o", scratch / "small.jsonl", cache=scratch / "cache")
-    after = network_rate(geolocator, photos)
-    results["small photos/s"] = len(photos) / seconds
-    results["bare encoder photos/s"] = (before + after) / 2
-    results["small_ratio"] = results["small photos/s"] / results["bare encoder photos/s"]
+    share, ms = share_of_limit(photos, folder, Geolocator.from_bundle("starter"), scratch)
+    results["small_limit"] = share
+    results |= {f"small photos, ms of {name}": value for name, value in ms.items()}
 
 
 class InstantEncoder:
@@ -108,20 +156,6 @@ class InstantEncoder:
 
     def embed(self, pixels: np.ndarray) -> np.ndarray:
         return normalise(np.resize(pixels[:, 0, 0], (len(pixels), self.spec.dim)))
-
-
-def decode(path: Path) -> None:
-    """Do the least that any decoder has to do."""
-    with Image.open(path) as picture:
-        picture.draft(None, (300, 300))
-        picture.load()
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """Return the wall time of a call."""
-    begin = time.perf_counter()
-    work()
-    return time.perf_counter() - begin
 
 
 def measure_large_photos(photos: Sequence[Path], scratch: Path, results: dict[str, float]) -> None:
@@ -136,24 +170,10 @@ def measure_large_photos(photos: Sequence[Path], scratch: Path, results: dict[st
             ImageChops.add(scaled, noise, offset=-128).save(folder / f"{number:04}.jpg", quality=92)
     files = sorted(folder.iterdir())
     results["MB of a large photo"] = sum(each.stat().st_size for each in files) / LARGE / 1e6
-
-    def decoding_rate(pool: type[Executor]) -> float:
-        with pool(os.cpu_count()) as workers:
-            list(workers.map(decode, files[:8]))
-            return len(files) / seconds(lambda: list(workers.map(decode, files, chunksize=4)))
-
-    loaded = Geolocator(directory.load("starter"), InstantEncoder())
-    Geolocator.from_bundle = classmethod(lambda cls, name: loaded)
-    options = Options(cache=scratch / "free")
-    threads = [decoding_rate(ThreadPoolExecutor)]
-    with ProgressBars(unit="photos") as progress:
-        run([str(files[0])], scratch / "first.jsonl", options, progress)  # imports and first use
-        taken = seconds(lambda: run([str(folder)], scratch / "large.jsonl", options, progress))
-    threads.append(decoding_rate(ThreadPoolExecutor))
-    results["large photos/s"] = LARGE / taken
-    results["bare decoding on threads photos/s"] = float(np.mean(threads))
-    results["bare decoding in processes photos/s"] = decoding_rate(ProcessPoolExecutor)
-    results["large_ratio"] = results["large photos/s"] / float(np.mean(threads))
+    free = Geolocator(directory.load("starter"), InstantEncoder())
+    share, ms = share_of_limit(files, folder, free, scratch)
+    results["large_limit"] = share
+    results |= {f"large photos, ms of {name}": value for name, value in ms.items()}
 
 
 def measure_memory(photos: Sequence[Path], scratch: Path, results: dict[str, float]) -> None:
@@ -169,17 +189,26 @@ def measure_memory(photos: Sequence[Path], scratch: Path, results: dict[str, flo
 
 
 def measure_ray(photos: Sequence[Path], scratch: Path, results: dict[str, float]) -> None:
-    """Compare whole commands with Ray and without; the start and end of Ray are included."""
-    folder = scratch / "small"
-    here = batch(folder, "-o", scratch / "here.jsonl", cache=scratch / "cold")[0]
-    ray = batch(folder, "-o", scratch / "ray.jsonl", "--ray", "local", cache=scratch / "ray")[0]
+    """Compare Ray with this process in steady state: what twice as many photos take longer."""
+    times: dict[str, list[float]] = {"here": [], "ray": []}
+    for name, options in (("here", ()), ("ray", ("--ray", "local"))):
+        for count in (len(photos) // 2, len(photos)):
+            folder = scratch / f"{name}-{count}"
+            folder.mkdir()
+            for path in photos[:count]:
+                os.link(path, folder / path.name)
+            arguments = (folder, "-o", scratch / f"{folder.name}.jsonl", *options)
+            times[name].append(batch(*arguments, cache=scratch / f"{folder.name}.cache")[0])
+    here, ray = (after - before for before, after in times.values())
     results["ray_overhead"] = ray / here - 1.0
+    results["start and end of Ray, s"] = times["ray"][0] - times["here"][0]
 
 
 def main() -> None:
     """Run all measurements and print the results."""
     photos = sorted((SHARED / "photos" / "sydney").glob("*.jpg"))[:PHOTOS]
     results: dict[str, float] = {}
+    print_machine()
     print("| figure | value |\n|---|---:|")
     with tempfile.TemporaryDirectory(dir=sys.argv[1] if sys.argv[1:] else None) as place:
         scratch = Path(place)

@@ -14,7 +14,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
+
+from _machine import in_turns, print_machine
 
 ROOT = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("SHARED", ROOT.parent / "shared")) / "data"
@@ -59,6 +62,24 @@ def throughput() -> dict[str, float]:
     return {name: PHOTOS / min(seconds) for name, seconds in times.items()}
 
 
+def int8_gain() -> float:
+    """Return photos per second of the int8 form of the starter's encoder over those of fp32."""
+    import numpy as np
+
+    from geoloc.bundle.directory import load as load_bundle
+    from geoloc.encoders.forms import FP32, INT8
+
+    networks = {form: load_bundle("starter", form).build_encoder() for form in (FP32, INT8)}
+    side = networks[FP32].spec.preprocessing.size
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (32, 3, side, side)).astype(np.uint8)
+    work = {form: partial(network.embed, pixels) for form, network in networks.items()}
+    for first in work.values():
+        first()
+    taken = in_turns(work)
+    return taken[FP32] / taken[INT8]
+
+
 def learn(bundle: Path, cache: Path) -> tuple[float, float]:
     """Return seconds and peak GB of `learn` on all photos without a cache."""
     coordinates = [
@@ -88,12 +109,14 @@ def runtime_install_mb(folder: Path) -> float:
 
 def main() -> None:
     """Run all measurements and print the results."""
+    print_machine()
     geoloc = Path(sys.executable).with_name("geoloc")
     photo = next((SHARED / "photos" / "world").iterdir())
     results: dict[str, float] = {
         "help_s": cold_s(geoloc, "--help"),
         "locate_s": cold_s(geoloc, "locate", photo),
     }
+    results["photos_s_ratio_fp32"] = int8_gain()
     speed = throughput()
     results["locate_ratio"] = speed["locate"] / speed["encoder"]
     with tempfile.TemporaryDirectory() as scratch:

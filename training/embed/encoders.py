@@ -11,6 +11,7 @@ from typing import Any
 
 from geoloc.bundle import directory as bundles
 from geoloc.encoders.base import EncoderSpec, ImageEncoder, Preprocessing
+from geoloc.encoders.forms import FILES, FP32, INT8
 from geoloc.encoders.onnx import OnnxEncoder
 from geoloc.encoders.registry import build_encoder, published_encoders, weights_digest
 from geoloc.errors import MissingExtraError
@@ -42,6 +43,14 @@ class LoadedEncoder:
     """Spec of the file."""
     file: Path
     """Path of encoder.onnx."""
+    quantised: Path | None = None
+    """Path of encoder.int8.onnx; None without an int8 form."""
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """Both forms, by their names in a bundle."""
+        both = {FILES[FP32]: self.file, FILES[INT8]: self.quantised}
+        return {name: file for name, file in both.items() if file is not None}
 
 
 def load_encoder(name: str, cache: Path) -> LoadedEncoder:
@@ -62,7 +71,13 @@ def load_encoder(name: str, cache: Path) -> LoadedEncoder:
     if name not in EFFICIENTNET_LITE and ":" not in name:
         folder = bundles.find(name)
         spec = EncoderSpec.from_dict(bundles.verify(folder, remembered=True)["encoder"])
-        return LoadedEncoder(build_encoder(spec, folder), spec, folder / "encoder.onnx")
+        int8 = folder / FILES[INT8]
+        return LoadedEncoder(
+            build_encoder(spec, folder),
+            spec,
+            folder / FILES[FP32],
+            int8 if int8.is_file() else None,
+        )
     network = _torch_encoder(name) if _on_gpu() and name not in EFFICIENTNET_LITE else None
     folder = _export_folder(name, cache)
     if not (folder / "encoder.json").is_file():

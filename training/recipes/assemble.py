@@ -122,7 +122,7 @@ def assemble(
     protocol = "\n\n".join([protocol, "\n".join(["```text", *leaks.lines(), "```"])])
     card = model_card(out.name, places, encoder.spec, len(cells), metrics, made_by, protocol)
     write_bundle(
-        out, {"encoder.onnx": encoder.file}, encoder.spec, ranker, metrics, card,
+        out, encoder.files, encoder.spec, ranker, metrics, card,
         licences(places), optional={bundles.ATTRIBUTES: attributes},
     )  # fmt: skip
     return metrics

@@ -127,7 +127,7 @@ def learn(
     metrics = _measure(manifest, validation, best_constant(cells, priors.world))
     facts = Facts.of(target.name, manifest, loaded.spec, len(cells), priors.name, elsewhere)
     write_bundle(
-        target, {"encoder.onnx": loaded.file}, loaded.spec, ranker, metrics,
+        target, loaded.files, loaded.spec, ranker, metrics,
         learned_card(facts, metrics), licences(manifest), priors.name,
         {
             bundles.BACKGROUND: elsewhere,
