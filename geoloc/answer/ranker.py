@@ -76,6 +76,7 @@ class Ranker:
         embeddings: Float32Array,
         constraint: ConstraintMask | None = None,
         left_out: BoolArray | None = None,
+        nearest: NearestClusters | None = None,
     ) -> Sources:
         """Return the beliefs of all sources.
 
@@ -83,20 +84,28 @@ class Ranker:
             embeddings: (N, D) unit vectors.
             constraint: excludes all cells and clusters outside.
             left_out: (N, M) background photos that are not compared, for held-out photos.
+            nearest: the result of `search`, if it is known.
         """
         features = self.heads.features(embeddings)
-        classifier = tempered(self.heads.classify(features), self.calibration.temperature)
+        raw = self.heads.classify(features)
+        classifier = tempered(raw, self.calibration.temperature)
         used = self.heads.shifted(classifier)
         prior = np.broadcast_to(self.heads.prior, classifier.shape)
         if constraint is not None:
             prior = constraint.mask(prior, prior)
             classifier, used = (constraint.mask(belief, prior) for belief in (classifier, used))
-        nearest = self.gallery.search(features, classifier, NEIGHBOURS, constraint)
+        if nearest is None:
+            nearest = self.gallery.search(features, raw, NEIGHBOURS, constraint)
         by_votes = self._votes(nearest, prior)
         background = self.background.similarity(features, left_out)
         signal = signals(classifier, by_votes[0], nearest.similarity, background)
         beliefs = (prior, classifier, by_votes[0], used, by_votes[1])
         return Sources(features, beliefs, signal, nearest)
+
+    def search(self, embeddings: Float32Array) -> NearestClusters:
+        """Return the clusters nearest to embeddings (N, D); no calibration changes them."""
+        features = self.heads.features(embeddings)
+        return self.gallery.search(features, self.heads.classify(features), NEIGHBOURS)
 
     def _votes(self, nearest: NearestClusters, prior: Float32Array) -> tuple[Float32Array, ...]:
         """Return the votes (N, C) of the nearest clusters, and those under the prior of use."""
@@ -122,6 +131,7 @@ class Ranker:
         constraint: ConstraintMask | None = None,
         left_out: BoolArray | None = None,
         evidence: Float32Array | None = None,
+        nearest: NearestClusters | None = None,
     ) -> Ranking:
         """Rank candidate places for each of N photos.
 
@@ -130,8 +140,9 @@ class Ranker:
             constraint: excludes all cells and clusters outside.
             left_out: (N, M) as for `sources`.
             evidence: (N, C) log-likelihoods from `geoloc.belief.witnesses.weighing`.
+            nearest: as for `sources`.
         """
-        sources = self.sources(embeddings, constraint, left_out)
+        sources = self.sources(embeddings, constraint, left_out, nearest)
         belief = update_rows(self.believe(sources), evidence)
         return self._rank(sources, belief, constraint, evidence)
 

@@ -12,7 +12,7 @@ import numpy as np
 from geoloc.belief.fusion import ConstraintMask
 from geoloc.retrieval import index as indexes
 from geoloc.retrieval.tables import Clusters, Members
-from geoloc.types import Float32Array, Int64Array
+from geoloc.types import Float32Array, IndexArray, Int64Array
 
 EXHAUSTIVE_CLUSTERS = 50_000
 """Up to this number of clusters, all are searched; above, only those in the probed cells."""
@@ -25,6 +25,9 @@ MAX_MEMBERS = 256
 """Members compared with each photo, over all its nearest clusters."""
 
 
+_ROWS_AT_ONCE = 65_536
+
+
 @dataclass(frozen=True, eq=False)
 class NearestClusters:
     """The k most similar location clusters of N photos."""
@@ -34,7 +37,7 @@ class NearestClusters:
     cluster: Int64Array
     """(N, k) rows of the cluster table; -1 for none."""
 
-    def take(self, rows: slice) -> NearestClusters:
+    def take(self, rows: slice | IndexArray) -> NearestClusters:
         """Return the clusters of some photos."""
         return NearestClusters(self.similarity[rows], self.cluster[rows])
 
@@ -64,13 +67,18 @@ class Gallery:
         cls,
         clusters: Clusters,
         members: Members,
-        prototypes: Float32Array,
-        features: Float32Array,
+        prototypes: indexes.Vectors,
+        features: indexes.Vectors,
         n_cells: int,
     ) -> Gallery:
-        """Index clusters by their prototypes (L, K) and members by their features (M, K)."""
+        """Index clusters by their prototypes (L, K) and members by their features (M, K).
+
+        Both may be mapped and in half precision; they are read a block at a time.
+        """
         total = np.zeros((n_cells, prototypes.shape[1]), np.float32)
-        np.add.at(total, clusters.cell, prototypes)
+        for start in range(0, len(prototypes), _ROWS_AT_ONCE):
+            rows = slice(start, start + _ROWS_AT_ONCE)
+            np.add.at(total, clusters.cell[rows], prototypes[rows].astype(np.float32))
         count = np.maximum(np.bincount(clusters.cell, minlength=n_cells), 1)
         by_cell = indexes.build_scalar(
             prototypes, clusters.cell, np.asarray(total / count[:, None], np.float32)

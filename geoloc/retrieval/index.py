@@ -15,11 +15,17 @@ import numpy.typing as npt
 from geoloc.errors import BundleError, MissingExtraError
 from geoloc.types import BoolArray, Float32Array, Int64Array
 
+Vectors = npt.NDArray[np.floating]
+"""(M, K), single or half precision, in memory or mapped."""
+
 QUANTISED_FROM = 100_000
 """Number of vectors from which they are quantised; fewer are kept in half precision."""
 
 MAPPED_FROM_BYTES = 64 * 2**20
 """Size from which files are memory-mapped: a search reads only a few of the lists."""
+
+_ROWS_AT_ONCE = 65_536
+"""Vectors that are added together, to bound the memory."""
 
 PQ_BYTES = 32
 """Size of a product-quantised vector."""
@@ -38,9 +44,7 @@ def faiss() -> Any:  # noqa: ANN401
     return library
 
 
-def build_scalar(
-    vectors: Float32Array, lists: npt.NDArray[np.integer], centres: Float32Array
-) -> Any:  # noqa: ANN401
+def build_scalar(vectors: Vectors, lists: npt.NDArray[np.integer], centres: Float32Array) -> Any:  # noqa: ANN401
     """Build the more precise index: half precision, or one byte per dimension if large.
 
     Args:
@@ -57,7 +61,7 @@ def build_scalar(
     return _fill(index, quantizer, vectors, lists)
 
 
-def build_compact(vectors: Float32Array, lists: npt.NDArray[np.integer], n_lists: int) -> Any:  # noqa: ANN401
+def build_compact(vectors: Vectors, lists: npt.NDArray[np.integer], n_lists: int) -> Any:  # noqa: ANN401
     """Build the more compact index: half precision, or product-quantised if large.
 
     Its searches name their lists, which therefore need no centres.
@@ -177,18 +181,22 @@ def _flat(vectors: Float32Array) -> Any:  # noqa: ANN401
     return index
 
 
-def _fill(index: Any, quantizer: Any, vectors: Float32Array, lists: npt.NDArray[np.integer]) -> Any:  # noqa: ANN401
+def _fill(index: Any, quantizer: Any, vectors: Vectors, lists: npt.NDArray[np.integer]) -> Any:  # noqa: ANN401
+    """Add vectors (M, K), which may be mapped, to their lists, a block at a time."""
     index.own_fields = True
     quantizer.this.disown()
-    contiguous = np.ascontiguousarray(vectors, np.float32)
-    if len(contiguous) < QUANTISED_FROM:
+    if len(vectors) < QUANTISED_FROM:
         index.is_trained = True
     else:  # trains the code only: the quantizer has its centres already
-        chosen = np.random.default_rng(0).choice(
-            len(contiguous), QUANTISED_FROM // 2, replace=False
-        )
-        index.train(contiguous[np.sort(chosen)])
+        chosen = np.random.default_rng(0).choice(len(vectors), QUANTISED_FROM // 2, replace=False)
+        index.train(_single(vectors[np.sort(chosen)]))
     numbers = lists.astype(np.int64)
     swig = faiss().swig_ptr
-    index.add_core(len(contiguous), swig(contiguous), None, swig(numbers))
+    for start in range(0, len(vectors), _ROWS_AT_ONCE):
+        block = _single(vectors[start : start + _ROWS_AT_ONCE])
+        index.add_core(len(block), swig(block), None, swig(numbers[start:]))
     return index
+
+
+def _single(vectors: Vectors) -> Float32Array:
+    return np.ascontiguousarray(vectors, np.float32)

@@ -2,10 +2,10 @@
 
     python tests/benchmarks/retrieve.py [FOLDER]
 
-Needs the development data beside the repository. The simulated embeddings are kept in FOLDER if it
-is given. They allow a comparison of the stages after an encoder, not of encoders. Prints a table
-and one JSON line. The environment variables TRAIN (60000), TEST (3000) and SEEDS (3) make it
-smaller.
+Needs the development data beside the repository. FOLDER, if it is given, keeps the simulated
+embeddings and what a run has finished, so that the next one continues. They allow a comparison of
+the stages after an encoder, not of encoders. Prints tables and one JSON line. The environment
+variables TRAIN (60000), TEST (3000) and SEEDS (3) make it smaller.
 """
 
 import json
@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from dataclasses import replace
+import time
 from pathlib import Path
 
 sys.path.remove(
@@ -27,38 +27,56 @@ from geocells.partition.build import build_cells
 from geocells.partition.config import CellConfig
 from geocells.sphere import haversine_km
 from geoloc.answer.ranker import Ranker
-from training.calibrate.crossval import calibrate_folds
+from training.calibrate.crossval import answer_in_folds
 from training.calibrate.fit import UNFITTED
 from training.config import HeadConfig
 from training.data.manifest import Manifest
+from training.experiments.paired import effect, points
 from training.heads.examples import Examples
 from training.heads.fit import fit_heads
 from training.heads.linear import density_prior
-from training.retrieve.places import Spaces, build_places, combine, fit_spaces, hubness_of
-from training.retrieve.rerank import fit_cross, fit_router, street_level
-from training.retrieve.settings import RetrieveRecipe
+from training.retrieve.bands import Photos
+from training.retrieve.gallery import build_places, hubness_of
+from training.retrieve.places import (
+    classifier_of,
+    combine,
+    estimate_places,
+    features_of,
+    fit_spaces,
+)
+from training.retrieve.rerank import CrossFit, fit_router, street_level
+from training.retrieve.settings import BandConfig, LocationConfig, RetrieveRecipe
+from training.retrieve.stored import load_spaces, save_spaces
 
 ROOT = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("SHARED", ROOT.parent / "shared"))
 TRAIN, TEST = int(os.environ.get("TRAIN", "60000")), int(os.environ.get("TEST", "3000"))
 SEEDS = range(int(os.environ.get("SEEDS", "3")))
-HELD_OUT = 0.05
-"""Share of the authors whose photos the re-ranker is fitted on."""
-FOLDS = 5
+FOLDS = 3
 PER_CELL = 60
-RESAMPLED = 2000
 HEADS = HeadConfig(tau_km=75.0, features=256, epochs=6, weight_decay=10.0, whitening=0.0)
 """The weight decay is strong, because half of a simulated embedding is noise."""
+BANDS, LOCATION = BandConfig(steps=100, batch=256), LocationConfig(epochs=1)
+"""Short training: both start from an estimate that needs none."""
 VARIANTS = {
-    "full": (True, True, True),
-    "without band heads": (False, True, True),
-    "without GPS contrast": (True, False, True),
-    "without re-ranker": (True, True, False),
-    "none of them": (False, False, False),
+    "issue 5": ((), False),
+    "+ band heads": (("near", "city", "region"), False),
+    "+ image-GPS contrast": (("near", "city", "region", "gps"), False),
+    "+ re-ranker": (("near", "city", "region", "gps"), True),
+    "all without band heads": (("gps",), True),
+    "all without image-GPS contrast": (("near", "city", "region"), True),
+    "re-ranker alone": ((), True),
 }
-"""Bands, image-GPS contrast and re-ranker of each row of the table."""
-GAINS = {"gain_band_heads": "without band heads", "gain_gps": "without GPS contrast",
-         "gain_rerank": "without re-ranker"}  # fmt: skip
+"""Blocks besides the classifier's, and whether they are re-ranked; by row of the table. Each row of
+the first four has a step more than the row above."""
+FULL = "+ re-ranker"
+GAINS = {"gain_band_heads": ("+ band heads", "issue 5"),
+         "gain_gps": ("+ image-GPS contrast", "+ band heads"),
+         "gain_rerank": (FULL, "+ image-GPS contrast"),
+         "band heads, all other steps there": (FULL, "all without band heads"),
+         "image-GPS contrast, all other steps there": (FULL, "all without image-GPS contrast"),
+         "re-ranker, no other step there": ("re-ranker alone", "issue 5")}  # fmt: skip
+"""What each step adds to the steps above it, and to all others."""
 
 
 def simulate(folder: Path, seed: int) -> Path:
@@ -90,61 +108,74 @@ def manifest(latlon: np.ndarray, author: np.ndarray) -> Manifest:
     return Manifest(empty, latlon, alone, zero, empty, source, empty, empty, empty)
 
 
-def held_out(author: np.ndarray) -> np.ndarray:
-    """Return (N,) whether a photo is of the authors whose photos the re-ranker is fitted on."""
-    key = np.where(author < 0, -np.arange(1, len(author) + 1), author)
-    names = np.unique(key)
-    chosen = np.random.default_rng(0).choice(names, int(HELD_OUT * len(names)), replace=False)
-    return np.isin(key, chosen)
+class Seed:
+    """Fitted spaces of one seed; what an earlier call finished is read from its folder."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        """Fit classifier, band heads and contrast on the training photos."""
+        self.folder, self.seed = folder, seed
+        self.vectors, self.latlon, author = photos(folder, "train")
+        self.test, self.truth, _ = photos(folder, "test")
+        self.cells = build_cells(np.unique(self.latlon, axis=0), CellConfig.of_size(PER_CELL))
+        self.known = manifest(self.latlon, author)
+        recipe = RetrieveRecipe(bands=BANDS, location=LOCATION, seed=seed)
+        stored = load_spaces(folder / "spaces", str(recipe), recipe)
+        if stored is None:
+            examples = Examples(self.vectors, self.latlon, np.ones(len(self.latlon), np.float32))
+            prior = density_prior(self.cells.count)
+            self.plain, _ = fit_heads(examples, self.cells, prior, HEADS)
+        else:
+            self.plain = classifier_of(stored.heads)
+        cell = self.cells.locate(self.latlon).astype(np.int64)
+        people = np.maximum(author, -1).astype(np.int64)
+        learned = Photos(features_of(self.plain, self.vectors), self.latlon, cell, people)
+        self.features, self.places = learned.features, estimate_places(learned, seed)
+        log(seed, "places estimated")
+        if stored is None:
+            stored = fit_spaces(self.plain, learned, self.places, recipe)
+            save_spaces(stored, folder / "spaces", str(recipe))
+            log(seed, "spaces fitted")
+        self.whole = stored
+
+    def distances(self, name: str) -> np.ndarray:
+        """Return the distances (TEST,) of a variant's answers from the truth.
+
+        Heads and gallery are those of the training photos. Calibration and re-ranker for each test
+        photo are fitted on other test photos, as the recipe fits both on held-out photos of the
+        kind that will be asked.
+        """
+        blocks, reranked = VARIANTS[name]
+        maps = {block: self.whole.maps[block] for block in blocks}
+        spaces = combine(self.plain, maps, self.whole.encoder if "gps" in maps else None)
+        gallery, _ = build_places(spaces, self.known, self.features, self.places, self.cells)
+        fold = np.random.default_rng(0).permutation(len(self.truth)) % FOLDS
+        galleries = [gallery] * FOLDS
+        if reranked:
+            hubness = hubness_of(spaces, gallery, self.vectors, self.latlon)
+            router = fit_router(spaces.heads, self.vectors, street_level(self.known.source))
+            fit = CrossFit.of(spaces, gallery, hubness, router, self.test, self.truth)
+            galleries = [fit.fit(fold != number) for number in range(FOLDS)]
+        copies = [Ranker(self.cells, spaces.heads, each, UNFITTED) for each in galleries]
+        asked = manifest(self.truth, np.full(len(self.truth), -3))
+        return haversine_km(answer_in_folds(copies, fold, asked, self.test), self.truth)
 
 
 def one_seed(folder: Path, seed: int) -> dict[str, np.ndarray]:
-    """Return the distances (TEST,) of the answers from the truth, by variant."""
-    (vectors, latlon, author), (test, truth, _) = photos(folder, "train"), photos(folder, "test")
-    apart = held_out(author)
-    train, tuned = np.flatnonzero(~apart), np.flatnonzero(apart)
-    cells = build_cells(np.unique(latlon[train], axis=0), CellConfig.of_size(PER_CELL))
-    examples = Examples(vectors[train], latlon[train], np.ones(len(train), np.float32))
-    plain, _ = fit_heads(examples, cells, density_prior(cells.count), HEADS)
-    known = manifest(latlon[train], author[train])
-    recipe = replace(RetrieveRecipe(), seed=seed)
-    people = np.maximum(author[train], -1).astype(np.int64)
-    cell = cells.locate(latlon[train]).astype(np.int64)
-    whole = fit_spaces(plain, vectors[train], latlon[train], cell, people, recipe)
-    fold = np.random.default_rng(0).permutation(len(truth)) % FOLDS
-    asked = manifest(truth, np.full(len(truth), -3))
-    found = {}
-    for name, (bands, gps, reranked) in VARIANTS.items():
-        spaces = part_of(plain, whole, bands=bands, gps=gps)
-        gallery, _ = build_places(spaces, known, vectors[train], cells)
-        if reranked:
-            hubness = hubness_of(spaces, gallery, vectors[train], latlon[train])
-            street = street_level(known.source)
-            router = fit_router(spaces.heads, vectors[train], street)
-            gallery = fit_cross(spaces, gallery, hubness, router, vectors[tuned], latlon[tuned])
-        copies = [Ranker(cells, spaces.heads, gallery, UNFITTED) for _ in range(FOLDS)]
-        answers = calibrate_folds(copies, fold, asked, test)[1].answers["full"]
-        found[name] = haversine_km(answers, truth)
-        print(seed, name, line(name, found[name]), file=sys.stderr, flush=True)
+    """Return the distances (TEST,) by variant; finished ones are read from the folder."""
+    found, fitted = {}, None
+    for name in VARIANTS:
+        kept = folder / f"{name.replace(' ', '_')}.npy"
+        if not kept.is_file():
+            fitted = fitted or Seed(folder, seed)
+            np.save(kept, fitted.distances(name))
+        found[name] = np.load(kept)
+        log(seed, line(name, found[name]))
     return found
 
 
-def part_of(plain, whole: Spaces, *, bands: bool, gps: bool) -> Spaces:
-    """Return the spaces with some of the blocks of all of them."""
-    columns = np.split(np.eye(len(whole.heads.projection[0])), whole.heads.edges, axis=1)
-    kept = {}
-    for name, column in list(zip(whole.names, columns, strict=True))[1:]:
-        if gps if name == "gps" else bands:
-            of_embedding = whole.heads.projection @ column.astype(np.float32)
-            # the blocks are projections of the classifier's features
-            kept[name] = np.linalg.lstsq(plain.projection, of_embedding, rcond=None)[0]
-    maps = {name: each.astype(np.float32) for name, each in kept.items()}
-    return combine(plain, maps, whole.encoder if gps else None)
-
-
-def points(distance_km: np.ndarray) -> np.ndarray:
-    """Return the GeoGuessr points (N,) of answers at these distances."""
-    return 5000.0 * np.exp(-distance_km / 1492.7)
+def log(seed: int, text: str) -> None:
+    """Print progress, with the CPU time so far."""
+    print(f"seed {seed}, {time.process_time():.0f} s: {text}", file=sys.stderr, flush=True)
 
 
 def line(name: str, distance_km: np.ndarray) -> str:
@@ -152,15 +183,6 @@ def line(name: str, distance_km: np.ndarray) -> str:
     shares = [f"{(distance_km <= km).mean():.1%}" for km in (1, 5, 25, 200, 750, 2500)]
     numbers = [f"{np.median(distance_km):.0f}", *shares, f"{points(distance_km).mean():,.0f}"]
     return "| " + " | ".join([name, *numbers]) + " |"
-
-
-def gain(full: np.ndarray, less: np.ndarray) -> tuple[float, float, float]:
-    """Return the gain in points with its 95 % interval, from paired resampling of the places."""
-    difference = points(full) - points(less)
-    rng = np.random.default_rng(0)
-    means = [difference[rng.integers(0, len(difference), len(difference))].mean()
-             for _ in range(RESAMPLED)]  # fmt: skip
-    return float(difference.mean()), *map(float, np.percentile(means, (2.5, 97.5)))
 
 
 def main(folder: Path) -> None:
@@ -172,13 +194,16 @@ def main(folder: Path) -> None:
     for name, distance in joined.items():
         print(line(name, distance))
     result: dict[str, object] = {}
-    print("\n| step | gain in points | 95 % |\n|---|---:|---|")
-    for key, name in GAINS.items():
-        mean, low, high = gain(joined["full"], joined[name])
-        print(f"| {key} | {mean:+.1f} | {low:+.1f} to {high:+.1f} |")
-        result[key] = [round(mean, 1), round(low, 1), round(high, 1)]
-    result["acc_25"] = round(100.0 * float((joined["full"] <= 25.0).mean()), 2)
-    result["geoscore"] = round(float(points(joined["full"]).mean()))
+    print("\n| step | gain in points | 95 % | |\n|---|---:|---|---|")
+    place = np.arange(len(joined[FULL]))
+    for key, (more, less) in GAINS.items():
+        gain = effect(points(joined[more]), points(joined[less]), place)
+        interval = f"{gain.low:+.1f} to {gain.high:+.1f}"
+        print(f"| {key} | {gain.mean:+.1f} | {interval} | {gain.verdict} |")
+        if key.startswith("gain_"):
+            result[key] = [round(value, 1) for value in (gain.mean, gain.low, gain.high)]
+    result["acc_25"] = round(100.0 * float((joined[FULL] <= 25.0).mean()), 2)
+    result["geoscore"] = round(float(points(joined[FULL]).mean()))
     print(json.dumps(result))
 
 

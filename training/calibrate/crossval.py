@@ -31,7 +31,13 @@ from training.calibrate.parts import (
     place_names,
 )
 from training.calibrate.scoring import PARTS, answers_by_part
-from training.calibrate.stages import FITTED_ON, JudgedQuestions, calibrate, judge_photos
+from training.calibrate.stages import (
+    FITTED_ON,
+    JudgedQuestions,
+    answer_photos,
+    calibrate,
+    judge_photos,
+)
 from training.config import HeadConfig
 from training.data.manifest import Manifest
 from training.data.split import collection_folds, group_weights
@@ -262,6 +268,16 @@ def calibrate_folds(
     held_out = _in_folds(rankers, fold, manifest, embeddings)
     calibration, questions = calibrate(held_out)
     return calibration, answers_of(held_out, questions.photo, np.arange(len(held_out)))
+
+
+def answer_in_folds(
+    rankers: list[Ranker], fold: IndexArray, manifest: Manifest, embeddings: Float32Array
+) -> Float64Array:
+    """Return the points (N, 2) answered to photos, calibrated as by `calibrate_folds`.
+
+    Radii and claims are not fitted; see `training.calibrate.stages.answer_photos`.
+    """
+    return answer_photos(_in_folds(rankers, fold, manifest, embeddings))
 
 
 def answer_held_out(ranker: Ranker, manifest: Manifest, embeddings: Float32Array) -> HeldOutAnswers:

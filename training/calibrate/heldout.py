@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from geoloc.answer.ranker import Ranker
+from geoloc.answer.ranker import NEIGHBOURS, Ranker
+from geoloc.answer.ranking import Sources
+from geoloc.retrieval.gallery import NearestClusters
 from geoloc.types import BoolArray, Float32Array, Float64Array, IndexArray, Int32Array, StrArray
 
 BATCH = 256
@@ -53,24 +56,46 @@ class HeldOut:
             for start in range(0, len(own), BATCH):
                 yield ranker, own[start : start + BATCH]
 
-    def take(self, rows: IndexArray) -> HeldOut:
-        """Return the same rankers with some of the photos."""
-        return HeldOut(
+    @cached_property
+    def nearest(self) -> NearestClusters:
+        """(N, NEIGHBOURS) of each photo, by the ranker that answers it.
+
+        No calibration changes them, so that they are searched once for all passes.
+        """
+        similarity = np.full((len(self), NEIGHBOURS), -1.0, np.float32)
+        cluster = np.full((len(self), NEIGHBOURS), -1, np.int64)
+        for ranker, rows in self.batches():
+            found = ranker.search(self.embeddings[rows])
+            similarity[rows, : found.cluster.shape[1]] = found.similarity
+            cluster[rows, : found.cluster.shape[1]] = found.cluster
+        return NearestClusters(similarity, cluster)
+
+    def nearest_of(self, ranker: Ranker, rows: IndexArray) -> NearestClusters:
+        """Return the nearest clusters of photos (N,) that a ranker answers."""
+        found, width = self.nearest.take(rows), len(ranker.gallery.clusters)
+        return NearestClusters(found.similarity[:, :width], found.cluster[:, :width])
+
+    def sources(self, ranker: Ranker, rows: IndexArray) -> Sources:
+        """Return the sources of photos (N,) that a ranker answers."""
+        left_out = self.left_out(ranker, rows)
+        return ranker.sources(self.embeddings[rows], None, left_out, self.nearest_of(ranker, rows))
+
+    def take(self, rows: IndexArray, weights: Float32Array | None = None) -> HeldOut:
+        """Return the same rankers with some of the photos, and perhaps other weights (M,)."""
+        taken = HeldOut(
             self.rankers,
             self.ranker[rows],
             self.apart[:, rows],
-            *(
-                column[rows]
-                for column in (
-                    self.embeddings,
-                    self.latlon,
-                    self.weights,
-                    self.collection,
-                    self.place,
-                    self.new,
-                )
-            ),
+            self.embeddings[rows],
+            self.latlon[rows],
+            self.weights[rows] if weights is None else weights,
+            self.collection[rows],
+            self.place[rows],
+            self.new[rows],
         )
+        if "nearest" in self.__dict__:  # searched already
+            taken.__dict__["nearest"] = self.nearest.take(rows)
+        return taken
 
     def left_out(
         self, ranker: Ranker, rows: IndexArray, group: IndexArray | None = None
@@ -94,7 +119,7 @@ class HeldOut:
     def sample(self, most: int, seed: int) -> HeldOut:
         """Return at most so many photos, drawn by their weights and weighted for those left out."""
         rows, weights = draw(self.weights, most, np.random.default_rng(seed))
-        return replace(self.take(rows), weights=weights)
+        return self.take(rows, weights)
 
 
 def draw(

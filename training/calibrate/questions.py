@@ -242,5 +242,6 @@ def _rank(
     group = np.repeat(np.arange(len(part)), asked.photos[part])
     left_out = held_out.left_out(ranker, rows, group)
     if not several:
-        return ranker.rank(held_out.embeddings[rows], mask, left_out)
+        nearest = held_out.nearest_of(ranker, rows) if mask is None else None
+        return ranker.rank(held_out.embeddings[rows], mask, left_out, nearest=nearest)
     return ranker.rank_together(held_out.embeddings[rows], group, mask, left_out)

@@ -8,7 +8,7 @@ import numpy as np
 
 from geocells.neighbours import NearestPoints
 from geocells.sphere import EARTH_RADIUS_KM, haversine_km, unit_vectors
-from geoloc.answer.ranker import NEIGHBOURS, Ranker
+from geoloc.answer.ranker import Ranker
 from geoloc.answer.signals import SIGNALS, SOURCES
 from geoloc.belief.heads import softmax, tempered
 from geoloc.retrieval.reranker import FEATURES, GATING_FEATURES
@@ -39,7 +39,7 @@ def likelihood_by_scale(held_out: HeldOut) -> tuple[Float32Array, Float32Array]:
         labels = labels_near(held_out.latlon[rows], ranker)
         for column, temperature in enumerate(TEMPERATURES):
             classifier[rows, column] = (tempered(posterior, temperature) * labels).sum(axis=1)
-        found = ranker.gallery.search(features, posterior, NEIGHBOURS)
+        found = held_out.nearest_of(ranker, rows)
         cell = ranker.gallery.clusters.cell[np.maximum(found.cluster, 0)]
         near = np.take_along_axis(labels, cell.astype(np.int64), axis=1)
         for column, sharpness in enumerate(SHARPNESSES):
@@ -54,7 +54,7 @@ def likelihood_by_source(held_out: HeldOut) -> tuple[Float32Array, Float32Array]
     signal = np.empty((count, SIGNALS), np.float32)
     near = np.empty((count, SOURCES), np.float32)
     for ranker, rows in held_out.batches():
-        sources = ranker.sources(held_out.embeddings[rows], None, held_out.left_out(ranker, rows))
+        sources = held_out.sources(ranker, rows)
         labels = labels_near(held_out.latlon[rows], ranker)
         signal[rows] = sources.signal
         near[rows] = np.stack([(b * labels).sum(axis=1) for b in sources.beliefs], axis=1)
@@ -87,7 +87,7 @@ def candidate_table(held_out: HeldOut) -> CandidateTable:
     """
     parts: list[tuple[IndexArray, CandidateTable]] = []
     for ranker, rows in held_out.batches():
-        sources = ranker.sources(held_out.embeddings[rows], None, held_out.left_out(ranker, rows))
+        sources = held_out.sources(ranker, rows)
         scored = ranker.score(sources.features, sources.nearest, ranker.believe(sources))
         distance = haversine_km(held_out.latlon[rows, None], scored.candidates.latlon)
         part = CandidateTable(
@@ -122,7 +122,7 @@ def answers_by_part(held_out: HeldOut) -> tuple[dict[str, Float64Array], Float64
     nearest_km = np.empty(count)
     for ranker, rows in held_out.batches():
         centroids, members = ranker.cells.centroids, ranker.gallery.members.latlon
-        sources = ranker.sources(held_out.embeddings[rows], None, held_out.left_out(ranker, rows))
+        sources = held_out.sources(ranker, rows)
         belief = ranker.believe(sources)
         prior = ranker.space.expected_utility(ranker.heads.prior[None]).argmax()
         scored = ranker.score(sources.features, sources.nearest, belief)

@@ -9,7 +9,7 @@ import numpy as np
 
 from geoloc.answer.calibration import Calibration, Question
 from geoloc.answer.judge import UNCALIBRATED, Judge
-from geoloc.types import BoolArray, Float32Array, IndexArray
+from geoloc.types import BoolArray, Float32Array, Float64Array, IndexArray
 from training.calibrate.answers import Answers, Judged, collect, judge_answers
 from training.calibrate.consensus import ConsensusFit
 from training.calibrate.fit import (
@@ -210,6 +210,19 @@ def _fit_places(
         judge = answers.take(usable).fit_places(UNCALIBRATED)
         calibration = replace(calibration, judges={**calibration.judges, kind: judge})
     return calibration
+
+
+def answer_photos(held_out: HeldOut) -> Float64Array:
+    """Return the points (N, 2) that rankers of folds answer to photos, without radii and claims.
+
+    Only what decides the point is fitted, each time on other photos; experiments that compare
+    answers take a third of the time of `calibrate`.
+    """
+    calibration = fit_answers(held_out)
+    masks, every = Masks(held_out.rankers[0].cells), every_photo(held_out)
+    some: dict[Question, Asked] = {"photo": some_photos(held_out, PLACES_FITTED_ON, 6)}
+    _fit_places(held_out, some, masks, calibration)
+    return collect(held_out, every, masks).point
 
 
 def calibrate(

@@ -14,21 +14,23 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from geocells.columns import read_parquet
-from geoloc.errors import TableError
+from geocells.sphere import haversine_km
 from geoloc.io.atomic import atomic_write_text
 from geoloc.metrics import score
+from geoloc.types import Float64Array, IndexArray
 from training.config import TINY_TOWERS, AblationConfig, FinetuneConfig, HeadConfig, PretrainConfig
-from training.data.enrich import enrich
 from training.data.table import latlon_of, strings_of
 from training.embed.table import EmbeddedTable, embed_table
 from training.experiments.ablation_rows import EMBEDDED_ROWS, ROWS, Row, answer, draw_cells
+from training.experiments.embedded import read_embedded
+from training.experiments.paired import points
 from training.heads.examples import Examples, attributes_of, location_numbers, mean_views
 from training.pretrain.finetune import finetune
 from training.pretrain.pretraining import pretrain
 from training.synthetic.planet import write_planet
+from training.types import Embeddings
 
 
 def run(
@@ -58,44 +60,57 @@ def run_embedded(
     """Measure the rows that train no tower, on existing embeddings.
 
     Args:
-        folder: train.npy and test.npy, (N, views, D), with train.parquet and test.parquet (lat,
-            lon); a tenth of the training places is held out for early stopping.
+        folder: train.npy and test.npy, (N, views, D) or (N, D), with train.parquet and test.parquet
+            (lat, lon); or photos.npy and photos.parquet with a column "collection", whose photos
+            are answered by models that never saw their collection. A tenth of the training places
+            is held out for early stopping.
         config: size of the experiment.
         progress: called with a line at the start of each measurement.
 
     Returns:
-        For each row, a list of metrics with one entry per seed; see `geoloc.metrics.Accuracy`.
+        For each row, a list of metrics with one entry per seed; see `geoloc.metrics.Accuracy`. With
+        the points of each answer, and the place or collection that it is drawn again with.
 
     Raises:
-        TableError: a file is missing.
+        TableError: a file or a column is missing.
     """
-    places, vectors = {}, {}
-    for name in ("train", "test"):
-        if not (folder / f"{name}.npy").is_file():
-            raise TableError(
-                f"{folder / name}.npy: missing; it must hold the embeddings (N, views, D)"
-            )
-        places[name] = enrich(pq.read_table(folder / f"{name}.parquet"))
-        vectors[name] = np.load(folder / f"{name}.npy", mmap_mode="r")
-    count = len(places["train"])
-    results: dict[str, Any] = {row.name: [] for row in EMBEDDED_ROWS}
+    places, vectors, splits, unit = read_embedded(folder)
+    rows = [row for row in EMBEDDED_ROWS if vectors.shape[1] > 1 or "panorama" not in row.name]
+    results: dict[str, Any] = {row.name: [] for row in rows}
     for seed in config.seeds:
-        held_out = np.random.default_rng(seed).random(count) < 0.1
-        rows = {"train": np.flatnonzero(~held_out), "val": np.flatnonzero(held_out)}
-        latlon = latlon_of(places["train"])[rows["train"]]
-        cells = {s: draw_cells(latlon, s, config.simulated_per_cell) for s in (True, False)}
-        for row in EMBEDDED_ROWS:
+        for row in rows:
             progress(f"seed {seed}: {row.name}")
-            parts = [
-                _examples_of_places(places["train"], vectors["train"], rows[name], row.panorama)
-                for name in ("train", "val")
-            ]
-            all_rows = np.arange(len(places["test"]))
-            test = _examples_of_places(places["test"], vectors["test"], all_rows, row.panorama)
-            heads = _head_config(row, config, seed)
-            predicted = answer(row, cells[row.semantic], heads, *parts, test)
-            results[row.name].append(asdict(score(predicted, test.latlon)))
+            answers, truth = [], []
+            for train, test in splits:
+                answers.append(_answer_embedded(row, config, seed, places, vectors, train, test))
+                truth.append(latlon_of(places)[test])
+            results[row.name].append(_result(np.concatenate(answers), np.concatenate(truth), unit))
     return results
+
+
+def _answer_embedded(
+    row: Row,
+    config: AblationConfig,
+    seed: int,
+    places: pa.Table,
+    vectors: Embeddings,
+    train: IndexArray,
+    test: IndexArray,
+) -> Float64Array:
+    """Return the answers (M, 2) of a row to test places (M,), learned from others (N,)."""
+    held_out = np.random.default_rng(seed).random(len(train)) < 0.1
+    parts = [
+        _examples_of_places(places, vectors, each, row.panorama)
+        for each in (train[~held_out], train[held_out], test)
+    ]
+    cells = draw_cells(parts[0].latlon, row.semantic, config.simulated_per_cell)
+    return answer(row, cells, _head_config(row, config, seed), *parts)
+
+
+def _result(answers: Float64Array, truth: Float64Array, unit: list[str]) -> dict[str, Any]:
+    """Return the metrics of answers (M, 2), with their points and units (M,)."""
+    worth = points(haversine_km(answers, truth))
+    return {**asdict(score(answers, truth)), "points": worth.round().tolist(), "unit": unit}
 
 
 def _examples_of_places(
@@ -146,7 +161,8 @@ class _Planet:
         embedded = self._embed(self._tower(row))
         parts = [_examples(embedded, split, row.panorama) for split in ("train", "val", "test")]
         predicted = answer(row, self._cells[row.semantic], self._heads(row), *parts)
-        result = asdict(score(predicted, parts[2].latlon))
+        unit = [f"{self._seed}/{number}" for number in range(len(predicted))]
+        result = _result(predicted, parts[2].latlon, unit)
         cached.parent.mkdir(exist_ok=True)
         atomic_write_text(cached, json.dumps({"of": self._made_from, "result": result}))
         return result

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from geoloc.types import Float64Array
+from training.experiments.paired import Effect, effect
 
 COLUMNS: tuple[tuple[str, Callable[[dict[str, Any]], float], str], ...] = (
     ("25 km %", lambda r: 100 * r["within"]["25"], ".1f"),
@@ -25,48 +26,51 @@ COLUMNS: tuple[tuple[str, Callable[[dict[str, Any]], float], str], ...] = (
 def markdown(results: dict[str, list[dict[str, Any]]]) -> str:
     """Format means over the seeds, each ± half of its 95 % interval, and the effect of each step.
 
+    The effect has the interval of paired answers to the same places; see `paired.effect`.
+
     Args:
         results: metrics by row and seed; see `training.experiments.ablation.run`.
     """
     head = ["configuration", *(name for name, _, _ in COLUMNS), "effect of the step, score"]
     lines = [_row(head), _row(["---"] + ["---:"] * (len(head) - 1))]
-    previous: Float64Array | None = None
+    previous: list[dict[str, Any]] | None = None
     for name, seeds in results.items():
         cells = [
             _cell(np.array([value(seed) for seed in seeds]), form) for _, value, form in COLUMNS
         ]
-        score = np.array([seed["geoscore"] for seed in seeds])
-        cells.append("" if previous is None else _cell(previous - score, "+,.0f"))
+        cells.append("" if previous is None else _interval(_effect(previous, seeds)))
         lines.append(_row([name, *cells]))
-        previous = score
+        previous = seeds
     return "\n".join(lines)
 
 
 def findings(results: dict[str, list[dict[str, Any]]]) -> list[str]:
-    """Write a line for each step: whether its effect on the score is significant (95 %)."""
+    """Write a line for each step: whether its effect on the score is certain (95 %).
+
+    The effect is that over the row below, of paired answers to the same places.
+    """
     lines = []
     rows = list(results.items())
     for (_, previous), (name, current) in pairwise(rows):
-        effect = np.array(
-            [a["geoscore"] - b["geoscore"] for a, b in zip(previous, current, strict=True)]
-        )
-        low, high = _interval(effect)
+        found = _effect(previous, current)
         step = name.removeprefix("- ")
-        if len(effect) < 2:
-            verdict = "one seed has no confidence interval"
-        elif low > 0:
-            verdict = "it helps"
-        elif high < 0:
-            verdict = "it harms"
-        else:
-            verdict = f"not significant with {len(effect)} seeds"
-        lines.append(f"{step}: {effect.mean():+.0f} points ({low:+.0f} to {high:+.0f}): {verdict}")
+        lines.append(f"{step}: {_interval(found)} points: {found.verdict}")
     return lines
 
 
-def _interval(values: Float64Array) -> tuple[float, float]:
-    half = _half(values)
-    return float(values.mean() - half), float(values.mean() + half)
+def _effect(more: list[dict[str, Any]], less: list[dict[str, Any]]) -> Effect:
+    """Return the effect of a step from the answers with and without it, of all seeds."""
+    both = [
+        [value for seed in seeds for value in seed[column]]
+        for seeds, column in ((more, "points"), (less, "points"), (more, "unit"))
+    ]
+    return effect(*both)
+
+
+def _interval(found: Effect) -> str:
+    if np.isinf(found.low):
+        return f"{found.mean:+.0f}"
+    return f"{found.mean:+.0f} ({found.low:+.0f} to {found.high:+.0f})"
 
 
 def _half(values: Float64Array) -> float:

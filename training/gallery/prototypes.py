@@ -35,12 +35,29 @@ def prototypes(
         latlon: (L, 2) degrees of the clusters.
         scales_km: standard deviations of the Gaussian smoothing.
     """
-    count = np.bincount(cluster, minlength=len(latlon)).astype(np.float32)
-    own = normalise(_sums(features, cluster, len(latlon)))
+    count = np.bincount(cluster, minlength=len(latlon))
+    return blended(_sums(features, cluster, len(latlon)), count, latlon, scales_km)
+
+
+def blended(
+    means: npt.NDArray[np.floating],
+    count: npt.NDArray[np.integer],
+    latlon: Float64Array,
+    scales_km: tuple[float, ...] = SCALES_KM,
+) -> Float32Array:
+    """Return the prototype (L, K) of each cluster from its mean features, of any length.
+
+    Args:
+        means: (L, K), single or half precision.
+        count: (L,) photos of each cluster.
+        latlon: (L, 2) degrees.
+        scales_km: as for `prototypes`.
+    """
+    own = normalise(means.astype(np.float32))
     total = own.copy()
-    weighted = own * np.sqrt(count)[:, None]  # photos of one walk are not independent
+    own *= np.sqrt(count).astype(np.float32)[:, None]  # photos of one walk are not independent
     for scale in scales_km:
-        total += smoothed(weighted, latlon, scale)
+        total += smoothed(own, latlon, scale)
     return normalise(total)
 
 

@@ -18,7 +18,6 @@ from geoloc.answer.ranker import Ranker
 from geoloc.bundle import directory as bundles
 from geoloc.errors import TableError
 from geoloc.io.progress import NullReporter, Reporter
-from geoloc.types import Float32Array
 from training.calibrate.crossval import answer_held_out, calibrate_ranker
 from training.calibrate.fit import UNFITTED
 from training.calibrate.parts import held_out_parts
@@ -33,12 +32,22 @@ from training.heads.fit import fit_heads
 from training.heads.linear import density_prior
 from training.recipes.assemble import manifest_of, write_bundle
 from training.recipes.model_card import licences, measure_part, model_card
+from training.retrieve.bands import Photos
+from training.retrieve.gallery import build_places, hubness_of
 from training.retrieve.ledger import Ledger, device_name, ledger_text
-from training.retrieve.places import Spaces, build_places, fit_spaces, hubness_of
-from training.retrieve.rerank import fit_cross, fit_router, street_level
+from training.retrieve.places import (
+    Places,
+    Spaces,
+    classifier_of,
+    estimate_places,
+    features_of,
+    fit_spaces,
+)
+from training.retrieve.rerank import CrossFit, fit_router, street_level
 from training.retrieve.settings import BandConfig, LocationConfig, RetrieveRecipe
 from training.retrieve.stored import load_spaces, save_spaces
 from training.retrieve.towers import Towers, embed_all
+from training.types import Embeddings, Float16Array
 
 BLOCK_KM = 10.0
 """Side of the squares of the Earth that are in one split as a whole."""
@@ -191,7 +200,9 @@ def read_photos(photos: Sequence[Path], work: Path, report: Reporter) -> tuple[p
             f"{names}: no photo of the split {', '.join(missing)}; leave all splits empty, or make"
             " them with geoloc-train split"
         )
-    return table, split_by
+    # photos of the split train are next to each other, so that their embeddings stay on the disk
+    order = np.argsort(strings_of(table, "split") != "train", kind="stable")
+    return table.take(pa.array(order)), split_by
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,8 +211,8 @@ class _Part:
 
     photos: pa.Table
     manifest: Manifest
-    embeddings: Float32Array
-    """(N, D), half precision and mapped for large parts."""
+    embeddings: Embeddings
+    """(N, D); mapped in half precision for the split train."""
 
 
 def _parts(towers: Towers) -> dict[str, _Part]:
@@ -221,7 +232,10 @@ def _parts(towers: Towers) -> dict[str, _Part]:
                 " more authors are needed"
             )
         photos = table.take(rows)
-        parts[name] = _Part(photos, manifest_of(photos), embeddings[rows].astype(np.float32))
+        if name == "train":  # first in the table, see `read_photos`, and mapped
+            parts[name] = _Part(photos, manifest_of(photos), embeddings[rows[0] : rows[-1] + 1])
+        else:
+            parts[name] = _Part(photos, manifest_of(photos), embeddings[rows].astype(np.float32))
     return parts
 
 
@@ -231,37 +245,48 @@ def _fit(recipe: RetrieveRecipe, parts: dict[str, _Part], work: Path, report: Re
     latlon = train.manifest.latlon
     report.stage("building geocells")
     cells = build_cells(np.unique(latlon, axis=0), CellConfig.of_size(recipe.per_cell))
-    spaces = _spaces(recipe, train, cells, work, report)
+    spaces, features, places = _spaces(recipe, train, cells, work, report)
     report.stage("building the gallery")
-    gallery, _ = build_places(spaces, train.manifest, train.embeddings, cells)
+    gallery, _ = build_places(spaces, train.manifest, features, places, cells)
+    del features, places
     report.stage("fitting the re-ranker")
     hubness = hubness_of(spaces, gallery, train.embeddings, latlon, recipe.seed)
     router = fit_router(
         spaces.heads, train.embeddings, street_level(train.manifest.source), recipe.seed
     )
-    reranked = fit_cross(spaces, gallery, hubness, router, tuned.embeddings, tuned.manifest.latlon)
-    return Ranker(cells, spaces.heads, reranked, UNFITTED)
+    fit = CrossFit.of(spaces, gallery, hubness, router, tuned.embeddings, tuned.manifest.latlon)
+    return Ranker(cells, spaces.heads, fit.fit(), UNFITTED)
 
 
 def _spaces(
     recipe: RetrieveRecipe, train: _Part, cells: CellTable, work: Path, report: Reporter
-) -> Spaces:
-    """Fit classifier, bands and contrast, or read those that an earlier call fitted."""
+) -> tuple[Spaces, Float16Array, Places]:
+    """Fit classifier, bands and contrast, or read those that an earlier call fitted.
+
+    Returns:
+        The spaces, and the features of the photos and of their places.
+    """
     latlon = train.manifest.latlon
+    sample = np.asarray(train.embeddings[:: max(1, len(latlon) // 1000)])
     made_from = hashlib.sha256(
-        train.embeddings[:: max(1, len(latlon) // 1000)].tobytes() + latlon.tobytes()
+        sample.tobytes() + latlon.tobytes()
         + repr((recipe.bands, recipe.location, recipe.heads, recipe.per_cell, recipe.seed)).encode()
     ).hexdigest()  # fmt: skip
     stored = load_spaces(work / "spaces", made_from, recipe)
-    if stored is not None:
-        return stored
-    report.stage("training the classifier")
-    examples = Examples(train.embeddings, latlon, group_weights(train.manifest.group))
-    plain, _ = fit_heads(examples, cells, density_prior(cells.count), recipe.heads)
-    report.stage("training bands and location encoder")
-    author = np.unique(train.manifest.author.astype(str), return_inverse=True)[1]
-    author = np.where(train.manifest.author == "", -1, author).astype(np.int64)
+    if stored is None:
+        report.stage("training the classifier")
+        examples = Examples(train.embeddings, latlon, group_weights(train.manifest.group))
+        plain, _ = fit_heads(examples, cells, density_prior(cells.count), recipe.heads)
+    else:
+        plain = classifier_of(stored.heads)
+    report.stage("estimating the features of places")
+    names = train.manifest.author.astype(str)
+    author = np.where(names == "", -1, np.unique(names, return_inverse=True)[1]).astype(np.int64)
     cell = cells.locate(latlon).astype(np.int64)
-    spaces = fit_spaces(plain, train.embeddings, latlon, cell, author, recipe)
-    save_spaces(spaces, work / "spaces", made_from)
-    return spaces
+    photos = Photos(features_of(plain, train.embeddings), latlon, cell, author)
+    places = estimate_places(photos, recipe.seed)
+    if stored is None:
+        report.stage("training bands and location encoder")
+        stored = fit_spaces(plain, photos, places, recipe)
+        save_spaces(stored, work / "spaces", made_from)
+    return stored, photos.features, places

@@ -18,6 +18,7 @@ from geocells.sphere import EARTH_RADIUS_KM, unit_vectors
 from geoloc.types import Float32Array, Float64Array, IndexArray, Int64Array
 from training.retrieve.mining import LOOK_ALIKES, Groups, look_alikes, squares
 from training.retrieve.settings import BandConfig
+from training.types import Float16Array
 
 FIRST_SCALE = 14.0
 """Initial factor of the similarities."""
@@ -40,7 +41,7 @@ BANDS = {"near": Band(1.0, 5.0), "city": Band(25.0, 100.0), "region": Band(200.0
 class Photos:
     """N training photos."""
 
-    features: Float32Array
+    features: Float16Array
     """(N, K) centred features, principal components first."""
     latlon: Float64Array
     """(N, 2) degrees."""
@@ -88,7 +89,6 @@ def _fit(
         optimiser, config.learning_rate, total_steps=config.steps + 1
     )
     nearby, in_cell = squares(photos.latlon, band.positive_km), Groups.of(photos.cell)
-    features = torch.from_numpy(photos.features)
     places = torch.from_numpy(unit_vectors(photos.latlon))
     rows, alike = mined
     usable = np.flatnonzero(nearby.size[rows] > 1)
@@ -99,7 +99,10 @@ def _fit(
         other = np.concatenate([nearby.draw(anchor, rng), in_cell.draw(anchor, rng), look.ravel()])
         positive, negative = _masks(places, photos.author, anchor, other, band)
         queried, found = (
-            F.normalize(features[each].to(device).float() @ projection, dim=1)
+            F.normalize(
+                torch.from_numpy(photos.features[each].astype(np.float32)).to(device) @ projection,
+                dim=1,
+            )
             for each in (anchor, other)
         )
         loss = contrast_loss(

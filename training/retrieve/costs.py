@@ -45,6 +45,14 @@ GALLERY_S = 59.0
 CLUSTERS_PER_PHOTO, BYTES_PER_MEMBER = 0.25, 42.0
 """Share of location clusters of a million photos, and bytes of a member; see the benchmarks."""
 
+BLENDED, BYTES_PER_ROW = 5.0, 500.0
+"""Arrays of the features of all clusters, in single precision, that are in memory together while
+prototypes are blended (`training.gallery.prototypes`); and bytes of the columns of a photo."""
+
+MAPPED = 5.0
+"""Arrays of the features of all clusters, in half precision in temporary files; see
+`training.retrieve.places.Places`."""
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -107,7 +115,11 @@ def price(
     if recipe.lora_blocks:
         adapters = 3.0 * adapted * towers[0].tower.flops / rate / UTILISATION
     embeddings_gb = photos * dim * 2.0 * (2.0 if len(towers) > 1 else 1.0) / 1e9
-    gallery_gb = photos * (CLUSTERS_PER_PHOTO * features + BYTES_PER_MEMBER) / 1e9
+    clusters = CLUSTERS_PER_PHOTO * photos
+    gallery_gb = (clusters * features + photos * BYTES_PER_MEMBER) / 1e9
+    own = recipe.heads.features
+    temporary = photos * (own + features) + clusters * (MAPPED * own + features)
+    blended_gb = clusters * own * 4.0 * BLENDED / 1e9
     photos_gb = photos * photo_kb / 1e6
     weights_gb = sum(each.download_gb for each in towers)
     return Cost(
@@ -117,8 +129,8 @@ def price(
         gallery_h=photos / 1e6 * GALLERY_S * features / 256.0 / 3600.0,
         decoding_core_h=photos * DECODING_S * len(towers) / 3600.0,
         download_gb=photos_gb + weights_gb,
-        disk_gb=photos_gb + weights_gb + embeddings_gb + gallery_gb,
-        memory_gb=photos * (4.0 * dim + 8.0 * features) / 1e9,
+        disk_gb=photos_gb + weights_gb + embeddings_gb + gallery_gb + 2.0 * temporary / 1e9,
+        memory_gb=blended_gb + gallery_gb + photos * BYTES_PER_ROW / 1e9,
     )
 
 

@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 
 from geocells.sphere import haversine_km
-from geoloc.answer.ranker import NEIGHBOURS
 from geoloc.retrieval.bands import BandHeads
 from geoloc.retrieval.cross import (
+    AFTER_BLOCKS,
     GATING,
     SHARPNESS,
-    VOTE_SCALES_KM,
     Compared,
     CrossReranker,
     RerankedGallery,
+    place_density,
 )
 from geoloc.retrieval.gallery import Gallery, NearestClusters
-from geoloc.types import Float32Array, Float64Array, IndexArray, StrArray
+from geoloc.types import BoolArray, Float32Array, Float64Array, IndexArray, StrArray
 from training.retrieve.places import Spaces
+from training.types import Embeddings
 
 STREET = re.compile(r"mapillary|kartaview|panoramax|osv-?5m|street", re.IGNORECASE)
 """Sources of street-level pictures."""
 
-NEAR_KM = (1.0, 25.0, 200.0)
+NEAR_KM = (1.0, 25.0, 200.0, 1500.0)
 """Scales of exp(-distance / scale), how near to the truth a place is. The fit maximises the mean
 logarithm of the expected nearness over the scales."""
 
@@ -43,39 +44,61 @@ def street_level(source: StrArray) -> Float32Array:
     return np.array([bool(STREET.search(name)) for name in names], np.float32)[code]
 
 
-def fit_cross(
-    spaces: Spaces,
-    gallery: Gallery,
-    hubness: Float32Array,
-    router: Float32Array,
-    embeddings: Float32Array,
-    latlon: Float64Array,
-) -> RerankedGallery:
-    """Fit the re-ranker on held-out photos by authors that the gallery does not have.
+@dataclass(frozen=True, eq=False)
+class CrossFit:
+    """Held-out photos with their nearest clusters, on which re-rankers are fitted."""
 
-    Args:
-        spaces: with B blocks.
-        gallery: L clusters.
-        hubness: (L, B) from `hubness_of`.
-        router: (K + 1,) from `fit_router`.
-        embeddings: (N, D) of the held-out photos.
-        latlon: (N, 2) degrees.
-    """
-    heads = spaces.heads
-    unfitted = CrossReranker(
-        np.zeros((GATING, len(spaces.names) + 3 + len(VOTE_SCALES_KM)), np.float32), router,
-        np.array([SHARPNESS, 0.0], np.float32), hubness, street_share(gallery), heads.blocks,
-        heads.scale,
-    )  # fmt: skip
-    features = heads.features(embeddings)
-    belief = heads.classify(features)
-    nearest = gallery.search(features, belief, RerankedGallery.WIDER * NEIGHBOURS)
-    compared = unfitted.compare(gallery, features, belief, nearest)
-    place = gallery.clusters.latlon[np.maximum(nearest.cluster, 0)]
-    weights = fit_weights(compared, nearest, haversine_km(latlon[:, None], place))
-    fitted = replace(unfitted, weights=weights)
-    line = _line(fitted.score(compared, nearest), nearest)
-    return RerankedGallery(gallery, replace(fitted, line=line))
+    gallery: Gallery
+    unfitted: CrossReranker
+    compared: Compared
+    nearest: NearestClusters
+    distance_km: Float64Array
+    """(N, P) from each photo to its clusters."""
+
+    @classmethod
+    def of(
+        cls,
+        spaces: Spaces,
+        gallery: Gallery,
+        hubness: Float32Array,
+        router: Float32Array,
+        embeddings: Float32Array,
+        latlon: Float64Array,
+    ) -> CrossFit:
+        """Search for held-out photos by authors that the gallery does not have.
+
+        Args:
+            spaces: with B blocks.
+            gallery: L clusters.
+            hubness: (L, B) from `hubness_of`.
+            router: (K + 1,) from `fit_router`.
+            embeddings: (N, D) of the held-out photos.
+            latlon: (N, 2) degrees.
+        """
+        heads = spaces.heads
+        unfitted = CrossReranker(
+            np.zeros((GATING, len(spaces.names) + AFTER_BLOCKS), np.float32), router,
+            np.array([SHARPNESS, 0.0], np.float32), hubness, street_share(gallery),
+            place_density(gallery, len(heads.prior)), heads.blocks, heads.scale,
+        )  # fmt: skip
+        features = heads.features(embeddings)
+        belief = heads.classify(features)
+        widest = RerankedGallery(gallery, unfitted)
+        nearest = widest.spread(gallery.search(features, belief, widest.SEARCHED))
+        compared = unfitted.compare(gallery, features, belief, nearest)
+        place = gallery.clusters.latlon[np.maximum(nearest.cluster, 0)]
+        distance = haversine_km(latlon[:, None], place)
+        return cls(gallery, unfitted, compared, nearest, distance)
+
+    def fit(self, rows: BoolArray | None = None) -> RerankedGallery:
+        """Return the gallery with a re-ranker fitted on all photos, or on some (N,)."""
+        chosen = np.arange(len(self.distance_km)) if rows is None else np.flatnonzero(rows)
+        compared = Compared(self.compared.features[chosen], self.compared.gating[chosen])
+        nearest = self.nearest.take(chosen)
+        weights = fit_weights(compared, nearest, self.distance_km[chosen])
+        fitted = replace(self.unfitted, weights=weights)
+        line = _line(fitted.score(compared, nearest), nearest)
+        return RerankedGallery(self.gallery, replace(fitted, line=line))
 
 
 def fit_weights(
@@ -94,8 +117,8 @@ def fit_weights(
     features, gating = compared.features, compared.gating
     shape = gating.shape[1], features.shape[2]
     start = np.zeros(shape)
-    start[0, : shape[1] - 3 - len(VOTE_SCALES_KM)] = 0.5  # similarities
-    start[0, -3 - len(VOTE_SCALES_KM)] = 0.5  # belief
+    start[0, : shape[1] - AFTER_BLOCKS] = 0.5  # similarities
+    start[0, -AFTER_BLOCKS] = 0.5  # belief
 
     def loss(flat: Float64Array) -> tuple[float, Float64Array]:
         matrix = flat.reshape(shape).astype(np.float32)
@@ -112,12 +135,12 @@ def fit_weights(
         value = -float(np.log(expected).mean()) + _RIDGE * float((drift**2).sum())
         return value, -flat_gradient.ravel().astype(np.float64) + 2.0 * _RIDGE * drift
 
-    fitted = minimize(loss, start.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 200})
+    fitted = minimize(loss, start.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 100})
     return fitted.x.reshape(shape).astype(np.float32)
 
 
 def fit_router(
-    heads: BandHeads, embeddings: Float32Array, street: Float32Array, seed: int = 0
+    heads: BandHeads, embeddings: Embeddings, street: Float32Array, seed: int = 0
 ) -> Float32Array:
     """Return the logistic regression (K + 1,) of `street_level` (N,) on the features of photos.
 
@@ -132,13 +155,14 @@ def fit_router(
     from sklearn.linear_model import LogisticRegression
 
     rng = np.random.default_rng(seed)
-    rows = rng.choice(len(street), min(MOST_ROUTED, len(street)), replace=False)
+    rows = np.sort(rng.choice(len(street), min(MOST_ROUTED, len(street)), replace=False))
     share = float(street[rows].mean())
     if share in (0.0, 1.0):
         constant = np.zeros(heads.projection.shape[1] + 1, np.float32)
         constant[-1] = 10.0 if share else -10.0
         return constant
-    fitted = LogisticRegression(max_iter=200).fit(heads.features(embeddings[rows]), street[rows])
+    features = heads.features(np.asarray(embeddings[rows], np.float32))
+    fitted = LogisticRegression(max_iter=200).fit(features, street[rows])
     return np.append(fitted.coef_[0], fitted.intercept_).astype(np.float32)
 
 

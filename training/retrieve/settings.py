@@ -17,7 +17,7 @@ class BandConfig:
     """Length of the features for distances of a city."""
     region: int = 128
     """Length of the features for distances of a region."""
-    steps: int = 400
+    steps: int = 200
     """Training steps of each band."""
     batch: int = 512
     """Photos per step, each with a positive and three hard negatives."""
@@ -37,15 +37,15 @@ class LocationConfig:
     """Length of an encoded coordinate."""
     frequencies: int = 64
     """Random Fourier features of each scale."""
-    width: int = 512
+    width: int = 256
     """Width of the location encoder."""
-    epochs: int = 8
+    epochs: int = 3
     """Passes over the training photos."""
     batch: int = 512
     """Photos per step."""
     queue: int = 4096
     """Encoded coordinates of earlier steps, which are negatives."""
-    learning_rate: float = 2e-3
+    learning_rate: float = 5e-4
     """Peak learning rate."""
     jitter_km: float = 0.2
     """Standard deviation of the noise on the coordinates."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -15,7 +16,8 @@ from training.retrieve.location import LocationEncoder
 from training.retrieve.places import Spaces
 from training.retrieve.settings import RetrieveRecipe
 
-_HEADS, _ENCODER, _STATE = "heads.safetensors", "location.safetensors", "spaces.json"
+_HEADS, _MAPS, _ENCODER = "heads.safetensors", "maps.safetensors", "location.safetensors"
+_STATE = "spaces.json"
 
 
 def save_spaces(spaces: Spaces, folder: Path, made_from: str) -> None:
@@ -28,10 +30,12 @@ def save_spaces(spaces: Spaces, folder: Path, made_from: str) -> None:
     """
     with atomic_directory(folder, replace=True) as partial:
         spaces.heads.write(partial / _HEADS)
+        maps = {name: torch.from_numpy(value) for name, value in spaces.maps.items()}
+        save_file(maps, partial / _MAPS)
         if spaces.encoder is not None:
             weights = {name: value.cpu() for name, value in spaces.encoder.state_dict().items()}
             save_file(weights, partial / _ENCODER)
-        state = {"made_from": made_from, "names": spaces.names}
+        state = {"made_from": made_from, "maps": list(maps)}
         (partial / _STATE).write_text(json.dumps(state), encoding="utf-8")
 
 
@@ -42,10 +46,12 @@ def load_spaces(folder: Path, made_from: str, recipe: RetrieveRecipe) -> Spaces 
         if state["made_from"] != made_from:
             return None
         heads = BandHeads.read(folder / _HEADS)
+        stored = load_file(folder / _MAPS)
+        maps = {name: stored[name].numpy() for name in state["maps"]}
         encoder = None
-        if "gps" in state["names"]:
-            encoder = LocationEncoder(recipe.location, recipe.seed)
+        if "gps" in maps:
+            encoder = LocationEncoder(recipe.location, len(maps["gps"]), recipe.seed)
             encoder.load_state_dict(load_file(folder / _ENCODER))
-        return Spaces(heads, tuple(state["names"]), encoder and encoder.eval())
+        return Spaces(heads, maps, encoder and encoder.eval())
     except (OSError, ValueError, KeyError, BundleError, SafetensorError):
         return None

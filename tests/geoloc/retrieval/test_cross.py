@@ -3,13 +3,23 @@
 import numpy as np
 import pytest
 
-from geocells.sphere import destination
+from geocells.sphere import destination, haversine_km, unit_vectors
 from geoloc.belief.heads import Heads
 from geoloc.encoders.base import normalise
 from geoloc.errors import BundleError
 from geoloc.retrieval.bands import BandHeads, read_heads
-from geoloc.retrieval.cross import GATING, CrossReranker, RerankedGallery
-from geoloc.retrieval.gallery import Gallery
+from geoloc.retrieval.cross import (
+    AFTER_BLOCKS,
+    DENSITY_SCALES_KM,
+    GATING,
+    VOTE_SCALES_KM,
+    CrossReranker,
+    RerankedGallery,
+    explained_by_two,
+    place_density,
+    votes_around,
+)
+from geoloc.retrieval.gallery import Gallery, NearestClusters
 from geoloc.retrieval.hubness import corrected, hubness
 from geoloc.retrieval.tables import Clusters, Members
 
@@ -42,8 +52,8 @@ def reranker(weights: np.ndarray, hub: np.ndarray | None = None) -> CrossReranke
         weights.astype(np.float32), np.zeros(sum(BLOCKS) + 1, np.float32),
         np.array([20.0, -5.0], np.float32),
         np.zeros((CLUSTERS, 2), np.float32) if hub is None else hub,
-        np.zeros(CLUSTERS, np.float32), np.array(BLOCKS, np.int32),
-        np.full(2, np.sqrt(0.5), np.float32),
+        np.zeros(CLUSTERS, np.float32), np.zeros((CELLS, len(DENSITY_SCALES_KM)), np.float32),
+        np.array(BLOCKS, np.int32), np.full(2, np.sqrt(0.5), np.float32),
     )  # fmt: skip
 
 
@@ -83,7 +93,7 @@ def test_heads_are_read_as_they_were_written(tmp_path, scene):
 
 def test_reranker_can_trust_one_block_alone(scene):
     heads, plain, embeddings = scene
-    weights = np.zeros((GATING, 9))
+    weights = np.zeros((GATING, 2 + AFTER_BLOCKS))
     weights[0, 1] = 5.0  # the second block
     found = RerankedGallery(plain, reranker(weights)).search(
         heads.features(embeddings), heads.classify(heads.features(embeddings)), 10
@@ -98,11 +108,67 @@ def test_reranker_can_trust_one_block_alone(scene):
 def test_more_clusters_than_there_are_come_last(scene):
     heads, plain, embeddings = scene
     features = heads.features(embeddings[:3])
-    reranked = RerankedGallery(plain, reranker(np.ones((GATING, 9))))
+    reranked = RerankedGallery(plain, reranker(np.ones((GATING, 2 + AFTER_BLOCKS))))
     found = reranked.search(features, heads.classify(features), 2 * CLUSTERS)
     assert np.isfinite(found.similarity).all()
     for row in found.cluster:
         assert sorted(row[row >= 0]) == list(range(CLUSTERS))
+
+
+def test_many_clusters_of_one_cell_leave_room_for_those_of_others(scene):
+    _, plain, _ = scene
+    plain.clusters.cell[:] = np.repeat(np.arange(CELLS), CLUSTERS // CELLS)
+    gallery = RerankedGallery(plain, reranker(np.zeros((GATING, 2 + AFTER_BLOCKS))))
+    gallery.PER_CELL, gallery.COMPARED = 2, 2 * CELLS
+    similarity = np.linspace(1.0, 0.0, CLUSTERS, dtype=np.float32)[None]
+    kept = gallery.spread(NearestClusters(similarity, np.arange(CLUSTERS)[None]))
+    size = CLUSTERS // CELLS
+    assert kept.cluster[0].tolist() == [size * c + i for c in range(CELLS) for i in (0, 1)]
+    assert (np.diff(kept.similarity) < 0.0).all()
+
+
+def test_two_places_that_a_photo_shows_explain_it_better_than_one_between_them():
+    first, second, other = np.eye(3, dtype=np.float32)
+    photo = normalise(0.6 * first + 0.4 * second)
+    vectors = np.stack([first, normalise(first + second + 0.5 * other), second, other])[None]
+    similarity = vectors @ photo
+    places = unit_vectors(np.array([[0.0, 0.0], [40.0, 0.0], [0.0, 90.0], [80.0, 0.0]]))[None]
+    together, share = explained_by_two(vectors, similarity, places)[0].T
+    assert together[[0, 2]] == pytest.approx([10.0, 10.0], abs=1e-3)
+    assert share[[0, 2]] == pytest.approx([0.6, 0.4], abs=1e-3)
+    assert (together[[1, 3]] < 9.9).all()
+
+
+def test_neighbouring_clusters_are_not_two_places():
+    first, second = np.eye(2, dtype=np.float32)
+    vectors = np.stack([first, second])[None]
+    places = unit_vectors(np.array([[0.0, 0.0], [0.0, 0.1]]))[None]
+    similarity = np.full((1, 2), np.sqrt(0.5), np.float32)
+    together, share = explained_by_two(vectors, similarity, places)[0].T
+    assert together == pytest.approx(10.0 * np.sqrt([0.5, 0.5]))
+    assert share.tolist() == [1.0, 1.0]
+
+
+def test_votes_count_less_with_the_distance():
+    latlon = np.array([[10.0, 10.0], [10.0, 10.05], [-60.0, 10.0]])
+    share = np.array([[0.0, 1.0, 0.0]], np.float32)
+    votes = votes_around(unit_vectors(latlon)[None], share)[0]
+    km = haversine_km(latlon[0], latlon[1])
+    assert votes[0] == pytest.approx([1 / (1 + (km / s) ** 2) for s in VOTE_SCALES_KM], rel=1e-3)
+    assert votes[1] == pytest.approx(np.ones(len(VOTE_SCALES_KM)))
+    assert (votes[2] < 0.01).all()
+
+
+def test_density_is_that_of_the_clusters_around_a_cell(scene):
+    _, plain, _ = scene
+    plain.clusters.cell[:] = np.repeat([0, 1, 2], [20, 5, 5])
+    middle = np.array([[40.0, 0.0], [40.0, 1.0], [-40.0, 100.0]])
+    plain.clusters.latlon[:] = middle[plain.clusters.cell]
+    found = np.exp(place_density(plain, CELLS))
+    assert found[2] == pytest.approx([5.0, 5.0, 5.0], rel=0.05)
+    assert found[0, 2] == pytest.approx(25.0, rel=0.05), "the second cell is 85 km away"
+    assert found[0, 0] < 21.0
+    assert (found[3:] == 1.0).all(), "no cluster, no information"
 
 
 def test_hubs_are_reduced():

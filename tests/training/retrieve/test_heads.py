@@ -12,6 +12,7 @@ from geoloc.retrieval.gallery import NearestClusters
 from training.retrieve.bands import Photos, contrast_loss, fit_bands
 from training.retrieve.location import LocationEncoder, contrast
 from training.retrieve.mining import ELSEWHERE_KM, look_alikes, squares
+from training.retrieve.places import estimate_places
 from training.retrieve.rerank import fit_weights, street_level
 from training.retrieve.settings import BandConfig, LocationConfig
 
@@ -80,25 +81,32 @@ def test_companions_in_a_square_are_nearby():
     assert haversine_km(latlon, latlon[near]).max() < 30.0
 
 
-def test_location_encoder_finds_the_places_of_new_photos():
-    features, latlon, _ = world()
+def test_location_encoder_starts_from_the_estimate_and_finds_the_places_of_new_photos():
+    features, latlon, author = world()
     rng = np.random.default_rng(1)
     new = rng.permutation(len(latlon)) % VIEWS == 0
-    config = LocationConfig(
-        dim=24, frequencies=32, width=64, epochs=60, batch=100, queue=200, learning_rate=5e-3
-    )
-    located = contrast(features[~new], latlon[~new], config)
+    known = Photos(features[~new], latlon[~new], np.zeros(int((~new).sum()), int), author[~new])
+    places = estimate_places(known)
+    config = LocationConfig(dim=24, frequencies=32, width=64, epochs=10, batch=100, queue=200)
+    around = places.by_others, places.cluster
+    located = contrast(known.features, known.latlon, around, config)
     queried = normalise(features[new] @ located.projection)
-    found = (queried @ located.encoder.encode(latlon[~new]).T).argmax(axis=1)
-    distance = haversine_km(latlon[new], latlon[~new][found])
+    encoded = located.encoder.encode(known.latlon, places.by_band["near"], places.cluster)
+    distance = haversine_km(latlon[new], known.latlon[(queried @ encoded.T).argmax(axis=1)])
     assert (distance < 50.0).mean() > 0.5, "by chance it is one in sixty"
 
 
 def test_encoded_coordinates_have_no_seam():
-    encoder = LocationEncoder(LocationConfig(), 0)
-    at = encoder.encode(np.array([[10.0, 180.0], [10.0, -180.0], [90.0, 0.0], [90.0, 77.0]]))
+    encoder = LocationEncoder(LocationConfig(), 8, 0)
+    torch.nn.init.normal_(encoder.network[-1].weight)
+    at = encoder.encode(
+        np.array([[10.0, 180.0], [10.0, -180.0], [90.0, 0.0], [90.0, 77.0]]),
+        np.ones((1, 8), np.float16),
+        np.zeros(4, int),
+    )
     assert np.allclose(at[0], at[1], atol=1e-5)
     assert np.allclose(at[2], at[3], atol=1e-5)
+    assert not np.allclose(at[0], at[2], atol=1e-2)
 
 
 def test_reranker_prefers_the_feature_that_tells_the_place():
