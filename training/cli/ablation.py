@@ -35,9 +35,10 @@ def ablation(
     quick
         Use one seed and a small planet, to check in minutes that the experiment runs.
     embeddings
-        Folder of place embeddings to use instead of a synthetic planet: train.npy and test.npy of
-        shape (N, views, D), train.parquet and test.parquet. Rows that change the tower are left
-        out.
+        Folder of embeddings to use instead of a synthetic planet: train.npy and test.npy of shape
+        (N, views, D), train.parquet and test.parquet; or photos.npy and photos.parquet, whose column
+        "collection" says which photos are answered by models of the others. Rows that change the
+        tower are left out.
     """
     from geoloc.errors import GeolocError
 
@@ -55,9 +56,9 @@ def ablation(
         config = QUICK_ABLATION if quick else AblationConfig()
         results = run_embedded(embeddings, config, log) if embeddings else run(out, config, log)
         text = "\n".join([
-            "Simulated: " + (f"embeddings of {embeddings.name}." if embeddings else
-                             "drawn photographs of a synthetic planet.")
-            + f" {len(config.seeds)} seeds.",
+            (f"Embeddings of {embeddings.name}" if embeddings else
+             "Simulated: drawn photographs of a synthetic planet")
+            + f", {len(config.seeds)} seeds. Intervals of paired answers to the same places.",
             "", markdown(results), "", *(f"- {line}" for line in findings(results)), "",
         ])  # fmt: skip
         (out / "ablation.md").write_text(text, encoding="utf-8")

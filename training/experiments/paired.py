@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from geoloc.evaluation.statistics import bootstrap, interval
 from geoloc.metrics import GEOGUESSR_SCALE_KM
 from geoloc.types import Float64Array
 
@@ -67,16 +68,12 @@ def effect(
     """
     difference = np.asarray(more, np.float64) - np.asarray(less, np.float64)
     group = np.unique(np.asarray(unit), return_inverse=True)[1]
-    total, count = np.bincount(group, difference), np.bincount(group)
-    mean, units = float(difference.mean()), len(total)
+    mean, units = float(difference.mean()), int(group.max()) + 1
     if units < FEWEST_UNITS:
         return Effect(mean, -np.inf, np.inf, units, np.inf)
-    rng = np.random.default_rng(0)
-    drawn = np.empty(RESAMPLED)
-    for number in range(RESAMPLED):
-        rows = rng.integers(0, units, units)
-        drawn[number] = total[rows].sum() / count[rows].sum()
-    low, high = np.percentile(drawn, (2.5, 97.5))
+    unused = np.zeros((len(difference), 1))  # no medians are asked for
+    drawn = bootstrap(difference[:, None], unused, group, RESAMPLED).means[:, 0]
+    low, high = interval(drawn)
     half = 1.96 * float(drawn.std())
     needed = units * (half / abs(mean)) ** 2 if mean else np.inf
     return Effect(mean, float(low), float(high), units, needed)

@@ -42,6 +42,9 @@ in products with projections; forward and backward."""
 GALLERY_S = 59.0
 """Seconds to build the gallery of a million photos with 256 features; see the benchmarks."""
 
+ESTIMATED_S = 340e-6
+"""CPU time to estimate 256 features of a place from its neighbours; see the benchmarks."""
+
 CLUSTERS_PER_PHOTO, BYTES_PER_MEMBER = 0.25, 42.0
 """Share of location clusters of a million photos, and bytes of a member; see the benchmarks."""
 
@@ -119,6 +122,8 @@ def price(
     gallery_gb = (clusters * features + photos * BYTES_PER_MEMBER) / 1e9
     own = recipe.heads.features
     temporary = photos * (own + features) + clusters * (MAPPED * own + features)
+    gallery_s = photos / 1e6 * GALLERY_S * features / 256.0
+    gallery_s += clusters * ESTIMATED_S * own / 256.0 / 2.0  # on two cores
     blended_gb = clusters * own * 4.0 * BLENDED / 1e9
     photos_gb = photos * photo_kb / 1e6
     weights_gb = sum(each.download_gb for each in towers)
@@ -126,7 +131,7 @@ def price(
         embedding_gpu_h=embedding,
         heads_gpu_h=heads,
         adapters_gpu_h=adapters,
-        gallery_h=photos / 1e6 * GALLERY_S * features / 256.0 / 3600.0,
+        gallery_h=gallery_s / 3600.0,
         decoding_core_h=photos * DECODING_S * len(towers) / 3600.0,
         download_gb=photos_gb + weights_gb,
         disk_gb=photos_gb + weights_gb + embeddings_gb + gallery_gb + 2.0 * temporary / 1e9,

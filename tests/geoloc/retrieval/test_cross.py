@@ -129,8 +129,9 @@ def test_many_clusters_of_one_cell_leave_room_for_those_of_others(scene):
 
 def test_two_places_that_a_photo_shows_explain_it_better_than_one_between_them():
     first, second, other = np.eye(3, dtype=np.float32)
-    photo = normalise(0.6 * first + 0.4 * second)
-    vectors = np.stack([first, normalise(first + second + 0.5 * other), second, other])[None]
+    photo = normalise((0.6 * first + 0.4 * second)[None])[0]
+    between = first + second + 0.5 * other
+    vectors = normalise(np.stack([first, between, second, other]))[None]
     similarity = vectors @ photo
     places = unit_vectors(np.array([[0.0, 0.0], [40.0, 0.0], [0.0, 90.0], [80.0, 0.0]]))[None]
     together, share = explained_by_two(vectors, similarity, places)[0].T
