@@ -139,7 +139,8 @@ class CrossReranker(StoredTensors):
                 np.split(vectors, starts, axis=2), np.split(features, starts, axis=1), strict=True
             )
         ]
-        by_block = corrected(np.stack(cosine, axis=2) / self.scale**2, self.hubness[row])
+        similarity = np.stack(cosine, axis=2).astype(np.float32) / self.scale**2
+        by_block = corrected(similarity, self.hubness[row])
         cell = gallery.clusters.cell[row].astype(np.int64)
         share = softmax(np.where(valid, SHARPNESS * nearest.similarity, -1e9))
         places = unit_vectors(gallery.clusters.latlon[row])

@@ -36,9 +36,9 @@ def ablation(
         Use one seed and a small planet, to check in minutes that the experiment runs.
     embeddings
         Folder of embeddings to use instead of a synthetic planet: train.npy and test.npy of shape
-        (N, views, D), train.parquet and test.parquet; or photos.npy and photos.parquet, whose column
-        "collection" says which photos are answered by models of the others. Rows that change the
-        tower are left out.
+        (N, views, D), train.parquet and test.parquet; or photos.npy and photos.parquet with a
+        column "collection", which are answered by models of other collections. Rows that change
+        the tower are left out.
     """
     from geoloc.errors import GeolocError
 

@@ -24,6 +24,10 @@ from training.retrieve.location import LocationEncoder, contrast
 from training.retrieve.settings import RetrieveRecipe
 from training.types import Embeddings, Float16Array
 
+SEARCHED_BY = {"all": 8.0, "gps": 8.0, "near": 2.0, "city": 1.0, "region": 1.0}
+"""Weights of the blocks in the similarity that clusters are searched by. Coarse bands would fill the
+list with the surroundings of one place; the re-ranker weighs them anew."""
+
 _ROWS_AT_ONCE = 16_384
 
 
@@ -164,7 +168,8 @@ def combine(plain: Heads, maps: dict[str, Float32Array], encoder: LocationEncode
     """Join a classifier (K features) and the projections (K, length) of further blocks."""
     columns = [plain.projection, *(plain.projection @ each for each in maps.values())]
     blocks = np.array([part.shape[1] for part in columns], np.int32)
-    scale = np.full(len(columns), 1.0 / np.sqrt(len(columns)), np.float32)
+    share = np.array([SEARCHED_BY[name] for name in ("all", *maps)])
+    scale = np.sqrt(share / share.sum()).astype(np.float32)
     heads = BandHeads(
         plain.mean, np.hstack(columns), plain.weight, plain.bias, plain.active, plain.prior,
         plain.shift, blocks, scale,
