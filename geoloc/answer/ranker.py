@@ -56,14 +56,9 @@ class Ranker:
         calibration: Calibration,
         background: Background | None = None,
     ) -> None:
-        """Combine models that belong to the same cell table.
+        """Combine models of the same C geocells.
 
-        Args:
-            cells: C geocells.
-            heads: classifier and retrieval features.
-            gallery: location clusters.
-            calibration: of these models.
-            background: photos from all over the world, embedded by the same encoder.
+        `background` holds photos from all over the world, embedded by the same encoder.
         """
         self.cells, self.heads, self.gallery = cells, heads, gallery
         self.calibration = calibration
@@ -94,8 +89,7 @@ class Ranker:
         if constraint is not None:
             prior = constraint.mask(prior, prior)
             classifier, used = (constraint.mask(belief, prior) for belief in (classifier, used))
-        if nearest is None:
-            nearest = self.gallery.search(features, raw, NEIGHBOURS, constraint)
+        nearest = nearest or self.gallery.search(features, raw, NEIGHBOURS, constraint)
         by_votes = self._votes(nearest, prior)
         background = self.background.similarity(features, left_out)
         signal = signals(classifier, by_votes[0], nearest.similarity, background)

@@ -27,8 +27,9 @@ from geocells.partition.build import build_cells
 from geocells.partition.config import CellConfig
 from geocells.sphere import haversine_km
 from geoloc.answer.ranker import Ranker
-from training.calibrate.crossval import answer_in_folds
+from training.calibrate.crossval import in_folds
 from training.calibrate.fit import UNFITTED
+from training.calibrate.stages import answer_photos
 from training.config import HeadConfig
 from training.data.manifest import Manifest
 from training.experiments.paired import effect, points
@@ -154,7 +155,7 @@ class Seed:
             galleries = [fit.fit(fold != number) for number in range(FOLDS)]
         copies = [Ranker(self.cells, spaces.heads, each, UNFITTED) for each in galleries]
         asked = manifest(self.truth, np.full(len(self.truth), -3))
-        return haversine_km(answer_in_folds(copies, fold, asked, self.test), self.truth)
+        return haversine_km(answer_photos(in_folds(copies, fold, asked, self.test)), self.truth)
 
 
 def one_seed(folder: Path, seed: int) -> dict[str, np.ndarray]:

@@ -31,13 +31,7 @@ from training.calibrate.parts import (
     place_names,
 )
 from training.calibrate.scoring import PARTS, answers_by_part
-from training.calibrate.stages import (
-    FITTED_ON,
-    JudgedQuestions,
-    answer_photos,
-    calibrate,
-    judge_photos,
-)
+from training.calibrate.stages import FITTED_ON, JudgedQuestions, calibrate, judge_photos
 from training.config import HeadConfig
 from training.data.manifest import Manifest
 from training.data.split import collection_folds, group_weights
@@ -234,12 +228,12 @@ def calibrate_ranker(
     used = np.flatnonzero(part >= 0)
     fold = np.unique(part[used], return_inverse=True)[1]
     copies = [copy.copy(ranker) for _ in range(int(fold.max()) + 1)]
-    held_out = _in_folds(copies, fold, manifest.take(used), embeddings[used])
+    held_out = in_folds(copies, fold, manifest.take(used), embeddings[used])
     ranker.calibration, _ = calibrate(held_out)
     return ranker.calibration
 
 
-def _in_folds(
+def in_folds(
     rankers: list[Ranker], fold: IndexArray, manifest: Manifest, embeddings: Float32Array
 ) -> HeldOut:
     """Return N photos that none of the rankers saw, each answered by the ranker of its fold."""
@@ -265,19 +259,9 @@ def calibrate_folds(
     Returns:
         The calibration fitted on all photos, and the answers.
     """
-    held_out = _in_folds(rankers, fold, manifest, embeddings)
+    held_out = in_folds(rankers, fold, manifest, embeddings)
     calibration, questions = calibrate(held_out)
     return calibration, answers_of(held_out, questions.photo, np.arange(len(held_out)))
-
-
-def answer_in_folds(
-    rankers: list[Ranker], fold: IndexArray, manifest: Manifest, embeddings: Float32Array
-) -> Float64Array:
-    """Return the points (N, 2) answered to photos, calibrated as by `calibrate_folds`.
-
-    Radii and claims are not fitted; see `training.calibrate.stages.answer_photos`.
-    """
-    return answer_photos(_in_folds(rankers, fold, manifest, embeddings))
 
 
 def answer_held_out(ranker: Ranker, manifest: Manifest, embeddings: Float32Array) -> HeldOutAnswers:

@@ -25,8 +25,8 @@ from training.retrieve.settings import RetrieveRecipe
 from training.types import Embeddings, Float16Array
 
 SEARCHED_BY = {"all": 8.0, "gps": 8.0, "near": 2.0, "city": 1.0, "region": 1.0}
-"""Weights of the blocks in the similarity that clusters are searched by. Coarse bands would fill the
-list with the surroundings of one place; the re-ranker weighs them anew."""
+"""Weights of the blocks in the similarity that clusters are searched by. Coarse bands would fill
+the list with the surroundings of one place; the re-ranker weighs all anew."""
 
 _ROWS_AT_ONCE = 16_384
 
