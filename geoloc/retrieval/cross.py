@@ -202,7 +202,7 @@ def explained_by_two(
     explained = np.where(usable, weight * own + second * other, 0.0)
     best = explained.argmax(axis=2)[..., None]
     pair = [np.take_along_axis(each, best, axis=2)[..., 0] for each in (explained, weight, second)]
-    together, found = np.sqrt(np.maximum(pair[0], similarity**2)), pair[0] > 0.0
+    together, found = np.sqrt(np.maximum(pair[0], np.maximum(similarity, 0.0) ** 2)), pair[0] > 0.0
     share = np.where(found, pair[1] / np.where(found, pair[1] + pair[2], 1.0), 1.0)
     return np.stack([10.0 * together, share], axis=2).astype(np.float32)
 

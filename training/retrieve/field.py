@@ -74,7 +74,9 @@ class Covariance:
         for group in groups(features.shape[1]):
             product = _products(features, first, second, group)
             mean = np.bincount(bins, product, minlength=len(count))[used] / count[used]
-            fitted = nnls(model * weight[:, None], mean * weight)[0]
+            fitted = np.zeros(model.shape[1])
+            if used.any():  # else all photos are by one author, and nothing is known to be shared
+                fitted = nnls(model * weight[:, None], mean * weight)[0]
             total = float(features[np.sort(rows), group].astype(np.float32).var(axis=0).mean())
             shared.append(fitted)
             noise.append(max(total - float(fitted.sum()), _LEAST_NOISE))
@@ -197,7 +199,8 @@ def _products(
     features: Float32Array, first: IndexArray, second: IndexArray, group: slice
 ) -> Float64Array:
     """Return the mean product (P,) over the components of a group, of pairs of photos."""
-    parts = [
+    parts = [np.zeros(0)]
+    parts += [
         np.einsum(
             "pk,pk->p",
             features[first[i : i + 65_536], group].astype(np.float32),

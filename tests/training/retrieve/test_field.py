@@ -77,6 +77,15 @@ def test_photos_by_one_author_tell_nothing_about_the_place():
     assert of_others.shared.sum() < 0.6 * of_place.shared.sum()
 
 
+def test_photos_by_a_single_author_share_nothing_that_is_known():
+    latlon, _, photos = field(100)
+    fitted = Covariance.of(photos, latlon, np.zeros(100, int))
+    assert (fitted.shared == 0.0).all()
+    bands, others = estimates(latlon, photos, fitted)
+    assert (bands["near"] == 0.0).all()
+    assert np.abs(others).max() < 1e-5
+
+
 def test_coarse_bands_leave_out_what_changes_within_a_town():
     latlon, _, photos = field(400)
     shared = np.zeros((1, len(SCALES_KM) + 1))
