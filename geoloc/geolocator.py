@@ -260,7 +260,7 @@ class Geolocator:
             return None
         from geoloc.belief.constraints import parse
 
-        return parse(within).mask(self.cells, self.bundle.ranker.gallery.clusters.latlon)
+        return parse(within).mask(self.cells, self.bundle.joined.places)
 
     def attribution(
         self, source: PhotoSource, within: str | Sequence[str] | None = None
@@ -285,11 +285,11 @@ class Geolocator:
 
     @cached_property
     def _accountant(self) -> Accountant:
-        return Accountant(self.bundle.ranker, self.bundle.witness_weights, self.bundle.recogniser)
+        return Accountant(self.bundle.joined, self.bundle.witness_weights, self.bundle.recogniser)
 
     @cached_property
     def _explainer(self) -> Explainer:
-        return Explainer(self.bundle.ranker, self.bundle.attributes)
+        return Explainer(self.bundle.joined, self.bundle.attributes)
 
 
 def _several(sources: Iterable[PhotoSource]) -> Iterable[PhotoSource]:

@@ -8,9 +8,8 @@ from functools import partial
 
 import numpy as np
 
-from geoloc.answer.copies import CopyRecogniser
 from geoloc.answer.explain import describe
-from geoloc.answer.ranker import Ranker
+from geoloc.answer.packs.joined import JoinedRanker, JoinedRecogniser
 from geoloc.answer.ranking import Ranking, single_threaded_blas
 from geoloc.belief.fusion import ConstraintMask
 from geoloc.belief.witnesses.weighing import Weights
@@ -26,7 +25,9 @@ Accounts = list[tuple[Account, ...]]
 class Accountant:
     """Ranks photos of one bundle with everything that witnesses found in them."""
 
-    def __init__(self, ranker: Ranker, weights: Weights, recogniser: CopyRecogniser) -> None:
+    def __init__(
+        self, ranker: JoinedRanker, weights: Weights, recogniser: JoinedRecogniser
+    ) -> None:
         """Take the ranker, how far each witness is trusted, and what finds known photos."""
         self._ranker, self._weights, self._recogniser = ranker, weights, recogniser
 

@@ -38,6 +38,11 @@ class CopyRecogniser:
         """Take the gallery and its signatures; without signatures nothing is recognised."""
         self._ranker, self._copies = ranker, copies
 
+    @property
+    def photos(self) -> int:
+        """Number of photos in the gallery."""
+        return len(self._ranker.gallery.members)
+
     def apply(
         self,
         ranking: Ranking,

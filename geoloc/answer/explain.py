@@ -12,7 +12,7 @@ from geocells import places
 from geocells.attributes import KOPPEN_CLASSES, country_driving_side
 from geocells.columns import objects
 from geocells.sphere import haversine_km
-from geoloc.answer.ranker import Ranker
+from geoloc.answer.packs.joined import JoinedRanker
 from geoloc.answer.ranking import Ranking
 from geoloc.belief.attribute_heads import AttributeHeads
 from geoloc.belief.fusion import ConstraintMask, credible_region
@@ -44,7 +44,7 @@ MONTHS = (
 class Explainer:
     """Builds the guesses of one bundle, with the evidence for each."""
 
-    def __init__(self, ranker: Ranker, heads: AttributeHeads | None) -> None:
+    def __init__(self, ranker: JoinedRanker, heads: AttributeHeads | None) -> None:
         """Take the models of a bundle.
 
         Args:
@@ -159,7 +159,7 @@ class Explainer:
         return self._neighbour(row, 1.0 if copy else float(found.max(initial=0.0)))
 
     def _neighbour(self, row: int, similarity: float) -> Neighbour:
-        members = self._ranker.gallery.members
+        members = self._ranker.members
         return Neighbour(
             lat=float(members.latlon[row, 0]),
             lon=float(members.latlon[row, 1]),

@@ -18,12 +18,12 @@ from typing import Any
 
 from geocells.table import CellTable
 from geoloc.answer.calibration import Calibration
-from geoloc.answer.copies import CopyRecogniser
+from geoloc.answer.packs.joined import JoinedRanker, JoinedRecogniser, Pack
 from geoloc.answer.ranker import Ranker
 from geoloc.belief.attribute_heads import AttributeHeads
 from geoloc.belief.background import Background
 from geoloc.belief.witnesses.weighing import UNFITTED, Weights
-from geoloc.bundle import installed
+from geoloc.bundle import installed, packs, trust
 from geoloc.encoders import forms
 from geoloc.encoders.base import EncoderSpec, ImageEncoder
 from geoloc.encoders.registry import build_encoder
@@ -89,11 +89,18 @@ class Bundle:
     """Of the encoder's int8 form; None in a bundle without one."""
     form: str | None = None
     """Form of the encoder to use, see `geoloc.encoders.forms.choose`."""
+    packs: tuple[Pack, ...] = ()
+    """Photos that were added to it."""
 
     @cached_property
-    def recogniser(self) -> CopyRecogniser:
-        """Places copies of the bundle's photos."""
-        return CopyRecogniser(self.ranker, self.copies)
+    def joined(self) -> JoinedRanker:
+        """Answers with the bundle and its packs."""
+        return JoinedRanker(self.ranker, self.packs)
+
+    @cached_property
+    def recogniser(self) -> JoinedRecogniser:
+        """Places copies of the photos of the bundle and its packs."""
+        return JoinedRecogniser(self.joined, self.copies)
 
     @cached_property
     def chosen_spec(self) -> EncoderSpec:
@@ -159,8 +166,7 @@ def load(name_or_path: str | os.PathLike[str], form: str | None = None) -> Bundl
     except (KeyError, TypeError, ValueError) as error:
         raise damaged(path / MANIFEST, str(error)) from error
     heads = read_heads(path / "heads.safetensors")
-    if len(heads.prior) != len(cells):
-        raise damaged(path / "heads.safetensors", "it belongs to another cell table")
+    trust.check_heads(path / "heads.safetensors", spec.dim, heads, len(cells))
     gallery = Gallery.read(path, len(cells))
     if CROSS in manifest["sha256"]:
         reranker = CrossReranker.read(path / CROSS)
@@ -169,18 +175,22 @@ def load(name_or_path: str | os.PathLike[str], form: str | None = None) -> Bundl
         gallery = RerankedGallery(gallery, reranker)
     files = manifest["sha256"]
     attributes = AttributeHeads.read(path / ATTRIBUTES) if ATTRIBUTES in files else None
-    background = read_background(path / BACKGROUND, spec) if BACKGROUND in files else None
+    background = None
+    if BACKGROUND in files:
+        background = trust.read_background(path / BACKGROUND, spec.dim)
     copies = Copies.read(path / COPIES) if COPIES in files else None
     if copies is not None and len(copies.signatures) != len(gallery.members):
         raise damaged(path / COPIES, "it belongs to another gallery")
     weights = Weights.read(path / WITNESSES) if WITNESSES in files else UNFITTED
     calibration = Calibration.read(path / "calibration.json").with_witnesses(weights.judge)
     ranker = Ranker(cells, heads, gallery, calibration, background)
+    trust.check_gallery(path, ranker)
     name = str(manifest.get("name", path.name))
     digest = files.get(forms.FILES[forms.INT8])
+    added = packs.read(path, files, ranker, background)
     return Bundle(
         name, path, spec, manifest["metrics"], ranker, attributes, background, copies, weights,
-        forms.int8_spec(spec, digest) if digest else None, form,
+        forms.int8_spec(spec, digest) if digest else None, form, added,
     )  # fmt: skip
 
 
@@ -188,20 +198,6 @@ def _memory_bytes(path: Path, names: Iterable[str]) -> int:
     """Return about how much memory a bundle takes; of mapped indexes only small parts are read."""
     files = (path / name for name in names if not name.endswith(".faiss"))
     return BASE_BYTES + 2 * sum(file.stat().st_size for file in files)
-
-
-def read_background(path: Path, spec: EncoderSpec) -> Background:
-    """Read the background of a bundle whose encoder is `spec`.
-
-    Raises:
-        BundleError: the file is damaged, or its embeddings are of another encoder.
-    """
-    background = Background.read(path)
-    count = len(background)
-    shapes = [(count, spec.dim), (count, 2), (count,)]
-    if [background.quantised.shape, background.latlon.shape, background.collection.shape] != shapes:
-        raise damaged(path, "it belongs to another encoder, or its columns differ in length")
-    return background
 
 
 def verify(path: Path, *, remembered: bool = False) -> dict[str, Any]:
@@ -224,6 +220,7 @@ def verify(path: Path, *, remembered: bool = False) -> dict[str, Any]:
             f"{path}: bundle schema {version}, this program reads {SCHEMA_VERSION};"
             " install the version of planet-geoloc that built it, or build it again"
         )
+    trust.check_files(path, checksums)
     for name in {*FILES, *checksums}:
         if not (path / name).is_file():
             raise damaged(path / name, "missing")

@@ -16,12 +16,10 @@ from geoloc.bundle import directory as bundles
 from geoloc.bundle.hub import HUB, Repository
 from geoloc.bundle.network import check_space
 from geoloc.bundle.transfer import Progress, Remote, fetch_file
+from geoloc.bundle.trust import FILE_NAME, check_foreign
 from geoloc.errors import BundleError
 
 _REPOSITORY = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", re.ASCII)
-
-FILE_NAME = re.compile(r"\w[\w.-]{0,99}", re.ASCII)
-"""Allowed names of files in a bundle: no paths and no hidden files."""
 
 MANIFEST = bundles.MANIFEST
 
@@ -45,7 +43,7 @@ def fetch(address: str, target: Path, progress: Progress = lambda received, expe
             files = _from_hub(address.removeprefix(HUB), partial, progress)
         else:
             files = _from_address(base, partial, progress)
-        bundles.verify(partial)
+        check_foreign(partial, bundles.verify(partial))
         with bundles.writing(target) as folder:
             for name in (MANIFEST, *files):  # not the files of an earlier version
                 (partial / name).rename(folder / name)

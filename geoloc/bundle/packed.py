@@ -6,8 +6,9 @@ import tarfile
 from pathlib import Path
 
 from geoloc.bundle import directory as bundles
-from geoloc.bundle.download import FILE_NAME, MANIFEST
+from geoloc.bundle.download import MANIFEST
 from geoloc.bundle.network import check_space
+from geoloc.bundle.trust import FILE_NAME
 from geoloc.errors import BundleError
 from geoloc.io.atomic import atomic_path
 

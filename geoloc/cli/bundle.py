@@ -42,6 +42,7 @@ app.command(
 )
 app.command("geoloc.cli.obtain:pack", help="Write a bundle into one file, to carry it elsewhere.")
 app.command("geoloc.cli.obtain:unpack", help="Install a bundle from a packed file.")
+app.command("geoloc.cli.publish:push", name="push", help="Publish a bundle on the Hub.")
 
 
 @app.command(name="list")

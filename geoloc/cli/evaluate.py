@@ -239,7 +239,7 @@ def _ask(
             return programs.answer(command, photos, timeout_s, report.advance), training_photos
         model = load(bundle or choose_default(quiet=quiet))
         answers = answering.answer(model, photos, report.advance)
-    members = model.ranker.gallery.members
+    members = model.joined.members
     return answers, training_photos or leakage.TrainingPhotos(members.latlon, members.author)
 
 

@@ -86,24 +86,27 @@ class Gallery:
         by_cluster = indexes.build_compact(features, members.cluster, len(clusters))
         return cls(clusters, members, by_cell, by_cluster)
 
-    def write(self, folder: Path) -> None:
-        """Write clusters.parquet, members.parquet, prototypes.faiss and members.faiss."""
-        self.clusters.write(folder / "clusters.parquet")
-        self.members.write(folder / "members.parquet")
-        indexes.write(self.prototypes, folder / "prototypes.faiss")
-        indexes.write(self.photos, folder / "members.faiss")
+    def write(self, folder: Path, prefix: str = "") -> None:
+        """Write clusters.parquet, members.parquet, prototypes.faiss and members.faiss.
+
+        Their names begin with `prefix`.
+        """
+        self.clusters.write(folder / f"{prefix}clusters.parquet")
+        self.members.write(folder / f"{prefix}members.parquet")
+        indexes.write(self.prototypes, folder / f"{prefix}prototypes.faiss")
+        indexes.write(self.photos, folder / f"{prefix}members.faiss")
 
     @classmethod
-    def read(cls, folder: Path, n_cells: int) -> Gallery:
+    def read(cls, folder: Path, n_cells: int, prefix: str = "") -> Gallery:
         """Read the files that `write` wrote.
 
         Raises:
             BundleError: a file is damaged, or belongs to other tables or another number of cells.
         """
-        clusters = Clusters.read(folder / "clusters.parquet")
-        members = Members.read(folder / "members.parquet")
-        prototypes = indexes.read(folder / "prototypes.faiss", len(clusters), n_cells)
-        photos = indexes.read(folder / "members.faiss", len(members), len(clusters))
+        clusters = Clusters.read(folder / f"{prefix}clusters.parquet")
+        members = Members.read(folder / f"{prefix}members.parquet")
+        prototypes = indexes.read(folder / f"{prefix}prototypes.faiss", len(clusters), n_cells)
+        photos = indexes.read(folder / f"{prefix}members.faiss", len(members), len(clusters))
         return cls(clusters, members, prototypes, photos)
 
     def search(

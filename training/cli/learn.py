@@ -12,6 +12,7 @@ from geoloc.cli.console import SOME_FAILED, fail, fail_writing
 from training.cli.console import Out, progress_bars, require, show_licence
 
 if TYPE_CHECKING:
+    from geoloc.io.progress import ProgressBars
     from training.recipes.learn import LearnedBundle
 
 app = App(name="learn")
@@ -25,6 +26,7 @@ def learn(
     /,
     *,
     out: Out,
+    base: str | None = None,
     encoder: str = "starter",
     coordinates: Paths = (),
     background: Paths = (),
@@ -47,6 +49,9 @@ def learn(
         five or more.
     out
         Bundle to write.
+    base
+        Bundle that keeps its world knowledge and learns these photos besides, as in
+        `geoloc bundle add`: its name or path. Most other options do not apply then.
     encoder
         Image encoder: a bundle, efficientnet_lite0..2, a published encoder (clip, siglip2, dinov3,
         streetclip, osv5m), open_clip:ARCHITECTURE/TAG, timm:MODEL.TAG or hf_clip:OWNER/MODEL.
@@ -74,6 +79,8 @@ def learn(
     progress = progress_bars()
     try:
         require("torch", "onnx", "faiss", "onnxruntime")
+        if base is not None:
+            return _learn_with(base, photos, out, force, cache, progress)
         show_licence(encoder)
         from training.calibrate.crossval import write_answers
         from training.recipes.learn import learn as recipe
@@ -93,6 +100,25 @@ def learn(
         return fail_writing("geoloc-train learn", error, cache or out)
     _print_summary(learned)
     return SOME_FAILED if progress.problems else 0
+
+
+def _learn_with(
+    base: str, photos: list[Path], out: Path, force: bool, cache: Path | None, bars: ProgressBars
+) -> int:
+    """Add photos to a bundle and print what was measured."""
+    from training.bundles.own import learn_with
+
+    with bars:
+        pack = learn_with(base, photos, out, force=force, cache=cache, report=bars)
+    measured = pack.facts["measured"]
+    print(f"{len(pack.library.manifest):,} own photos beside the world knowledge of {base}")
+    for name, row in measured["accuracy near"].items():
+        share = 100.0 * row["within"]["25"]
+        print(f"new places near yours, {name}: {share:.1f} % within 25 km")
+    share = 100.0 * measured["answered by the pack, elsewhere"]
+    print(f"answers elsewhere that your photos change: {share:.1f} %")
+    print(f"bundle: {out}")
+    return SOME_FAILED if bars.problems else 0
 
 
 def _common_folder(photos: list[Path]) -> Path:

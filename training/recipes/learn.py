@@ -109,7 +109,7 @@ def learn(
     loaded = load_encoder(encoder, store)
     library = read_library(sources, loaded.network, store, report)
     manifest, embeddings = library.manifest, library.embeddings
-    _check_size(sources, manifest, force, report)
+    check_size(sources, manifest, force, report)
     elsewhere = _background(background, loaded, store, report)
 
     report.stage("building geocells")
@@ -123,7 +123,7 @@ def learn(
     ranker, validation = _train(manifest, embeddings, fold, cells, priors, elsewhere, report)
 
     report.stage("writing the bundle")
-    copies = _fit_recognition(library, fold, ranker, validation, loaded.spec.preprocessing)
+    copies = fit_recognition(library, fold, ranker, validation, loaded.spec.preprocessing)
     metrics = _measure(manifest, validation, best_constant(cells, priors.world))
     facts = Facts.of(target.name, manifest, loaded.spec, len(cells), priors.name, elsewhere)
     write_bundle(
@@ -172,7 +172,7 @@ def _train(
     return ranker, validation
 
 
-def _fit_recognition(
+def fit_recognition(
     library: Library,
     fold: IndexArray,
     ranker: Ranker,
@@ -200,7 +200,7 @@ def _measure(manifest: Manifest, validation: Validation, constant: Float64Array)
     return metrics
 
 
-def _check_size(
+def check_size(
     sources: Sequence[PathLike], manifest: Manifest, force: bool, report: Reporter
 ) -> None:
     """Refuse libraries that are too small, unless `force` is set; report small ones."""

@@ -146,10 +146,15 @@ def priors_over(
     density = density_prior(np.bincount(cells.locate(world), minlength=len(cells)))
     if name == "world":
         return Priors(name, density, density)
+    return Priors(name, density, collection_prior(cells, photos, density))
+
+
+def collection_prior(cells: CellTable, photos: Float64Array, density: Float32Array) -> Float32Array:
+    """Return the prior of use (C,) of places like those of photos (N, 2), over the world's (C,)."""
     places = _thin(photos, PHOTO_STEP_DEG)
     own = np.bincount(cells.locate(places), minlength=len(cells)) / len(places)
     mixed = (1.0 - ELSEWHERE_SHARE) * own + ELSEWHERE_SHARE * density
-    return Priors(name, density, np.asarray(mixed, np.float32))
+    return np.asarray(mixed, np.float32)
 
 
 def suggested_prior(photos: Float64Array) -> PriorName:

@@ -17,7 +17,7 @@ def test_similarity_never_exceeds_1():
     geolocator = Geolocator(bundle)
     ranking = geolocator.rank(normalise(features.astype(np.float32)))
     rounded = replace(ranking, similarity=np.full_like(ranking.similarity, 1.0000002))
-    explainer = Explainer(bundle.ranker, bundle.attributes)
+    explainer = Explainer(bundle.joined, bundle.attributes)
     for guess in explainer.guesses("starter", rounded, unnamed_photos(2), top=3):
         assert guess.neighbours
         assert all(each.similarity == 1.0 for each in guess.neighbours)

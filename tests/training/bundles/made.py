@@ -27,8 +27,9 @@ from training.data.manifest import Manifest, Skipped
 from training.embed.library import Library
 from training.gallery.cluster import build_gallery
 from training.heads.examples import Examples
-from training.heads.fit import density_prior, fit_heads
-from training.recipes.assemble import write_bundle
+from training.heads.fit import fit_heads
+from training.heads.linear import density_prior
+from training.recipes.bundle_files import write_bundle
 
 DIM = 128
 SPEC = EncoderSpec("simulated", "simulated", "1", DIM, Preprocessing(32, (0.5,) * 3, (0.25,) * 3))
