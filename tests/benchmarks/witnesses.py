@@ -37,7 +37,7 @@ from training.experiments.attributes import GROUPS, ablate
 MOST = int(os.environ.get("MOST", "1400"))
 """Photos of collections that were left out."""
 
-TEXT_MISTAKEN = 0.1
+TEXT_MISTAKEN = 0.15
 """Share of simulated texts that are about another place."""
 
 COLUMNS = ("country", "within_200_km", "within_25_km", "cover50", "cover80", "cover95",

@@ -129,6 +129,9 @@ def measure_photos(folder: Path, rng) -> dict[str, float]:
     right = top == own[[photo.cell for photo in found.photos]]
     strong, sure = clued & (alone.max(axis=1) >= 0.9), clued & (surest >= 0.9)
     inside = haversine_km(after, truth) <= radius
+    collection = np.array([photo.collection for photo in found.photos])[clued]
+    alike = np.unique(collection, return_inverse=True, return_counts=True)
+    each = 1.0 / alike[2][alike[1]]
     gain = float(country[1].sum() - country[0].sum()) / count
     return {
         "text_photos": len(found.photos), "text_clued": int(clued.sum()),
@@ -139,6 +142,7 @@ def measure_photos(folder: Path, rng) -> dict[str, float]:
         "alone_sure": int(strong.sum()), "text_sure": int(sure.sum()),
         "text_country_right_90": round(float(country[1][sure].mean()), 4),
         "text_cover80": round(float(inside[clued].mean()), 4),
+        "text_cover80_collections": round(float(np.average(inside[clued], weights=each)), 4),
         "text_false": int(((haversine_km(before, after) > 1.0) & ~clued).sum()),
     }  # fmt: skip
 

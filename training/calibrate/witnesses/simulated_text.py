@@ -22,8 +22,11 @@ from geoloc.belief.witnesses.text.witness import find_clues
 from geoloc.types import Float64Array
 from training.calibrate.witnesses.simulated import Simulated, claimed_places
 
-KINDS = {"words": 0.45, "town": 0.2, "words and town": 0.15, "telephone": 0.1, "web": 0.1}
-"""Share of each kind of sign."""
+KINDS = {"words": 0.7, "town": 0.1, "words and town": 0.1, "telephone": 0.05, "web": 0.05}
+"""Share of each kind of sign: about that of the cues in development photos with text."""
+
+TOWN_ELSEWHERE = 0.6
+"""Share of names of towns that are those of other places, as in development photos."""
 
 NEARBY = 12
 """A sign names one of so many nearest towns."""
@@ -47,7 +50,9 @@ def simulated_texts(
     _, near = towns().points.query(claimed, NEARBY)
     rows = np.zeros((len(latlon), len(cells)), np.float32)
     for i, code in enumerate(country.tolist()):
-        town = towns().name[int(rng.choice(near[i]))].as_py()
+        elsewhere = rng.random() < TOWN_ELSEWHERE
+        row = int(rng.integers(len(towns().name)) if elsewhere else rng.choice(near[i]))
+        town = towns().name[row].as_py()
         lines = sign_lines(code, town, rng)
         rows[i] = log_likelihood(find_clues(lines), cells, fitted())
     return Simulated("text", rows, wrong)
