@@ -38,7 +38,10 @@ function finish() {
 button.addEventListener("click", () => {
   if (!shown()) return say("Choose a photo first.");
   points = points ? null : [];
-  if (points) shown().querySelector("svg")?.remove();
+  if (points) {
+    shown().querySelector("svg")?.remove();
+    shown().scrollIntoView({block: "nearest"});
+  }
   say(points ? STEPS[0] : "");
 });
 document.addEventListener("click", event => {

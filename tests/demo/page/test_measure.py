@@ -48,6 +48,7 @@ def measure(page):
 
 
 def click(page, at):
+    page.locator(".shown").scroll_into_view_if_needed()
     box = page.locator(".shown").bounding_box()
     page.mouse.click(box["x"] + at[0] * box["width"], box["y"] + at[1] * box["height"])
 
