@@ -9,8 +9,9 @@ import socket
 import sys
 from collections.abc import Sequence
 from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter, validators
 
@@ -20,8 +21,10 @@ from geoloc.cli.console import Quiet, fail, run
 from geoloc.errors import GeolocError, MissingExtraError
 
 if TYPE_CHECKING:
+    import uvicorn
     from fastapi import FastAPI
 
+    from demo.security.access import Access
     from geoloc.geolocator import Geolocator
 
 KEY_VARIABLE = "GEOLOC_API_KEY"
@@ -30,6 +33,11 @@ CLOSE_S = 5
 """Seconds after which the connections of open pages are cut when the server stops."""
 
 app = App(name="geoloc-demo", help_format="markdown")
+
+WARNING = (
+    "geoloc-demo: everybody who reaches this machine can use this server; set"
+    f" {KEY_VARIABLE} to ask for a key, and see --max-precision-km and --rate-limit"
+)
 
 NotNegative = Parameter(validator=validators.Number(gte=0))
 
@@ -44,6 +52,9 @@ def serve(
     rate_limit: Annotated[int, NotNegative] = 0,
     max_precision_km: Annotated[float, NotNegative] = 0.0,
     upload_mb: Annotated[int, Parameter(validator=validators.Number(gte=1))] = Limits.upload_mb,
+    allow_origin: Annotated[Sequence[str], Parameter(negative=(), show_default=False)] = (),
+    proxy: Annotated[Sequence[str], Parameter(negative=(), show_default=False)] = (),
+    root_path: str = "",
     game_photos: Path | None = None,
     library: Path | None = None,
     quiet: Quiet = False,
@@ -51,8 +62,8 @@ def serve(
     """Serve the web page at / and the HTTP API under /v1.
 
     If the environment variable GEOLOC_API_KEY is set, API requests must send the same value in the
-    header X-API-Key. On Ctrl-C or SIGTERM, the server finishes accepted work before it stops; a
-    second one stops it at once.
+    header X-API-Key, and the page asks for it once. On Ctrl-C or SIGTERM, the server finishes
+    accepted work before it stops; a second one stops it at once.
 
     Args:
         bundle: name from `geoloc bundle list`, or a path; repeat it to offer several bundles.
@@ -63,6 +74,11 @@ def serve(
         rate_limit: POST requests per minute and client, page and API together; 0: no limit.
         max_precision_km: give no place more precisely than this; for public servers. 0: no limit.
         upload_mb: largest request, in megabytes.
+        allow_origin: another web site, as https://example.org, whose pages may call the API and
+            show this page in a frame; repeat it for several.
+        proxy: address or network of a proxy in front of this server, whose X-Forwarded-For tells
+            the address of the client; repeat it for several. Default: none is trusted.
+        root_path: path of this server behind such a proxy, as /geoloc, if the proxy takes it away.
         game_photos: CSV table `file,lat,lon` of photos for the game.
         library: folder of your photos, to place and review in the tab "Library"; everybody who
             opens the page can see them, so it is offered on this machine only.
@@ -76,16 +92,43 @@ def serve(
     try:
         _require_extra()
         _check_library(library, host)
+        access = _access(allow_origin, root_path, max_precision_km)
+        if access.api_key is None and _is_public(host):
+            print(WARNING, file=sys.stderr)
         with _listen(host, port) as listener, sandbox.private_temp_folder(limits.keep_s) as folder:
-            geolocators = _load(bundle, limits)
-            service = _application(
-                geolocators, limits, page, max_precision_km, game_photos, library
-            )
+            geolocators = _load(bundle, limits, max_precision_km)
+            service = _application(geolocators, limits, access, page, game_photos, library)
             sandbox.block_connections()
-            _run_server(service, listener, folder)
+            config = _config(service, proxy, access.root_path)
+            _run_server(config, listener, folder)
     except GeolocError as error:
         return fail("geoloc-demo", error)
     return 0
+
+
+def _access(origins: Sequence[str], root_path: str, max_precision_km: float) -> "Access":
+    """Return who may use the server.
+
+    Raises:
+        GeolocError: an origin or the path is written in another way than browsers send it.
+    """
+    from demo.security.access import ORIGIN, Access
+
+    for origin in origins:
+        if not ORIGIN.fullmatch(origin):
+            raise GeolocError(f"--allow-origin {origin}: write it as https://example.org")
+    path = root_path.rstrip("/")
+    if path and not path.startswith("/"):
+        raise GeolocError(f"--root-path {root_path}: begin it with /, as /geoloc")
+    return Access(os.environ.get(KEY_VARIABLE) or None, tuple(origins), path, max_precision_km)
+
+
+def _is_public(host: str) -> bool:
+    """Return whether other machines can reach an address to listen on."""
+    try:
+        return not ip_address(host).is_loopback
+    except ValueError:
+        return host != "localhost"
 
 
 def _require_extra() -> None:
@@ -117,7 +160,7 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def _load(names: Sequence[str], limits: Limits) -> "dict[str, Geolocator]":
+def _load(names: Sequence[str], limits: Limits, max_precision_km: float) -> "dict[str, Geolocator]":
     """Load the bundles and answer one photo with each, because the first answer is slow."""
     from PIL import Image
 
@@ -130,7 +173,12 @@ def _load(names: Sequence[str], limits: Limits) -> "dict[str, Geolocator]":
         bundle = bundles.load(name)
         if bundle.name in geolocators:
             raise GeolocError(f"{name}: a second bundle {bundle.name!r}; rename one of them")
-        geolocators[bundle.name] = ConcurrentGeolocator(bundle, max_megapixels=limits.megapixels)
+        geolocators[bundle.name] = ConcurrentGeolocator(
+            bundle,
+            max_megapixels=limits.megapixels,
+            max_precision_km=max_precision_km,
+            decode_mb=limits.decode_mb,
+        )
         geolocators[bundle.name].locate(Image.new("RGB", (64, 64)))
     return geolocators
 
@@ -138,46 +186,58 @@ def _load(names: Sequence[str], limits: Limits) -> "dict[str, Geolocator]":
 def _application(
     geolocators: "dict[str, Geolocator]",
     limits: Limits,
+    access: "Access",
     page: bool,
-    max_precision_km: float,
     game_photos: Path | None,
     library: Path | None,
 ) -> "FastAPI":
-    from demo.api import routes
+    from demo.api import application
     from demo.page.app import build
     from demo.page.theme import appearance
     from demo.security.precision import blur_location
 
-    blur = partial(blur_location, km=max_precision_km)
     blocks = None
     if page:
-        exact = max_precision_km == 0.0  # a review shows exact places
         blocks = build(
-            geolocators, blur_location=blur, game_photos=game_photos, reviews=exact, library=library
+            geolocators,
+            blur_location=partial(blur_location, km=access.max_precision_km),
+            game_photos=game_photos,
+            reviews=access.max_precision_km == 0.0,  # a review shows exact places
+            library=library,
         )
-    return routes.create(
+    return application.create(
         geolocators,
         limits=limits,
-        blur_location=blur,
-        api_key=os.environ.get(KEY_VARIABLE),
+        access=access,
         page=blocks,
         appearance=appearance() if page else None,
     )
 
 
-def _run_server(service: "FastAPI", listener: socket.socket, temporary: Path) -> None:
-    """Serve until a signal; a second one ends the process, without its temporary folder."""
+def _config(service: "FastAPI", proxies: Sequence[str], root_path: str) -> "uvicorn.Config":
+    """Return the settings of the web server."""
     import uvicorn
 
-    from demo.api.service import DrainingServer
+    from demo.security.connections import TimedHeaders
 
-    config = uvicorn.Config(
+    return uvicorn.Config(
         service,
+        http=TimedHeaders,
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=list(proxies),
+        root_path=root_path,
         timeout_graceful_shutdown=CLOSE_S,
     )
+
+
+def _run_server(config: "uvicorn.Config", listener: socket.socket, temporary: Path) -> None:
+    """Serve until a signal; a second one ends the process, without its temporary folder."""
+    from demo.api.draining import DrainingServer
+
     host, port = listener.getsockname()[:2]
     url_host = f"[{host}]" if ":" in host else host
     print(f"Open http://{url_host}:{port} in a browser; stop with Ctrl-C.", flush=True)
@@ -186,6 +246,7 @@ def _run_server(service: "FastAPI", listener: socket.socket, temporary: Path) ->
         shutil.rmtree(temporary, ignore_errors=True)
         os._exit(128 + sig)
 
+    service: Any = config.app
     DrainingServer(config, service.state.service, stop_at_once).run(sockets=[listener])
 
 

@@ -55,7 +55,7 @@ def test_imports_point_right_only():
         ("demo.page.view", TRAINING),
         ("demo.page.app", TRAINING),
         ("demo.server", HEAVY | {"numpy", "fastapi", "uvicorn"}),
-        ("demo.api.routes", TRAINING | {"faiss", "onnxruntime"}),
+        ("demo.api.application", TRAINING | {"faiss", "onnxruntime"}),
         ("demo.api.inference", TRAINING | {"faiss", "onnxruntime"}),
         ("training.cli.main", HEAVY | {"numpy", "pyarrow"}),
     ],

@@ -1,5 +1,7 @@
 """The form fields of requests that locate photos, and the service that answers them."""
 
+import difflib
+from collections.abc import Iterable
 from typing import Annotated
 
 from fastapi import Depends, Form, Request
@@ -11,6 +13,38 @@ from geoloc.belief.witnesses.options import WitnessOptions
 
 MAX_CONSTRAINT_CHARACTERS = 4000
 MAX_STATED_CHARACTERS = 100
+
+
+FIELDS = (
+    *("photos", "top", "within", "together", "bundle"),
+    *("use_metadata", "read_text", "shadow", "time"),
+)
+
+
+def unknown(names: Iterable[str], known: Iterable[str], kind: str) -> None:
+    """Refuse names that are not known: 422 with the nearest known one.
+
+    Raises:
+        HTTPException: 422.
+    """
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name.lower(), known, 1, 0.6)
+            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+            shown = ascii(name[:40])
+            raise HTTPException(422, f"{shown} is no {kind}; {hint if known else 'leave it out'}")
+
+
+def no_query(request: Request) -> None:
+    """Refuse options in the address, which would be ignored: 422."""
+    for name in request.query_params:
+        place = "send it as a field of the form" if name in FIELDS else "leave it out"
+        raise HTTPException(422, f"{name[:40]!a} in the address has no effect; {place}")
+
+
+async def _known_fields(request: Request) -> None:
+    form = await request.form()  # parsed before, within the limits of the route
+    unknown(form, FIELDS, "field of this form")
 
 
 def service_of(request: Request) -> Service:
@@ -59,6 +93,7 @@ def _witnesses(
 
 def _options(
     service: Annotated[Service, Depends(accepting_service)],
+    _: Annotated[None, Depends(_known_fields)],
     asked: Annotated[WitnessOptions, Depends(_witnesses)],
     top: Annotated[int, Form(ge=1, le=40, description="Number of candidate places.")] = 5,
     within: Annotated[
@@ -80,7 +115,7 @@ def _options(
     together: Annotated[bool, Form(description="All photos show the same place.")] = False,
     bundle: Annotated[str | None, Form(description="Name of the bundle; see /bundles.")] = None,
 ) -> LocateOptions:
-    return service.options(bundle, top=top, within=within or None, together=together, asked=asked)
+    return service.options(bundle, asked, top=top, within=within or None, together=together)
 
 
 Options = Annotated[LocateOptions, Depends(_options)]

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Container, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from demo.api.batching import BatchingEncoder, MicroBatcher
+from demo.api.limits import Limits
+from demo.api.memory import MemoryBudget
+from demo.security.grid import coarse
+from geoloc.belief.constraints import parse
 from geoloc.belief.fusion import ConstraintMask
 from geoloc.bundle.directory import Bundle
 from geoloc.encoders.base import ImageEncoder
@@ -20,9 +24,6 @@ from geoloc.geolocator import DEFAULT_TOP, Geolocator
 from geoloc.guess import Guess
 from geoloc.photos.decode import Photo, PhotoSource, load
 from geoloc.types import Float32Array
-
-MAX_MEGAPIXELS = 64
-"""More than consumer cameras produce, and small enough to decode several photos at once."""
 
 FILE_ENDINGS = (".geojson", ".json")
 
@@ -38,15 +39,18 @@ class _RankingRequest:
 class ConcurrentGeolocator(Geolocator):
     """A `Geolocator` that encodes and ranks concurrent requests in batches.
 
-    The number of photos decoded at the same time is limited to the number of CPU cores, because a
-    decoded photo takes up to a hundred times the memory of its file.
+    The number of photos decoded at the same time is limited to the number of CPU cores, and the
+    memory of all decoded photos by `MemoryBudget`, because a decoded photo takes up to a thousand
+    times the memory of its file.
     """
 
     def __init__(
         self,
         bundle: Bundle,
         encoder: ImageEncoder | None = None,
-        max_megapixels: int = MAX_MEGAPIXELS,
+        max_megapixels: int = Limits.megapixels,
+        max_precision_km: float = 0.0,
+        decode_mb: int = Limits.decode_mb,
     ) -> None:
         """Load the bundle's encoder, unless another one is given.
 
@@ -54,12 +58,17 @@ class ConcurrentGeolocator(Geolocator):
             bundle: the model.
             encoder: replaces the bundle's own encoder.
             max_megapixels: larger photos are refused by their header.
+            max_precision_km: questions tell places apart no more finely; 0: no limit. Answers are
+                made coarse by `demo.security.precision`.
+            decode_mb: memory of the decoded photos of all requests.
         """
         super().__init__(
             bundle, BatchingEncoder(encoder or bundle.build_encoder()), self._load_limited
         )
         self._max_megapixels = max_megapixels
+        self.max_precision_km = max_precision_km
         self._decoding = threading.Semaphore(os.cpu_count() or 1)
+        self._memory = MemoryBudget(decode_mb * 10**6, max_megapixels)
         self._explaining = threading.Lock()
         self._ranking: MicroBatcher[_RankingRequest, list[Guess]] = MicroBatcher(
             self._guess_all, lambda request: len(request.photos)
@@ -74,20 +83,46 @@ class ConcurrentGeolocator(Geolocator):
     ) -> list[Guess]:
         """Return guesses for embeddings (N, D); see `Geolocator.guess`."""
         photos = unnamed_photos(len(embeddings)) if photos is None else photos
+        photos = self._without_observations(photos)
         return self._ranking(_RankingRequest(embeddings, photos, top, constraint))
+
+    def guess_together(
+        self,
+        embeddings: Float32Array,
+        groups: Sequence[Sequence[Photo]],
+        top: int = DEFAULT_TOP,
+        constraint: ConstraintMask | None = None,
+    ) -> list[Guess]:
+        """Return guesses for groups of photos; see `Geolocator.guess_together`."""
+        groups = [self._without_observations(photos) for photos in groups]
+        return super().guess_together(embeddings, groups, top, constraint)
+
+    def _without_observations(self, photos: Sequence[Photo]) -> Sequence[Photo]:
+        """Drop what witnesses found if precision is limited.
+
+        A client can write any sign, clock or height into a photo, and tell by the answers how well
+        it fits to places much closer together than the limit.
+        """
+        if not self.max_precision_km:
+            return photos
+        return [replace(photo, observations=()) for photo in photos]
 
     def restrict(self, within: str | Sequence[str] | None) -> ConstraintMask | None:
         """Parse a constraint; see `Geolocator.restrict`. Refuses file names from clients.
 
         Raises:
-            ConstraintError: `within` names a file, is not understood, or matches no geocell.
+            ConstraintError: `within` names a file, is not understood, matches no geocell, or asks
+                more precisely than this server answers.
         """
         texts = [within] if isinstance(within, str) else within or ()
         if any(text.strip().lower().endswith(FILE_ENDINGS) for text in texts):
             raise ConstraintError(
                 "a file name is not accepted here; give the GeoJSON text itself as the constraint"
             )
-        return super().restrict(within)
+        if not texts:
+            return None
+        clusters = self.bundle.ranker.gallery.clusters.latlon
+        return coarse(parse(within), self.max_precision_km).mask(self.cells, clusters)
 
     def attribution(
         self, source: PhotoSource, within: str | Sequence[str] | None = None
@@ -104,7 +139,7 @@ class ConcurrentGeolocator(Geolocator):
         min_side: int | None = None,
         skip_pixels: Container[str] = (),
     ) -> Photo:
-        with self._decoding:
+        def load_from(source: PhotoSource) -> Photo:
             return load(
                 source,
                 name=name,
@@ -112,6 +147,14 @@ class ConcurrentGeolocator(Geolocator):
                 skip_pixels=skip_pixels,
                 max_megapixels=self._max_megapixels,
             )
+
+        if hasattr(source, "read"):
+            name = name or getattr(source, "name", None)
+            source = source.read()
+        if not isinstance(source, bytes | str | os.PathLike):  # pixels
+            return load_from(source)
+        with self._decoding:
+            return self._memory.load(source, load_from)
 
     def _guess_all(self, requests: Sequence[_RankingRequest]) -> list[list[Guess]]:
         """Rank requests that share `top` and constraint in one call.

@@ -27,8 +27,12 @@ class Job(Generic[Item]):
     work: Callable[[], Iterable[Item]] | None
     """Yields the results. Set to None at the end, to release the photos it holds."""
     total: int
-    bundle: str
+    bundle: str = ""
     """Name of the bundle that answers."""
+    client: str = ""
+    """Address of the client."""
+    size: int = 0
+    """Bytes of the photos, which are held until the end."""
     id: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     state: State = "waiting"
     results: list[Item] = field(default_factory=list)
@@ -37,6 +41,8 @@ class Job(Generic[Item]):
     """Time of the end, on the clock of `Jobs`."""
     fetched: bool = False
     """Whether a client has read the state after the end."""
+    deleted: bool = False
+    """Whether the client does not want the results any more."""
 
     @property
     def done(self) -> bool:
@@ -48,30 +54,54 @@ class Jobs(Generic[Item]):
     """A bounded queue of jobs. Each one is kept for a limited time after its end."""
 
     def __init__(
-        self, capacity: int, keep_s: float, clock: Callable[[], float] = time.monotonic
+        self,
+        per_client: int,
+        max_bytes: int,
+        keep_s: float,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._capacity, self._keep_s, self._clock = capacity, keep_s, clock
+        """Start an empty queue.
+
+        Args:
+            per_client: jobs of one client that are waiting, running or kept.
+            max_bytes: photos of all jobs that are waiting or running.
+            keep_s: seconds that results are kept.
+            clock: the time in seconds.
+        """
+        self._per_client, self._max_bytes = per_client, max_bytes
+        self._keep_s, self._clock = keep_s, clock
         self._jobs: dict[str, Job[Item]] = {}
         self._lock = threading.Lock()
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="batch")
         self._cancelled = False
 
-    def add(self, work: Callable[[], Iterable[Item]], total: int, bundle: str) -> Job[Item] | None:
-        """Queue a job; return None if the queue is full.
+    def add(self, job: Job[Item]) -> str:
+        """Queue a job; return "", or the reason why it is refused.
 
-        If it is full, the oldest job whose results have been fetched makes room.
+        Of a client with too many jobs, the oldest one whose results have been fetched makes room.
         """
         self.expire()
         with self._lock:
-            if len(self._jobs) >= self._capacity:
-                fetched = [job for job in self._jobs.values() if job.done and job.fetched]
+            held = sum(each.size for each in self._jobs.values() if not each.done)
+            if held and held + job.size > self._max_bytes:
+                return "too many photos are waiting in batches; try again later"
+            own = [each for each in self._jobs.values() if each.client == job.client]
+            if len(own) >= self._per_client:
+                fetched = [each for each in own if each.done and each.fetched]
                 if not fetched:
-                    return None
-                del self._jobs[min(fetched, key=lambda job: job.ended).id]
-            job = Job(work, total, bundle)
+                    return f"one client may have {len(own)} batches here; fetch or delete one first"
+                del self._jobs[min(fetched, key=lambda each: each.ended).id]
             self._jobs[job.id] = job
         self._worker.submit(self._run, job)
-        return job
+        return ""
+
+    def delete(self, job_id: str) -> bool:
+        """Forget a job, and stop it if it runs; return whether it was known."""
+        with self._lock:
+            job = self._jobs.pop(job_id, None)
+            if job is not None:
+                job.deleted, job.work = True, None  # releases the photos of a waiting job
+        return job is not None
 
     def get(self, job_id: str) -> Job[Item] | None:
         """Return the job with this id, or None if it is unknown or expired."""
@@ -113,10 +143,9 @@ class Jobs(Generic[Item]):
     def _run(self, job: Job[Item]) -> None:
         job.state = "running"
         try:
-            assert job.work is not None
-            for result in job.work():
+            for result in job.work() if job.work else ():
                 job.results.append(result)
-                if self._cancelled:
+                if self._cancelled or job.deleted:
                     raise GeolocError("the service was stopped; send the photos again later")
             state: State = "finished"
         except GeolocError as error:

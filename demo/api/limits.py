@@ -22,13 +22,17 @@ class Limits:
     batch_photos: int = 256
     """Photos in one batch."""
     megapixels: int = 64
-    """Size of one photo."""
+    """Size of one photo: more than cameras of consumers produce."""
+    decode_mb: int = 1024
+    """Megabytes of the decoded photos of all requests together."""
     requests: int = 96
     """Requests answered at the same time."""
     page_requests: int = 256
     """Uploads and events of the page handled or waiting at the same time."""
-    batches: int = 16
-    """Batches that are waiting, running or kept."""
+    batches: int = 8
+    """Batches of one client that are waiting, running or kept."""
+    queued_mb: int = 1024
+    """Megabytes of photos in all batches that are waiting or running."""
     receive_s: float = 60.0
     """Seconds for an upload to arrive."""
     answer_s: float = 60.0

@@ -6,6 +6,7 @@ import json
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import models_json_schema
 
 from geoloc.guess import (
     Attribute,
@@ -68,7 +69,10 @@ class Answer(BaseModel):
 
 
 class Located(BaseModel):
-    """Answers in the order of the photos; a single one with `together`."""
+    """Answers in the order of the photos.
+
+    With `together` a single one for all readable photos, and one with the error of each other one.
+    """
 
     model_config = example(
         schema_version=API_VERSION,
@@ -155,3 +159,13 @@ class Problem(BaseModel):
 
     error: str
     request_id: str
+
+
+def response_schema() -> dict[str, Any]:
+    """Return the JSON schema of all response bodies, as schema-v1.json beside this file."""
+    bodies = (Answer, Located, Progress, Health, Bundles, Problem)
+    modes: Any = [(body, "serialization") for body in bodies]
+    _, schema = models_json_schema(
+        modes, title=f"planet-geoloc, answers of API version {API_VERSION}"
+    )
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

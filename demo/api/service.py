@@ -1,26 +1,32 @@
-"""Request handling behind the routes: worker threads, batches and graceful shutdown."""
+"""Request handling behind the routes: worker threads and batches."""
 
 from __future__ import annotations
 
 import asyncio
 import io
-import logging
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from types import FrameType
 from typing import Any, TypeVar
 
-import uvicorn
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
 from demo.api.jobs import Job, Jobs
 from demo.api.limits import RETRY_SOON, Limits
 from demo.api.models import Answer
+from demo.security.precision import blur_location
 from geoloc.belief.witnesses.options import BY_DEFAULT, WitnessOptions
+from geoloc.encoders.pipeline import encode_all
 from geoloc.errors import PhotoError
 from geoloc.geolocator import Geolocator
 from geoloc.guess import Guess
@@ -28,8 +34,6 @@ from geoloc.guess import Guess
 Result = TypeVar("Result")
 
 EXPIRY_CHECK_S = 10.0
-
-log = logging.getLogger("geoloc.service")
 
 
 class Upload:
@@ -39,6 +43,7 @@ class Upload:
         """Take the content from the form part, because the form closes its files early."""
         name = PurePosixPath((part.filename or "").replace("\\", "/")).name
         self.name = name[-100:] or "photo"
+        self.size = part.size or 0
         self._file, part.file = part.file, io.BytesIO()
 
     def read(self) -> bytes:
@@ -77,21 +82,18 @@ class Service:
     """The geolocators of a server and the work it has accepted."""
 
     def __init__(
-        self,
-        geolocators: Mapping[str, Geolocator],
-        limits: Limits,
-        blur_location: Callable[[Guess], Guess],
+        self, geolocators: Mapping[str, Geolocator], limits: Limits, max_precision_km: float = 0.0
     ) -> None:
         """Start a service.
 
         Args:
             geolocators: by bundle name; the first one is the default.
             limits: limits of requests.
-            blur_location: applied to every guess; see `demo.security.precision`.
+            max_precision_km: of every answer; see `demo.security.precision`.
         """
         self.geolocators, self.limits = dict(geolocators), limits
-        self._blur_location = blur_location
-        self.jobs: Jobs[Answer] = Jobs(limits.batches, limits.keep_s)
+        self._max_precision_km = max_precision_km
+        self.jobs: Jobs[Answer] = Jobs(limits.batches, limits.queued_mb * 10**6, limits.keep_s)
         self.stopping = False
         self._active = 0
         self._threads = ThreadPoolExecutor(limits.requests, thread_name_prefix="answer")
@@ -112,17 +114,24 @@ class Service:
             counts.append(f"{batches} batch{'es' * (batches > 1)} to be finished and fetched")
         return " and ".join(counts)
 
-    def options(self, bundle: str | None, **values: Any) -> LocateOptions:  # noqa: ANN401
+    def options(self, bundle: str | None, asked: WitnessOptions, **values: Any) -> LocateOptions:  # noqa: ANN401
         """Return the options for the bundle of this name, or for the default bundle.
 
         Raises:
-            HTTPException: 422, there is no such bundle.
+            HTTPException: 422, there is no such bundle, or precision is limited and evidence other
+                than the picture was asked for.
         """
         name = bundle or next(iter(self.geolocators))
         if name not in self.geolocators:
             available = ", ".join(self.geolocators)
             raise HTTPException(422, f"bundle: {name!r} is not served here; choose {available}")
-        return LocateOptions(self.geolocators[name], **values)
+        if self._max_precision_km and asked != BY_DEFAULT:
+            raise HTTPException(
+                422,
+                f"this server gives places no more precisely than {self._max_precision_km:g} km,"
+                " from the picture alone; leave out use_metadata, read_text, shadow and time",
+            )
+        return LocateOptions(self.geolocators[name], asked=asked, **values)
 
     async def locate(self, uploads: Sequence[Upload], options: LocateOptions) -> list[Answer]:
         """Answer photos at once.
@@ -130,22 +139,66 @@ class Service:
         Raises:
             HTTPException: 503, the service is busy or the answer takes too long.
         """
-        return await self._in_thread(lambda: list(self._answers(uploads, options)))
+        return await self._in_time(self._start(lambda: list(self._answers(uploads, options))))
 
-    async def batch(self, uploads: Sequence[Upload], options: LocateOptions) -> Job[Answer]:
+    async def stream(
+        self, uploads: Sequence[Upload], options: LocateOptions
+    ) -> AsyncIterator[Answer]:
+        """Answer many photos, and yield each answer as soon as it is made.
+
+        When the caller stops, the work stops after its current answer.
+
+        Raises:
+            GeolocError: the options are invalid; before the first answer.
+            HTTPException: 503, as for `locate`; the time is that until the next answer.
+        """
+        await self._check(options)
+        loop, queue = asyncio.get_running_loop(), asyncio.Queue[Answer | None]()
+        stopped = False
+
+        def work() -> None:
+            answers = self._answers(uploads, options)
+            try:
+                for answer in answers:
+                    loop.call_soon_threadsafe(queue.put_nowait, answer)
+                    if stopped:
+                        return
+            finally:
+                answers.close()
+                loop.call_soon_threadsafe(queue.put_nowait, None)
+
+        working = self._start(work)
+        try:
+            while (answer := await self._in_time(queue.get())) is not None:
+                yield answer
+            await working
+        finally:
+            stopped = True
+
+    async def batch(
+        self, uploads: Sequence[Upload], options: LocateOptions, client: str
+    ) -> Job[Answer]:
         """Queue photos behind the accepted batches.
+
+        Args:
+            uploads: the photos.
+            options: of their answers.
+            client: address of the client, whose batches are limited.
 
         Raises:
             ConstraintError, WitnessError: the constraint or the shadow is invalid.
             HTTPException: 503, too many batches.
         """
-        options.asked.sun()
-        await self._in_thread(lambda: options.geolocator.restrict(options.within))
-        name = options.geolocator.bundle.name
-        total = 1 if options.together else len(uploads)
-        job = self.jobs.add(lambda: self._answers(uploads, options), total, name)
-        if job is None:
-            raise HTTPException(503, "too many batches are waiting; try again later", RETRY_SOON)
+        await self._check(options)
+        job = Job(
+            lambda: self._answers(uploads, options),
+            total=1 if options.together else len(uploads),
+            bundle=options.geolocator.bundle.name,
+            client=client,
+            size=sum(upload.size for upload in uploads),
+        )
+        if refusal := self.jobs.add(job):
+            raise HTTPException(503, refusal, RETRY_SOON)
         return job
 
     async def expire_batches(self) -> None:
@@ -159,32 +212,63 @@ class Service:
         self.jobs.close()
         self._threads.shutdown()
 
-    def _answers(self, uploads: Sequence[Upload], options: LocateOptions) -> Iterator[Answer]:
-        arguments = options.top, options.within
+    async def _check(self, options: LocateOptions) -> None:
+        """Raise the error of options that are invalid."""
+        options.asked.sun()
+        await self._in_time(self._start(lambda: options.geolocator.restrict(options.within)))
+
+    def _answers(
+        self, uploads: Sequence[Upload], options: LocateOptions
+    ) -> Generator[Answer, None, None]:
         try:
             geolocator = options.locator()
             if options.together:
-                guess = geolocator.locate_together(uploads, *arguments)  # type: ignore[arg-type]
-                yield Answer(photo=guess.photo, guess=self._blur_location(guess))
+                yield from self._answer_together(uploads, geolocator, options)
                 return
-            guesses = geolocator.locate_many(uploads, *arguments)  # type: ignore[arg-type]
+            guesses = geolocator.locate_many(uploads, options.top, options.within)  # type: ignore[arg-type]
             for upload, guess_or_error in zip(uploads, guesses, strict=True):
                 if isinstance(guess_or_error, PhotoError):
                     yield Answer(photo=upload.name, error=str(guess_or_error))
                 else:
-                    yield Answer(photo=upload.name, guess=self._blur_location(guess_or_error))
+                    yield Answer(photo=upload.name, guess=self._coarse(guess_or_error))
         finally:
             for upload in uploads:
                 upload.close()
 
-    async def _in_thread(self, work: Callable[[], Result]) -> Result:
+    def _answer_together(
+        self, uploads: Sequence[Upload], geolocator: Geolocator, options: LocateOptions
+    ) -> Iterator[Answer]:
+        """Yield the answer for the readable photos, and the error of each unreadable one."""
+        constraint = geolocator.restrict(options.within)
+        encoded = encode_all(geolocator.encoder, uploads, load=geolocator.read)
+        if encoded.photos:
+            groups = [encoded.photos]
+            guesses = geolocator.guess_together(encoded.embeddings, groups, options.top, constraint)
+            yield Answer(photo=guesses[0].photo, guess=self._coarse(guesses[0]))
+        for upload, result in zip(uploads, encoded.results, strict=True):
+            if isinstance(result, PhotoError):
+                yield Answer(photo=upload.name, error=str(result))
+
+    def _coarse(self, guess: Guess) -> Guess:
+        return blur_location(guess, self._max_precision_km)
+
+    def _start(self, work: Callable[[], Result]) -> asyncio.Future[Result]:
+        """Run work on a thread.
+
+        Raises:
+            HTTPException: 503, too many requests are being answered.
+        """
         if self._active >= self.limits.requests:
             raise HTTPException(503, "too many requests; try again in a few seconds", RETRY_SOON)
         self._active += 1
         future = asyncio.get_running_loop().run_in_executor(self._threads, work)
         future.add_done_callback(self._finished)
+        return future
+
+    async def _in_time(self, work: Awaitable[Result]) -> Result:
+        """Return the result of work that goes on when it is late: HTTPException 503 then."""
         try:
-            return await asyncio.wait_for(asyncio.shield(future), self.limits.answer_s)
+            return await asyncio.wait_for(asyncio.shield(work), self.limits.answer_s)
         except TimeoutError:
             late = f"no answer within {self.limits.answer_s:g} s"
             message = f"{late}; send fewer photos, or use /v1/batch"
@@ -194,65 +278,3 @@ class Service:
         self._active -= 1
         if not future.cancelled():
             future.exception()  # mark it as retrieved: after a timeout nothing awaits it
-
-
-class DrainingServer(uvicorn.Server):
-    """A server that finishes accepted work after a signal before it stops, and says so in the log.
-
-    Until then it refuses new work but still listens, so that batch results can be fetched. A second
-    signal stops it at once.
-    """
-
-    def __init__(
-        self, config: uvicorn.Config, service: Service, stop_at_once: Callable[[int], None]
-    ) -> None:
-        """Take the service that `config` runs.
-
-        Args:
-            config: of the server.
-            service: whose work is finished.
-            stop_at_once: called in the handler of the second signal with its number; must end the
-                process without waiting for threads.
-        """
-        super().__init__(config)
-        self._service, self._stop_at_once = service, stop_at_once
-        self._deadline: float | None = None
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Start draining; on the second signal, stop at once.
-
-        The base class is not called: it would raise the signal again at the end, which skips the
-        removal of temporary files.
-        """
-        if self._service.stopping:
-            self._stop_at_once(sig)
-        self._service.stopping = True
-
-    async def on_tick(self, counter: int) -> bool:
-        """Exit when the work is done or the deadline has passed; called ten times a second."""
-        if self._service.stopping:
-            self._drain()
-        return await super().on_tick(counter)
-
-    def _drain(self) -> None:
-        service, now = self._service, time.monotonic()
-        if self._deadline is None:
-            self._deadline = now + service.limits.drain_s
-            if not service.idle:
-                log.info(
-                    "stopping: waiting up to %g s for %s; a second signal stops at once",
-                    service.limits.drain_s,
-                    service.unfinished,
-                )
-        if not service.idle and now > self._deadline:
-            log.warning("stopping: gave up waiting for %s", service.unfinished)
-            service.jobs.cancel()
-        elif not service.idle:
-            return
-        self.should_exit = True
-        if self.server_state.connections:
-            log.info(
-                "stopping: closing connections and open pages (%d), for up to %d s",
-                len(self.server_state.connections),
-                self.config.timeout_graceful_shutdown or 0,
-            )

@@ -79,6 +79,7 @@ def mount(
     limits: Limits,
     appearance: Mapping[str, Any],
     tiles: OwnTiles | None = None,
+    root_path: str = "",
 ) -> None:
     """Serve a page at "/" of an application, without gradio's outgoing features.
 
@@ -88,6 +89,7 @@ def mount(
         limits: limits of requests.
         appearance: theme and style sheet, as gradio's arguments.
         tiles: shown above the base map; None shows the base map alone.
+        root_path: of the server behind a proxy, as "/geoloc".
     """
     import gradio as gr
 
@@ -99,6 +101,7 @@ def mount(
         app,
         page,
         "/",
+        root_path=root_path or None,
         footer_links=[],
         run_history=False,
         show_error=False,

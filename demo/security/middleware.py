@@ -40,6 +40,13 @@ def request_id(scope: Scope) -> str:
     return str(scope.get("state", {}).get("request_id", ""))
 
 
+def path_of(scope: Scope) -> str:
+    """Return the path of a request without the prefix that a proxy takes away."""
+    path, root = str(scope["path"]), str(scope.get("root_path", ""))
+    inside = root and path.startswith(root) and path[len(root) : len(root) + 1] in ("", "/")
+    return path[len(root) :] if inside else path
+
+
 class RequestIds:
     """Gives every request an id, in the log and in the response header X-Request-ID.
 
@@ -61,7 +68,7 @@ class RequestIds:
         client_id = Headers(scope=scope).get(REQUEST_ID, "")
         id_ = client_id if self.VALID_ID.fullmatch(client_id) else uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = id_
-        path, started = scope["path"], time.perf_counter()
+        path, started = path_of(scope), time.perf_counter()
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -80,6 +87,27 @@ class RequestIds:
             await send(message)
 
         await self.app(scope, receive, send_with_id)
+
+
+class HeadAsGet:
+    """Answers HEAD requests of the API as GET requests without a body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one ASGI connection."""
+        is_head = scope["type"] == "http" and scope["method"] == "HEAD"
+        if not is_head or not path_of(scope).startswith("/v1"):
+            await self.app(scope, receive, send)
+            return
+
+        async def send_headers(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        await self.app({**scope, "method": "GET"}, receive, send_headers)
 
 
 class RequestFilter:
@@ -102,9 +130,10 @@ class RequestFilter:
         await (refusal or self.app)(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> JSONResponse | None:
-        if self.BLOCKED.match(scope["path"]):
+        path = path_of(scope)
+        if self.BLOCKED.match(path):
             return error_response(scope, 403, NO_DOWNLOADS)
-        if self.QUEUE.match(scope["path"]):
+        if self.QUEUE.match(path):
             return error_response(scope, 403, "events of this page are not queued")
         if scope["method"] != "POST":
             return None
@@ -129,7 +158,7 @@ class PageLimit:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI connection."""
         is_post = scope["type"] == "http" and scope["method"] == "POST"
-        if not is_post or not scope["path"].startswith("/gradio_api/"):
+        if not is_post or not path_of(scope).startswith("/gradio_api/"):
             await self.app(scope, receive, send)
             return
         if not self._free:

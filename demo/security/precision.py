@@ -10,17 +10,20 @@ from dataclasses import replace
 from functools import cache
 
 import numpy as np
-import numpy.typing as npt
 import shapely
 
+from demo.security.grid import snap
 from geocells.borders.hierarchy import embedded_boundaries
-from geocells.sphere import KM_PER_DEG, haversine_km, wrap_lon
-from geoloc.guess import Candidate, Confidence, Guess, Place
+from geocells.sphere import KM_PER_DEG, haversine_km
+from geoloc.guess import Candidate, Confidence, Evidence, Guess, Place
 from geoloc.photos.exif import gps_position
 from geoloc.types import Float64Array
 
 TOWN_KM = 5.0
 """The approximate precision of a town name."""
+
+PROBABILITY_STEP = 1.0 / 16.0
+"""Probabilities are multiples of this, which binary numbers hold exactly."""
 
 CLAIMS: tuple[Confidence, ...] = ("city", "region", "country", "not sure")
 
@@ -30,14 +33,17 @@ def blur_location(guess: Guess, km: float) -> Guess:
 
     - Coordinates are moved to the centres of a fixed grid, so that repeated requests about one
       place reveal no more than a single one.
-    - Radii grow by the largest possible shift, so that their coverage still holds.
+    - Radii grow by the largest possible shift, so that their coverage still holds, and to a
+      multiple of `km`.
     - Names of places smaller than `km` are removed. Geocells and similar gallery photos are removed
-      too, because they have exact positions.
+      too, because they have exact positions, and estimated heights and numbers of people.
+    - Probabilities and weights are rounded: many questions about one photo, each with another
+      constraint, would tell more by small differences.
     - The distance to the GPS position in the file is measured from the grid centre: the exact
       distance would reveal the exact answer.
 
     Args:
-        guess: the exact guess.
+        guess: the exact guess, made under a constraint that `demo.security.grid.coarse` returned.
         km: the finest precision to give; 0 changes nothing.
     """
     if km <= 0.0:
@@ -46,14 +52,21 @@ def blur_location(guess: Guess, km: float) -> Guess:
     (centre,), (reach_km,) = snap([(guess.lat, guess.lon)], km)
     place = _without_small_places(guess.place, km)
     position = gps_position(guess.exif)
+
+    def radius(exact_km: float) -> float:
+        return float(np.ceil((exact_km + reach_km) / km) * km)
+
     return replace(
         guess,
         lat=float(centre[0]),
         lon=float(centre[1]),
-        radius_50_km=max(km, guess.radius_50_km + reach_km),
-        radius_80_km=max(km, guess.radius_80_km + reach_km),
-        radius_95_km=max(km, guess.radius_95_km + reach_km),
+        radius_50_km=radius(guess.radius_50_km),
+        radius_80_km=radius(guess.radius_80_km),
+        radius_95_km=radius(guess.radius_95_km),
         confidence=CLAIMS[max(CLAIMS.index(guess.confidence), _finest_claim(place))],
+        chance_200km=_rounded(guess.chance_200km),
+        probability=_rounded(guess.probability),
+        agreement=_rounded(guess.agreement),
         place=place,
         candidates=_merged(guess.candidates, centres, km),
         region=(),
@@ -61,37 +74,23 @@ def blur_location(guess: Guess, km: float) -> Guess:
         copy_of=None,
         frame_of=None,
         witnesses=(),  # a sign or a clock can tell the exact place
-        evidence=replace(
-            guess.evidence, cell_path=tuple(filter(None, (place.country_code, place.region)))
-        ),
+        evidence=_coarse_evidence(guess.evidence, place),
         exif_distance_km=None if position is None else float(haversine_km(centre, position)),
     )
 
 
-def snap(latlon: npt.ArrayLike, km: float) -> tuple[Float64Array, Float64Array]:
-    """Move coordinates to the centres of grid cells that are at least `km` high and wide.
+def _coarse_evidence(evidence: Evidence, place: Place) -> Evidence:
+    """Return the evidence without numbers of the place, and with rounded weights."""
+    kinds = [each for each in evidence.attributes if each.probability is not None]
+    return Evidence(
+        tuple(filter(None, (place.country_code, place.region))),
+        tuple(replace(each, probability=_rounded(each.probability or 0.0)) for each in kinds),
+        *map(_rounded, (evidence.prior, evidence.classifier, evidence.retrieval)),
+    )
 
-    Args:
-        latlon: (N, 2) degrees.
-        km: smallest side of a grid cell.
 
-    Returns:
-        The centres (N, 2) in degrees, and the largest distance (N,) in km from each centre to a
-        corner of its cell.
-    """
-    lat, lon = np.asarray(latlon, np.float64).T
-    rows = max(int(180.0 * KM_PER_DEG / km), 1)
-    height = 180.0 / rows
-    row = np.clip(np.floor((lat + 90.0) / height), 0, rows - 1)
-    centre_lat = (row + 0.5) * height - 90.0
-    edges = np.radians(np.abs(centre_lat) + np.array([[-0.5], [0.5]]) * height)
-    widest, narrowest = np.cos(np.maximum(edges[0], 0.0)), np.cos(np.minimum(edges[1], np.pi / 2))
-    columns = np.maximum(np.floor(360.0 * narrowest * KM_PER_DEG / km), 1.0)
-    width = 360.0 / columns
-    column = np.floor((wrap_lon(lon) + 180.0) / width)
-    centres = np.stack([centre_lat, wrap_lon((column + 0.5) * width - 180.0)], axis=-1)
-    reach_km = KM_PER_DEG * np.hypot(height, width * widest) / 2.0
-    return centres, np.minimum(reach_km, 180.0 * KM_PER_DEG)
+def _rounded(probability: float) -> float:
+    return round(probability / PROBABILITY_STEP) * PROBABILITY_STEP
 
 
 def _merged(
@@ -102,7 +101,7 @@ def _merged(
     for candidate, centre in zip(candidates, centres.tolist(), strict=True):
         at = tuple(centre)
         place = _without_small_places(candidate.place, km)
-        merged.setdefault(at, Candidate(*at, candidate.probability, "", place))
+        merged.setdefault(at, Candidate(*at, _rounded(candidate.probability), "", place))
     return tuple(merged.values())
 
 

@@ -44,6 +44,8 @@ class Area:
     """In lon/lat, without overlaps, split at the antimeridian; empty for countries."""
     countries: tuple[str, ...] = ()
     """ISO codes of the countries, whose cells lie inside as a whole; empty for any other area."""
+    is_region: bool = False
+    """Whether it is a region of a country, as answers name it."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -51,7 +51,7 @@ def polygons(name: str, text: str) -> Area:
             f'{name}: holds no area; give a Polygon or a MultiPolygon, or a circle "lat,lon,50km"'
         )
     skipped = f" ({empty} of {len(areas)} shapes without an area skipped)" if empty else ""
-    return _area(name + skipped, polygon)
+    return area_of(name + skipped, polygon)
 
 
 def _geojson(text: str) -> GeometryArray:
@@ -86,8 +86,8 @@ def _wkt(name: str, text: str) -> GeometryArray:
     return np.array([shapely.from_wkt(wkt)], dtype=object)
 
 
-def _area(name: str, polygon: shapely.Geometry) -> Area:
-    """Return the area of a polygon in lon/lat."""
+def area_of(name: str, polygon: shapely.Geometry) -> Area:
+    """Return the area of a polygon in lon/lat, split at the antimeridian."""
 
     def inside(latlon: Float64Array) -> BoolArray:
         lat, lon = latlon.T
@@ -112,7 +112,7 @@ def box(text: str, south: float, west: float, north: float, east: float) -> Area
         raise ConstraintError(
             f'{text}: not a box; write "south,west,north,east", south below north, {_RANGES}'
         )
-    return _area(f"the box {south:g}, {west:g} to {north:g}, {east:g}", polygon)
+    return area_of(f"the box {south:g}, {west:g} to {north:g}, {east:g}", polygon)
 
 
 def circle(text: str, lat: float, lon: float, radius_km: float) -> Area:

@@ -96,7 +96,12 @@ def _group(code: str) -> Area:
 def _region(rows: list[int]) -> Area:
     region, country = embedded_boundaries().region, embedded_boundaries().country
     name = f"{region.names[rows[0]]}, {country.names[region.parent[rows[0]]]}"
-    return Area(name, lambda at: np.isin(region.locate(at, COAST_KM), rows), region.polygons[rows])
+    return Area(
+        name,
+        lambda at: np.isin(region.locate(at, COAST_KM), rows),
+        region.polygons[rows],
+        is_region=True,
+    )
 
 
 def _town(row: int) -> Area:

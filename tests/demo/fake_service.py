@@ -1,6 +1,7 @@
 """A real server whose answers identify the photo, so that tests notice answers mixed up.
 
-Run as a process: its only argument is JSON with `limits`, `api_key`, `page` and `slow_s`.
+Run as a process: its only argument is JSON with `limits`, `access`, `page`, `slow_s`, `proxies` and
+`headers_s`.
 """
 
 import json
@@ -8,16 +9,19 @@ import logging
 import signal
 import sys
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 from PIL import Image
 
 from demo import server
-from demo.api import routes
+from demo.api import application
 from demo.api.inference import ConcurrentGeolocator
 from demo.api.limits import Limits
 from demo.page.app import build
 from demo.security import sandbox
+from demo.security.access import Access
+from demo.security.connections import HEADERS_S, TimedHeaders
 from geoloc.encoders.base import EncoderSpec, Preprocessing
 from tests.demo.fakes import make_cells
 from tests.demo.guesses import make_guess
@@ -62,6 +66,11 @@ class ColourGeolocator(ConcurrentGeolocator):
             for colour, photo in zip(embeddings, photos, strict=True)
         ]
 
+    def guess_together(self, embeddings, groups, top=5, constraint=None):
+        (members,) = groups
+        (guess,) = self.guess(embeddings[:1], members[:1])
+        return [replace(guess, photos=tuple(each.name for each in members))]
+
 
 def place_of_colour(colour) -> tuple[float, float]:
     return float(colour[0]) * 80.0, float(colour[1]) * 170.0
@@ -86,11 +95,12 @@ def main() -> None:
     with server._listen("127.0.0.1", 0) as listener, temporary as folder:
         fake = ColourGeolocator(options.get("slow_s", 0.0), limits.megapixels)
         page = build({"fake": fake}) if options.get("page") else None
-        service = routes.create(
-            {"fake": fake}, limits=limits, api_key=options.get("api_key"), page=page
-        )
+        access = Access(**options.get("access", {}))
+        service = application.create({"fake": fake}, limits=limits, access=access, page=page)
         sandbox.block_connections()
-        server._run_server(service, listener, folder)
+        TimedHeaders.headers_s = options.get("headers_s", HEADERS_S)
+        config = server._config(service, options.get("proxies", ()), access.root_path)
+        server._run_server(config, listener, folder)
         print("calls of the encoder:", len(fake.colours.batches), flush=True)
 
 

@@ -16,10 +16,11 @@ from pathlib import Path
 import httpx
 from PIL import Image
 
-from demo.api import routes
+from demo.api import application
 from demo.api.limits import Limits
 from demo.page.app import build
 from demo.page.theme import appearance
+from demo.security.sandbox import OWNED
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,7 +38,9 @@ class Running:
         return self.process.wait(60)
 
     def files(self) -> list[Path]:
-        return [path for path in self.temporary.rglob("*") if path.is_file()]
+        """Return the files that visitors left on the server."""
+        found = [path for path in self.temporary.rglob("*") if path.is_file()]
+        return [path for path in found if path.name != OWNED]
 
 
 @contextmanager
@@ -74,7 +77,7 @@ def mounted(geolocators, **options):
     import uvicorn
 
     page = build(geolocators, **options)
-    service = routes.create(geolocators, limits=Limits(), page=page, appearance=appearance())
+    service = application.create(geolocators, limits=Limits(), page=page, appearance=appearance())
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(service, log_config=None, timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)

@@ -17,9 +17,9 @@ import pytest
 from PIL import Image
 
 from demo.api.inference import ConcurrentGeolocator
-from demo.client import Client
-from demo.security.precision import snap
+from demo.security.grid import snap
 from geoloc.bundle import directory as bundles
+from geoloc.client import Answer, Client, Question, ServiceError
 from geoloc.geolocator import Geolocator
 from tests.demo.fake_service import photo_of, place_of
 from tests.demo.hostile import form, part, request
@@ -62,23 +62,37 @@ def test_page_and_api_share_a_port_and_answers_are_blurred(command, starter):
     assert guess["radius_80_km"] > exact.radius_80_km
 
 
-def test_the_example_client_locates_and_batches(command, tmp_path):
+def test_the_python_client_locates_streams_and_batches(command, tmp_path):
     paths = [tmp_path / f"{number}.png" for number in range(3)]
     for number, path in enumerate(paths):
         path.write_bytes(noise(number))
-    client = Client(command.address, "key")
-    answers = client.locate(paths, within="Australia")
-    assert {answer["guess"]["place"]["country"] for answer in answers} <= {"Australia"}
-    assert client.batch(paths, within="Australia") == answers
-    with pytest.raises(
-        RuntimeError, match=r'"Lilliput" is no country, region or town.* \(request '
-    ):
-        client.locate(paths, within="Lilliput")
+    australia = Question(within="Australia", top=2)
+    with Client(command.address, "key") as client:
+        assert client.bundles() == ["starter"]
+        answers = client.locate(paths, australia)
+        assert {answer.guess.place.country for answer in answers} <= {"Australia"}
+        assert client.batch(paths, australia) == answers
+        broken = Answer("text.jpg", None, "text.jpg: not a picture")
+        *streamed, last = client.stream([*paths, ("text.jpg", b"text")], australia)
+        assert streamed == answers
+        assert (last.photo, last.guess, last.error[:23]) == tuple(vars(broken).values())
+        with pytest.raises(
+            ServiceError, match=r'"Lilliput" is no country, region or town.*request '
+        ):
+            client.locate(paths, Question(within="Lilliput"))
+        with pytest.raises(ServiceError, match="from the picture alone"):
+            client.locate(paths, Question(shadow="1:1", time="2024-06-01T10:30Z"))
     printed = subprocess.run(
-        [sys.executable, "-m", "demo.client", paths[0]], capture_output=True, text=True, check=True,
-        cwd=ROOT, env={**os.environ, "GEOLOC_ADDRESS": command.address, "GEOLOC_API_KEY": "key"},
+        [sys.executable, "-m", "geoloc.client", paths[0]], capture_output=True, text=True,
+        check=True, cwd=ROOT,
+        env={**os.environ, "GEOLOC_ADDRESS": command.address, "GEOLOC_API_KEY": "key"},
     )  # fmt: skip
     assert re.fullmatch(r"0\.png: .*, within \d+ km \(80 %\)\n", printed.stdout)
+    nobody = subprocess.run(
+        [sys.executable, "-m", "geoloc.client", paths[0]], capture_output=True, text=True,
+        cwd=ROOT, env={**os.environ, "GEOLOC_ADDRESS": "http://127.0.0.1:9"},
+    )  # fmt: skip
+    assert (nobody.returncode, len(nobody.stderr.splitlines())) == (2, 1)
 
 
 def test_a_quiet_server_prints_its_address_and_errors_only():

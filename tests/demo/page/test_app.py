@@ -30,12 +30,12 @@ def test_an_unreadable_game_table_is_an_error(geolocator, tmp_path):
 def test_little_is_kept_of_a_visitor_and_nothing_of_an_idle_one(geolocator):
     from fastapi.testclient import TestClient
 
-    from demo.api import routes
+    from demo.api import application
     from demo.api.limits import Limits
     from demo.page.locate import SESSION_S
 
     page = app.build({"fake": geolocator})
-    service = routes.create({"fake": geolocator}, limits=Limits(), page=page)
+    service = application.create({"fake": geolocator}, limits=Limits(), page=page)
     with TestClient(service) as client:
         locate = next(event for event in page.fns.values() if "_example" in str(event.fn))
         chained = next(event for event in page.fns.values() if event.trigger_after == locate._id)
