@@ -202,7 +202,7 @@ def _application(
             geolocators,
             blur_location=partial(blur_location, km=access.max_precision_km),
             game_photos=game_photos,
-            reviews=access.max_precision_km == 0.0,  # a review shows exact places
+            exact=access.max_precision_km == 0.0,
             library=library,
         )
     return application.create(
@@ -218,11 +218,11 @@ def _config(service: "FastAPI", proxies: Sequence[str], root_path: str) -> "uvic
     """Return the settings of the web server."""
     import uvicorn
 
-    from demo.security.connections import TimedHeaders
+    from demo.security.connections import ClientConnection
 
     return uvicorn.Config(
         service,
-        http=TimedHeaders,
+        http=ClientConnection,
         ws="none",
         log_config=None,
         access_log=False,

@@ -35,7 +35,7 @@ def unknown(names: Iterable[str], known: Iterable[str], kind: str) -> None:
             raise HTTPException(422, f"{shown} is no {kind}; {hint if known else 'leave it out'}")
 
 
-def no_query(request: Request) -> None:
+async def no_query(request: Request) -> None:
     """Refuse options in the address, which would be ignored: 422."""
     for name in request.query_params:
         place = "send it as a field of the form" if name in FIELDS else "leave it out"
@@ -47,20 +47,20 @@ async def _known_fields(request: Request) -> None:
     unknown(form, FIELDS, "field of this form")
 
 
-def service_of(request: Request) -> Service:
+async def service_of(request: Request) -> Service:
     """Return the service of an application."""
     service: Service = request.app.state.service
     return service
 
 
-def accepting_service(service: Annotated[Service, Depends(service_of)]) -> Service:
+async def accepting_service(service: Annotated[Service, Depends(service_of)]) -> Service:
     """Return the service unless it is stopping: 503 then."""
     if service.stopping:
         raise HTTPException(503, "the service is stopping; try again later", RETRY_SOON)
     return service
 
 
-def _witnesses(
+async def _witnesses(
     use_metadata: Annotated[
         bool,
         Form(description="Use time zone, height, camera and captions of the files as evidence."),
@@ -91,7 +91,7 @@ def _witnesses(
     return WitnessOptions(use_metadata, shadow or None, time or None, read_text, use_overlays)
 
 
-def _options(
+async def _options(
     service: Annotated[Service, Depends(accepting_service)],
     _: Annotated[None, Depends(_known_fields)],
     asked: Annotated[WitnessOptions, Depends(_witnesses)],

@@ -31,7 +31,7 @@ def build(
     *,
     blur_location: Callable[[Guess], Guess] = lambda guess: guess,
     game_photos: Path | None = None,
-    reviews: bool = True,
+    exact: bool = True,
     library: Path | None = None,
 ) -> gr.Blocks:
     """Return the page. Serve it with the arguments of `demo.page.theme.appearance`.
@@ -40,7 +40,8 @@ def build(
         geolocators: by bundle name; the first one is selected. Their encoders must be thread-safe.
         blur_location: applied to every guess; see `demo.security.precision`.
         game_photos: table `file,lat,lon` of photos for the game; default: the examples.
-        reviews: whether there is the tab "Library", whose places are not blurred.
+        exact: whether precision has no limit; else there is no tab "Library", whose places are not
+            blurred, and no evidence beside the picture, by which places could be told apart.
         library: folder of photos of the server's owner, for that tab.
 
     Raises:
@@ -63,9 +64,9 @@ def build(
             gr.HTML(render("header.html"))
             bundle = gr.Dropdown(names, value=names[0], label="Model", visible=len(names) > 1)
         with gr.Tab("Locate"):
-            locate_tab(geolocators, bundle, blur_location)
-        with gr.Tab("Library", visible=reviews):
-            if reviews:
+            locate_tab(geolocators, bundle, blur_location, exact)
+        with gr.Tab("Library", visible=exact):
+            if exact:
                 library_tab(geolocators, bundle, library)
         with gr.Tab("Play"):
             game_tab(geolocators, bundle, blur_location, game_photos)

@@ -28,7 +28,10 @@ LIVE = {"elem_classes": "live"}
 
 
 def locate_tab(
-    geolocators: Mapping[str, Geolocator], bundle: gr.Dropdown, blur_location: BlurLocation
+    geolocators: Mapping[str, Geolocator],
+    bundle: gr.Dropdown,
+    blur_location: BlurLocation,
+    exact: bool = True,
 ) -> None:
     """Add the components of the tab to the current gradio context.
 
@@ -36,6 +39,7 @@ def locate_tab(
         geolocators: by bundle name.
         bundle: the bundle selector of the page.
         blur_location: applied to every guess.
+        exact: whether precision has no limit; else no evidence beside the picture is taken.
     """
     components: Components = {
         "bundle": bundle,
@@ -43,7 +47,7 @@ def locate_tab(
     }
     with gr.Row(elem_classes="locate"):
         with gr.Column(scale=1, min_width=300, elem_classes="side"):
-            components |= _inputs()
+            components |= _inputs(exact)
         with gr.Column(scale=3, min_width=300, elem_classes="main"):
             with gr.Column(elem_classes="welcome") as welcome:
                 gr.HTML(render("welcome.html", sentences=knowledge(geolocators)))
@@ -73,7 +77,7 @@ def _chooser() -> gr.HTML:
     )
 
 
-def _inputs() -> Components:
+def _inputs(exact: bool) -> Components:
     """Add the drop zone and the constraint form."""
     components: Components = {
         "drop": gr.HTML(
@@ -94,7 +98,9 @@ def _inputs() -> Components:
         components["chips"] = gr.CheckboxGroup(
             list(constraint_form.CHIPS), label="And it is a place with"
         )
-    with gr.Accordion("More clues", open=False, elem_classes="form-part"):
+    with gr.Accordion(
+        "More clues", open=False, visible=exact, elem_classes="form-part"
+    ):
         components |= _evidence()
     components["notice"] = gr.HTML(elem_classes="notice-part")
     return components

@@ -1,8 +1,9 @@
-"""A limit on the time in which the headers of a request have to arrive."""
+"""Connections of clients: answered without delay, and closed if their headers do not arrive."""
 
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -11,7 +12,7 @@ HEADERS_S = 10.0
 """Seconds from the first byte of a request, or from the connection, to the end of its headers."""
 
 
-class TimedHeaders(H11Protocol):
+class ClientConnection(H11Protocol):
     """Closes connections that send the headers of a request too slowly, or none.
 
     Uvicorn limits only the time between two requests: a client that sends one byte a minute would
@@ -25,8 +26,13 @@ class TimedHeaders(H11Protocol):
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the clock of the first request."""
+        """Start the clock of the first request.
+
+        Small packets are sent at once. asyncio does so by itself only for sockets that were opened
+        with the number of the protocol: without it, each answer took 40 ms longer.
+        """
         super().connection_made(transport)
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._deadline = self.loop.call_later(self.headers_s, transport.close)
 
     def data_received(self, data: bytes) -> None:

@@ -3,8 +3,10 @@
     python tests/benchmarks/service.py [--seconds 20] [--rounds 3]
 
 1, 8 and 32 concurrent clients send requests of one photo. The throughput is compared with that of
-the encoder alone on the same files (decoding included), and of the network alone. Then a browser
-opens the page of a server that has just started, and uploads a photo. Run it on an idle machine.
+the encoder alone on the same files (decoding included), and with its limit: the sum of the times of
+decoding, network and ranking, each alone on all cores. The time of one request is compared with
+that of `locate` in one process. Then a browser opens the page of a server that has just started,
+and uploads a photo. Run it on an idle machine.
 Needs the development data beside the repository, and chromium for the page. Prints a table and one
 JSON line.
 """
@@ -29,9 +31,9 @@ from pathlib import Path
 
 import numpy as np
 
-from geoloc.bundle import directory as bundles
 from geoloc.encoders.base import ImageEncoder
 from geoloc.encoders.pipeline import BATCH, encode
+from geoloc.geolocator import Geolocator
 from geoloc.photos.decode import load
 
 ROOT = Path(__file__).parents[2]
@@ -126,27 +128,71 @@ def network_rate(encoder: ImageEncoder, contents: list[bytes], seconds: float) -
     return done / (time.perf_counter() - began)
 
 
+def rank_rate(geolocator: Geolocator, contents: list[bytes], seconds: float) -> float:
+    """Return answers per second of the stages after the network alone."""
+    embeddings = geolocator.embed(contents[:BATCH])
+    began, done = time.perf_counter(), 0
+    while time.perf_counter() - began < seconds:
+        done += len(geolocator.guess(embeddings))
+    return done / (time.perf_counter() - began)
+
+
+def decode_rate(encoder: ImageEncoder, contents: list[bytes], seconds: float) -> float:
+    """Return photos per second that all cores decode and resize."""
+    pixels = encoder.spec.preprocessing
+
+    def decode(content: bytes) -> int:
+        return len(pixels(load(content, min_side=pixels.min_side).image))
+
+    began, done = time.perf_counter(), 0
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        while time.perf_counter() - began < seconds:
+            done += len(list(threads.map(decode, contents[:BATCH])))
+    return done / (time.perf_counter() - began)
+
+
+def locate_ms(geolocator: Geolocator, contents: list[bytes]) -> float:
+    """Return the median time in which one photo is located in this process."""
+    times = []
+    for content in contents[:BATCH]:
+        began = time.perf_counter()
+        geolocator.locate(content)
+        times.append(time.perf_counter() - began)
+    return 1000.0 * float(np.median(times))
+
+
 def throughput(results: dict[str, float], seconds: float, rounds: int) -> None:
-    """Measure network, encoder and service in turns; keep the medians of the rounds."""
+    """Measure the stages alone and the service in turns; keep the medians of the rounds."""
     files = sorted((SHARED / "data" / "photos").rglob("*.jpg"))[::16][:256]
     contents = [path.read_bytes() for path in files]
     forms = [form(content) for content in contents]
-    encoder = bundles.load("starter").build_encoder()
-    network, encoder_alone, service = [], [], []
+    geolocator = Geolocator.from_bundle("starter")
+    encoder = geolocator.encoder
+    stages, service, alone = [], [], []
     with server("--no-page") as (host, port, _):
         load_test(host, port, forms, 8, 2.0)
+        geolocator.locate(contents[0])
         for _ in range(rounds):
-            network.append(network_rate(encoder, contents, seconds / 2))
-            encoder_alone.append(encoder_rate(encoder, contents, seconds / 2))
+            stages.append(
+                [
+                    decode_rate(encoder, contents, seconds / 4),
+                    network_rate(encoder, contents, seconds / 4),
+                    rank_rate(geolocator, contents, seconds / 4),
+                    encoder_rate(encoder, contents, seconds / 4),
+                ]
+            )
+            alone.append(locate_ms(geolocator, contents))
             service.append([load_test(host, port, forms, clients, seconds) for clients in CLIENTS])
-    medians = np.median(service, axis=0)
-    results["encoder_per_s"] = bare = float(np.median(encoder_alone))
-    results["network_per_s"] = float(np.median(network))
-    for clients, (rate, p50, p95) in zip(CLIENTS, medians.tolist(), strict=True):
+    decoded, network, ranked, bare = np.median(stages, axis=0).tolist()
+    results |= {"decode_per_s": decoded, "network_per_s": network, "rank_per_s": ranked}
+    results["encoder_per_s"] = bare
+    for clients, (rate, p50, p95) in zip(CLIENTS, np.median(service, axis=0).tolist(), strict=True):
         results[f"per_s_{clients}"] = rate
         results[f"ratio_{clients}"] = rate / bare
         results[f"p50_ms_{clients}"], results[f"p95_ms_{clients}"] = p50, p95
-    results["network_ratio_32"] = results["per_s_32"] / results["network_per_s"]
+    results["limit_32"] = results["per_s_32"] * (1 / decoded + 1 / network + 1 / ranked)
+    results["locate_ms"] = float(np.median(alone))
+    results["latency_1"] = results["p50_ms_1"] / results["locate_ms"]
 
 
 def page(results: dict[str, float], visits: int) -> None:

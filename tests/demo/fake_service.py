@@ -21,7 +21,7 @@ from demo.api.limits import Limits
 from demo.page.app import build
 from demo.security import sandbox
 from demo.security.access import Access
-from demo.security.connections import HEADERS_S, TimedHeaders
+from demo.security.connections import HEADERS_S, ClientConnection
 from geoloc.encoders.base import EncoderSpec, Preprocessing
 from tests.demo.fakes import make_cells
 from tests.demo.guesses import make_guess
@@ -98,7 +98,7 @@ def main() -> None:
         access = Access(**options.get("access", {}))
         service = application.create({"fake": fake}, limits=limits, access=access, page=page)
         sandbox.block_connections()
-        TimedHeaders.headers_s = options.get("headers_s", HEADERS_S)
+        ClientConnection.headers_s = options.get("headers_s", HEADERS_S)
         config = server._config(service, options.get("proxies", ()), access.root_path)
         server._run_server(config, listener, folder)
         print("calls of the encoder:", len(fake.colours.batches), flush=True)

@@ -89,7 +89,7 @@ def test_photos_of_the_same_name_are_all_placed(geolocator, photos, tmp_path, qu
 
 
 def test_a_blurring_server_has_no_such_tab(visit, serve, geolocator):
-    tab = visit(serve(geolocator, reviews=False))
+    tab = visit(serve(geolocator, exact=False))
     tab.get_by_role("tab", name="Play").wait_for()
     expect(tab.get_by_role("tab", name="Library")).to_have_count(0)
 
