@@ -57,6 +57,7 @@ class Question:
     """Name of the model; the default of the server if None."""
     use_metadata: bool = False
     read_text: bool = False
+    use_overlays: bool = False
     shadow: str | None = None
     time: str | None = None
 

@@ -1,7 +1,6 @@
 """The form fields of requests that locate photos, and the service that answers them."""
 
 import difflib
-from collections.abc import Iterable
 from typing import Annotated
 
 from fastapi import Depends, Form, Request
@@ -14,25 +13,11 @@ from geoloc.belief.witnesses.options import WitnessOptions
 MAX_CONSTRAINT_CHARACTERS = 4000
 MAX_STATED_CHARACTERS = 100
 
-
 FIELDS = (
     *("photos", "top", "within", "together", "bundle"),
-    *("use_metadata", "read_text", "shadow", "time"),
+    *("use_metadata", "read_text", "use_overlays", "shadow", "time"),
 )
-
-
-def unknown(names: Iterable[str], known: Iterable[str], kind: str) -> None:
-    """Refuse names that are not known: 422 with the nearest known one.
-
-    Raises:
-        HTTPException: 422.
-    """
-    for name in names:
-        if name not in known:
-            near = difflib.get_close_matches(name.lower(), known, 1, 0.6)
-            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-            shown = ascii(name[:40])
-            raise HTTPException(422, f"{shown} is no {kind}; {hint if known else 'leave it out'}")
+"""Of the form."""
 
 
 async def no_query(request: Request) -> None:
@@ -43,8 +28,12 @@ async def no_query(request: Request) -> None:
 
 
 async def _known_fields(request: Request) -> None:
-    form = await request.form()  # parsed before, within the limits of the route
-    unknown(form, FIELDS, "field of this form")
+    """Refuse fields that are not known: 422 with the nearest known name."""
+    for name in await request.form():  # parsed before, within the limits of the route
+        if name not in FIELDS:
+            near = difflib.get_close_matches(name.lower(), FIELDS, 1, 0.6)
+            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(FIELDS)}"
+            raise HTTPException(422, f"{name[:40]!a} is no field of this form; {hint}")
 
 
 async def service_of(request: Request) -> Service:

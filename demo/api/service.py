@@ -129,7 +129,8 @@ class Service:
             raise HTTPException(
                 422,
                 f"this server gives places no more precisely than {self._max_precision_km:g} km,"
-                " from the picture alone; leave out use_metadata, read_text, shadow and time",
+                " from the picture alone; leave out use_metadata, read_text, use_overlays, shadow"
+                " and time",
             )
         return LocateOptions(self.geolocators[name], asked=asked, **values)
 

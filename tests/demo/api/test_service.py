@@ -8,6 +8,8 @@ from importlib import resources
 
 import pytest
 
+from demo.api.form import FIELDS
+from geoloc.client import Question
 from tests.demo.fake_service import photo_of, place_of
 from tests.demo.services import fake, jpeg, photos
 
@@ -270,6 +272,9 @@ def test_the_document_is_complete(server):
         "properties"
     ].keys()
     assert "HTTPValidationError" not in json.dumps(document)
+    form = document["components"]["schemas"]["Body_locate_locate_post"]
+    assert {*form["properties"]} == {*FIELDS}
+    assert {*Question().__dict__} | {"photos"} == {*FIELDS}
 
 
 def test_stated_shadows_and_metadata_are_options_and_errors_are_422(server):
