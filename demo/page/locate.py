@@ -98,9 +98,7 @@ def _inputs(exact: bool) -> Components:
         components["chips"] = gr.CheckboxGroup(
             list(constraint_form.CHIPS), label="And it is a place with"
         )
-    with gr.Accordion(
-        "More clues", open=False, visible=exact, elem_classes="form-part"
-    ):
+    with gr.Accordion("More clues", open=False, visible=exact, elem_classes="form-part"):
         components |= _evidence()
     components["notice"] = gr.HTML(elem_classes="notice-part")
     return components

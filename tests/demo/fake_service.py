@@ -12,6 +12,7 @@ import time
 from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 from PIL import Image
 
 from demo import server
@@ -23,6 +24,7 @@ from demo.security import sandbox
 from demo.security.access import Access
 from demo.security.connections import HEADERS_S, ClientConnection
 from geoloc.encoders.base import EncoderSpec, Preprocessing
+from geoloc.retrieval.tables import Clusters
 from tests.demo.fakes import make_cells
 from tests.demo.guesses import make_guess
 
@@ -48,9 +50,8 @@ class ColourGeolocator(ConcurrentGeolocator):
 
     def __init__(self, slow_s: float = 0.0, megapixels: int = 64) -> None:
         cells = make_cells()
-        gallery = SimpleNamespace(
-            members=range(2), clusters=SimpleNamespace(latlon=cells.centroids)
-        )
+        clusters = Clusters(np.array([0, 1]), cells.centroids, cells.count)
+        gallery = SimpleNamespace(members=range(2), clusters=clusters)
         bundle = SimpleNamespace(
             name="fake",
             cells=cells,
