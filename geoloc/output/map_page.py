@@ -12,11 +12,11 @@ import shapely
 
 from geocells.sphere import destination
 from geocells.table import CellTable
-from geoloc.belief.fusion import CREDIBLE_LEVELS
 from geoloc.guess import Guess
 from geoloc.io.atomic import atomic_write_text
 from geoloc.output.html import render
-from geoloc.output.svg_map import WORLD_PX, detail, mercator, project, svg_path, world
+from geoloc.output.regions import regions_of
+from geoloc.output.svg_map import WORLD_PX, detail, mercator, svg_path, world
 from geoloc.output.text import best_guess, exif_note, percent, sentence
 from geoloc.photos.exif import gps_position
 from geoloc.types import Float64Array, GeometryArray
@@ -40,17 +40,17 @@ def write_map(guesses: Sequence[Guess], cells: CellTable, path: str | os.PathLik
     Raises:
         OSError: the file cannot be written.
     """
-    row_of = {cell_id: row for row, cell_id in enumerate(cells.cell_id.tolist())}
-    photos = [_photo(guess, cells, row_of) for guess in guesses]
+    photos = [_photo(guess, cells) for guess in guesses]
     page = render("answers.html", data={"world": world(), "photos": photos, "size": WORLD_PX})
     return atomic_write_text(path, page)
 
 
-def _photo(guess: Guess, cells: CellTable, row_of: dict[str, int]) -> dict[str, Any]:
+def _photo(guess: Guess, cells: CellTable) -> dict[str, Any]:
     """Return the data of one answer that answers.js reads."""
     middle = float(mercator(np.array([[guess.lat, guess.lon]]))[0, 0])
     circle = _circle(guess, middle)
     window = _window(guess, circle, middle)
+    regions = regions_of(guess, cells)
     exif = guess.exif
     position = gps_position(exif)
     return {
@@ -70,13 +70,10 @@ def _photo(guess: Guess, cells: CellTable, row_of: dict[str, int]) -> dict[str, 
         ],
         "file": _pin(*position, middle) if position else None,
         "region": {
-            str(level): _cells(
-                cells.polygon[[row_of[c.cell_id] for c in guess.region if c.level == level]],
-                window[2] * PIXEL_SHARE,
-            )
-            for level in CREDIBLE_LEVELS
+            str(level): _region(outlines)
+            for level, outlines in sorted(regions.outlines.items(), reverse=True)
         },
-        "circle": svg_path(shapely.get_parts(circle)),
+        "circle": svg_path(shapely.get_parts(circle)) if _is_ring(circle) else "",
         "detail": _detail(window),
         "around": _surroundings(window),
         "window": window,
@@ -99,8 +96,7 @@ def _nearest_copy(xy: Float64Array, middle: float) -> Float64Array:
 def _circle(guess: Guess, middle: float) -> Any:  # noqa: ANN401
     """Return the 80 % circle in map units, as one line.
 
-    Around a pole it is a wave as long as the world is wide; the page repeats the world and all on
-    it, so that the wave has no end.
+    Around a pole it is a wave as long as the world is wide, which is not drawn.
     """
     bearing = np.linspace(0.0, 360.0, 241)
     ring = destination([guess.lat, guess.lon], bearing, min(guess.radius_80_km, 20000.0))
@@ -108,6 +104,12 @@ def _circle(guess: Guess, middle: float) -> Any:  # noqa: ANN401
     points[:, 0] = np.unwrap(points[:, 0], period=WORLD_PX)
     points[:, 0] -= np.round((points[:, 0].mean() - middle) / WORLD_PX) * WORLD_PX
     return shapely.linestrings(points)
+
+
+def _is_ring(circle: Any) -> bool:  # noqa: ANN401
+    """Whether a circle is a closed ring on the map, with no pole in it."""
+    x = shapely.get_coordinates(circle)[:, 0]
+    return bool(abs(x[-1] - x[0]) < WORLD_PX / 2)
 
 
 def _window(guess: Guess, circle: Any, middle: float) -> list[float]:  # noqa: ANN401
@@ -136,7 +138,6 @@ def _surroundings(window: list[float]) -> list[float]:
     return [x - side, y - side, x + 2 * side, y + 2 * side]
 
 
-def _cells(polygons: GeometryArray, pixel: float) -> str:
-    """Return path data of cells, simplified to a pixel; parts smaller than one are left out."""
-    parts = shapely.get_parts(shapely.simplify(project(polygons), pixel))
-    return svg_path(parts[shapely.area(parts) > pixel**2])
+def _region(outlines: GeometryArray) -> str:
+    """Return path data of a region, whose longitudes are those around the answer."""
+    return svg_path(shapely.transform(outlines, lambda lonlat: mercator(lonlat[:, ::-1])))

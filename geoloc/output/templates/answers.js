@@ -1,5 +1,5 @@
-// One or more answers, one at a time: places in a list, pins, credible cells and the 80 % circle.
-const OPACITY = {0.5: .55, 0.8: .35, 0.95: .18};           // of the cells, by credible level
+// One or more answers, one at a time: places in a list, pins, regions and the 80 % circle.
+const OPACITY = {0.5: .34, 0.8: .2, 0.95: .14};            // of the regions, which lie in each other
 
 function show(photo) {
   for (const id of ["name", "sentence", "best", "note"]) $(id).textContent = photo[id];

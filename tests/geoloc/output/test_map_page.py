@@ -60,12 +60,11 @@ def test_every_point_of_the_circle_lies_at_the_radius(lat, lon, radius_km):
 
 @pytest.mark.parametrize("radius_km", [2500.0, 17000.0])
 @pytest.mark.parametrize("place", [(80.0, 10.0), (-85.0, 170.0)])
-def test_circle_around_a_pole_is_one_wave_as_wide_as_the_world(tmp_path, place, radius_km):
+def test_no_wave_is_drawn_for_a_circle_around_a_pole(tmp_path, place, radius_km):
     guess = guess_at(*place, radius_km)
     (photo,) = page_data(map_page.write_map([guess], CELLS, tmp_path / "map.html"))["photos"]
-    assert photo["circle"].count("M") == 1
-    drawn = xs(photo["circle"])
-    assert np.ptp(drawn) == pytest.approx(svg_map.WORLD_PX, abs=0.01)
+    assert photo["circle"] == ""
+    assert photo["region"]["0.8"].startswith("M")
     x, _, side, _ = photo["window"]
     assert x + side / 2 == pytest.approx(photo["answer"][0], abs=0.001)
 
@@ -84,7 +83,7 @@ def test_answer_on_the_antimeridian_is_drawn_in_one_piece(tmp_path):
     assert coast.max() - coast.min() <= 3 * side + 0.01
 
 
-@pytest.mark.parametrize(("lat", "radius_km"), [(48.9, 1.0), (48.9, 5000.0), (85.0, 30.0)])
+@pytest.mark.parametrize(("lat", "radius_km"), [(48.9, 1.0), (48.9, 4000.0), (85.0, 30.0)])
 def test_first_view_contains_the_circle(tmp_path, lat, radius_km):
     guess = guess_at(lat, 2.35, radius_km)
     (photo,) = page_data(map_page.write_map([guess], CELLS, tmp_path / "map.html"))["photos"]
