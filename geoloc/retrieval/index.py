@@ -155,7 +155,7 @@ def centres(index: Any) -> Float32Array:  # noqa: ANN401
 
 def write(index: Any, path: Path) -> None:  # noqa: ANN401
     """Write an index to a file."""
-    faiss().write_index(index, str(path))
+    path.write_bytes(faiss().serialize_index(index).tobytes())
 
 
 def read(path: Path, vectors: int, lists: int) -> Any:  # noqa: ANN401

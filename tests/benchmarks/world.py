@@ -9,6 +9,7 @@ Prints tables and one JSON line.
 
 import json
 import os
+import resource
 import shutil
 import socket
 import subprocess
@@ -167,6 +168,74 @@ def loading(folder: Path) -> Keys:
     return {"load_s": min(times[1:])}
 
 
+def adding(folder: Path) -> Keys:
+    """Add 1,000 embedded photos to a simulated world bundle that has 2,000 own photos already."""
+    from geoloc.bundle import directory
+    from geoloc.bundle.change import changing
+    from tests.training.bundles import made
+    from training.bundles import own
+    from training.bundles.joining import NO_PACK
+    from training.bundles.stored import joined
+    from training.calibrate.fit import UNFITTED
+    from training.gallery.cluster import build_gallery
+
+    world = made.write_world(folder / "world", made.world_ranker())
+    bundle = directory.load(world)
+    old, new = made.library(1, 40, 50), made.library(2, 20, 50)
+    heads, cells = bundle.ranker.heads, bundle.cells
+    gallery = build_gallery(old.manifest, heads.features(old.embeddings), cells)
+    ranker = own.Ranker(cells, heads, gallery, UNFITTED)
+    facts = {"calibrated on": 0, "measured": {}}
+    with changing(world, world) as change:
+        own.OwnPack(old, ranker, NO_PACK, own.copies_of(old, ranker, 1.0), facts).write(change)
+    begin = time.perf_counter()
+    own.rewrite(directory.load(world), world, world, joined([own.stored_photos(world), new]))
+    seconds = time.perf_counter() - begin
+    print(f"1,000 embedded photos added to 2,000: {seconds:.1f} s\n")
+    return {"add_1000_s": seconds}
+
+
+def gallery(folder: Path) -> Keys:
+    """Build the gallery of a million simulated photos from embeddings on the disk."""
+    from geocells.places import towns
+    from geocells.sphere import destination
+    from geoloc.belief.heads import Heads
+    from geoloc.bundle import directory
+    from training.data.manifest import Manifest
+    from training.gallery.large import build_large_gallery
+
+    count, dim, width = 1_000_000, 512, 256
+    rng = np.random.default_rng(0)
+    start = towns().points.latlon[rng.integers(0, len(towns().points.latlon), count // 6)]
+    start = np.repeat(start, 6, axis=0)[:count]
+    count = len(start)
+    latlon = destination(start, rng.uniform(0, 360, count), rng.exponential(0.1, count))
+    cells = directory.load("starter").cells
+    projection = np.linalg.qr(rng.standard_normal((dim, width)))[0].astype(np.float32)
+    zeros = np.zeros(len(cells), np.float32)
+    active = np.arange(len(cells), dtype=np.int32)
+    weight = np.zeros((width, len(cells)), np.float32)
+    heads = Heads(np.zeros(dim, np.float32), projection, weight, zeros, active, zeros, zeros)
+    text = np.full(count, "", dtype=object)
+    manifest = Manifest(text, latlon, text, np.zeros(count), *[text] * 5)
+    blocks = (
+        np.random.default_rng(at).standard_normal((16_384, dim), np.float32)[: count - at]
+        for at in range(0, count, 16_384)
+    )
+    begin = time.perf_counter()
+    built = build_large_gallery(manifest, blocks, heads, cells, folder)
+    (folder / "pack").mkdir()
+    built.write(folder / "pack")
+    seconds = time.perf_counter() - begin
+    files = {path.name: path.stat().st_size for path in (folder / "pack").iterdir()}
+    index = sum(size for name, size in files.items() if name.endswith(".faiss"))
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    print(f"{count:,} photos in {len(built.clusters):,} clusters: {seconds:.0f} s, {memory:.1f} GB")
+    print(f"of memory at most; indexes {index / 1e6:.0f} MB, with tables", end=" ")
+    print(f"{sum(files.values()) / 1e6:.0f} MB\n")
+    return {"gallery_1m_s": seconds * 1e6 / count, "gallery_gb_per_m": index / 1e9 * 1e6 / count}
+
+
 def offline(folder: Path) -> Keys:
     """Time `geoloc bundle get geoclip` without a network: no name, and packets that are lost."""
     with socket.socket() as silent:
@@ -198,7 +267,9 @@ def offline(folder: Path) -> Keys:
     return {"offline_s": max(seconds.values())}
 
 
-MEASUREMENTS: tuple[Callable[[Path], Keys], ...] = (places, towers, loading, offline)
+MEASUREMENTS: tuple[Callable[[Path], Keys], ...] = (
+    places, towers, loading, adding, gallery, offline,
+)  # fmt: skip
 """Each prints what it measured in a folder for temporary files, and returns keys of the JSON.
 
 `loading` needs the tower that `towers` writes.

@@ -79,11 +79,11 @@ def fit_pack(bundle: bundles.Bundle, library: Library) -> tuple[OwnPack, Validat
     photos, judge = validation.questions.photo, calibration.judge("photo")
     joining, measured = fit_joining(validation.held_out, photos, judge, bundle.ranker)
     facts = {"calibrated on": len(manifest), "measured": measured}
-    copies = _copies(library, ranker, 1.0)  # recognises nothing until its threshold is fitted
+    copies = copies_of(library, ranker, 1.0)  # recognises nothing until its threshold is fitted
     return OwnPack(library, ranker, joining, copies, facts), validation
 
 
-def _copies(library: Library, ranker: Ranker, threshold: float) -> Copies:
+def copies_of(library: Library, ranker: Ranker, threshold: float) -> Copies:
     """Return the signatures of the photos in the order of the gallery."""
     latlon = library.manifest.latlon
     order = np.argsort(cluster_photos(latlon, ranker.cells.locate(latlon)), kind="stable")
@@ -198,7 +198,7 @@ def rewrite(bundle: bundles.Bundle, path: Path, target: Path, library: Library) 
         changed = Ranker(ranker.cells, ranker.heads, gallery, ranker.calibration)
         settings = packs.settings(path, OWN)
         facts = {key: settings[key] for key in ("calibrated on", "measured")}
-        copies = _copies(library, changed, threshold)
+        copies = copies_of(library, changed, threshold)
         OwnPack(library, changed, pack.joining, copies, facts).write(change)
 
 
