@@ -95,10 +95,10 @@ def service(
     contents = [file.read_bytes() for file in files[: 8 * BATCH]]
     forms = [form(content) for content in contents]
     alone = encoder_rate(encoder, contents, sizes.seconds)
-    with server("--no-page", "--bundle", bundle) as address:
-        load_test(*address, forms, sizes.clients, sizes.seconds / 4)
+    with server("--no-page", "--bundle", bundle) as (host, port, _):
+        load_test(host, port, forms, sizes.clients, sizes.seconds / 4)
         with busy_gpu(results, f"{name}_service_busy"):
-            rate, median_ms, _ = load_test(*address, forms, sizes.clients, sizes.seconds)
+            rate, median_ms, _ = load_test(host, port, forms, sizes.clients, sizes.seconds)
     results[f"{name}_service_per_s"], results[f"{name}_service_p50_ms"] = rate, median_ms
     results[f"{name}_service_ratio"] = rate / alone
 
