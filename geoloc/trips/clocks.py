@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,9 +12,9 @@ from geoloc.errors import GeolocError
 from geoloc.trips.clues.tracks import Track
 from geoloc.trips.model.anchors import Anchors
 from geoloc.trips.model.scenes import mutual_pairs
-from geoloc.trips.moves import RIGHT_S, Sights, align
-from geoloc.trips.trip import Clock
-from geoloc.types import Float32Array, Float64Array, IndexArray, StrArray
+from geoloc.trips.moves import ZONES_S, Sights, align
+from geoloc.trips.trip import RIGHT_S, Clock
+from geoloc.types import BoolArray, Float32Array, Float64Array, IndexArray, StrArray
 
 WINDOW_S = 300.0
 """Pairs of photos of one scene agree about the clock within this time."""
@@ -22,6 +22,9 @@ WINDOW_S = 300.0
 LEAST_PAIRS = 6
 LEAST_SHARE = 0.3
 """Pairs that must agree, as a number and as a share of all pairs."""
+
+TOLD_PAIRS = 3
+"""Fewer pairs that agree say nothing about a clock."""
 
 CLEAR = 2.5
 """The pairs that agree must outnumber those of every other offset by this factor."""
@@ -34,6 +37,8 @@ DRIFT_DAYS, DRIFT_PAIRS = 5.0, 15
 
 QUARTER_S = 900.0
 """Time zones are multiples of a quarter of an hour."""
+
+GIVEN = "given by the user"
 
 _CLOCK = re.compile(r"([+-]?)(?:(\d+)d)?(\d+):(\d\d)(?::(\d\d(?:\.\d+)?))?|([+-]?\d+(?:\.\d+)?)s?")
 
@@ -70,6 +75,8 @@ class Readings:
     """Where the photos were taken; None if clocks are not compared with routes."""
     tracks: Sequence[Track] = ()
     """Of the user."""
+    zoneless: BoolArray | None = None
+    """(N,) whether the file states no offset from UTC, so that `utc_s` assumes one; None for no."""
 
 
 def estimate(
@@ -87,34 +94,53 @@ def estimate(
         given: seconds to add, by camera, from the user.
     """
     corrected = readings.utc_s.copy()
-    clocks: list[Clock] = []
+    clocks: dict[str, Clock] = {}
     names, count = np.unique(readings.camera, return_counts=True)
     by_size = names[np.argsort(-count, kind="stable")].tolist()
-    trusted: list[str] = []
     for camera in by_size:
         rows = np.flatnonzero(readings.camera == camera)
         clock = None
         if given and camera in given:
             add = float(given[camera])
-            clock = Clock(camera, add, add, add, 0.0, True, "given by the user")
+            clock = Clock(camera, add, add, add, 0.0, True, GIVEN)
             corrected[rows] += add
         elif (~np.isnan(readings.stamp_s[rows])).any():
             clock = _by_stamps(camera, rows, readings, corrected)
         else:
             clock = _by_tracks(camera, readings, corrected)
         if clock is not None:
-            clocks.append(clock)
-            trusted.append(camera)
-    trusted = trusted or by_size[:1]
+            clocks[camera] = clock
+    trusted = [camera for camera, clock in clocks.items() if not clock.doubtful] or by_size[:1]
     for camera in by_size:
         if camera not in trusted:
             clock = _by_scenes(camera, trusted, readings, corrected, same_scene)
-            if clock is None or not clock.applied:
+            if clock is None or clock.doubtful:
                 clock = _by_photos(camera, trusted, readings, corrected) or clock
-            if clock is not None:
-                clocks.append(clock)
+            if clock is not None and (camera not in clocks or not clock.doubtful):
+                clocks[camera] = clock
                 trusted += [camera] if clock.applied else []
-    return corrected, clocks
+    told = (_as_local(clock, readings) for clock in clocks.values())
+    return corrected, [clock for clock in told if clock is not None]
+
+
+def _as_local(clock: Clock, readings: Readings) -> Clock | None:
+    """Tell the local time of a camera that states no zone from an error of its clock.
+
+    Returns:
+        The clock without the whole quarters of an hour; None if it then seems right, but is not
+        sure.
+    """
+    own = readings.camera == clock.camera
+    if clock.evidence == GIVEN or readings.zoneless is None or not readings.zoneless[own].all():
+        return clock
+    shift = float(np.round(clock.offset_s / QUARTER_S) * QUARTER_S)
+    if not shift or abs(shift) > ZONES_S or abs(clock.offset_s - shift) >= MOST_WIDTH_S:
+        return clock
+    low, middle, high = (each - shift for each in (clock.low_s, clock.offset_s, clock.high_s))
+    left = replace(clock, offset_s=middle, low_s=low, high_s=high)
+    if clock.doubtful:
+        return left if left.doubtful else None
+    return replace(left, zone_shift_s=shift)
 
 
 def _by_stamps(
@@ -173,7 +199,9 @@ def _by_scenes(
     if applied:
         corrected[own] += offset + drift * (corrected[own] - centre) / 86400.0
     elif not sure:
-        width = max(width, WINDOW_S, float(np.quantile(np.abs(add - middle), 0.95)))
+        width = max(width, WINDOW_S)
+        if count < TOLD_PAIRS or count <= runner_up or abs(offset) <= width:
+            return None
     evidence = f"{count} scenes photographed by both cameras"
     return Clock(camera, offset, offset - width, offset + width, drift, applied, evidence)
 
@@ -212,9 +240,10 @@ def _by_route(
         return None
     rows = np.flatnonzero((readings.camera == camera) & ~np.isnan(corrected))
     found = align(corrected, readings.sights, rows, route)
-    if not found.sure:
+    if not found.told:
         return None
-    applied = abs(found.offset_s) >= RIGHT_S and not found.low_s <= 0.0 <= found.high_s
+    wrong = abs(found.offset_s) >= RIGHT_S and not found.low_s <= 0.0 <= found.high_s
+    applied = wrong and found.sure
     if applied:
         corrected[rows] += found.offset_s
     evidence = f"moves like {name}"

@@ -61,9 +61,11 @@ def set_clocks(
     problems = _without_one_second(camera, local)
     zone = np.where(np.isnan(stated), _zones(photos, local, stamp), stated)
     readings = clocks.Readings(
-        camera, local - zone, stamp, sights.evidence.features, sights, tracks
+        camera, local - zone, stamp, sights.evidence.features, sights, tracks, np.isnan(stated)
     )
     utc, found = clocks.estimate(readings, sights.parameters.same_scene, given)
+    for clock in found:
+        zone[camera == clock.camera] -= clock.zone_shift_s
     utc = np.where(np.isnan(utc), stamp, utc)
     now = datetime.now(UTC).timestamp()
     wrong = (utc < EARLIEST) | (utc > now + FUTURE_S)

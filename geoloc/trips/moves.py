@@ -17,6 +17,7 @@ from geocells.sphere import haversine_km
 from geoloc.trips.model.anchors import Anchors, bridge
 from geoloc.trips.model.evidence import Evidence
 from geoloc.trips.model.parameters import TripParameters
+from geoloc.trips.trip import RIGHT_S
 from geoloc.types import BoolArray, Float64Array, IndexArray
 
 LEAST_PHOTOS = 6
@@ -39,14 +40,20 @@ BURST_S = 600.0
 """Photos of one place within this time are one observation."""
 
 LONGEST_S = 80 * 365.25 * 86400.0
-RIGHT_S = 60.0
-"""A clock that is wrong by less is left as it is.
-
-The prior: half of all clocks are right to RIGHT_S; other offsets are log-uniform up to LONGEST_S.
-"""
+"""Half of all clocks are right to RIGHT_S; other offsets are log-uniform up to LONGEST_S."""
 
 WITHIN_S, SURE = 300.0, 0.995
 """An offset is sure if so much of the posterior lies within this time of it."""
+
+ZONES_S = 14.5 * 3600.0
+AGAIN_S = 60 * 86400.0
+CONTRADICTED = 5.0
+"""People go the same way again, at other hours and on other days, and trains do to the minute. An
+offset of more than all time zones and less than AGAIN_S is therefore sure only if the photos, by
+their own clock, contradict the route: its logarithm of the likelihood is below -CONTRADICTED."""
+
+TOLD_S = 86400.0
+"""An offset that is not sure is told if its interval is shorter than this and excludes 0."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +74,14 @@ class Alignment:
     low_s: float
     high_s: float
     sure: bool
+    """Whether it may be applied."""
+
+    @property
+    def told(self) -> bool:
+        """Whether it says anything about the clock."""
+        return self.sure or (
+            self.high_s - self.low_s <= TOLD_S and not self.low_s <= 0.0 <= self.high_s
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,7 +197,9 @@ def _posterior(at: Float64Array, change: Float64Array) -> Alignment:
     below = np.concatenate([[0.0], np.cumsum(mass)]) / mass.sum()
     low, middle, high = np.interp([0.025, 0.5, 0.975], below, edge)
     near = np.diff(np.interp([middle - WITHIN_S, middle + WITHIN_S], edge, below))[0]
-    sure = near >= SURE and high - low <= 2 * WITHIN_S
+    as_shown = float(score[np.searchsorted(edge, 0.0, side="right") - 1])
+    again = ZONES_S < abs(middle) < AGAIN_S and as_shown > -CONTRADICTED
+    sure = near >= SURE and high - low <= 2 * WITHIN_S and not again
     return Alignment(float(middle), float(low), float(high), bool(sure))
 
 

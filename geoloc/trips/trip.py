@@ -12,6 +12,9 @@ from geoloc.guess import Place
 SCHEMA_VERSION = 1
 """Of trips and decisions as JSON."""
 
+RIGHT_S = 60.0
+"""A clock that is wrong by less is left as it is."""
+
 Kind = Literal["measured", "interpolated", "recognised", "guessed", "not a place"]
 """How the place of a photo is known: its own GPS position; from positions and tracks at other
 times; from a photo of the same scene; by sight; or not at all, because it shows no place."""
@@ -79,6 +82,15 @@ class Clock:
     """Whether the correction was sure enough to be applied, or given by the user."""
     evidence: str
     """For people: "14 scenes photographed by both cameras"."""
+    zone_shift_s: float = 0.0
+    """Seconds that are applied beside the offset, because the camera shows local time of a zone
+    that its files do not state: no error of its clock."""
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether the clock seems wrong, but not so surely that the correction was applied."""
+        excluded = not self.low_s <= 0.0 <= self.high_s
+        return not self.applied and excluded and abs(self.offset_s) >= RIGHT_S
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from geoloc.output.html import stream
 from geoloc.output.svg_map import MAX_TILES, TILE, WORLD_PX, mercator, svg_path, tile, world
 from geoloc.output.thumbnails import thumbnail
 from geoloc.trips.review.groups import Group, review_groups
-from geoloc.trips.trip import SCHEMA_VERSION, Clock, Kind, PlacedPhoto, Trip
+from geoloc.trips.trip import RIGHT_S, SCHEMA_VERSION, Clock, Kind, PlacedPhoto, Trip
 from geoloc.types import Float64Array
 
 PACKAGE = "geoloc.trips"
@@ -76,11 +76,21 @@ def page_parts(trip: Trip, library: Path | None) -> Iterable[str]:
 def clock_line(clock: Clock) -> str:
     """Return what is known of a clock, in one line."""
     half = (clock.high_s - clock.low_s) / 2
-    offset = f"{_duration(clock.offset_s)} ± {_duration(half).lstrip('+')}"
-    verb = "corrected by" if clock.applied else "not corrected; it may be off by"
+    width = _duration(half).lstrip("+")
+    offset = f"{_duration(clock.offset_s)} ± {width}"
+    wrong = abs(clock.offset_s) >= RIGHT_S
+    if clock.doubtful:
+        state = f"not corrected, because this is not sure; it may be off by {offset}"
+    elif clock.applied and (wrong or not clock.zone_shift_s):
+        state = f"corrected by {offset}"
+    else:
+        state = f"right, to {width}"
+    if clock.zone_shift_s:
+        local = f"local time, {_duration(-clock.zone_shift_s)} from what was assumed"
+        state = local if state.startswith("right") else f"{local}; {state}"
     drift = f", {clock.drift_s_per_day:+.1f} s a day" if clock.drift_s_per_day else ""
     return (
-        f"clock of {clock.camera or 'an unknown camera'}: {verb} {offset}{drift} ({clock.evidence})"
+        f"clock of {clock.camera or 'an unknown camera'}: {state}{drift} ({clock.evidence})"
     )
 
 

@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from geoloc.errors import GeolocError
 from geoloc.trips.clocks import Readings, estimate, parse
+from geoloc.trips.review.page import clock_line
 
 START = 1_700_000_000.0
 
@@ -52,6 +55,19 @@ def test_clocks_that_are_right_or_without_evidence_are_left():
     corrected, clocks = estimate(other, 0.9)
     assert not any(each.applied for each in clocks)
     assert (corrected == shuffled).all()
+
+
+def test_an_offset_that_is_found_but_not_sure_is_told_and_not_applied():
+    readings, _ = two_cameras(3600.0, scenes=30)
+    shown = readings.utc_s.copy()
+    shown[30:56] += np.random.default_rng(2).uniform(-40, 40, 26) * 86400.0
+    corrected, clocks = estimate(replace(readings, utc_s=shown), 0.9)
+    clock = next(each for each in clocks if each.camera == "B")
+    assert clock.doubtful
+    assert clock.low_s <= 3600.0 <= clock.high_s
+    assert "not corrected" in clock_line(clock)
+    assert "± 5.0 min" in clock_line(clock)
+    assert (corrected == shown).all()
 
 
 def test_a_correction_of_the_user_is_applied_as_given():

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -6,6 +8,7 @@ from geoloc.trips.clues.tracks import Track
 from geoloc.trips.model.evidence import Evidence
 from geoloc.trips.model.parameters import TripParameters
 from geoloc.trips.moves import Sights
+from geoloc.trips.review.page import clock_line
 
 START = 1_700_000_000.0
 DAY = 86400.0
@@ -13,7 +16,6 @@ WRONG = [
     pytest.param(-600.0, id="ten minutes"),
     pytest.param(3600.0, id="summer time missed"),
     pytest.param(-9 * 3600.0, id="wrong zone"),
-    pytest.param(3 * DAY, id="wrong day"),
     pytest.param(5 * 365 * DAY, id="five years"),
     pytest.param(START, id="1970"),
 ]
@@ -88,6 +90,37 @@ def test_the_track_of_another_journey_sets_no_clock(seed, seen):
 def test_a_right_clock_is_left(seen):
     readings, _ = photos(ride(3), 0.0, seen=seen)
     assert not any(each.applied for each in estimate(readings, 0.99)[1])
+
+
+@pytest.mark.parametrize("later_s", [DAY, 7 * DAY, 2 * DAY + 5 * 3600.0])
+@pytest.mark.parametrize("seen", [False, True])
+def test_the_track_of_the_same_way_on_another_day_is_told_and_sets_no_clock(later_s, seen):
+    track = ride(2, hours=24.0, speed=0.01)
+    readings, _ = photos(track, -later_s, number=300, seen=seen)
+    corrected, clocks = estimate(readings, 0.99)
+    assert (corrected == readings.utc_s).all()
+    assert not any(each.applied for each in clocks)
+    if not seen:
+        (clock,) = clocks
+        assert clock.doubtful
+        assert clock.low_s <= -later_s <= clock.high_s
+
+
+def test_a_clock_that_is_a_day_wrong_is_set_where_its_photos_contradict_the_track():
+    track = ride(2, hours=60.0, speed=0.01)
+    readings, true_s = photos(track, DAY, number=100)
+    corrected, (clock,) = estimate(readings, 0.99)
+    assert clock.applied
+    assert np.abs(corrected - true_s).max() < 60.0
+
+
+def test_local_time_of_a_camera_that_states_no_zone_is_no_error_of_its_clock():
+    readings, true_s = photos(ride(1), -7200.0)
+    corrected, (clock,) = estimate(replace(readings, zoneless=np.ones(40, bool)), 0.99)
+    assert clock.zone_shift_s == -7200.0
+    assert abs(clock.offset_s) < 60.0
+    assert clock_line(clock).startswith("clock of A: local time, +2.0 h from what was assumed")
+    assert np.abs(corrected - true_s).max() < 60.0
 
 
 def test_photos_that_all_show_one_place_set_no_clock():
