@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from geoloc.cli.console import (
     fail_writing,
     notice,
 )
+from geoloc.cli.evidence import NOTHING_ASKED, EvidenceFlags
 
 if TYPE_CHECKING:
     from geoloc.io.progress import Reporter
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from geoloc.trips.trip import Trip
 
 PROGRAM = "geoloc trip"
-
-_CLOCK = re.compile(r"(?P<camera>.*)=(?P<sign>[+-]?)(?P<h>\d+):(?P<m>\d{2})(:(?P<s>\d{2}))?", re.S)
 
 app = App(
     name="trip",
@@ -50,36 +48,34 @@ def trip(
     clock: Annotated[Sequence[str], Several, Parameter(allow_leading_hyphen=True)] = (),
     assume_order: Flag = False,
     immich: str | None = None,
+    evidence: EvidenceFlags = NOTHING_ASKED,
     bundle: str | None = None,
     cache: Path | None = None,
     quiet: Quiet = False,
 ) -> int:
     """Place all photos of a library, and write a page to review them, or a table.
 
-    Positions in the files, sidecars, tracks, times of all cameras and the pictures are weighed
-    together. Nothing is written into the library: `geoloc trip apply` does that with the decisions
-    that the page exports. A stopped run continues with its cached embeddings. Exit codes: 0 if all
-    photos were placed, 1 if there were problems, 2 if nothing could be done.
+    Positions in the files, sidecars, tracks, times of all cameras and the pictures are weighed.
+    Nothing is written into the library: `geoloc trip apply` does that with exported decisions.
+    Exit codes: 0 if all photos were placed, 1 if there were problems, 2 if nothing could be done.
 
     Parameters
     ----------
     library
         Folder of the photos, with its subfolders.
     out
-        The output: .html (map, timeline and review), .jsonl, .csv, .geojson, .kml, .parquet
-        (GeoParquet) or .json (everything). A file that this program did not write, or that has
-        changed, is not overwritten.
+        The output: .html (map, timeline and review), .jsonl, .csv, .geojson, .kml, .parquet or
+        .json (everything). A file that this program did not write is not overwritten.
     track
         A file of a GPS track: GPX, KML, KMZ, FIT, or an export of Google Timeline. May be repeated.
     fixed
         A table of photos whose places you know: columns "file", "lat" and "lon".
     clock
-        What to add to the times of a camera: "Canon EOS=+01:02:00". May be repeated.
+        What to add to the times of a camera: "Canon EOS=+01:02:00", "=-3d00:00". May be repeated.
     assume_order
         Take the order of the file names for the order of time, where photos have no time.
     immich
-        Address of an Immich server, whose photos are downloaded to LIBRARY first. The key is in the
-        environment variable IMMICH_API_KEY.
+        Address of an Immich server to download to LIBRARY first; the key is in IMMICH_API_KEY.
     bundle
         Name of an installed bundle (see `geoloc bundle list`), or a path.
     cache
@@ -88,9 +84,9 @@ def trip(
     from geoloc.errors import GeolocError
     from geoloc.io.progress import ProgressBars
 
+    inputs = _Inputs(library, track, fixed, clock, assume_order, immich, evidence, bundle, cache)
     try:
         with ProgressBars(unit="photos", quiet=quiet) as progress:
-            inputs = _Inputs(library, track, fixed, clock, assume_order, immich, bundle, cache)
             placed = _place(inputs, out, progress, quiet=quiet)
             problems = progress.problems
     except GeolocError as error:
@@ -114,6 +110,7 @@ class _Inputs:
     clocks: Sequence[str]
     assume_order: bool
     immich: str | None
+    evidence: EvidenceFlags
     bundle: str | None
     cache: Path | None
 
@@ -135,7 +132,7 @@ def _place(inputs: _Inputs, out: Path, report: Reporter, *, quiet: bool) -> Trip
     check_output(out)
     _check_inputs(out, [*inputs.tracks, *([] if fixed is None else [fixed])])
     own.check_own()
-    offsets = _offsets(inputs.clocks)
+    offsets, asked = _offsets(inputs.clocks), inputs.evidence.options()
     if inputs.immich is not None:
         fixed = _download(inputs.immich, inputs.library, fixed, report)
     placed = locate_library(
@@ -145,6 +142,7 @@ def _place(inputs: _Inputs, out: Path, report: Reporter, *, quiet: bool) -> Trip
         fixed=fixed,
         clocks=offsets,
         assume_order=inputs.assume_order,
+        asked=asked,
         cache=inputs.cache or default_cache(),
         report=report,
     )
@@ -251,13 +249,17 @@ def _check_inputs(out: Path, inputs: Sequence[Path]) -> None:
 
 def _offsets(clocks: Sequence[str]) -> dict[str, float]:
     """Return seconds by camera from the values of --clock."""
+    from geoloc.errors import GeolocError
+    from geoloc.trips.clocks import parse
+
     offsets = {}
     for text in clocks:
-        found = _CLOCK.fullmatch(text)
-        if found is None:
-            raise UsageError(f"--clock {text}: give CAMERA=+HH:MM:SS, as  'Canon EOS=+01:02:00'")
-        seconds = 3600 * int(found["h"]) + 60 * int(found["m"]) + int(found["s"] or 0)
-        offsets[found["camera"]] = float(-seconds if found["sign"] == "-" else seconds)
+        camera, _, correction = text.rpartition("=")
+        try:
+            offsets[camera] = parse(correction if "=" in text else "")
+        except GeolocError:
+            line = f"--clock {text}: give CAMERA=+HH:MM:SS, as  'Canon EOS=+01:02:00'"
+            raise UsageError(line) from None
     return offsets
 
 

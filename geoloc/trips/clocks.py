@@ -185,7 +185,7 @@ def _by_scenes(
     if not len(one):
         return None
     shown, add = corrected[one], corrected[other] - corrected[one]
-    middle, inside, runner_up = _densest(add)
+    inside, runner_up = _densest(add)
     count = int(inside.sum())
     drift, width = 0.0, _half_width(add[inside])
     centre = float(np.median(shown[inside]))
@@ -250,15 +250,15 @@ def _by_route(
     return Clock(camera, found.offset_s, found.low_s, found.high_s, 0.0, applied, evidence)
 
 
-def _densest(add: Float64Array) -> tuple[float, np.ndarray, int]:
-    """Return the offset most pairs agree on, which pairs do, and the next best number apart."""
+def _densest(add: Float64Array) -> tuple[BoolArray, int]:
+    """Return which pairs agree on the offset that most agree on, and the next best number."""
     ordered = np.sort(add)
     count = np.searchsorted(ordered, ordered + 2 * WINDOW_S, side="right") - np.arange(len(ordered))
     first = int(count.argmax())
     middle = float(np.median(ordered[first : first + int(count[first])]))
     inside = np.abs(add - middle) <= WINDOW_S
     apart = np.abs(ordered + WINDOW_S - middle) > 2 * WINDOW_S
-    return middle, inside, int(count[apart].max(initial=0))
+    return inside, int(count[apart].max(initial=0))
 
 
 def _slope(days: Float64Array, add: Float64Array) -> float:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from geoloc.belief.witnesses.options import WitnessOptions
 from geoloc.geolocator import Geolocator
 from geoloc.io.progress import NullReporter, Reporter
 from geoloc.trips import answers, stays
@@ -16,7 +17,6 @@ from geoloc.trips.clues import photos as reading
 from geoloc.trips.clues import positions, tracks
 from geoloc.trips.journey import Times, set_clocks
 from geoloc.trips.model import persons
-from geoloc.trips.model.evidence import Evidence, gather
 from geoloc.trips.model.parameters import FILE, TripParameters
 from geoloc.trips.model.placing import Placement
 from geoloc.trips.moves import Sights
@@ -37,6 +37,7 @@ def locate_library(
     fixed: PathLike | None = None,
     clocks: Mapping[str, float] | None = None,
     assume_order: bool = False,
+    asked: WitnessOptions | None = None,
     cache: PathLike | None = None,
     report: Reporter | None = None,
 ) -> Trip:
@@ -51,6 +52,7 @@ def locate_library(
         fixed: a table of photos with known places; columns as in every table of photos.
         clocks: seconds to add to the times of a camera, by its name.
         assume_order: take the order of the files as their time where no photo has one.
+        asked: which witnesses are asked about the photos besides their pictures.
         cache: folder of cached embeddings; None for no cache.
         report: receives progress and problems.
 
@@ -61,18 +63,19 @@ def locate_library(
     locator = bundle if isinstance(bundle, Geolocator) else Geolocator.from_bundle(bundle)
     parameters = TripParameters.read(locator.bundle.path / FILE)
     read = _read_tracks(tracks)
+    asked = asked or WitnessOptions()
+    counted = asked != WitnessOptions()  # what is only shown has no place in a trip
+    witnesses = asked.witnesses(locator.cells, report.problem) if counted else ()
+    locator = locator.with_witnesses(witnesses)
     library = reading.read(photos, locator, Path(cache) if cache else None, report)
-    report.stage("comparing pictures", len(library.photos))
-    evidence = gather(locator, library.embeddings, report.advance)
     trip = place_library(
-        library, evidence, parameters, read, fixed, clocks, assume_order=assume_order, report=report
+        library, parameters, read, fixed, clocks, assume_order=assume_order, report=report
     )
     return replace(trip, bundle=locator.name)
 
 
 def place_library(
     library: reading.Library,
-    evidence: Evidence,
     parameters: TripParameters,
     read: tuple[list[tracks.Track], list[str]] = ([], []),
     fixed: PathLike | None = None,
@@ -85,7 +88,6 @@ def place_library(
 
     Args:
         library: N photos.
-        evidence: of their pictures.
         parameters: of the model.
         read: tracks, and the problems of reading them.
         fixed: as for `locate_library`.
@@ -94,7 +96,7 @@ def place_library(
         report: receives progress and problems.
     """
     report = report or NullReporter()
-    photos = library.photos
+    photos, evidence = library.photos, library.evidence
     known = np.array([[photo.lat, photo.lon] for photo in photos], np.float64).reshape(-1, 2)
     problems = [*library.problems, *read[1]]
     if fixed is not None:
@@ -112,17 +114,18 @@ def place_library(
     problems += [*times.problems, *lines]
     doubts = [] if parameters.calibrated else [UNCALIBRATED]
     report.stage("placing photos", len(photos))
+    # a drawing is of no scene and no journey, even if it has a time
+    drawn = np.array([photo.drawn for photo in photos]) & np.isnan(known[:, 0])
     placed = persons.place_all(
         [photo.camera for photo in photos],
         [photo.photo for photo in photos],
-        times.utc_s,
+        np.where(drawn, np.nan, times.utc_s),
         known,
         evidence,
         parameters,
         positions.anchors(used) if used else None,
     )
-    nowhere = np.array([photo.screenshot for photo in photos]) & np.isnan(known[:, 0])
-    placed.case[nowhere], placed.latlon[nowhere] = "nowhere", np.nan
+    placed.case[drawn], placed.latlon[drawn] = "nowhere", np.nan
     report.advance(len(photos))
     for line in problems[len(library.problems) :]:
         report.problem(line)

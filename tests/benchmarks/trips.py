@@ -1,14 +1,17 @@
-"""Benchmark of trips: whole walks held out, shares of geotags known, clocks that are wrong.
+"""Benchmark of trips: whole walks and journeys held out, shares of geotags known, wrong clocks.
 
     python tests/benchmarks/trips.py [--write BUNDLE]
 
-The 45 walks around Sydney are divided into five folds; models learned from the other folds' walks
-give the evidence, and the model of a journey is fitted on the other folds as well. The walks have
-only an order: their clock is simulated, 150 s between two photos. Needs the development data
-beside the repository. JSON keys: median_km_0, acc5_0, acc25_0, median_ratio_single_0,
-median_ratio_interp_1, p95_ratio_interp_1 (and of the other shares), cover80, clock_found,
-clock_false, s_100k, peak_gb_100k. --write stores the parameters fitted on all walks in a bundle.
-Prints a table and one JSON line.
+The photos are divided into five folds, by walk around Sydney and by collection elsewhere; models
+learned from the other folds give the evidence, and the model of a journey is fitted on the other
+folds as well. The walks have only an order: their clock is simulated, 150 s between two photos.
+Journeys of many days are simulated through held-out photos of the world, and routes through
+coordinates of photographers; the bicycle tour through Japan has real times and is in no fit. Needs
+the development data beside the repository. JSON keys: median_km_0, acc5_0, acc25_0,
+median_ratio_single_0, median_ratio_interp_1, p95_ratio_interp_1 (and of the other shares), cover80,
+the same with bundle_ before (by models of all other photos, as in a bundle), cover80_journeys,
+cover80_tour, clock_found, clock_false, s_100k, peak_gb_100k. --write stores the parameters fitted
+on all folds in a bundle. Prints tables and one JSON line.
 """
 
 import argparse
@@ -17,16 +20,20 @@ import os
 import resource
 import sys
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # small matrices: more threads only wait
 sys.path.remove(
     str(Path(__file__).parent)
 )  # or `import training` would import training.py beside this file
 
 import numpy as np
+import pyarrow.csv as csv
+import pyarrow.parquet as parquet
 
 from geocells.sphere import haversine_km
+from geoloc.bundle import directory as bundles
 from geoloc.encoders.cache import default_cache
 from geoloc.io.digests import sha256
 from geoloc.io.progress import NullReporter
@@ -34,11 +41,13 @@ from geoloc.trips import clocks
 from geoloc.trips.clues.photos import Library, LibraryPhoto
 from geoloc.trips.clues.times import PhotoTime
 from geoloc.trips.library import place_library
-from geoloc.trips.model.evidence import Evidence
+from geoloc.trips.model.evidence import Evidence, of_ranking
 from geoloc.trips.model.parameters import FILE, TripParameters
 from training.calibrate.crossval import held_out_by, make_ranker
+from training.calibrate.journeys.fit import Route, fit_trips
+from training.calibrate.journeys.simulated import simulated_journeys, simulated_route
+from training.calibrate.journeys.walks import Walk, held_out_walks, known_rows, place_walk
 from training.calibrate.stages import fit_answers
-from training.calibrate.trips import Walk, fit_trips, held_out_walks, known_rows, place_walk
 from training.data.manifest import Manifest
 from training.embed.encoders import load_encoder
 from training.embed.library import read_library
@@ -47,6 +56,16 @@ from training.recipes.world_prior import cells_of, priors_over, read_world
 ROOT = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("SHARED", ROOT.parent / "shared")) / "data"
 FOLDS = 5
+JOURNEYS = 12
+"""Simulated journeys that are begun in each fold."""
+
+ROUTE_PHOTOS, ROUTE_PLACES = 500, 3000
+"""Photos of a photographer: at least, and at most as places of a route."""
+
+TOUR = "joelvonrotz/joelvonrotz.github.io"
+SURE_KM = 10.0
+"""Photos of the tour whose own position is less precise are not measured."""
+
 SHARES = {"0": 0.0, "one": 1e-9, "1": 0.01, "5": 0.05, "10": 0.1}
 REPEATS = 4
 LARGE = 100_000
@@ -55,29 +74,62 @@ OFFSETS_S = (60.0, 600.0, 3600.0, -7200.0, 86400.0, 31.0 * 86400.0, -5 * 365.25 
 DRIFT_S_PER_DAY = 2.0
 
 
-def learned_folds() -> list[list[Walk]]:
-    """Return the walks of each fold, with the evidence of models of the other folds."""
+@dataclass(frozen=True)
+class Fold:
+    """What models of the other folds say about the photos of one fold."""
+
+    walks: list[Walk]
+    """By models of all other photos, as in a bundle."""
+    own: list[Walk]
+    """The same walks by models of the other walks alone."""
+    journeys: list[Walk]
+    """Simulated, through photos of collections that the models never saw."""
+
+
+def learned_folds() -> tuple[list[Fold], Walk, np.ndarray]:
+    """Return the folds; the tour through Japan, which no fold has; and its photos to measure.
+
+    The rankers have the calibration of the starter bundle, which is about a hundred numbers.
+    """
+    starter, rng = bundles.load("starter"), np.random.default_rng(1)
     encoder = load_encoder("starter", default_cache())
-    world, _ = read_world([])
-    table = SHARED / "photos" / "photos.csv"
-    library = read_library([table], encoder.network, default_cache(), NullReporter())
-    rows = np.flatnonzero(library.manifest.folder.astype(str) == "sydney")
-    manifest, embeddings = library.manifest.take(rows), library.embeddings[rows]
-    names = np.random.default_rng(0).permutation(np.unique(manifest.group.astype(str)))
+    tables = [SHARED / "photos" / name for name in ("photos.csv", "more.csv")]
+    library, more = (
+        read_library([table], encoder.network, default_cache(), NullReporter()) for table in tables
+    )
+    manifest, embeddings = library.manifest, library.embeddings
+    sydney = manifest.folder.astype(str) == "sydney"
+    unit = np.where(sydney, manifest.group.astype(str), manifest.collection.astype(str))
+    names = np.random.default_rng(0).permutation(np.unique(unit))
     number = {name: index % FOLDS for index, name in enumerate(names.tolist())}
-    fold = np.array([number[name] for name in manifest.group.astype(str)])
+    fold = np.array([number[name] for name in unit])
+    world, _ = read_world([])
+    cells = cells_of(manifest.latlon, world)
+    priors = priors_over(cells, manifest.latlon, world)
     folds = []
     for held in range(FOLDS):
-        ranker = learned(manifest, embeddings, np.flatnonzero(fold != held), world)
-        own = np.flatnonzero(fold == held)
-        folds.append(
-            held_out_walks(manifest.take(own), embeddings[own], [ranker], np.zeros(len(own), int))
+        rows = np.flatnonzero(fold != held)
+        walk, other = (np.flatnonzero((fold == held) & here) for here in (sydney, ~sydney))
+        ranker = make_ranker(
+            manifest.take(rows), embeddings[rows], cells, priors.world, starter.ranker.calibration,
+            prior_of_use=priors.use,
+            background=starter.background.without(manifest.collection[other]),
+        )  # fmt: skip
+        walks = held_out_walks(
+            manifest.take(walk), embeddings[walk], [ranker], np.zeros(len(walk), int)
         )
-    return folds
+        evidence = of_ranking(ranker, ranker.rank(embeddings[other]))
+        journeys = simulated_journeys(manifest.latlon[other], evidence, JOURNEYS, rng)
+        near = learned(manifest, embeddings, np.flatnonzero((fold != held) & sydney), world)
+        own = held_out_walks(
+            manifest.take(walk), embeddings[walk], [near], np.zeros(len(walk), int)
+        )
+        folds.append(Fold(walks, own, journeys))
+    return folds, *tour(more, ranker)
 
 
 def learned(manifest: Manifest, embeddings: np.ndarray, rows: np.ndarray, world: np.ndarray):
-    """Return a ranker learned from some photos, calibrated on some of their walks."""
+    """Return a ranker of some walks, calibrated on some of them, with the starter's radii."""
     cells = cells_of(manifest.latlon[rows], world)
     priors = priors_over(cells, manifest.latlon[rows], world)
     group = manifest.group[rows].astype(str)
@@ -90,10 +142,35 @@ def learned(manifest: Manifest, embeddings: np.ndarray, rows: np.ndarray, world:
             prior_of_use=priors.use, **more,
         )  # fmt: skip
 
-    first = ranker_of(rows[~inner])
     held = rows[inner]
+    first = ranker_of(rows[~inner])
     fitted = fit_answers(held_out_by(first, manifest.take(held), embeddings[held]))
-    return ranker_of(rows, calibration=fitted)
+    judges = bundles.load("starter").ranker.calibration.judges
+    return ranker_of(rows, calibration=replace(fitted, judges=judges))
+
+
+def tour(library, ranker) -> tuple[Walk, np.ndarray]:
+    """Return the tour with its real times, by a ranker that knows no photo of its collection."""
+    table = csv.read_csv(SHARED / "photos" / "more.csv").to_pandas()
+    table = table[table.collection == TOUR].sort_values("time")
+    row_of = {Path(file).name: row for row, file in enumerate(library.manifest.file)}
+    rows = np.array([row_of[Path(file).name] for file in table.file])
+    evidence = of_ranking(ranker, ranker.rank(library.embeddings[rows]))
+    time_s = np.array([each.timestamp() for each in table.time])
+    walk = Walk(time_s, library.manifest.latlon[rows], evidence)
+    return walk, table.precision_km.to_numpy() < SURE_KM
+
+
+def routes_of_photographers() -> list[Route]:
+    """Return a simulated route near the coordinates of each photographer who has many."""
+    table = parquet.read_table(SHARED / "coordinates" / "flickr_973k.parquet").to_pandas()
+    rng, routes = np.random.default_rng(0), []
+    for _, own in table.groupby("author"):
+        if len(own) >= ROUTE_PHOTOS:
+            places = own[["lat", "lon"]].to_numpy(float)
+            chosen = rng.choice(len(places), min(len(places), ROUTE_PLACES), replace=False)
+            routes.append(simulated_route(places[chosen], rng))
+    return routes
 
 
 def measure_shares(folds: list[list[Walk]], fitted: list[TripParameters]) -> dict[str, object]:
@@ -125,17 +202,43 @@ def measure_shares(folds: list[list[Walk]], fitted: list[TripParameters]) -> dic
         else:
             ratio = float(np.median(km["together"]) / np.median(km["single"]))
             keys["median_ratio_single_0"] = round(ratio, 3)
-    keys["cover80"] = {
+    return keys | {"cover80": shares_inside(covered)}
+
+
+def shares_inside(covered: dict[str, list[np.ndarray]]) -> dict[str, float]:
+    """Return the share of photos inside their 80 % radii by class."""
+    return {
         case: round(float(np.concatenate(values).mean()), 3) for case, values in covered.items()
     }
-    return keys
 
 
-def add_errors(walk, share, parameters, rng, errors, covered) -> None:
-    """Place one walk and add the errors of the photos without a geotag."""
+def measure_journeys(
+    groups: list[list[Walk]], fitted: list[TripParameters], sure: np.ndarray | None = None
+) -> dict[str, float]:
+    """Return how many true places the 80 % radii hold on journeys of many days, by class."""
+    rng = np.random.default_rng(6)
+    covered: dict[str, list[np.ndarray]] = {}
+    errors: dict[str, list[np.ndarray]] = {}
+    for name, share in SHARES.items():
+        errors.clear()
+        for walks, parameters in zip(groups, fitted, strict=True):
+            for walk in walks:
+                for _ in range(REPEATS if share else 1):
+                    add_errors(walk, share, parameters, rng, errors, covered, sure)
+        line = [
+            f"{kind} {np.quantile(np.concatenate(values), 0.5):.1f} / "
+            f"{np.quantile(np.concatenate(values), 0.95):.0f}"
+            for kind, values in errors.items()
+        ]
+        print(f"{name:8} median / p95 km: {', '.join(line)}")
+    return shares_inside(covered)
+
+
+def add_errors(walk, share, parameters, rng, errors, covered, sure=None) -> None:
+    """Place one walk and add the errors of the photos without a geotag, of `sure` ones if given."""
     known = known_rows(len(walk.time_s), share, rng)
     placed = place_walk(walk, known, parameters)
-    hidden = ~known
+    hidden = ~known if sure is None else ~known & sure
 
     def add(kind: str, latlon: np.ndarray) -> np.ndarray:
         km = haversine_km(latlon, walk.latlon)[hidden]
@@ -237,7 +340,7 @@ def measure_size(folds: list[list[Walk]], parameters: TripParameters) -> dict[st
         for i in range(LARGE)
     ]  # fmt: skip
     start = time.perf_counter()
-    place_library(Library("large", photos, np.zeros((0, 0), np.float32), []), tiled, parameters)
+    place_library(Library("large", photos, tiled, []), parameters)
     seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
     return {"s_100k": round(seconds, 1), "peak_gb_100k": round(peak, 2)}
@@ -258,14 +361,28 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--write", type=Path)
     bundle = parser.parse_args().write
-    folds = learned_folds()
-    fitted = [
-        fit_trips([walk for other, walks in enumerate(folds) if other != held for walk in walks])
-        for held in range(FOLDS)
-    ]
-    keys = measure_shares(folds, fitted) | measure_clocks(folds) | measure_size(folds, fitted[0])
+    folds, japan, sure = learned_folds()
+    routes = routes_of_photographers()
+
+    def fit(chosen: list[Fold], kind: str = "walks") -> TripParameters:
+        walks = [walk for fold in chosen for walk in getattr(fold, kind)]
+        return fit_trips(walks, [walk for fold in chosen for walk in fold.journeys], routes)
+
+    others = [[*folds[:held], *folds[held + 1 :]] for held in range(FOLDS)]
+    fitted, of_all = [fit(each) for each in others], fit(folds)
     if bundle is not None:
-        write(fit_trips([walk for walks in folds for walk in walks]), bundle)
+        write(of_all, bundle)
+    print("walks, by models of all other photos:")
+    keys = {f"bundle_{name}": value for name, value in measure_shares(
+        [fold.walks for fold in folds], fitted).items()}  # fmt: skip
+    print("walks, by models of the other walks:")
+    walks = [fold.own for fold in folds]
+    keys |= measure_shares(walks, [fit(each, "own") for each in others])
+    print("simulated journeys:")
+    keys["cover80_journeys"] = measure_journeys([fold.journeys for fold in folds], fitted)
+    print("tour through Japan:")
+    keys["cover80_tour"] = measure_journeys([[japan]], [of_all], sure)
+    keys |= measure_clocks(walks) | measure_size(walks, of_all)
     print(json.dumps(keys))
 
 

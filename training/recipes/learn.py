@@ -28,9 +28,9 @@ from training.calibrate.crossval import (
     cross_validate,
     make_ranker,
 )
+from training.calibrate.journeys.fit import fit_learned_trips
 from training.calibrate.recognition.copies import fit_copies
 from training.calibrate.recognition.frames import fit_frames
-from training.calibrate.trips import fit_learned_trips
 from training.data.manifest import Manifest
 from training.data.split import assign_folds
 from training.embed.encoders import LoadedEncoder, load_encoder

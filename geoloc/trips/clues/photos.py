@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import ExifTags, Image
 
 from geoloc.encoders.cache import EmbeddingCache
@@ -21,10 +20,14 @@ from geoloc.io.progress import Reporter
 from geoloc.photos import decode
 from geoloc.photos.discover import photos_below
 from geoloc.photos.exif import gps_position
+from geoloc.trips.clues.screens import is_drawn, mentions_screen
 from geoloc.trips.clues.times import PhotoTime, exif_time, name_time, sidecar_time
-from geoloc.types import Float32Array
+from geoloc.trips.model.evidence import Evidence, gather, joined
 
 PathLike = str | os.PathLike[str]
+
+MANY = 128
+"""Photos that are read and ranked at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +43,17 @@ class LibraryPhoto:
     lat: float | None
     """Degrees; None without a GPS position."""
     lon: float | None
-    screenshot: bool = False
-    """Whether the file says that it is a picture of a screen."""
+    drawn: bool = False
+    """Whether it is a picture of no place: a screenshot, a page, a diagram."""
 
 
 @dataclass(frozen=True, eq=False)
 class Library:
-    """N readable photos of a library with their embeddings."""
+    """N readable photos of a library with the evidence of their pictures."""
 
     name: str
     photos: list[LibraryPhoto]
-    embeddings: Float32Array
-    """(N, D) unit vectors."""
+    evidence: Evidence
     problems: list[str]
     """One line for each unreadable file."""
 
@@ -62,7 +64,7 @@ class _Loaded:
 
     camera: str
     time: PhotoTime
-    screenshot: bool
+    drawn: bool
 
 
 def find(photos: PathLike | Iterable[PathLike]) -> tuple[Path, list[str]]:
@@ -99,11 +101,11 @@ def read(
     cache: Path | None,
     report: Reporter,
 ) -> Library:
-    """Read and embed all photos of a library; unreadable ones become problems.
+    """Read, embed and rank all photos of a library; unreadable ones become problems.
 
     Args:
         photos: as for `find`.
-        geolocator: whose encoder embeds them.
+        geolocator: whose encoder embeds them, and whose witnesses are asked.
         cache: folder of cached embeddings; None for no cache.
         report: receives the progress and the problems.
 
@@ -113,14 +115,12 @@ def read(
     root, paths = find(photos)
     report.stage("reading photos", len(paths))
     known: list[LibraryPhoto] = []
-    rows = [np.empty((0, geolocator.encoder.spec.dim), np.float32)]
+    found: list[Evidence] = []
     problems: list[str] = []
     opened = EmbeddingCache(cache, geolocator.encoder.spec) if cache else nullcontext()
     done = 0
     with opened as embeddings, ThreadPoolExecutor(os.cpu_count()) as pool:
-        for part in prefetch(
-            encode(geolocator.encoder, paths, load=geolocator.load, cache=embeddings)
-        ):
+        for part in prefetch(encode(geolocator.encoder, paths, MANY, geolocator.read, embeddings)):
             here = paths[done : done + len(part.results)]
             done += len(here)
             facts = pool.map(_facts, here)
@@ -130,17 +130,19 @@ def read(
                     report.problem(str(result))
                 else:
                     known.append(_photo(root, path, result, fact))
-            rows.append(part.embeddings)
+            if part.photos:
+                asked = part.photos if geolocator.witnesses else None
+                found.append(gather(geolocator, part.embeddings, asked))
             report.advance(len(here))
     if not known:
         raise GeolocError(f"{root}: none of {len(paths):,} photos can be read; {problems[0]}")
-    return Library(root.name or str(root), known, np.concatenate(rows), problems)
+    return Library(root.name or str(root), known, joined(found), problems)
 
 
 def _photo(root: Path, path: str, result: decode.Photo, fact: _Loaded) -> LibraryPhoto:
     lat, lon = gps_position(result.exif) or (None, None)
     name = Path(os.path.relpath(path, root)).as_posix()
-    return LibraryPhoto(name, result.sha256, fact.camera, fact.time, lat, lon, fact.screenshot)
+    return LibraryPhoto(name, result.sha256, fact.camera, fact.time, lat, lon, fact.drawn)
 
 
 def _facts(path: str) -> _Loaded:
@@ -163,9 +165,15 @@ def _facts(path: str) -> _Loaded:
     words = [" ".join(str(part).strip("\0 ").split()) for part in parts if part]
     if len(words) > 1 and words[1].lower().startswith(words[0].lower()):
         del words[0]  # "Canon", "Canon EOS 5D"
-    comment = str(detail.get(0x9286, "")) + os.path.basename(path)
-    return _Loaded(" ".join(words), time, _mentions_screenshot(comment))
+    camera = " ".join(words)
+    mentioned = mentions_screen(str(detail.get(0x9286, "")) + os.path.basename(path))
+    return _Loaded(camera, time, mentioned or (not camera and not time.utc_s and _is_drawn(path)))
 
 
-def _mentions_screenshot(text: str) -> bool:
-    return any(word in text.lower() for word in ("screenshot", "screen shot", "bildschirmfoto"))
+def _is_drawn(path: str) -> bool:
+    """Return whether a picture is a drawing; no for files of which this cannot be said."""
+    try:
+        with Image.open(path) as picture:
+            return is_drawn(picture)
+    except Exception:  # damaged files raise errors of any type; the picture was read
+        return False

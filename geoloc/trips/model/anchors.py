@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -11,7 +12,8 @@ from geoloc.types import BoolArray, Float64Array, IndexArray
 
 FASTEST_KM_S = 0.34
 SLACK_KM = 1.0
-SHORT_MINUTES = 30.0
+KNOTS_MINUTES = (0.0, 30.0, 6 * 60.0, 14 * 24 * 60.0)
+"""Between these times the radius is a power of the time to the nearest known position."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +51,8 @@ class Bridge:
     gap_s: Float64Array
     """(N,) seconds to the nearest anchor; between two, half the harmonic mean: t (T - t) / T."""
     apart_km: Float64Array
-    """(N,) distance between the two anchors, 0 beyond."""
+    """(N,) between two anchors, their distance; beyond, how far the person moved in as long a time
+    on the other side of the nearest one; NaN if only one is known."""
 
     @property
     def between(self) -> BoolArray:
@@ -57,15 +60,19 @@ class Bridge:
         return (self.before >= 0) & (self.after >= 0)
 
     def features(self) -> Float64Array:
-        """Return (N, 3, 3) input of the radii: 1, log minutes to the anchors, log km apart.
+        """Return (N, 3, RADIUS_FEATURES) input of the radii.
 
-        Beyond the last anchor the third is the log of the minutes up to SHORT_MINUTES, because the
-        distance rises faster at first.
+        They are 1, the growth of log(1 + minutes) between each two KNOTS_MINUTES, log(1 + km) of
+        `apart_km`, and 1 where that is not known.
         """
-        minutes = np.log1p(np.where(np.isnan(self.gap_s), 0.0, self.gap_s) / 60.0)
-        short = np.minimum(minutes, np.log1p(SHORT_MINUTES))
-        third = np.where(self.between, np.log1p(self.apart_km), short)
-        one = np.column_stack([np.ones(len(minutes)), minutes, third])
+        minutes = np.where(np.isnan(self.gap_s), 0.0, self.gap_s) / 60.0
+        knots = np.log1p(KNOTS_MINUTES)
+        pieces = [
+            np.clip(np.log1p(minutes), low, high) - low for low, high in pairwise(knots.tolist())
+        ]
+        unknown = np.isnan(self.apart_km)
+        apart = np.log1p(np.where(unknown, 0.0, self.apart_km))
+        one = np.column_stack([np.ones(len(minutes)), *pieces, apart, unknown])
         return np.repeat(one[:, None], 3, axis=1)
 
 
@@ -89,7 +96,7 @@ def bridge(anchors: Anchors, time_s: Float64Array) -> Bridge:
     if not len(anchors):
         nothing = np.full(count, -1)
         nan = np.full(count, np.nan)
-        return Bridge(np.full((count, 2), np.nan), nothing, nothing, nan, np.zeros(count))
+        return Bridge(np.full((count, 2), np.nan), nothing, nothing, nan, nan)
     timed = ~np.isnan(time_s)
     at = np.where(timed, time_s, anchors.time_s[0])
     after = np.searchsorted(anchors.time_s, at, side="left")
@@ -109,15 +116,45 @@ def bridge(anchors: Anchors, time_s: Float64Array) -> Bridge:
     gap = np.where(
         two, (at - start) * (end - at) / whole, np.abs(at - np.where(after < 0, start, end))
     )
-    apart = np.where(two, haversine_km(anchors.latlon[first], anchors.latlon[last]), 0.0)
+    apart = np.where(
+        two,
+        haversine_km(anchors.latlon[first], anchors.latlon[last]),
+        _moved_km(anchors, np.where(after < 0, last, first), gap, after < 0),
+    )
     none = ~timed
     return Bridge(
         np.where(none[:, None], np.nan, latlon),
         np.where(none, -1, before),
         np.where(none, -1, after),
         np.where(none, np.nan, np.maximum(gap, 0.0)),
-        np.where(none, 0.0, apart),
+        np.where(none, np.nan, apart),
     )
+
+
+def _moved_km(
+    anchors: Anchors, near: IndexArray, gap_s: Float64Array, later: BoolArray
+) -> Float64Array:
+    """Return how far (N,) the person moved in times as long as gaps, up to the nearest anchors.
+
+    Where the anchors cover less time, the distance is that of a random walk: it grows with the
+    root of the time.
+
+    Args:
+        anchors: A known positions.
+        near: (N,) the nearest anchors, which are the last or the first ones.
+        gap_s: (N,) seconds from them.
+        later: (N,) whether the photo is after the anchor.
+    """
+    time, whole = anchors.time_s, anchors.time_s[-1] - anchors.time_s[0]
+    if not whole:
+        return np.full(len(near), np.nan)
+    covered = np.clip(gap_s, 1.0, max(whole, 1.0))
+    at = time[near] - np.where(later, covered, -covered)
+    km = haversine_km(
+        np.column_stack([np.interp(at, time, each) for each in anchors.latlon.T]),
+        anchors.latlon[near],
+    )
+    return km * np.sqrt(np.maximum(gap_s / covered, 1.0))
 
 
 def slerp(a: Float64Array, b: Float64Array, share: Float64Array) -> Float64Array:

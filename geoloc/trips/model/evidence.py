@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from geoloc.answer.ranker import Ranker
 from geoloc.answer.ranking import Ranking
 from geoloc.geolocator import Geolocator
+from geoloc.photos.decode import Photo
 from geoloc.types import Float32Array, Float64Array, IndexArray, Int32Array
 
 KEPT_CELLS = 256
@@ -25,7 +26,7 @@ class Evidence:
     cell: Int32Array
     """(N, K) most probable cells."""
     belief: Float32Array
-    """(N, K) their belief."""
+    """(N, K) their belief by the picture alone."""
     features: Float32Array
     """(N, F) retrieval features, unit vectors."""
     answer: Float64Array
@@ -38,6 +39,9 @@ class Evidence:
     """(C, 2) degrees."""
     prior: Float32Array
     """(C,) probability of each cell before a photo is seen."""
+    stated: Float32Array | None = None
+    """(N, K + 1) log-likelihood of what witnesses found in each cell, last in all others; None if
+    there are no witnesses. It counts in full: signs of two photos do not err together."""
 
     def __len__(self) -> int:
         return len(self.answer)
@@ -52,15 +56,16 @@ class Evidence:
             answer=self.answer[rows],
             radii_km=self.radii_km[rows],
             probability=self.probability[rows],
+            stated=None if self.stated is None else self.stated[rows],
         )
 
     def log_likelihood(self, cells: IndexArray, alpha: float, nowhere: float) -> Float64Array:
         """Return the tempered evidence (N, S) of each photo in some cells (S,).
 
-        It is log((1 - nowhere) (belief / flat)^alpha + nowhere): the belief of classifier and votes
-        already rests on cells of equal numbers of photos, so the flat belief is their prior. The
-        constant is the explicit state "not a place": a photo without a place, or a misleading one,
-        cannot exclude any.
+        It is log((1 - nowhere) (belief / flat)^alpha stated + nowhere). The belief of classifier
+        and votes already rests on cells of equal numbers of photos, so the flat belief is their
+        prior. The constant is the explicit state "not a place": a photo without a place, or a
+        misleading one, cannot exclude any.
 
         Args:
             cells: rows of the cell table, without repetition.
@@ -75,42 +80,78 @@ class Evidence:
         row, kept = np.nonzero(column[self.cell] >= 0)
         ratio[row, column[self.cell[row, kept]]] = self.belief[row, kept] * float(count)
         tempered = np.power(np.maximum(ratio, 1e-6), alpha)
+        if self.stated is not None:
+            said = np.repeat(self.stated[:, -1:].astype(np.float64), len(cells), axis=1)
+            said[row, column[self.cell[row, kept]]] = self.stated[row, kept]
+            tempered *= np.exp(said)
         return np.asarray(np.log((1.0 - nowhere) * tempered + nowhere))
 
 
 def gather(
-    locator: Geolocator,
-    embeddings: Float32Array,
-    progress: Callable[[int], None] = lambda done: None,
+    locator: Geolocator, embeddings: Float32Array, photos: Sequence[Photo] | None = None
 ) -> Evidence:
     """Rank N photos and keep what the model of a journey needs.
 
     Args:
         locator: with the bundle.
         embeddings: (N, D) unit vectors.
-        progress: called after each batch with its number of photos.
+        photos: (N,) with the observations of witnesses; None if none were asked.
     """
     parts = []
     for start in range(0, len(embeddings), BATCH):
-        ranking = locator.rank(embeddings[start : start + BATCH])
-        parts.append(of_ranking(locator.bundle.ranker, ranking))
-        progress(len(parts[-1]))
-    names = ("cell", "belief", "features", "answer", "radii_km", "probability")
+        rows = slice(start, start + BATCH)
+        ranking = locator.rank(embeddings[rows], photos=None if photos is None else photos[rows])
+        said = None if photos is None else _said(locator, photos[rows])
+        parts.append(of_ranking(locator.bundle.ranker, ranking, said))
+    return joined(parts)
+
+
+def joined(parts: Sequence[Evidence]) -> Evidence:
+    """Return the evidence of the photos of several parts, in their order."""
+    names = ["cell", "belief", "features", "answer", "radii_km", "probability"]
+    names += [] if parts[0].stated is None else ["stated"]
     columns = {name: np.concatenate([getattr(each, name) for each in parts]) for name in names}
     return replace(parts[0], **columns)
 
 
-def of_ranking(ranker: Ranker, ranking: Ranking) -> Evidence:
-    """Return the evidence of the photos of one ranking."""
+def _said(locator: Geolocator, photos: Sequence[Photo]) -> Float32Array:
+    """Return the tempered log-likelihoods (N, C) of the observations of photos."""
+    weights, prior = locator.bundle.witness_weights, locator.bundle.ranker.heads.prior
+    said = np.zeros((len(photos), len(prior)), np.float32)
+    for row, photo in enumerate(photos):
+        counted = [each for each in photo.observations if each.counted]
+        if counted:
+            said[row] = weights.combine(counted, prior)
+    return said
+
+
+def of_ranking(ranker: Ranker, ranking: Ranking, said: Float32Array | None = None) -> Evidence:
+    """Return the evidence of the N photos of one ranking.
+
+    Args:
+        ranker: whose ranking it is.
+        ranking: with the evidence of witnesses.
+        said: (N, C) that evidence; None for none.
+    """
     kept = min(KEPT_CELLS, ranking.belief.shape[1])
     cell = np.argpartition(-ranking.belief, kept - 1, axis=1)[:, :kept]
+    belief, stated = ranking.belief, None
+    if said is not None:
+        belief = belief * np.exp(-said)
+        belief = belief / belief.sum(axis=1, keepdims=True)
+        others = np.maximum(1.0 - np.take_along_axis(belief, cell, axis=1).sum(axis=1), 1e-6)
+        inside = np.take_along_axis(ranking.belief, cell, axis=1).sum(axis=1)
+        total = (ranking.belief * np.exp(-said)).sum(axis=1)
+        rest = np.log(np.maximum((1.0 - inside) / total / others, 1e-6))
+        stated = np.column_stack([np.take_along_axis(said, cell, axis=1), rest])
     return Evidence(
         cell.astype(np.int32),
-        np.take_along_axis(ranking.belief, cell, axis=1),
+        np.take_along_axis(belief, cell, axis=1),
         ranking.features,
         ranking.answer,
         ranking.radii_km,
         ranking.answer_probability,
         ranker.cells.centroids,
         ranker.heads.prior,
+        None if stated is None else stated.astype(np.float32),
     )

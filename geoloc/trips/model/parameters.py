@@ -25,15 +25,12 @@ RADII = ("between", "beyond", "recognised", "guessed", "alone")
 """Cases with radii of their own: between two anchors, beyond the last one, the scene of another
 photo, by the pictures of a journey, and by a single picture."""
 
-RADIUS_FEATURES = 3
-
-_BETWEEN = ((-2.2, 0.55, 0.45), (-1.3, 0.55, 0.45), (-0.4, 0.55, 0.45))
-_SCALED = ((0.0, 1.0, 0.0), (0.4, 1.0, 0.0), (0.9, 1.0, 0.0))
+RADIUS_FEATURES = 6
 
 
-_FITTED_MINUTES, _ONWARD_MINUTES = 6 * 60.0, 7 * 24 * 60.0
-"""Walks show how far people go within hours. From the first on, a journey is assumed to go on in
-one direction up to the second: the radius beyond the last position grows with the time itself."""
+def _same_slopes(constants: tuple[float, ...], *slopes: float) -> tuple[tuple[float, ...], ...]:
+    """Return weights whose levels differ in their constants only."""
+    return tuple((each, *slopes) for each in constants)
 
 
 @dataclass(frozen=True)
@@ -59,11 +56,11 @@ class TripParameters:
     """Similarity of retrieval features from which on two photos show one scene."""
     radii: dict[str, tuple[tuple[float, ...], ...]] = field(
         default_factory=lambda: {
-            "between": _BETWEEN,
-            "beyond": ((-1.6, 0.6, 0.0), (-0.8, 0.6, 0.0), (0.1, 0.6, 0.0)),
-            "recognised": ((-1.6, 0.0, 0.0), (-0.5, 0.0, 0.0), (1.0, 0.0, 0.0)),
-            "guessed": _SCALED,
-            "alone": ((0.0, 1.0, 0.0),) * 3,
+            "between": _same_slopes((-2.2, -1.3, -0.4), 0.5, 0.3, 0.1, 0.6, 0.0),
+            "beyond": _same_slopes((-1.6, -0.8, 0.1), 0.6, 0.6, 0.6, 0.2, 0.5),
+            "recognised": _same_slopes((-1.6, -0.5, 1.0), 0.0, 0.0, 0.0, 0.0, 0.0),
+            "guessed": _same_slopes((0.0, 0.4, 0.9), 0.5, 0.5, 0.0, 0.0, 0.0),
+            "alone": _same_slopes((0.0, 0.0, 0.0), 1.0, 0.0, 0.0, 0.0, 0.0),
         }
     )
     """By case: (levels 50, 80, 95; RADIUS_FEATURES) weights of the logarithm of the radius in km;
@@ -76,12 +73,11 @@ class TripParameters:
 
         Args:
             case: one of RADII.
-            features: (N, 3, RADIUS_FEATURES), by level: a constant, and two logarithms.
+            features: (N, 3, RADIUS_FEATURES), by level: a constant, and logarithms; see
+                `Bridge.features` and `placing.guessed_features`.
         """
         weights = np.asarray(self.radii[case])
         log_km = (features * weights).sum(axis=2)
-        if case == "beyond":
-            log_km = log_km + _onward(features[:, :, 1]) * (1.0 - weights[:, 1])
         radii = np.exp(np.clip(log_km, np.log(0.005), np.log(20015.0)))
         return np.asarray(np.maximum.accumulate(radii, axis=1))
 
@@ -117,9 +113,3 @@ class TripParameters:
                 "radii": radii,
             }
         )
-
-
-def _onward(log_minutes: Float64Array) -> Float64Array:
-    """Return the log of the time of onward travel relative to the fitted times, >= 0."""
-    first, last = np.log1p(_FITTED_MINUTES), np.log1p(_ONWARD_MINUTES)
-    return np.asarray(np.clip(log_minutes, first, last) - first)

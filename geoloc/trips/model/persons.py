@@ -30,6 +30,10 @@ APART_SHARE = 0.3
 SAMPLE = 300
 """Photos of two cameras without positions whose pictures are compared, at most."""
 
+SKIPPED, LEAST_OF_SERIES, MOST_DIGITS = 100, 5, 6
+"""A camera without a name goes on with its numbers, but for so many that are missing; fewer photos
+are no series; longer numbers are dates."""
+
 SURER = 5.0
 """Logarithm of the ratio of the evidence from which on two journeys are believed."""
 
@@ -55,8 +59,8 @@ def place_all(
         track: the user's track, which counts for the person with most photos.
     """
     units = [
-        (name or _prefix(path), os.path.dirname(path))
-        for name, path in zip(camera, names, strict=True)
+        (name or _prefix(path), os.path.dirname(path), series)
+        for name, path, series in zip(camera, names, _series(camera, names, time_s), strict=True)
     ]
     numbers = {unit: number for number, unit in enumerate(dict.fromkeys(units))}
     unit = np.array([numbers[each] for each in units])
@@ -76,6 +80,39 @@ def place_all(
 def _prefix(path: str) -> str:
     """Return the letters that a file name begins with, as IMG_ or DSC, for unknown cameras."""
     return re.split(r"\d", os.path.basename(path), maxsplit=1)[0].upper()
+
+
+def _series(camera: Sequence[str], names: Sequence[str], time_s: Float64Array) -> list[int]:
+    """Return the series (N,) of numbers that each photo of an unknown camera belongs to, else 0.
+
+    A camera counts its files: of two cameras in one folder, the numbers of each rise with the time.
+    """
+    found = np.zeros(len(names), np.int64)
+    folders: dict[tuple[str, str], list[int]] = {}
+    for row in np.argsort(time_s, kind="stable").tolist():
+        if not camera[row] and not np.isnan(time_s[row]) and _number(names[row]) is not None:
+            folders.setdefault((_prefix(names[row]), os.path.dirname(names[row])), []).append(row)
+    for rows in folders.values():
+        last: list[int] = []
+        series = []
+        for row in rows:
+            number = _number(names[row]) or 0
+            steps = [number - each if number >= each else SKIPPED + 1 for each in last]
+            nearest = int(np.argmin(steps)) if steps else 0
+            if not steps or steps[nearest] > SKIPPED:
+                nearest = len(last)
+                last.append(number)
+            last[nearest] = number
+            series.append(nearest)
+        if np.bincount(series).min() >= LEAST_OF_SERIES:
+            found[rows] = series
+    return found.tolist()
+
+
+def _number(path: str) -> int | None:
+    """Return the number of a file name such as DSC01234.JPG; None for dates and other names."""
+    digits = re.findall(r"\d+", os.path.splitext(os.path.basename(path))[0])
+    return int(digits[0]) if len(digits) == 1 and len(digits[0]) <= MOST_DIGITS else None
 
 
 def persons_of(
@@ -208,6 +245,6 @@ def _joined(parts: list[Placement], rows: list[IndexArray]) -> Placement:
     )
     columns = {
         name: np.concatenate([getattr(part, name) for part in parts])[order]
-        for name in ("case", "latlon", "radii_km", "features", "nowhere")
+        for name in ("case", "latlon", "radii_km", "features")
     }
     return Placement(scene=np.concatenate(scenes)[order], bridge=bridge, **columns)

@@ -53,7 +53,10 @@ def propose(evidence: Evidence, alpha: float) -> CandidatePlaces:
         cell = evidence.cell[start : start + BLOCK]
         belief = evidence.belief[start : start + BLOCK]
         score = np.zeros(count)
-        np.add.at(score, cell, np.log1p(belief * count) * alpha)
+        support = np.log1p(belief * count) * alpha
+        if evidence.stated is not None:
+            support = support + evidence.stated[start : start + BLOCK, :-1]
+        np.add.at(score, cell, support)
         chosen.append(np.argpartition(-score, min(PER_BLOCK, count) - 1)[:PER_BLOCK])
         np.maximum(total, score, out=total)
     cells = np.unique(np.concatenate(chosen))

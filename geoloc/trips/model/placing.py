@@ -12,7 +12,7 @@ from geoloc.answer.judge import CLAIM_KM, FARTHEST_KM
 from geoloc.trips.model import scenes, stretches
 from geoloc.trips.model.anchors import Anchors, Bridge, bridge
 from geoloc.trips.model.evidence import Evidence
-from geoloc.trips.model.parameters import TripParameters
+from geoloc.trips.model.parameters import RADIUS_FEATURES, TripParameters
 from geoloc.trips.model.stretches import Answers, Known
 from geoloc.types import Float32Array, Float64Array, IndexArray, StrArray
 
@@ -23,24 +23,16 @@ NEAR_KM = 50.0
 """Where anchors alone place a photo this well, its picture is not asked: on held-out walks it made
 such answers worse, as pictures rarely tell places of one region apart."""
 
-SURE = 0.8
-"""Posterior that a place by sight needs against the bridge between anchors."""
+CLEARLY = 0.5
+"""Share of the radius of the bridge that a place by sight must have instead of it."""
 
 LIKELY = 0.5
 """A photo stays at its own answer against a journey if it is likelier right than this."""
 
-SIGHT_KM = 25.0
-
 STAY_GAP_S = 8 * 3600.0
 """After so long a photo may have been taken at another place."""
 
-OF_ALONE = 0.5
-"""Radii of a journey by sight are at least this share of those of its photos alone, where these
-know the region, as on the walks that the radii of journeys were fitted on."""
-
 REGION_KM = CLAIM_KM["region"]
-"""Where the photos alone know less, their radii hold as they are: the photos of a place that the
-bundle does not know agree on a wrong one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +50,6 @@ class Placement:
     scene: IndexArray
     """(N,) the photo of the same scene; -1 for none."""
     bridge: Bridge
-    nowhere: Float64Array
-    """(N,) probability that the photo shows no place."""
 
 
 def place(
@@ -97,7 +87,6 @@ def place(
         bridged.features(),
         np.full(len(has), -1),
         bridged,
-        np.zeros(len(has)),
     )
     _set(placed, has, "measured", known, np.broadcast_to(MEASURED_KM, (len(has), 3)))
     _by_scene(placed, ~has, evidence, parameters)
@@ -138,7 +127,7 @@ def _by_scene(
     found, similarity = scenes.most_similar(evidence.features, rows, sources)
     alike = (found >= 0) & (similarity >= parameters.same_scene)
     rows, found = rows[alike], found[alike]
-    features = np.zeros((len(rows), 3, 3))
+    features = np.zeros((len(rows), 3, RADIUS_FEATURES))
     features[:, :, 0] = 1.0
     radii = parameters.radii_km("recognised", features)
     place = placed.latlon[found]
@@ -172,7 +161,7 @@ def _by_sight(
     parameters: TripParameters,
     anchors: Anchors,
 ) -> None:
-    """Smooth a stretch; where there is a bridge, leave it only for a place that is sure."""
+    """Smooth a stretch; leave the bridge between anchors where its radius is clearly larger."""
     first, last = placed.bridge.before[rows[0]], placed.bridge.after[rows[-1]]
     before = after = None
     if first >= 0:
@@ -180,31 +169,24 @@ def _by_sight(
     if last >= 0:
         after = Known(anchors.latlon[last], float(anchors.time_s[last] - time_s[rows[-1]]))
     answers = stretches.locate(evidence.take(rows), time_s[rows], parameters, before, after)
-    placed.nowhere[rows] = answers.nowhere
-    use = np.ones(len(rows), bool)
-    if before or after:
-        away = haversine_km(answers.latlon, placed.latlon[rows]) > placed.radii_km[rows, 1]
-        use = away & (answers.mass_near(answers.latlon, SIGHT_KM) >= SURE)
-    features = guessed_features(answers)
+    features = guessed_features(answers, _of_stays(time_s[rows], evidence.radii_km[rows]))
+    radii = parameters.radii_km("guessed", features)
+    use = radii[:, 1] < CLEARLY * placed.radii_km[rows, 1]
     chosen = rows[use]
     placed.case[chosen] = "guessed"
     placed.latlon[chosen] = answers.latlon[use]
     placed.features[chosen] = features[use]
-    radii = parameters.radii_km("guessed", features[use])
-    least = _least_radii_km(time_s[rows], evidence.radii_km[rows])
-    placed.radii_km[chosen] = np.maximum(radii, least[use])
+    placed.radii_km[chosen] = radii[use]
     _by_itself(placed, chosen, evidence, parameters)
 
 
-def _least_radii_km(time_s: Float64Array, alone_km: Float32Array) -> Float64Array:
-    """Return the least radii (N, 3) by sight: those of the median photo alone of each stay."""
-    least = np.zeros((len(time_s), 3))
+def _of_stays(time_s: Float64Array, alone_km: Float32Array) -> Float64Array:
+    """Return the radii (N, 3) of the median photo alone of each stay."""
+    middle = np.zeros((len(time_s), 3))
     ends = np.flatnonzero(np.diff(time_s) > STAY_GAP_S) + 1
     for rows in np.split(np.arange(len(time_s)), ends):
-        middle = np.median(alone_km[rows], axis=0)
-        share = OF_ALONE if middle[1] <= REGION_KM else 1.0
-        least[rows] = np.where(middle < np.float32(FARTHEST_KM), share * middle, 0.0)  # says none
-    return least
+        middle[rows] = np.median(alone_km[rows], axis=0)
+    return middle
 
 
 def _by_itself(
@@ -217,12 +199,20 @@ def _by_itself(
     _alone(placed, rows[excluded], evidence, parameters)
 
 
-def guessed_features(answers: Answers) -> Float64Array:
-    """Return (N, 3, RADIUS_FEATURES): 1, log km of the spread, log of the photos of the stretch."""
-    count = len(answers.latlon)
-    spread = np.log(answers.spread_km + 2.0)
-    size = np.full((count, 3), np.log(count))
-    return np.stack([np.ones((count, 3)), spread, size], axis=2)
+def guessed_features(answers: Answers, alone_km: Float64Array) -> Float64Array:
+    """Return (N, 3, RADIUS_FEATURES): 1, log km of the spread, log km of the photos alone.
+
+    Args:
+        answers: for N photos.
+        alone_km: (N, 3) radii of the photos of their stays alone: where these know little, as of a
+            country that the bundle does not know, the photos may agree on a wrong place.
+    """
+    features = np.zeros((len(answers.latlon), 3, RADIUS_FEATURES))
+    features[:, :, 0] = 1.0
+    features[:, :, 1] = np.log(answers.spread_km + 2.0)
+    told = alone_km < np.float32(FARTHEST_KM)  # a bundle without calibrated radii says none
+    features[:, :, 2] = np.log(np.where(told, np.maximum(alone_km, 1.0), answers.spread_km + 2.0))
+    return features
 
 
 def _alone(
@@ -230,7 +220,8 @@ def _alone(
 ) -> None:
     """Give photos without a time, and without a photo of their scene, their answers when alone."""
     radii = np.log(np.maximum(evidence.radii_km[rows].astype(np.float64), 0.01))
-    features = np.stack([np.ones_like(radii), radii, np.zeros_like(radii)], axis=2)
+    features = np.zeros((*radii.shape, RADIUS_FEATURES))
+    features[:, :, 0], features[:, :, 1] = 1.0, radii
     placed.case[rows], placed.latlon[rows] = "alone", evidence.answer[rows]
     placed.features[rows] = features
     placed.radii_km[rows] = parameters.radii_km("alone", features)

@@ -40,8 +40,6 @@ class Answers:
     """(N, 2) degrees."""
     spread_km: Float64Array
     """(N, 3) uncalibrated; see `places.answer`."""
-    nowhere: Float64Array
-    """(N,) probability that the photo shows no place, or misleads."""
     log_evidence: float
     places: CandidatePlaces
     posterior: Float64Array
@@ -97,9 +95,7 @@ def locate(
     end = None if after is None else _reaching(places, after, parameters)
     smoothed = smooth(likelihood, matrices, step, start, end)
     point, _, spread = answer(places, smoothed.posterior)
-    share = parameters.nowhere * np.exp(-likelihood)
-    nowhere = np.clip((smoothed.posterior * share).sum(axis=1), 0.0, 1.0)
-    return Answers(point, spread, nowhere, smoothed.log_evidence, places, smoothed.posterior)
+    return Answers(point, spread, smoothed.log_evidence, places, smoothed.posterior)
 
 
 def _reached(places: CandidatePlaces, known: Known, parameters: TripParameters) -> Float64Array:

@@ -89,9 +89,7 @@ def clock_line(clock: Clock) -> str:
         local = f"local time, {_duration(-clock.zone_shift_s)} from what was assumed"
         state = local if state.startswith("right") else f"{local}; {state}"
     drift = f", {clock.drift_s_per_day:+.1f} s a day" if clock.drift_s_per_day else ""
-    return (
-        f"clock of {clock.camera or 'an unknown camera'}: {state}{drift} ({clock.evidence})"
-    )
+    return f"clock of {clock.camera or 'an unknown camera'}: {state}{drift} ({clock.evidence})"
 
 
 def _duration(seconds: float) -> str:

@@ -3,27 +3,36 @@
 import numpy as np
 import pytest
 
-from geoloc.trips.model.anchors import SHORT_MINUTES
-from geoloc.trips.model.parameters import TripParameters
+from geoloc.bundle.directory import load
+from geoloc.trips.model.anchors import KNOTS_MINUTES, Bridge
+from geoloc.trips.model.parameters import FILE, TripParameters
+
+DAY_S = 86400.0
 
 
-def beyond_km(days: list[float]) -> np.ndarray:
-    """Return the radii (N, 3) of photos some days after the last known position."""
-    minutes = np.log1p(24 * 60 * np.array(days))
-    short = np.minimum(minutes, np.log1p(SHORT_MINUTES))
-    one = np.column_stack([np.ones(len(minutes)), minutes, short])
-    return TripParameters().radii_km("beyond", np.repeat(one[:, None], 3, axis=1))
+def radii_km(gaps_s, case="beyond", parameters=None) -> np.ndarray:
+    """Return the radii (N, 3) of photos so long after the last known position."""
+    gap = np.array(gaps_s, np.float64)
+    none = np.full(len(gap), -1)
+    after = none if case == "beyond" else np.zeros(len(gap), int)
+    bridge = Bridge(
+        np.zeros((len(gap), 2)), np.zeros(len(gap), int), after, gap, np.zeros(len(gap))
+    )
+    return (parameters or TripParameters()).radii_km(case, bridge.features())
 
 
-def test_beyond_the_last_position_radii_grow_with_the_days_up_to_a_week():
-    quarter, day, two, six = beyond_km([0.25, 1.0, 2.0, 6.0])
-    assert day / quarter == pytest.approx(np.full(3, 4.0), rel=0.01)
-    assert two / day == pytest.approx(np.full(3, 2.0), rel=0.01)
-    assert six / two == pytest.approx(np.full(3, 3.0), rel=0.01)
+@pytest.mark.parametrize("case", ["between", "beyond"])
+@pytest.mark.parametrize("fitted", [False, True])
+def test_radii_grow_with_the_time_up_to_a_fortnight_and_no_further(case, fitted):
+    parameters = TripParameters.read(load("starter").path / FILE) if fitted else None
+    gaps = [0.0, 60.0, 1800.0, 6 * 3600.0, DAY_S, 7 * DAY_S, 14 * DAY_S, 40 * DAY_S]
+    radii = radii_km(gaps, case, parameters)
+    assert (np.diff(radii, axis=0) >= 0.0).all()
+    assert (np.diff(radii, axis=1) >= 0.0).all()
+    assert radii[-1] == pytest.approx(radii[-2])
 
 
-def test_within_hours_and_after_weeks_radii_grow_as_fitted():
-    hour, three, fortnight, month = beyond_km([1 / 24, 3 / 24, 14.0, 28.0])
-    slope = TripParameters().radii["beyond"][0][1]
-    assert month / fortnight == pytest.approx(np.full(3, 2.0**slope), rel=0.01)
-    assert three / hour == pytest.approx(np.full(3, 3.0**slope), rel=0.02)
+def test_features_of_time_are_the_growth_between_two_knots():
+    gap = np.array([60.0 * KNOTS_MINUTES[-1]])
+    one = Bridge(np.zeros((1, 2)), np.zeros(1, int), np.zeros(1, int), gap, np.zeros(1)).features()
+    assert one[0, 0, 1:4].sum() == pytest.approx(np.log1p(KNOTS_MINUTES[-1]))

@@ -1,0 +1,73 @@
+"""Held-out walks of known order, and how much of their positions is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from geocells.sphere import haversine_km
+from geoloc.answer.ranker import Ranker
+from geoloc.trips.model.evidence import Evidence, of_ranking
+from geoloc.trips.model.parameters import TripParameters
+from geoloc.trips.model.placing import Placement, place
+from geoloc.types import BoolArray, Float32Array, Float64Array, IndexArray
+from training.data.manifest import Manifest
+
+WALK_STEP_S = 150.0
+"""Simulated time between two photos of a walk whose order is known: four hours for 100 photos."""
+
+WALK_PHOTOS, WALK_STEP_KM = 40, 1.0
+"""A group of so many photos, most of which were taken this near the one before, is a walk."""
+
+
+@dataclass(frozen=True, eq=False)
+class Walk:
+    """N photos of one held-out walk or journey, in order of time."""
+
+    time_s: Float64Array
+    latlon: Float64Array
+    """(N, 2) degrees."""
+    evidence: Evidence
+    """By models that never saw the walk."""
+
+
+def held_out_walks(
+    manifest: Manifest, embeddings: Float32Array, rankers: Sequence[Ranker], fold: IndexArray
+) -> list[Walk]:
+    """Return the walks among N photos: groups in the order of their table, with a simulated clock.
+
+    Args:
+        manifest: N photos.
+        embeddings: (N, D).
+        rankers: by fold; none has seen the groups of its fold.
+        fold: (N,) the ranker that answers each photo.
+    """
+    walks = []
+    group = manifest.group.astype(str)
+    for name in np.unique(group):
+        rows = np.flatnonzero(group == name)
+        if len(rows) < WALK_PHOTOS:
+            continue
+        step_km = haversine_km(manifest.latlon[rows[:-1]], manifest.latlon[rows[1:]])
+        if np.median(step_km) > WALK_STEP_KM or not step_km.any():
+            continue
+        ranker = rankers[int(fold[rows[0]])]
+        evidence = of_ranking(ranker, ranker.rank(embeddings[rows]))
+        walks.append(Walk(WALK_STEP_S * np.arange(len(rows)), manifest.latlon[rows], evidence))
+    return walks
+
+
+def known_rows(count: int, share: float, rng: np.random.Generator) -> BoolArray:
+    """Return which of N photos keep their geotags: none, one, or a share but at least one."""
+    known = np.zeros(count, bool)
+    if share > 0.0:
+        known[rng.choice(count, max(1, round(share * count)), replace=False)] = True
+    return known
+
+
+def place_walk(walk: Walk, known: BoolArray, parameters: TripParameters) -> Placement:
+    """Place a walk of which some photos have their positions."""
+    latlon = np.where(known[:, None], walk.latlon, np.nan)
+    return place(walk.time_s, latlon, walk.evidence, parameters)
