@@ -167,7 +167,8 @@ def _facts(path: str) -> _Loaded:
         del words[0]  # "Canon", "Canon EOS 5D"
     camera = " ".join(words)
     mentioned = mentions_screen(str(detail.get(0x9286, "")) + os.path.basename(path))
-    return _Loaded(camera, time, mentioned or (not camera and not time.utc_s and _is_drawn(path)))
+    taken = camera or time.source in ("exif", "gps")
+    return _Loaded(camera, time, mentioned or (not taken and _is_drawn(path)))
 
 
 def _is_drawn(path: str) -> bool:

@@ -1,6 +1,9 @@
 import json
+import struct
 import zipfile
+from datetime import UTC, datetime
 
+import numpy as np
 import pytest
 
 from geoloc.trips.clues.tracks import TrackError, read
@@ -59,6 +62,49 @@ def test_points_nobody_could_reach_are_left_out_and_counted(tmp_path):
     track, lines = read(path)
     assert track.latlon[:, 0].tolist() == [47.0, 47.001, 47.002, 47.003]
     assert len(lines) == 2
+
+
+FIT_EPOCH = datetime(1989, 12, 31, tzinfo=UTC).timestamp()
+CRC_TABLE = (
+    0x0000, 0xCC01, 0xD801, 0x1400, 0xF001, 0x3C00, 0x2800, 0xE401,
+    0xA001, 0x6C00, 0x7800, 0xB401, 0x5000, 0x9C01, 0x8801, 0x4400,
+)  # fmt: skip
+
+
+def fit_crc(content):
+    """Return the checksum of the FIT protocol, nibble by nibble."""
+    crc = 0
+    for byte in content:
+        for nibble in (byte & 0xF, byte >> 4):
+            crc = (crc >> 4) ^ CRC_TABLE[crc & 0xF] ^ CRC_TABLE[nibble]
+    return struct.pack("<H", crc)
+
+
+def fit_file(points):
+    """Return a FIT file whose records have a time, and a position or none."""
+    fields = ((253, 4, 0x86), (0, 4, 0x85), (1, 4, 0x85))  # time uint32, lat and lon sint32
+    body = struct.pack("<BBBHB", 0x40, 0, 0, 20, len(fields))
+    body += b"".join(struct.pack("<BBB", *field) for field in fields)
+    for utc_s, *latlon in points:
+        place = [0x7FFFFFFF] * 2 if latlon[0] is None else [
+            round(each * 2**31 / 180.0) for each in latlon
+        ]  # fmt: skip
+        body += struct.pack("<BIii", 0, int(utc_s - FIT_EPOCH), *place)
+    header = struct.pack("<BBHI4s", 14, 0x20, 2132, len(body), b".FIT")
+    content = header + fit_crc(header) + body
+    return content + fit_crc(content)
+
+
+def test_a_fit_file_is_read_without_its_records_that_have_no_position(tmp_path):
+    path = tmp_path / "ride.fit"
+    start = 1709629200.0
+    path.write_bytes(
+        fit_file([(start, 47.0, -8.0), (start + 60, None), (start + 120, 47.01, -8.02)])
+    )
+    track, lines = read(path)
+    assert track.utc_s.tolist() == [start, start + 120.0]
+    assert track.latlon == pytest.approx(np.array([[47.0, -8.0], [47.01, -8.02]]), abs=1e-6)
+    assert not lines
 
 
 @pytest.mark.parametrize(

