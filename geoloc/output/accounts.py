@@ -16,6 +16,9 @@ STRENGTHS = (
 )
 """Words for the information of a witness by its least bits; one halves the places in question."""
 
+LEAST_BITS = 0.05
+"""Of a witness that changed anything."""
+
 TITLES = {"text": "text in the photo", "file": "metadata of the file", "sun": "position of the sun"}
 """What a witness is called in texts; others keep their name."""
 
@@ -50,6 +53,8 @@ def effect(account: Account) -> str:
     """Return what a witness changed: its information, and the answer without it."""
     if not account.counted:
         return "shown, not used for the answer"
+    if account.bits < LEAST_BITS:
+        return "no evidence about the place"
     strength = next(words for least, words in STRENGTHS if account.bits >= least)
     told = f"{strength} ({account.bits:.1f} bits)"
     place = account.place_without

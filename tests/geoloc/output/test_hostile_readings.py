@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from geoloc.guess import Account, Finding
-from geoloc.output import text
+from geoloc.output import accounts, text
 from geoloc.output.formats import Record
 from geoloc.output.sinks import SINKS
 from geoloc.photos.decode import printable
@@ -51,6 +51,13 @@ def test_no_cell_of_a_table_is_a_formula(guess, tmp_path):
     path = written(tmp_path / "bare.csv", [Record(replace(guess, witnesses=(only,)), {}, None)])
     (row,) = csv.DictReader(path.open(encoding="utf-8-sig", newline=""))
     assert not row["witnesses"].startswith("=")
+
+
+def test_text_that_says_nothing_is_no_evidence(guess):
+    silent = replace(guess.witnesses[0], bits=0.0, place_without=guess.place)
+    assert accounts.effect(silent) == "no evidence about the place"
+    told = accounts.effect(replace(silent, bits=3.6))
+    assert told == f"evidence (3.6 bits); without it the answer would be {guess.place}"
 
 
 def test_json_keeps_what_was_read(guess, tmp_path):
