@@ -43,6 +43,7 @@ def thresholds(calibration) -> set[float]:
     return {claim.threshold for judge in judges for claim in judge.claims.values()}
 
 
+@pytest.mark.slow
 def test_radii_hold_and_claims_are_made_with_enough_photos(fitted):
     calibration, metrics = fitted
     assert metrics["accuracy"]["full"]["photos"] == 240
@@ -51,6 +52,7 @@ def test_radii_hold_and_claims_are_made_with_enough_photos(fitted):
     assert sum(claim["photos"] for claim in metrics["claims"].values()) > 0
 
 
+@pytest.mark.slow
 def test_claims_can_be_taken_away(fitted):
     silent = calibration_of.without_claims(fitted[0])
     assert thresholds(silent) == {NEVER}

@@ -14,6 +14,8 @@ from tests.training.bundles import made
 from training.bundles import own
 from training.bundles.stored import joined, known
 
+pytestmark = pytest.mark.slow
+
 HOME = (47.4, 8.5)
 """Where the owner of the library lives."""
 
