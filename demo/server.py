@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import uvicorn
     from fastapi import FastAPI
 
+    from demo.map.routes import OwnTiles
     from demo.security.access import Access
     from geoloc.geolocator import Geolocator
 
@@ -55,6 +56,8 @@ def serve(
     allow_origin: Annotated[Sequence[str], Parameter(negative=(), show_default=False)] = (),
     proxy: Annotated[Sequence[str], Parameter(negative=(), show_default=False)] = (),
     root_path: str = "",
+    tiles: str = "",
+    tiles_credit: str = "",
     game_photos: Path | None = None,
     library: Path | None = None,
     quiet: Quiet = False,
@@ -79,6 +82,9 @@ def serve(
         proxy: address or network of a proxy in front of this server, whose X-Forwarded-For tells
             the address of the client; repeat it for several. Default: none is trusted.
         root_path: path of this server behind such a proxy, as /geoloc, if the proxy takes it away.
+        tiles: address of map tiles with {z}, {x} and {y}, of streets or a satellite, which the
+            browsers of your visitors load. Default: borders and names alone, from this server.
+        tiles_credit: who is to be named on the map for the tiles.
         game_photos: CSV table `file,lat,lon` of photos for the game.
         library: folder of your photos, to place and review in the tab "Library"; everybody who
             opens the page can see them, so it is offered on this machine only.
@@ -91,13 +97,18 @@ def serve(
     limits = Limits(upload_mb=upload_mb, posts_per_minute=rate_limit)
     try:
         _require_extra()
+        from demo.map.routes import OwnTiles
+
         _check_library(library, host)
         access = _access(allow_origin, root_path, max_precision_km)
+        own_tiles = OwnTiles(tiles, tiles_credit) if tiles else None
         if access.api_key is None and _is_public(host):
             print(WARNING, file=sys.stderr)
         with _listen(host, port) as listener, sandbox.private_temp_folder(limits.keep_s) as folder:
             geolocators = _load(bundle, limits, max_precision_km)
-            service = _application(geolocators, limits, access, page, game_photos, library)
+            service = _application(
+                geolocators, limits, access, page, own_tiles, game_photos, library
+            )
             sandbox.block_connections()
             config = _config(service, proxy, access.root_path)
             _run_server(config, listener, folder)
@@ -188,6 +199,7 @@ def _application(
     limits: Limits,
     access: "Access",
     page: bool,
+    tiles: "OwnTiles | None",
     game_photos: Path | None,
     library: Path | None,
 ) -> "FastAPI":
@@ -211,6 +223,7 @@ def _application(
         access=access,
         page=blocks,
         appearance=appearance() if page else None,
+        tiles=tiles,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from demo.api.limits import Limits
 from demo.api.problems import add_handlers
 from demo.api.routes import batch_routes, health_routes, locate_routes
 from demo.api.service import Service
+from demo.map.routes import OwnTiles
 from demo.page.app import mount, release_memory
 from demo.security.access import Access, KeyGuard
 from demo.security.headers import SecurityHeaders
@@ -46,6 +47,7 @@ def create(
     access: Access | None = None,
     page: gr.Blocks | None = None,
     appearance: Mapping[str, Any] | None = None,
+    tiles: OwnTiles | None = None,
 ) -> FastAPI:
     """Return the whole service as an ASGI application, with its `Service` in `state.service`.
 
@@ -55,6 +57,7 @@ def create(
         access: who may use the service; everybody by default.
         page: served at "/".
         appearance: theme and style sheet of the page, as gradio's arguments.
+        tiles: shown on the map of the page above the borders; None: nothing from other servers.
     """
     access = access or Access()
     service = Service(geolocators, limits, access.max_precision_km)
@@ -74,12 +77,12 @@ def create(
     add_handlers(app)
     app.mount("/v1", _api(service, access.api_key is not None))
     if page is not None:
-        mount(page, app, limits, appearance or {}, access.root_path)
-    _protect(app, limits, access)
+        mount(page, app, limits, appearance or {}, tiles, access.root_path)
+    _protect(app, limits, access, [tiles.origin] if tiles else [])
     return app
 
 
-def _protect(app: FastAPI, limits: Limits, access: Access) -> None:
+def _protect(app: FastAPI, limits: Limits, access: Access, tiles: Sequence[str]) -> None:
     """Put the middleware around an application; what is added last sees a request first."""
     app.add_middleware(PageLimit, max_requests=limits.page_requests)
     app.add_middleware(RequestFilter, posts_per_minute=limits.posts_per_minute)
@@ -87,7 +90,7 @@ def _protect(app: FastAPI, limits: Limits, access: Access) -> None:
         app.add_middleware(KeyGuard, api_key=access.api_key)
     app.add_middleware(BodyLimit, max_bytes=limits.upload_mb * 10**6, timeout_s=limits.receive_s)
     app.add_middleware(HeadAsGet)
-    app.add_middleware(SecurityHeaders, origins=access.origins)
+    app.add_middleware(SecurityHeaders, origins=access.origins, tiles=tiles)
     if access.origins:
         app.add_middleware(
             CORSMiddleware,

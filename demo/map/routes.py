@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -18,6 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from demo.map import base_map
+from geoloc.errors import GeolocError
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -49,6 +51,24 @@ class OwnTiles:
     url: str
     """With {z}, {x} and {y}."""
     credit: str = ""
+
+    def __post_init__(self) -> None:
+        """Check the address.
+
+        Raises:
+            GeolocError: it is no address of tiles.
+        """
+        given = urlsplit(self.url)
+        placed = all(mark in self.url for mark in ("{z}", "{x}", "{y}"))
+        if given.scheme not in ("http", "https") or not given.netloc or not placed:
+            example = "https://tiles.example.org/{z}/{x}/{y}.png"
+            raise GeolocError(f"{self.url}: no address of map tiles; write it as {example}")
+
+    @property
+    def origin(self) -> str:
+        """The server of the tiles, as browsers name it."""
+        given = urlsplit(self.url)
+        return f"{given.scheme}://{given.netloc}"
 
 
 @cache

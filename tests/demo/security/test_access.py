@@ -12,6 +12,7 @@ from tests.demo.services import ROOT, fake, jpeg, photos
 pytest.importorskip("gradio", reason="the demo extra is not installed")
 
 from demo.security import sandbox
+from demo.security.headers import SecurityHeaders
 
 KEY = "a key of people"
 
@@ -115,6 +116,21 @@ def test_origins_that_the_owner_names_may_call_the_api_and_frame_the_page():
         assert "access-control-allow-origin" not in refused
 
 
+def test_browsers_may_load_the_tiles_that_the_owner_named_and_no_others():
+    from demo.map.routes import OwnTiles
+
+    tiles = OwnTiles("https://tiles.example:8443/{z}/{x}/{y}.png", "somebody")
+    sent = policy([tiles.origin])
+    assert "img-src 'self' data: blob: https://tiles.example:8443;" in sent
+    assert "https://" not in policy([])
+
+
+def policy(tiles):
+    """Return the content security policy of a page with tiles of these origins."""
+    headers = SecurityHeaders(None, tiles=tiles)._headers
+    return headers["Content-Security-Policy"]
+
+
 def test_headers_that_do_not_arrive_are_not_waited_for():
     with fake(headers_s=0.3) as server:
         host, port = server.address.removeprefix("http://").split(":")
@@ -195,6 +211,7 @@ def test_folders_of_killed_servers_are_removed_at_the_next_start_and_others_stay
         (["--allow-origin", "example.org"], "write it as https://example.org"),
         (["--allow-origin", "https://example.org/page"], "write it as https://example.org"),
         (["--root-path", "geo"], "begin it with /"),
+        (["--tiles", "https://tiles.example/map.png"], "no address of map tiles"),
     ],
 )  # fmt: skip
 def test_wrong_options_are_one_line(options, message):
