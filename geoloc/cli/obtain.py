@@ -151,7 +151,9 @@ def available() -> int:
     return 0
 
 
-def pack(bundle: str, /, *, out: Annotated[Path, Parameter(name=["--out", "-o"])]) -> int:
+def pack(
+    bundle: str, /, *, out: Annotated[Path, Parameter(name=["--out", "-o"])], quiet: Quiet = False
+) -> int:
     """Write a bundle into one file, for machines without a network.
 
     Parameters
@@ -168,7 +170,8 @@ def pack(bundle: str, /, *, out: Annotated[Path, Parameter(name=["--out", "-o"])
         size = packed.pack(directory.find(bundle), out)
     except GeolocError as error:
         return fail("geoloc", error)
-    print(f"{out}: {size / 1e6:,.0f} MB; elsewhere:  geoloc bundle unpack {out.name}")
+    if not quiet:
+        print(f"{out}: {size / 1e6:,.0f} MB; elsewhere:  geoloc bundle unpack {out.name}")
     return 0
 
 
