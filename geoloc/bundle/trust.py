@@ -22,8 +22,8 @@ from geoloc.errors import BundleError
 FILE_NAME = re.compile(r"\w[\w.-]{0,99}", re.ASCII)
 """Allowed names of files in a bundle: no paths and no hidden files."""
 
-KINDS = (".faiss", ".json", ".md", ".onnx", ".parquet", ".safetensors", ".txt")
-"""Allowed endings of files in a bundle."""
+KINDS = (".data", ".faiss", ".json", ".md", ".onnx", ".parquet", ".safetensors", ".txt")
+"""Allowed endings of files in a bundle; ".data" are the plain numbers beside an ONNX network."""
 
 CODE = (".bin", ".ckpt", ".joblib", ".pickle", ".pkl", ".pt", ".pth", ".py", ".so")
 """Endings of files that may run code when they are loaded."""

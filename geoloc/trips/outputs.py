@@ -112,7 +112,8 @@ def lines(latlon: Float64Array) -> list[Float64Array]:
         return []
     lon = np.unwrap(latlon[:, 1], period=360.0)
     world = np.floor((lon + 180.0) / 360.0)
-    latlon = np.stack([latlon[:, 0], lon - 360.0 * world], axis=1)
+    inside = np.clip(lon - 360.0 * world, -180.0, 180.0)  # without what rounding adds
+    latlon = np.stack([latlon[:, 0], inside], axis=1)
     parts, start = [], [latlon[0]]
     for i in range(1, len(lon)):
         if world[i] != world[i - 1]:

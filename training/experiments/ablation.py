@@ -25,7 +25,7 @@ from training.data.table import latlon_of, strings_of
 from training.embed.table import EmbeddedTable, embed_table
 from training.experiments.ablation_rows import EMBEDDED_ROWS, ROWS, Row, answer, draw_cells
 from training.experiments.embedded import read_embedded
-from training.experiments.paired import points
+from training.experiments.paired import by_place, points
 from training.heads.examples import Examples, attributes_of, location_numbers, mean_views
 from training.pretrain.finetune import finetune
 from training.pretrain.pretraining import pretrain
@@ -161,8 +161,10 @@ class _Planet:
         embedded = self._embed(self._tower(row))
         parts = [_examples(embedded, split, row.panorama) for split in ("train", "val", "test")]
         predicted = answer(row, self._cells[row.semantic], self._heads(row), *parts)
-        unit = [f"{self._seed}/{number}" for number in range(len(predicted))]
-        result = _result(predicted, parts[2].latlon, unit)
+        latlon = parts[2].latlon
+        worth, places = by_place(points(haversine_km(predicted, latlon)), latlon)
+        unit = [f"{self._seed}/{place}" for place in places]
+        result = {**asdict(score(predicted, latlon)), "points": worth, "unit": unit}
         cached.parent.mkdir(exist_ok=True)
         atomic_write_text(cached, json.dumps({"of": self._made_from, "result": result}))
         return result

@@ -28,6 +28,21 @@ def points(distance_km: Float64Array) -> Float64Array:
     return np.asarray(5000.0 * np.exp(-distance_km / GEOGUESSR_SCALE_KM), np.float64)
 
 
+def by_place(worth: Float64Array, latlon: Float64Array) -> tuple[list[float], list[str]]:
+    """Return the mean points of each place (P,) and its name (P,).
+
+    Views of a place count as one answer, so that they pair with the answer of a panorama.
+
+    Args:
+        worth: (N,) points of the answers.
+        latlon: (N, 2) degrees of their places.
+    """
+    places, number = np.unique(latlon.round(5), axis=0, return_inverse=True)
+    number = number.reshape(-1)  # NumPy 2.0 returns a column
+    mean = np.bincount(number, worth) / np.bincount(number)
+    return mean.round().tolist(), [f"{lat:.5f},{lon:.5f}" for lat, lon in places.tolist()]
+
+
 @dataclass(frozen=True)
 class Effect:
     """What a step changes, in points a photo."""

@@ -70,7 +70,8 @@ class AdaptedTower(nn.Module):
         for block in blocks_of(tower)[-recipe.lora_blocks :]:
             for part, name in _matrices(block):
                 parametrize.register_parametrization(part, name, LowRank(getattr(part, name)))
-        self.encoder = LocationEncoder(recipe.location, recipe.seed)
+        self.encoder = LocationEncoder(recipe.location, dim, recipe.seed)
+        self.encoder.network[-1].reset_parameters()  # no features are estimated to start from
         self.projection = nn.Linear(dim, recipe.location.dim, bias=False)
         self.scale = nn.Parameter(torch.tensor(FIRST_SCALE).log())
 
@@ -80,7 +81,8 @@ class AdaptedTower(nn.Module):
         lat, lon = torch.deg2rad(latlon).unbind(dim=1)
         places = torch.stack([lat.cos() * lon.cos(), lat.cos() * lon.sin(), lat.sin()], dim=1)
         noise = torch.randn_like(places) * self._jitter_km / EARTH_RADIUS_KM
-        encoded = self.encoder(F.normalize(places + noise, dim=1))
+        nothing = queried.new_zeros(len(places), self.projection.in_features)
+        encoded = self.encoder(F.normalize(places + noise, dim=1), nothing)
         return contrast_loss(queried, encoded, encoded[:0], self.scale.exp())
 
     def merged(self) -> nn.Module:

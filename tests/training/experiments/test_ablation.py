@@ -16,7 +16,7 @@ from training.experiments.ablation import run_embedded
 from training.experiments.ablation_report import findings, markdown
 from training.experiments.ablation_rows import EMBEDDED_ROWS, ROWS
 from training.experiments.embedded import read_embedded
-from training.experiments.paired import effect
+from training.experiments.paired import by_place, effect
 from training.synthetic.planet import sample_planet
 
 STEPS = ("tune", "refine", "pretrained", "semantic", "multitask", "panorama", "smooth")
@@ -136,6 +136,13 @@ def test_interval_of_collections_is_wider_than_that_of_photos():
     assert whole.units == 20
     assert whole.needed > 20, "it is unsure"
     assert effect([1.0] * 50, [1.0] * 50, np.arange(50)).verdict == "no difference"
+
+
+def test_views_of_a_place_count_as_one_answer():
+    latlon = np.array([[1.0, 2.0], [3.0, 4.0], [1.0, 2.0]])
+    worth, places = by_place(np.array([100.0, 10.0, 300.0]), latlon)
+    assert worth == [200.0, 10.0]
+    assert places == ["1.00000,2.00000", "3.00000,4.00000"]
 
 
 def test_same_places_of_several_seeds_count_once():
