@@ -15,8 +15,8 @@ from geoloc.types import Float32Array
 
 STATIC = Path(__file__).parents[1] / "static"
 
-THUMBNAIL_PX = 480
-JPEG_QUALITY = 80
+THUMBNAIL_PX = 420
+JPEG_QUALITY = 75
 SUPPORTING_COLOUR, OPPOSING_COLOUR = (194, 65, 12), (30, 64, 110)
 MAX_OPACITY = 200
 """Opacity (0-255) of the strongest patch in an attribution overlay."""

@@ -151,7 +151,10 @@ def test_the_overlay_colours_supporting_and_opposing_regions():
 def test_thumbnails_are_small_and_without_metadata(photo):
     uri = rendering.image_uri(Image.open(photo).resize((2000, 1000)))
     small = base64.b64decode(uri.partition(",")[2])
-    assert Image.open(io.BytesIO(small)).size == (480, 240)
+    assert Image.open(io.BytesIO(small)).size == (
+        rendering.THUMBNAIL_PX,
+        rendering.THUMBNAIL_PX // 2,
+    )
     assert read_exif(small).lat is None
 
 
