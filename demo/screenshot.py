@@ -24,7 +24,7 @@ EXAMPLE = 0
 COLOURS = 256
 """Size of the palette: enough for the map and the page, and small."""
 
-SIZE = {"width": 1180, "height": 880}
+WIDTH, HEIGHT = 1180, 880
 
 WEBGL = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 
@@ -46,7 +46,7 @@ def main(target: Path) -> None:
         shot = Path(folder) / "page.png"
         chromium = shutil.which("chromium")
         browser = playwright.chromium.launch(executable_path=chromium, args=WEBGL)
-        visit = browser.new_page(viewport=SIZE)
+        visit = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
         visit.set_default_timeout(120_000)
         visit.goto(address)
         visit.get_by_role("button", name="Choose photos").wait_for()

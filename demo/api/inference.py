@@ -114,7 +114,7 @@ class ConcurrentGeolocator(Geolocator):
             ConstraintError: `within` names a file, is not understood, matches no geocell, or asks
                 more precisely than this server answers.
         """
-        texts = [within] if isinstance(within, str) else within or ()
+        texts = [within] if isinstance(within, str) else [*(within or ())]
         if any(text.strip().lower().endswith(FILE_ENDINGS) for text in texts):
             raise ConstraintError(
                 "a file name is not accepted here; give the GeoJSON text itself as the constraint"
@@ -122,7 +122,7 @@ class ConcurrentGeolocator(Geolocator):
         if not texts:
             return None
         clusters = self.bundle.ranker.gallery.clusters.latlon
-        return coarse(parse(within), self.max_precision_km).mask(self.cells, clusters)
+        return coarse(parse(texts), self.max_precision_km).mask(self.cells, clusters)
 
     def attribution(
         self, source: PhotoSource, within: str | Sequence[str] | None = None

@@ -20,7 +20,7 @@ from geoloc.guess import (
 )
 from geoloc.output.formats import to_json
 
-API_VERSION = 1
+API_VERSION: Literal[1] = 1
 """Schema version of the responses; guesses carry their own."""
 
 PARIS = Place("FR", "France", "Île-de-France", "Paris", 1.9)

@@ -27,6 +27,10 @@ from geoloc.errors import GeolocError
 
 NDJSON = "application/x-ndjson"
 
+STREAMED: dict[int | str, dict[str, Any]] = {
+    200: {"content": {NDJSON: {"schema": {"type": "string"}}}}
+}
+
 Photos = Annotated[list[UploadFile], File(description="JPEG, PNG, WebP, HEIC or TIFF.")]
 Served = Annotated[Service, Depends(service_of)]
 Accepting = Annotated[Service, Depends(accepting_service)]
@@ -42,8 +46,11 @@ def health_routes() -> APIRouter:
         """State of the service; needs no API key."""
         if service.stopping:
             response.status_code = 503
-        status = "stopping" if service.stopping else "ok"
-        return Health(status=status, version=__version__, batches=service.jobs.unfinished)
+        return Health(
+            status="stopping" if service.stopping else "ok",
+            version=__version__,
+            batches=service.jobs.unfinished,
+        )
 
     @router.get("/schema.json")
     async def schema() -> dict[str, Any]:
@@ -74,12 +81,10 @@ def locate_routes(limits: Limits) -> APIRouter:
             ]
         )
 
-    streamed = {200: {"content": {NDJSON: {"schema": {"type": "string"}}}}}
-
     @router.post(
         "/locate",
         response_model=Located,
-        responses=PROBLEMS | streamed,
+        responses=PROBLEMS | STREAMED,
         form_limits={"max_files": limits.batch_photos},
     )
     async def locate(

@@ -76,8 +76,10 @@ def names(zoom: int, column: int, row: int) -> bytes:
     layers = []
     for kind, found, at_most in _names_at(zoom):
         xy = (found.xy[:at_most] - shift) * scale
-        (rows,) = ((xy >= 0.0) & (xy < EXTENT)).all(axis=1).nonzero()
-        properties = [{"name": found.text[i], "rank": i} for i in rows.tolist()]
+        rows = np.flatnonzero(((xy >= 0.0) & (xy < EXTENT)).all(axis=1))
+        properties: list[dict[str, str | int]] = [
+            {"name": str(found.text[i]), "rank": i} for i in rows.tolist()
+        ]
         layers.append(Layer(kind, shapely.points(xy[rows]), properties))
     return encode(layers)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import shapely
 
-from geoloc.types import Float64Array
+from geoloc.types import Float64Array, Int64Array
 
 EXTENT = 4096
 """Units along the side of a tile."""
@@ -90,10 +90,11 @@ def _path(points: np.ndarray, at: np.ndarray) -> Iterator[int]:
         yield from (_LINE | (len(points) - 1) << 3, *zigzag[2:])
 
 
-def _grid(points: Float64Array) -> np.ndarray:
+def _grid(points: Float64Array) -> Int64Array:
     """Return points on the integer grid, without repeated ones."""
-    grid = np.rint(points).astype(np.int64)
-    return grid[np.append(True, (np.diff(grid, axis=0) != 0).any(axis=1))]
+    grid: Int64Array = np.rint(points).astype(np.int64)
+    changed = np.append(True, (np.diff(grid, axis=0) != 0).any(axis=1))
+    return np.asarray(grid[changed])
 
 
 def _number(tag: int, value: int) -> bytes:

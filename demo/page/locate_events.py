@@ -188,8 +188,9 @@ def _connect_downloads(components: Components, controller: Controller) -> None:
     """Handle the download buttons."""
 
     def export(kind: str, session: Session | None) -> Any:  # noqa: ANN401
-        has_answers = session is not None and session.guesses
-        return controller.export(session, kind) if has_answers else gr.skip()
+        if session is None or not session.guesses:
+            return gr.skip()
+        return controller.export(session, kind)
 
     def strip_metadata(session: Session | None) -> list[Any]:
         try:
@@ -256,8 +257,8 @@ def _read_form(areas: dict[str, Any] | None, chips: list[str] | None, *fields: A
     """Return what the fields FORM_FIELDS say; raises ConstraintError or WitnessError."""
     read_text, use_metadata, shadow, time = fields
     within = constraint_form.within((areas or {}).get("areas"), chips or ())
-    stated = [(text or "").strip() or None for text in (shadow, time)]
-    evidence = WitnessOptions(bool(use_metadata), *stated, bool(read_text))
+    shadow, time = ((text or "").strip() or None for text in (shadow, time))
+    evidence = WitnessOptions(bool(use_metadata), shadow, time, bool(read_text))
     evidence.sun()
     return Asked(within, evidence)
 

@@ -136,4 +136,5 @@ def _login_page(message: str, status: int) -> HTMLResponse:
 @cache
 def _template() -> Template:
     source = resources.files("demo.security").joinpath("templates/login.html").read_text("utf-8")
-    return Template(source, autoescape=True)
+    template: Template = Template(source, autoescape=True)
+    return template

@@ -97,11 +97,11 @@ def _merged(
     candidates: tuple[Candidate, ...], centres: Float64Array, km: float
 ) -> tuple[Candidate, ...]:
     """Return the candidates at the grid centres, each with the highest probability of its own."""
-    merged: dict[tuple[float, ...], Candidate] = {}
-    for candidate, centre in zip(candidates, centres.tolist(), strict=True):
-        at = tuple(centre)
+    merged: dict[tuple[float, float], Candidate] = {}
+    for candidate, (lat, lon) in zip(candidates, centres.tolist(), strict=True):
         place = _without_small_places(candidate.place, km)
-        merged.setdefault(at, Candidate(*at, _rounded(candidate.probability), "", place))
+        probability = _rounded(candidate.probability)
+        merged.setdefault((lat, lon), Candidate(lat, lon, probability, "", place))
     return tuple(merged.values())
 
 
