@@ -11,7 +11,10 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
+
+sys.path.remove(str(Path(__file__).parent))  # or `import training` would import training.py here
 
 import numpy as np
 
