@@ -13,7 +13,7 @@ from geoloc.belief.areas import Area, Constraint
 from geoloc.belief.drawn_areas import area_of
 from geoloc.belief.narrowed import Narrowed
 from geoloc.errors import ConstraintError
-from geoloc.types import Float64Array, Int64Array
+from geoloc.types import Float64Array, GeometryArray, Int64Array
 
 MAX_ROWS = 20_480
 """Rows of the grid that a drawn area may touch, each of which is cut out of it: those of 1 km from
@@ -74,17 +74,16 @@ def coarse(constraint: Constraint | Narrowed, km: float) -> Constraint | Narrowe
 
 
 def _coarse_area(area: Area, km: float) -> Area:
-    if area.countries or (area.is_region and _size_km(area) >= km):
+    if area.countries or (area.is_region and areas_km2(area.polygons).sum() >= km**2):
         return area
     cells = cells_touching(shapely.union_all(area.polygons), km, area.name)
     return area_of(f"{area.name}, in squares of {km:g} km", cells)
 
 
-def _size_km(area: Area) -> float:
-    """Return the square root of the approximate area."""
-    middle = np.radians(shapely.get_y(shapely.centroid(area.polygons)))
-    km2 = shapely.area(area.polygons) * np.cos(middle) * KM_PER_DEG**2
-    return float(np.sqrt(km2.sum()))
+def areas_km2(polygons: GeometryArray) -> Float64Array:
+    """Return the approximate areas (N,) of polygons (N,) in lon/lat, in square kilometres."""
+    middle = np.radians(shapely.get_y(shapely.centroid(polygons)))
+    return np.asarray(shapely.area(polygons) * np.cos(middle) * KM_PER_DEG**2)
 
 
 def cells_touching(polygon: shapely.Geometry, km: float, name: str) -> shapely.Geometry:

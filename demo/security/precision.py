@@ -10,11 +10,10 @@ from dataclasses import replace
 from functools import cache
 
 import numpy as np
-import shapely
 
-from demo.security.grid import snap
+from demo.security.grid import areas_km2, snap
 from geocells.borders.hierarchy import embedded_boundaries
-from geocells.sphere import KM_PER_DEG, haversine_km
+from geocells.sphere import haversine_km
 from geoloc.guess import Candidate, Confidence, Evidence, Guess, Place
 from geoloc.photos.exif import gps_position
 from geoloc.types import Float64Array
@@ -132,8 +131,7 @@ def _sizes_km() -> tuple[dict[str, float], dict[tuple[str, str], float]]:
     """
     borders = embedded_boundaries()
     country, region, finest = borders.country, borders.region, borders.finest
-    centroid_lat = np.radians(shapely.get_y(shapely.centroid(finest.polygons)))
-    area_km2 = shapely.area(finest.polygons) * np.cos(centroid_lat) * KM_PER_DEG**2
+    area_km2 = areas_km2(finest.polygons)
     home = borders.ancestors(np.arange(len(finest), dtype=np.int32))
     country_km = np.sqrt(np.bincount(home[:, 0], area_km2, len(country)))
     region_km = np.sqrt(np.bincount(home[:, 1], area_km2, len(region)))
