@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from PIL import ExifTags, Image
 
 from tests.browser import browser as browser
@@ -15,6 +16,11 @@ from tests.browser import webgl_browser as webgl_browser
 from tests.scenes import PLACES, draw_photo
 
 SHARED = Path(os.environ.get("SHARED", Path(__file__).parents[2] / "shared"))
+
+
+# A run says the same on every machine. `pytest --hypothesis-profile=default` searches further.
+settings.register_profile("repeatable", derandomize=True)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -36,7 +36,8 @@ def test_positions_agree_with_astral(lat, lon, second):
     observer = astral.Observer(lat, lon)
     expected = sun.elevation(observer, when, with_refraction=False)
     lift = elevation[0] - expected
-    assert -0.03 < lift < 0.62
+    # the air lifts the sun most, by 0.65 degrees, just before it is left out
+    assert -0.03 < lift < 0.65 + 0.03
     if expected > 5.0:
         assert lift < 0.2
     if abs(expected) < 85.0:
