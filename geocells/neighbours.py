@@ -6,12 +6,19 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from geocells.sphere import EARTH_RADIUS_KM, dot, haversine_km, unit_vectors
 from geocells.types import Float64Array, IndexArray
 
-_BRUTE_FORCE_PAIRS = 4_000_000
+_BRUTE_FORCE_PAIRS = 20_000_000
 """Up to this number of pairs, brute force is faster than importing scipy and building a tree."""
+
+_SINGLE_ERROR = 2e-6
+"""More than the rounding of a cosine in single precision."""
+
+_BLOCK = 64
+"""Vectors of which only the nearest is looked at first."""
 
 
 class NearestVectors:
@@ -27,10 +34,8 @@ class NearestVectors:
     def search(self, xyz: Float64Array, k: int = 1) -> IndexArray:
         """Return indices (N, k) of the vectors nearest to each of (N, 3) queries, nearest first."""
         if "_tree" not in self.__dict__ and len(xyz) * len(self._xyz) <= _BRUTE_FORCE_PAIRS:
-            cosines = dot(xyz[:, None], self._xyz)
-            index = np.argpartition(-cosines, k - 1, axis=1)[:, :k]
-            order = np.argsort(-np.take_along_axis(cosines, index, axis=1), axis=1)
-            return np.take_along_axis(index, order, axis=1)
+            found = [self._nearest(each, k) for each in xyz]
+            return np.stack(found) if found else np.empty((0, k), np.intp)
         nearest: IndexArray = self._tree.query(xyz, k=np.arange(1, k + 1))[1]
         return nearest
 
@@ -47,6 +52,27 @@ class NearestVectors:
         pairs = _kd_tree(xyz).sparse_distance_matrix(self._tree, chord, output_type="ndarray")
         return pairs["i"], pairs["j"]
 
+    def _nearest(self, xyz: Float64Array, k: int) -> IndexArray:
+        """Return the indices (k,) of the vectors nearest to one (3,), by brute force.
+
+        Single precision selects those that are compared exactly: the k-th largest of the maxima of
+        blocks is at most the k-th largest cosine.
+        """
+        cosines = xyz.astype(np.float32) @ self._single
+        maxima = cosines
+        if len(cosines) >= k * _BLOCK:
+            whole = len(cosines) // _BLOCK * _BLOCK
+            maxima = cosines[:whole].reshape(-1, _BLOCK).max(axis=1)
+        least = np.partition(maxima, len(maxima) - k)[len(maxima) - k]
+        near = np.flatnonzero(cosines >= least - np.float32(_SINGLE_ERROR))
+        exact = dot(xyz, self._xyz[near])
+        return near[np.argsort(-exact, kind="stable")[:k]]
+
+    @cached_property
+    def _single(self) -> npt.NDArray[np.float32]:
+        """(3, M)"""
+        return np.ascontiguousarray(self._xyz.T, np.float32)
+
     @cached_property
     def _tree(self) -> Any:  # noqa: ANN401
         return _kd_tree(self._xyz)
@@ -62,10 +88,10 @@ def _kd_tree(xyz: Float64Array) -> Any:  # noqa: ANN401
 class NearestPoints:
     """Nearest-neighbour index over coordinates."""
 
-    def __init__(self, latlon: Float64Array) -> None:
-        """Index (M, 2) degrees."""
+    def __init__(self, latlon: Float64Array, xyz: Float64Array | None = None) -> None:
+        """Index (M, 2) degrees; `xyz` are their unit vectors, if they are known."""
         self.latlon = latlon
-        self._vectors = NearestVectors(unit_vectors(latlon))
+        self._vectors = NearestVectors(unit_vectors(latlon) if xyz is None else xyz)
 
     def query(self, latlon: Float64Array, k: int = 1) -> tuple[Float64Array, IndexArray]:
         """Return the k nearest points of each query, nearest first.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +12,9 @@ import pyarrow as pa
 
 from geocells.borders.hierarchy import DATA, Boundaries, embedded_boundaries
 from geocells.columns import numbers, objects, read_parquet, to_numbers, to_strings
+from geocells.derived import Arrays, derived
 from geocells.neighbours import NearestPoints
-from geocells.sphere import check_latlon
+from geocells.sphere import check_latlon, unit_vectors
 from geocells.types import Float64Array, IndexArray, Int32Array, StrArray
 
 OPEN_SEA_KM = 50.0
@@ -36,14 +38,24 @@ class Towns:
 @cache
 def towns() -> Towns:
     """Return the embedded towns (235,692); they are loaded once."""
-    table = read_parquet(DATA / "towns.parquet")
-    latlon = np.stack([numbers(table["lat"]), numbers(table["lon"])], axis=-1)
-    return Towns(
-        table["name"],
-        objects(table["country"]),
-        numbers(table["population"]),
-        NearestPoints(latlon.astype(np.float64)),
+    file = DATA / "towns.parquet"
+    ends, names, codes, code, population, latlon, xyz = derived(
+        "towns 1", [file], partial(_read_towns, file)
     )
+    name = pa.StringArray.from_buffers(len(code), pa.py_buffer(ends), pa.py_buffer(names))
+    points = NearestPoints(latlon, xyz)
+    return Towns(pa.chunked_array([name]), codes.astype(object)[code], population, points)
+
+
+def _read_towns(file: Path) -> Arrays:
+    """Return the ends and bytes of names, country codes and the rows in them, people, positions."""
+    table = read_parquet(file)
+    latlon = np.stack([numbers(table["lat"]), numbers(table["lon"])], axis=-1).astype(np.float64)
+    words = [word.encode() for word in table["name"].to_pylist()]
+    ends = np.cumsum([0, *map(len, words)]).astype(np.int32)
+    codes, code = np.unique(objects(table["country"]).astype(np.str_), return_inverse=True)
+    names, people = np.frombuffer(b"".join(words), np.uint8), numbers(table["population"])
+    return ends, names, codes, code.astype(np.int16), people, latlon, unit_vectors(latlon)
 
 
 def describe(latlon: npt.ArrayLike, boundaries: Boundaries | None = None) -> pa.Table:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +34,9 @@ _CANDIDATES = 8
 
 _WINDOWS_KM = (20.0, 100.0, 500.0)
 """Search windows for few points: the next larger one is used where nothing was found."""
+
+_FEW_BOXES = 256
+"""Up to this number of boxes, comparing them with all is faster than building a tree."""
 
 _MAX_WINDOWED_POINTS = 5000
 """Up to this number of points, only the outlines around them are cut into segments."""
@@ -78,14 +82,63 @@ class _Segments:
         return self.owner[index[row, best]], haversine_km(latlon, point), point
 
 
+class Parts(Protocol):
+    """Polygons without holes between their parts, by row."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: IndexArray | slice) -> GeometryArray:
+        """Return some of the polygons."""
+        ...
+
+
+class _Boxes:
+    """Bounding boxes of polygons, and those that intersect others."""
+
+    def __init__(self, bounds: Float64Array) -> None:
+        """Take boxes (P, 4) as west, south, east, north; NaN for an empty polygon."""
+        self._bounds = bounds
+
+    def query(self, bounds: Float64Array) -> tuple[IndexArray, IndexArray]:
+        """Return all pairs of a box of (Q, 4) and one of (P, 4) that it intersects: rows of both."""
+        if "_tree" not in self.__dict__ and len(bounds) <= _FEW_BOXES:
+            west, south, east, north = self._bounds.T
+            other = bounds[:, :, None]
+            return np.nonzero(
+                (other[:, 0] <= east) & (other[:, 2] >= west)
+                & (other[:, 1] <= north) & (other[:, 3] >= south)
+            )  # fmt: skip
+        query, part = self._tree.query(shapely.box(*bounds.T))
+        return query, part
+
+    @cached_property
+    def _tree(self) -> shapely.STRtree:
+        return shapely.STRtree(shapely.box(*self._bounds.T))
+
+
 class PolygonIndex:
     """Spatial index over polygons."""
 
     def __init__(self, polygons: GeometryArray) -> None:
         """Index (N,) valid Polygon or MultiPolygon geometries in lon/lat degrees."""
-        self._parts, owner = shapely.get_parts(polygons, return_index=True)
-        self._owner: Int32Array = owner.astype(np.int32)
-        self._tree = shapely.STRtree(self._parts)
+        parts, owner = shapely.get_parts(polygons, return_index=True)
+        self._hold(parts, owner.astype(np.int32), shapely.bounds(parts))
+
+    @classmethod
+    def of_parts(cls, parts: Parts, owner: Int32Array, bounds: Float64Array) -> Self:
+        """Return an index over P polygons that are read when they are needed.
+
+        Args:
+            parts: P polygons.
+            owner: (P,) ascending, the row of the geometry that each is a part of.
+            bounds: (P, 4) west, south, east and north of each.
+        """
+        index = cls.__new__(cls)
+        index._hold(parts, owner, bounds)
+        return index
+
+    def _hold(self, parts: Parts, owner: Int32Array, bounds: Float64Array) -> None:
+        self._parts, self._owner, self._boxes = parts, owner, _Boxes(bounds)
 
     def locate(self, latlon: npt.ArrayLike, max_km: float = np.inf) -> Int32Array:
         """Return the index of the polygon that covers each coordinate or is nearest to it.
@@ -122,12 +175,13 @@ class PolygonIndex:
     def covering(self, latlon: Float64Array) -> Int32Array:
         """Return the first polygon (N,) that covers each coordinate (N, 2); -1 if none does."""
         lat, lon = latlon[:, 0], wrap_lon(latlon[:, 1])
-        point, part = self._tree.query(shapely.points(lon, lat))
+        point, part = self._boxes.query(np.stack([lon, lat, lon, lat], axis=1))
         order = np.argsort(part, kind="stable")  # all points of one prepared polygon in a row
         point, part = point[order], part[order]
+        polygons = self._parts[part]
         if len(point) > 64:
-            shapely.prepare(self._parts[np.unique(part)])  # worth it from two points per polygon
-        inside = shapely.intersects_xy(self._parts[part], lon[point], lat[point])
+            shapely.prepare(polygons)  # worth it from two points per polygon
+        inside = shapely.intersects_xy(polygons, lon[point], lat[point])
         found = np.full(len(latlon), len(self._parts), np.int32)
         np.minimum.at(found, point[inside], self._owner[part[inside]])
         found[found == len(self._parts)] = -1
@@ -166,7 +220,7 @@ class PolygonIndex:
 
     @cached_property
     def _segments(self) -> _Segments:
-        return _Segments.of(self._parts, self._owner)
+        return _Segments.of(self._parts[:], self._owner)
 
     def _parts_around(self, latlon: Float64Array, window_km: float) -> IndexArray:
         """Return the polygon parts whose bounding boxes are within a distance of any point."""
@@ -174,7 +228,6 @@ class PolygonIndex:
         height = window_km / KM_PER_DEG * 1.01
         half_width = height / np.cos(np.radians(np.minimum(np.abs(lat) + height, 89.5)))
         turns = np.array([[-360.0], [0.0], [360.0]])  # boxes may cross the antimeridian
-        boxes = shapely.box(
-            lon - half_width + turns, lat - height, lon + half_width + turns, lat + height
-        )
-        return np.unique(self._tree.query(boxes.ravel())[1])
+        sides = (lon - half_width + turns, lat - height, lon + half_width + turns, lat + height)
+        boxes = np.stack([each.ravel() for each in np.broadcast_arrays(*sides)], axis=1)
+        return np.unique(self._boxes.query(boxes)[1])

@@ -12,8 +12,8 @@ have no code and no polygon.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache, cached_property
+from dataclasses import dataclass, fields
+from functools import cache, cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,9 @@ import numpy.typing as npt
 import pyarrow.csv as csv
 import shapely
 
+from geocells.borders.stored import StoredPolygons
 from geocells.columns import objects, read_parquet
+from geocells.derived import Arrays, derived
 from geocells.polygon_index import PolygonIndex
 from geocells.polygons import dissolve
 from geocells.types import GeometryArray, Int32Array, StrArray
@@ -39,7 +41,7 @@ class AdminLevel:
     """(U,) names, in English where Natural Earth or GeoNames has an English name."""
     parent: Int32Array
     """(U,) row in the level above; -1 at the top."""
-    source: GeometryArray | AdminLevel
+    source: GeometryArray | StoredPolygons | AdminLevel
     """Polygons (U,) of the units, or the finer level that the units are unions of."""
 
     def __len__(self) -> int:
@@ -50,7 +52,7 @@ class AdminLevel:
         """(U,) valid shapely polygons in lon/lat, split at the antimeridian."""
         if isinstance(self.source, AdminLevel):
             return dissolve(self.source.polygons, self.source.parent, len(self))
-        return self.source
+        return self.source.polygons if isinstance(self.source, StoredPolygons) else self.source
 
     def locate(self, latlon: npt.ArrayLike, max_km: float = np.inf) -> Int32Array:
         """Return the unit of each coordinate.
@@ -70,7 +72,8 @@ class AdminLevel:
     @cached_property
     def index(self) -> PolygonIndex:
         """Spatial index over the polygons."""
-        return PolygonIndex(self.polygons)
+        stored = isinstance(self.source, StoredPolygons)
+        return self.source.index if stored else PolygonIndex(self.polygons)
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,11 +194,31 @@ def outline() -> GeometryArray:
 @cache
 def embedded_boundaries() -> Boundaries:
     """Return the embedded Natural Earth borders: countries, regions, districts."""
-    table = read_parquet(DATA / "regions.parquet")
+    files = DATA / "regions.parquet", DATA / "countries.csv"
+    arrays = derived("borders 1", files, partial(_read_embedded, files[0]))
+    stored = StoredPolygons(*arrays[:_STORED])
+    columns = iter(arrays[_STORED:])
+    levels: list[AdminLevel] = []
+    for codes, names, parent in zip(columns, columns, columns, strict=True):  # fine to coarse
+        source = levels[0] if levels else stored
+        levels.insert(0, AdminLevel(codes.astype(object), names.astype(object), parent, source))
+    return Boundaries(tuple(levels))
+
+
+_STORED = len(fields(StoredPolygons))
+
+
+def _read_embedded(file: Path) -> Arrays:
+    """Return the fields of `StoredPolygons`, then codes, names and parents, fine to coarse."""
+    table = read_parquet(file)
     column = {name: objects(table[name]) for name in table.column_names}
-    return hierarchy(
+    borders = hierarchy(
         column["country"],
         [column["region"], column["name"]],
         [column["region_code"], column["code"]],
         shapely.from_wkb(column["geometry"]),
     )
+    arrays = [*StoredPolygons.of(borders.finest.polygons).arrays]
+    for level in reversed(borders.levels):
+        arrays += [level.codes.astype(np.str_), level.names.astype(np.str_), level.parent]
+    return tuple(arrays)

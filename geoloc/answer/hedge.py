@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
+from geocells.derived import Arrays, derived
 from geocells.sphere import pairwise_km
 from geoloc.belief.fusion import ConstraintMask
 from geoloc.metrics import GEOGUESSR_SCALE_KM
@@ -40,15 +42,23 @@ class Hedge:
         places, weight = centroids, prior
         if constraint is not None:
             places, weight = constraint.centroids, prior * constraint.share
-        cell = np.argsort(-weight, kind="stable")[:MAX_POINTS]
-        cell = cell[weight[cell] > 0.0]
-        points = places[cell]
-        kernel = np.zeros((len(centroids), len(cell)), np.float32)
-        possible = np.flatnonzero(weight > 0.0)
-        distance = pairwise_km(places[possible], points, np.float32)
-        kernel[possible] = np.exp(-distance / GEOGUESSR_SCALE_KM)
-        return cls(cell.astype(np.int64), points, kernel)
+        if constraint is None:
+            sources = [places, weight, GEOGUESSR_SCALE_KM, MAX_POINTS]
+            return cls(*derived("hedge 1", sources, partial(_prepared, places, weight)))
+        return cls(*_prepared(places, weight))
 
     def best(self, belief: Float32Array) -> Int64Array:
         """Return the row (N,) of the point with the highest expected score under beliefs (N, C)."""
         return np.asarray((belief @ self.kernel).argmax(axis=1), np.int64)
+
+
+def _prepared(places: Float64Array, weight: Float32Array) -> Arrays:
+    """Return the fields of a `Hedge` for places (C, 2) and their weights (C,)."""
+    cell = np.argsort(-weight, kind="stable")[:MAX_POINTS]
+    cell = cell[weight[cell] > 0.0]
+    points = places[cell]
+    kernel = np.zeros((len(places), len(cell)), np.float32)
+    possible = np.flatnonzero(weight > 0.0)
+    distance = pairwise_km(places[possible], points, np.float32)
+    kernel[possible] = np.exp(-distance / GEOGUESSR_SCALE_KM)
+    return cell.astype(np.int64), points, kernel

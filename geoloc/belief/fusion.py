@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from geocells.derived import Arrays, derived
 from geocells.sphere import pairwise_km
 from geoloc.belief.heads import softmax
 from geoloc.encoders.base import normalise
@@ -177,11 +178,16 @@ class CellSpace:
     @cached_property
     def _utility(self) -> Float32Array:
         """(C, C) utility, 0..1, of answering one cell when another is true."""
+        sources = [self._centroids, *UTILITY_SCALES_KM]
+        (utility,) = derived("utility 1", sources, self._compute_utility)
+        return utility
+
+    def _compute_utility(self) -> Arrays:
         distance = self.distances_km(self._centroids)
         utility = np.zeros_like(distance)
         for scale in UTILITY_SCALES_KM:
             utility += np.exp(distance / np.float32(-scale))
-        return utility / np.float32(len(UTILITY_SCALES_KM))
+        return (utility / np.float32(len(UTILITY_SCALES_KM)),)
 
     def expected_utility(self, belief: Float32Array) -> Float32Array:
         """Return the expected utility of answering each cell, (N, C) beliefs -> (N, C) in 0..1.

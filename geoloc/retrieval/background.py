@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from geocells.derived import derived
 from geoloc.belief.background import Background
 from geoloc.belief.heads import Heads
 from geoloc.types import BoolArray, Float32Array, Int32Array
@@ -32,7 +33,11 @@ class BackgroundFeatures:
         """Return the features of background photos; of none if there are none."""
         if background is None:
             return cls(np.zeros((0, heads.projection.shape[1]), np.float32), np.zeros(0, np.int32))
-        return cls(heads.features(background.embeddings), background.collection)
+        sources = [background.quantised, heads.mean, heads.projection]
+        (features,) = derived(
+            "background 1", sources, lambda: (heads.features(background.embeddings),)
+        )
+        return cls(features, background.collection)
 
     def of_collections(self, collection: Int32Array) -> BoolArray:
         """Return (N, M) which background photos are of each of N collections."""
