@@ -22,6 +22,8 @@ import numpy.typing as npt
 import platformdirs
 
 Arrays = tuple[npt.NDArray[Any], ...]
+Source = npt.NDArray[Any] | Path | float
+"""What arrays depend on: others, a file, a setting."""
 
 KEPT = 24
 """Files that are kept; those not used for longest are deleted."""
@@ -39,9 +41,7 @@ _ALIGNED = 64
 """Arrays begin at multiples of this number of bytes, as numpy's own do."""
 
 
-def derived(
-    kind: str, sources: Sequence[npt.NDArray[Any] | Path | float], compute: Callable[[], Arrays]
-) -> Arrays:
+def derived(kind: str, sources: Sequence[Source], compute: Callable[[], Arrays]) -> Arrays:
     """Return the arrays of `compute`, from the cache folder if they were computed before.
 
     Args:
@@ -75,12 +75,12 @@ def _folder() -> Path:
     return platformdirs.user_cache_path("planet-geoloc", appauthor=False) / "derived"
 
 
-def _digest(kind: str, sources: Sequence[npt.NDArray[Any] | Path | float]) -> str:
+def _digest(kind: str, sources: Sequence[Source]) -> str:
     digest = hashlib.sha256(f"{kind} {_FORMAT} {sys.byteorder}".encode())
     for each in sources:
         if isinstance(each, np.ndarray):
             digest.update(f"{each.dtype.str} {each.shape}".encode())
-            digest.update(np.ascontiguousarray(each))
+            digest.update(np.ascontiguousarray(each).data)
         elif isinstance(each, Path):
             found = each.resolve().stat()
             stamp = [str(each.resolve()), found.st_size, found.st_mtime_ns]
@@ -130,7 +130,7 @@ def _write(path: Path, arrays: Arrays) -> None:
 def _append(file: IO[bytes], array: npt.NDArray[Any]) -> None:
     header = np.lib.format.header_data_from_array_1_0(array)
     np.lib.format.write_array_header_1_0(file, header)
-    file.write(memoryview(array.reshape(-1).view(np.uint8)))
+    file.write(array.reshape(-1).view(np.uint8).data)
     file.write(bytes(_padded(file.tell()) - file.tell()))
 
 

@@ -70,7 +70,7 @@ class NearestVectors:
 
     @cached_property
     def _single(self) -> npt.NDArray[np.float32]:
-        """(3, M)"""
+        """The vectors (3, M) in single precision."""
         return np.ascontiguousarray(self._xyz.T, np.float32)
 
     @cached_property

@@ -106,7 +106,7 @@ def _town(points: Float64Array, country: StrArray) -> tuple[StrArray, Float64Arr
     gazetteer = towns()
     distance_km, index = gazetteer.points.query(points, _CANDIDATES)
     abroad = (gazetteer.country[index] != country[:, None]).all(axis=1)
-    for code in np.unique(country[abroad]):
+    for code in sorted(set(country[abroad].tolist())):
         own = np.flatnonzero(gazetteer.country == code)
         rows = np.flatnonzero(abroad & (country == code))
         if len(own):

@@ -100,14 +100,15 @@ class _Boxes:
         self._bounds = bounds
 
     def query(self, bounds: Float64Array) -> tuple[IndexArray, IndexArray]:
-        """Return all pairs of a box of (Q, 4) and one of (P, 4) that it intersects: rows of both."""
+        """Return the rows of all pairs of a box of (Q, 4) and one of (P, 4) that intersect."""
         if "_tree" not in self.__dict__ and len(bounds) <= _FEW_BOXES:
             west, south, east, north = self._bounds.T
             other = bounds[:, :, None]
-            return np.nonzero(
+            query, part = np.nonzero(
                 (other[:, 0] <= east) & (other[:, 2] >= west)
                 & (other[:, 1] <= north) & (other[:, 3] >= south)
             )  # fmt: skip
+            return query, part
         query, part = self._tree.query(shapely.box(*bounds.T))
         return query, part
 

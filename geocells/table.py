@@ -84,7 +84,7 @@ class CellTable:
         lengths = {name: len(getattr(self, name)) for name in names}
         if len(set(lengths.values())) != 1:
             raise ValueError(f"cell table: columns have different lengths {lengths}")
-        if len(np.unique(self.cell_id)) != len(self.cell_id):
+        if len(set(self.cell_id.tolist())) != len(self.cell_id):  # `np.unique` imports numpy.ma
             raise ValueError("cell table: cell_id is not unique")
 
     def __len__(self) -> int:

@@ -72,8 +72,9 @@ class AdminLevel:
     @cached_property
     def index(self) -> PolygonIndex:
         """Spatial index over the polygons."""
-        stored = isinstance(self.source, StoredPolygons)
-        return self.source.index if stored else PolygonIndex(self.polygons)
+        if isinstance(self.source, StoredPolygons):
+            return self.source.index
+        return PolygonIndex(self.polygons)
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,7 +201,7 @@ def embedded_boundaries() -> Boundaries:
     columns = iter(arrays[_STORED:])
     levels: list[AdminLevel] = []
     for codes, names, parent in zip(columns, columns, columns, strict=True):  # fine to coarse
-        source = levels[0] if levels else stored
+        source: AdminLevel | StoredPolygons = levels[0] if levels else stored
         levels.insert(0, AdminLevel(codes.astype(object), names.astype(object), parent, source))
     return Boundaries(tuple(levels))
 

@@ -12,7 +12,14 @@ import shapely
 
 from geocells.derived import Arrays
 from geocells.polygon_index import PolygonIndex
-from geocells.types import BoolArray, Float64Array, GeometryArray, IndexArray, Int32Array, Int64Array
+from geocells.types import (
+    BoolArray,
+    Float64Array,
+    GeometryArray,
+    IndexArray,
+    Int32Array,
+    Int64Array,
+)
 
 
 class _Parts:

@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from geocells.derived import Arrays, derived
+from geocells.derived import Arrays, Source, derived
 from geocells.sphere import pairwise_km
 from geoloc.belief.fusion import ConstraintMask
 from geoloc.metrics import GEOGUESSR_SCALE_KM
@@ -43,7 +43,7 @@ class Hedge:
         if constraint is not None:
             places, weight = constraint.centroids, prior * constraint.share
         if constraint is None:
-            sources = [places, weight, GEOGUESSR_SCALE_KM, MAX_POINTS]
+            sources: list[Source] = [places, weight, GEOGUESSR_SCALE_KM, MAX_POINTS]
             return cls(*derived("hedge 1", sources, partial(_prepared, places, weight)))
         return cls(*_prepared(places, weight))
 

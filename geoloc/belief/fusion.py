@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from geocells.derived import Arrays, derived
+from geocells.derived import Arrays, Source, derived
 from geocells.sphere import pairwise_km
 from geoloc.belief.heads import softmax
 from geoloc.encoders.base import normalise
@@ -178,7 +178,7 @@ class CellSpace:
     @cached_property
     def _utility(self) -> Float32Array:
         """(C, C) utility, 0..1, of answering one cell when another is true."""
-        sources = [self._centroids, *UTILITY_SCALES_KM]
+        sources: list[Source] = [self._centroids, *UTILITY_SCALES_KM]
         (utility,) = derived("utility 1", sources, self._compute_utility)
         return utility
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -92,7 +90,6 @@ def locate(
         Open the map of --map in the browser.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # one photo's products are too small
-    _load_in_background()
     from geoloc.bundle.installed import choose_default
     from geoloc.cli.inputs import find_inputs, load
     from geoloc.errors import GeolocError
@@ -122,25 +119,6 @@ def locate(
     except OSError as error:
         return fail_writing(PROGRAM, error, map)
     return exit_code(len(guesses), len(errors))
-
-
-def _load_in_background() -> None:
-    """Load on a thread what is needed after the bundle: it takes as long, on another core."""
-
-    def load() -> None:
-        import onnxruntime  # noqa: F401
-
-        from geocells.borders.hierarchy import embedded_boundaries
-        from geocells.places import towns
-
-        embedded_boundaries()
-        towns()
-
-    def attempt() -> None:
-        with suppress(Exception):  # whoever needs it reports what is missing
-            load()
-
-    threading.Thread(target=attempt).start()
 
 
 def _check(json: bool, geojson: bool, page: Path | None, show: bool) -> None:

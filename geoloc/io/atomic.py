@@ -1,7 +1,8 @@
 """Atomic writes: a file or folder appears under its name when it is complete, or not at all.
 
-This is the only place that writes under a temporary name and renames. Downloads are the exception:
-`geoloc.bundle.download` keeps its partial files, because it resumes them.
+This is the only place that writes under a temporary name and renames, with two exceptions.
+`geoloc.bundle.download` keeps its partial files, because it resumes them; `geocells.derived` is
+below this package.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape  # that of xml.sax imports HTTP
 from typing import Any
-from xml.sax.saxutils import escape
 
 from geoloc.guess import SCHEMA_VERSION, Candidate, Guess
 from geoloc.output.accounts import one_line
@@ -62,6 +62,8 @@ KML_END = "</Document></kml>\n"
 _COLLECTION = {"type": "FeatureCollection", "schema_version": SCHEMA_VERSION}
 GEOJSON_START = f'{json.dumps(_COLLECTION)[:-1]}, "features": [\n'
 GEOJSON_END = "\n]}\n"
+
+_XML_ATTRIBUTE = str.maketrans({'"': "&quot;", "\r": "&#13;", "\n": "&#10;", "\t": "&#9;"})
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -257,4 +259,4 @@ def replace_nonfinite(columns: Columns) -> dict[str, Scalar]:
 def xml_text(text: str) -> str:
     """Escape text for elements and attributes, and characters that XML does not allow."""
     legal = _NOT_XML.sub(lambda c: ascii(c[0])[1:-1], text)
-    return escape(legal, {'"': "&quot;", "\r": "&#13;", "\n": "&#10;", "\t": "&#9;"})
+    return escape(legal, quote=False).translate(_XML_ATTRIBUTE)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from geocells.derived import derived
+from geocells.derived import Source, derived
 from geoloc.belief.background import Background
 from geoloc.belief.heads import Heads
 from geoloc.types import BoolArray, Float32Array, Int32Array
@@ -33,7 +33,7 @@ class BackgroundFeatures:
         """Return the features of background photos; of none if there are none."""
         if background is None:
             return cls(np.zeros((0, heads.projection.shape[1]), np.float32), np.zeros(0, np.int32))
-        sources = [background.quantised, heads.mean, heads.projection]
+        sources: list[Source] = [background.quantised, heads.mean, heads.projection]
         (features,) = derived(
             "background 1", sources, lambda: (heads.features(background.embeddings),)
         )

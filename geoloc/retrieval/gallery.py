@@ -24,6 +24,8 @@ similar mean prototypes."""
 MAX_MEMBERS = 256
 """Members compared with each photo, over all its nearest clusters."""
 
+FEW = 4
+"""Up to this number of photos, a search in all lists takes less time than making a flat index."""
 
 _ROWS_AT_ONCE = 65_536
 
@@ -125,7 +127,7 @@ class Gallery:
             constraint: excludes all clusters outside.
         """
         exhaustive = len(self.clusters) <= EXHAUSTIVE_CLUSTERS
-        if exhaustive and constraint is None:
+        if exhaustive and constraint is None and self._worth("_flat", features):
             similarity, cluster = self._flat.search(features, min(k, len(self.clusters)))
             return NearestClusters(similarity, cluster)
         if exhaustive:
@@ -169,8 +171,11 @@ class Gallery:
 
     def most_similar(self, features: Float32Array, k: int) -> tuple[Float32Array, Int64Array]:
         """Return the k most similar of all members: (N, k) similarities, descending, and rows."""
-        similarity, row = self._flat_photos.search(np.ascontiguousarray(features), k)
-        return np.asarray(similarity, np.float32), np.asarray(row, np.int64)
+        if self._worth("_flat_photos", features):
+            similarity, row = self._flat_photos.search(np.ascontiguousarray(features), k)
+            return np.asarray(similarity, np.float32), np.asarray(row, np.int64)
+        every = np.tile(np.arange(len(self.clusters)), (len(features), 1))
+        return indexes.search(self.photos, features, every, k)
 
     def prototypes_of(self, cluster: Int64Array) -> Float32Array:
         """Return the prototypes (..., K) of clusters (...)."""
@@ -189,6 +194,10 @@ class Gallery:
         )
         repeated = (similar[:, :, None] == probable[:, None, :]).any(axis=2)
         return np.hstack([probable, np.where(repeated, -1, similar)]).astype(np.int64)
+
+    def _worth(self, name: str, features: Float32Array) -> bool:
+        """Return whether a flat index is made already, or is worth making for these photos."""
+        return name in self.__dict__ or len(features) > FEW
 
     @cached_property
     def _flat(self) -> Any:  # noqa: ANN401

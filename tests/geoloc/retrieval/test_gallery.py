@@ -271,3 +271,23 @@ def test_missing_attribution_is_empty_text(tmp_path):
     pq.write_table(pa.table(columns), tmp_path / "members.parquet")
     found = Members.read(tmp_path / "members.parquet")
     assert found.author.tolist() == found.source.tolist() == ["x", "", ""]
+
+
+def test_few_photos_are_answered_as_many_are():
+    gallery, _, features = make_gallery()
+    other, _, _ = make_gallery()
+    queries = features[:40]
+    belief = np.full((40, CELLS), 1 / CELLS, np.float32)
+    together = gallery.search(queries, belief, 5)
+    alone = [other.search(queries[[row]], belief[[row]], 5) for row in range(40)]
+    np.testing.assert_allclose(
+        np.concatenate([each.similarity for each in alone]), together.similarity, atol=1e-6
+    )
+    np.testing.assert_array_equal(
+        np.concatenate([each.cluster for each in alone]), together.cluster
+    )
+    similarity, member = gallery.most_similar(queries, 6)
+    for row in range(40):
+        one_similarity, one_member = other.most_similar(queries[[row]], 6)
+        np.testing.assert_allclose(one_similarity[0], similarity[row], atol=1e-6)
+        np.testing.assert_array_equal(one_member[0], member[row])
