@@ -19,6 +19,7 @@ from demo.api.limits import Limits
 from demo.security import sandbox
 from geoloc.cli.console import Quiet, fail, run
 from geoloc.errors import GeolocError, MissingExtraError
+from geoloc.io import machine
 
 if TYPE_CHECKING:
     import uvicorn
@@ -32,6 +33,9 @@ KEY_VARIABLE = "GEOLOC_API_KEY"
 
 CLOSE_S = 5
 """Seconds after which the connections of open pages are cut when the server stops."""
+
+ARENAS = 2
+"""Heaps of all threads together. With those of glibc's default, each visit left a megabyte."""
 
 app = App(name="geoloc-demo", help_format="markdown")
 
@@ -94,6 +98,7 @@ def serve(
     logging.getLogger("geoloc.service").setLevel(logging.WARNING if quiet else logging.INFO)
     # as an exception, so that temporary files are removed
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    machine.limit_arenas(ARENAS)
     limits = Limits(upload_mb=upload_mb, posts_per_minute=rate_limit)
     try:
         _require_extra()

@@ -15,6 +15,7 @@ from demo.api.limits import Limits
 from demo.api.problems import add_handlers
 from demo.api.routes import batch_routes, health_routes, locate_routes
 from demo.api.service import Service
+from demo.compression import Compression
 from demo.map.routes import OwnTiles
 from demo.page.app import mount, release_memory
 from demo.security.access import Access, KeyGuard
@@ -84,6 +85,7 @@ def create(
 
 def _protect(app: FastAPI, limits: Limits, access: Access, tiles: Sequence[str]) -> None:
     """Put the middleware around an application; what is added last sees a request first."""
+    app.add_middleware(Compression)
     app.add_middleware(PageLimit, max_requests=limits.page_requests)
     app.add_middleware(RequestFilter, posts_per_minute=limits.posts_per_minute)
     if access.api_key:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
 import hashlib
 import json
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from demo.compression import Compressed, accepted_encoding
 from demo.map import base_map
 from geoloc.errors import GeolocError
 
@@ -91,7 +91,7 @@ def add_map(app: FastAPI, tiles: OwnTiles | None = None) -> None:
 
     async def settings(request: Request) -> Response:
         content = json.dumps(_settings(tiles)).encode()
-        return _reply(request, Compressed.of(content), "application/json")
+        return _reply(request, Compressed(content), "application/json")
 
     for path, reply in (
         ("/map/{mark}/settings.json", settings),
@@ -114,7 +114,7 @@ async def _tile_reply(request: Request) -> Response:
     at = asked["zoom"], asked["column"], asked["row"]
     if not base_map.exists(*at, max_zoom):
         raise HTTPException(404)
-    content = Compressed.of(await asyncio.to_thread(make, *at))
+    content = Compressed(await asyncio.to_thread(make, *at))
     return _reply(request, content, "application/vnd.mapbox-vector-tile")
 
 
@@ -127,27 +127,14 @@ def _settings(tiles: OwnTiles | None) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True)
-class Compressed:
-    """The content of a reply, as it is and with gzip."""
-
-    plain: bytes
-    gzipped: bytes
-
-    @classmethod
-    def of(cls, content: bytes) -> Compressed:
-        """Compress a content."""
-        return cls(content, gzip.compress(content, 9, mtime=0))
-
-
 @cache
 def _file(name: str) -> Compressed:
-    return Compressed.of((STATIC / name).read_bytes())
+    return Compressed((STATIC / name).read_bytes())
 
 
 def _reply(request: Request, content: Compressed, media_type: str) -> Response:
     headers = {"Cache-Control": KEPT, "Vary": "Accept-Encoding"}
-    if "gzip" in request.headers.get("accept-encoding", ""):
-        headers["Content-Encoding"] = "gzip"
-        return Response(content.gzipped, headers=headers, media_type=media_type)
-    return Response(content.plain, headers=headers, media_type=media_type)
+    encoding = accepted_encoding(request.headers.get("accept-encoding", ""))
+    if encoding:
+        headers["Content-Encoding"] = encoding
+    return Response(content.encoded(encoding), headers=headers, media_type=media_type)

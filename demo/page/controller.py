@@ -22,6 +22,8 @@ from geoloc.photos import decode
 
 MAX_PHOTOS = 50
 
+DELETED = "The server keeps a photo for some minutes only. Choose it again for the other model."
+
 REMEMBERED = 1000
 """Cancelled runs that are remembered."""
 
@@ -65,7 +67,7 @@ class Controller:
             bundle: name of the bundle that answers.
             together: whether they show the same place.
             form: reads the form.
-            run: name of this run, for `cancel`.
+            run: name of these uploads in the browser of the visitor, for `cancel`.
 
         Raises:
             Cancelled: `cancel` was called with this run.
@@ -74,15 +76,27 @@ class Controller:
             self._geolocators[bundle],
             bundle,
             paths[:MAX_PHOTOS],
+            run,
             lambda: bool(run) and run in self._cancelled,
         )
         notice = ""
         if len(paths) > MAX_PHOTOS:
             notice = f"Only the first {MAX_PHOTOS} of {len(paths)} photos were analysed."
-        try:
-            return self._ranked(session, together, form()) | {"notice": notice}
-        except GeolocError as error:
-            return self._ranked(session, together, Asked()) | {"notice": str(error)}
+        return self._answered(session, together, form, notice)
+
+    def switch(self, session: Session, bundle: str, together: bool, form: Form) -> Updates:
+        """Answer the same photos with another bundle.
+
+        Their embeddings are used again if both bundles have the same encoder. Else the photos are
+        encoded again; if they have been deleted, the answer stays, and the visitor is told.
+        """
+        before, after = (self._geolocators[name].encoder.spec for name in (session.bundle, bundle))
+        if before.fingerprint == after.fingerprint:
+            return self._answered(replace(session, bundle=bundle), together, form)
+        paths = [upload.path for upload in session.uploads]
+        if not all(path.is_file() for path in paths):
+            return {"notice": DELETED}
+        return self.locate(paths, bundle, together, form, session.run)
 
     def rerank(self, session: Session, together: bool, form: Form) -> Updates:
         """Rank the same photos with the constraint of the form, without encoding them again."""
@@ -144,6 +158,13 @@ class Controller:
             return ""
         overlay = rendering.attribution_overlay(image, preprocessing, patches)
         return explanation.attribution(rendering.image_uri(overlay))
+
+    def _answered(self, session: Session, together: bool, form: Form, notice: str = "") -> Updates:
+        """Rank photos. If the form is invalid, say so and ignore it."""
+        try:
+            return self._ranked(session, together, form()) | {"notice": notice}
+        except GeolocError as error:
+            return self._ranked(session, together, Asked()) | {"notice": str(error)}
 
     def _ranked(self, session: Session, together: bool, asked: Asked) -> Updates:
         geolocator = self._geolocators[session.bundle]

@@ -20,7 +20,7 @@ from geoloc.geolocator import Geolocator
 from geoloc.photos import decode
 
 SESSION_S = 900
-"""Seconds that answers and thumbnails stay in memory after a visitor's last action."""
+"""Seconds that answers stay in memory after a visitor's last action."""
 
 EXAMPLE_PX, EXAMPLE_QUALITY = 240, 70
 
@@ -84,7 +84,9 @@ def _inputs(exact: bool) -> Components:
             html_template=render("drop_zone.html"), js_on_load=static_file("drop.js"),
             elem_classes="drop-part",
         ),
-        "photo": gr.HTML(elem_classes="photo-part"),
+        "photo": gr.HTML(
+            html_template="${value}", js_on_load=static_file("photo.js"), elem_classes="photo-part"
+        ),
         "together": gr.Radio(
             [DIFFERENT_PLACES, SAME_PLACE], value=DIFFERENT_PLACES, visible=False,
             label="These photos show", elem_classes="form-part",

@@ -59,6 +59,7 @@ scripts write what was chosen into the value of their component.
 def connect(components: Components, controller: Controller) -> None:
     """Connect the components of `locate_tab` to the controller."""
     _connect_photos(components, controller)
+    _connect_bundle(components, controller)
     _connect_cancel(components, controller)
     _connect_thumbnails(components, controller)
     _connect_form(components, controller)
@@ -66,7 +67,7 @@ def connect(components: Components, controller: Controller) -> None:
 
 
 def _connect_photos(components: Components, controller: Controller) -> None:
-    """Handle new photos and another bundle."""
+    """Handle new photos."""
 
     def show_progress(photos_of: PhotosOf, value: Any) -> Updates:  # noqa: ANN401
         paths = photos_of(value)
@@ -106,7 +107,6 @@ def _connect_photos(components: Components, controller: Controller) -> None:
     for event, photos_of, name in (
         (components["drop"].upload, _uploaded, "drop"),
         (components["example"].select, _example, "example"),
-        (components["bundle"].change, _current, "session"),
     ):
         value = components[name]
         show = partial(show_progress, photos_of)
@@ -116,6 +116,31 @@ def _connect_photos(components: Components, controller: Controller) -> None:
         )
         applied = located.then(apply_late_form, late_inputs, outputs, **EVENT_OPTIONS)
         _explain_after(applied, components, controller)
+
+
+def _connect_bundle(components: Components, controller: Controller) -> None:
+    """Answer the photos of the visit with another bundle."""
+
+    def show_progress(session: Session | None) -> Updates:
+        if session is None:
+            return _unchanged(components)
+        message = view.progress(len(session.uploads))
+        return {components["progress"]: gr.HTML(message, visible=True)}
+
+    def switch(session: Session | None, bundle: str, together: str, *form: Any) -> Updates:  # noqa: ANN401
+        if session is None:
+            return _unchanged(components)
+        read_form = partial(_read_form, *form)
+        updates = controller.switch(session, bundle, together == SAME_PLACE, read_form)
+        return _outputs(components, updates) | {components["progress"]: gr.HTML(visible=False)}
+
+    inputs = [components[name] for name in ("session", "bundle", "together", *FORM_FIELDS)]
+    progress = {components["progress"], components["notice"]}
+    shown = components["bundle"].change(
+        show_progress, components["session"], progress, **EVENT_OPTIONS
+    )
+    switched = shown.success(switch, inputs, _all_outputs(components), **EVENT_OPTIONS)
+    _explain_after(switched, components, controller)
 
 
 def _connect_cancel(components: Components, controller: Controller) -> None:
@@ -139,10 +164,6 @@ def _uploaded(drop: dict[str, list[str]]) -> list[Path]:
 def _example(index: int) -> list[Path]:
     files = photo_table.examples()
     return [files[index % len(files)]]
-
-
-def _current(session: Session | None) -> list[Path]:
-    return [upload.path for upload in session.uploads] if session else []
 
 
 def _connect_thumbnails(components: Components, controller: Controller) -> None:

@@ -18,6 +18,8 @@ STATIC = Path(__file__).parents[1] / "static"
 THUMBNAIL_PX = 420
 JPEG_QUALITY = 75
 SUPPORTING_COLOUR, OPPOSING_COLOUR = (194, 65, 12), (30, 64, 110)
+SHOWN_BY_BROWSERS = (b"\xff\xd8", b"\x89PNG", b"GIF8")
+"""First bytes of JPEG, PNG and GIF."""
 MAX_OPACITY = 200
 """Opacity (0-255) of the strongest patch in an attribution overlay."""
 
@@ -46,6 +48,13 @@ def image_uri(image: Image.Image, max_px: int = THUMBNAIL_PX, quality: int = JPE
         quality: of the JPEG.
     """
     return data_uri(image, max_px, quality)
+
+
+def is_shown_by_browsers(path: Path) -> bool:
+    """Return whether every browser shows the picture in a file, by its first bytes."""
+    with path.open("rb") as file:
+        start = file.read(12)
+    return start.startswith(SHOWN_BY_BROWSERS) or (start[:4], start[8:]) == (b"RIFF", b"WEBP")
 
 
 def attribution_overlay(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from demo.page.rendering import image_uri
+from demo.page.rendering import image_uri, is_shown_by_browsers
 from geoloc.belief.witnesses.options import BY_DEFAULT, EVERYTHING, WitnessOptions, with_text
 from geoloc.encoders.pipeline import encode_all
 from geoloc.errors import PhotoError
@@ -28,6 +28,10 @@ class Asked:
     evidence: WitnessOptions = BY_DEFAULT
 
 
+TILE_PX, TILE_QUALITY = 160, 70
+"""Of the small image of one of several photos."""
+
+
 class Cancelled(Exception):
     """The visitor does not wait for the answer any more."""
 
@@ -38,15 +42,17 @@ class UploadedPhoto:
 
     path: Path
     photo: Photo | PhotoError
-    thumbnail: str
-    """Data URI of a small image; "" if the photo could not be read."""
+    tile: str = ""
+    """Data URI of a small image, for the choice among several photos."""
+    image: str = ""
+    """Data URI of a larger one, if the browser of the visitor has none that it can show."""
 
 
 @dataclass(frozen=True, eq=False)
 class Session:
     """Uploads of one visitor, their embeddings and guesses.
 
-    The session holds no pixels except thumbnails. The uploaded files are deleted within minutes.
+    The session holds no pixels except small images. The uploaded files are deleted within minutes.
     """
 
     bundle: str
@@ -64,6 +70,8 @@ class Session:
     """Which witnesses the guesses count, and what the visitor measured."""
     selected: int = 0
     """Index of the upload that the page shows."""
+    run: str = ""
+    """Name that the visitor's browser gave to these uploads, which it keeps; "" for examples."""
 
     @property
     def photos(self) -> list[Photo]:
@@ -84,6 +92,7 @@ def encode_uploads(
     geolocator: Geolocator,
     bundle: str,
     paths: Sequence[Path],
+    run: str = "",
     is_cancelled: Callable[[], bool] = lambda: False,
 ) -> Session:
     """Decode and encode photos, the expensive step, and return a session without guesses.
@@ -92,12 +101,13 @@ def encode_uploads(
         geolocator: its encoder is used.
         bundle: name of its bundle on the page.
         paths: the uploaded files, at least one.
+        run: see `Session.run`.
         is_cancelled: asked before each photo.
 
     Raises:
         Cancelled: `is_cancelled` returned True.
     """
-    thumbnails: dict[Path, str] = {}
+    images: dict[Path, tuple[str, str]] = {}
     geolocator = geolocator.with_witnesses(EVERYTHING.witnesses(geolocator.cells))
 
     def load(
@@ -107,16 +117,19 @@ def encode_uploads(
             raise Cancelled
         # error messages give the visitor's file name, not the path on the server
         photo = geolocator.read(path, name=path.name, min_side=min_side, skip_pixels=skip_pixels)
-        thumbnails[path] = image_uri(photo.image)
+        tile = image_uri(photo.image, TILE_PX, TILE_QUALITY) if len(paths) > 1 else ""
+        has_own = bool(run) and is_shown_by_browsers(path)
+        images[path] = tile, "" if has_own else image_uri(photo.image)
         return photo
 
     encoded = encode_all(geolocator.encoder, paths, load=load)
     uploads = [
-        UploadedPhoto(path, photo, thumbnails.get(path, ""))
+        UploadedPhoto(path, photo, *images.get(path, ()))
         for path, photo in zip(paths, encoded.results, strict=True)
     ]
-    first_readable = next((i for i, upload in enumerate(uploads) if upload.thumbnail), 0)
-    return Session(bundle, tuple(uploads), encoded.embeddings, selected=first_readable)
+    readable = (i for i, upload in enumerate(uploads) if isinstance(upload.photo, Photo))
+    selected = next(readable, 0)
+    return Session(bundle, tuple(uploads), encoded.embeddings, selected=selected, run=run)
 
 
 def rank(

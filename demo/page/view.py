@@ -137,13 +137,13 @@ def exif_panel(exif: Exif, distance_km: float | None) -> str:
 
 
 def strip(session: Session) -> str:
-    """Return the thumbnails of all uploads as buttons; "" for a single upload."""
+    """Return small images of all uploads as buttons; "" for a single upload."""
     if len(session.uploads) < 2:
         return ""
     tiles = [
         {
             "name": upload.path.name,
-            "thumbnail": upload.thumbnail,
+            "image": upload.tile,
             "selected": index == session.selected,
             "summary": _summary(session.answer(index)),
         }
@@ -159,12 +159,21 @@ def _summary(answer: Guess | PhotoError) -> str:
 
 
 def photo(session: Session) -> str:
-    """Return the selected photo with boxes around what was read; "" if it could not be read."""
+    """Return the selected photo with boxes around what was read; "" if it could not be read.
+
+    Without an image of the session, photo.js shows the file that the browser has.
+    """
     upload = session.uploads[session.selected]
-    if not upload.thumbnail:
+    if isinstance(upload.photo, PhotoError):
         return ""
-    return render("photo.html", uri=upload.thumbnail, alt=f"Your photo {upload.path.name}",
-                  boxes=_boxes(session))  # fmt: skip
+    return render(
+        "photo.html",
+        uri=upload.image,
+        run=session.run,
+        index=session.selected,
+        alt=f"Your photo {upload.path.name}",
+        boxes=_boxes(session),
+    )
 
 
 def _boxes(session: Session) -> list[dict[str, object]]:

@@ -2,6 +2,7 @@
 // of them is shown at once, until the answer with its own picture arrives.
 const state = element.querySelector(".state"), preview = element.querySelector(".preview"), picture = preview.querySelector("img");
 const ownPhoto = () => document.querySelector(".photo-part");
+const photos = element.querySelector(".drop").photos = new Map();   // files by run, for photo.js
 let runs = 0, waiting = null;
 
 function finish(message = "") {
@@ -19,6 +20,7 @@ async function send(list) {                    // see choose.js for why the path
   const run = waiting = `${Date.now()}-${++runs}`;
   ownPhoto()?.classList.add("replaced");
   preview.hidden = false;
+  photos.set(run, files);
   picture.src = URL.createObjectURL(files[0]);  // a format that the browser cannot show, such as HEIC, stays a grey box
   const what = files.length === 1 ? "the photo" : `${files.length} photos`;
   state.textContent = `Uploading ${what} …`;
@@ -29,6 +31,7 @@ async function send(list) {                    // see choose.js for why the path
     props.value = {paths: sent.map(file => file.path), run};
     trigger("upload");
   } catch (error) {
+    photos.delete(run);
     if (waiting === run) finish(`Upload failed: ${error.message || error}`);
   }
 }
@@ -40,6 +43,7 @@ for (const input of element.querySelectorAll("input"))
   input.addEventListener("change", () => { send(input.files); input.value = ""; });
 element.querySelector("[data-cancel]").addEventListener("click", () => {
   const run = waiting;
+  photos.delete(run);
   finish("Cancelled.");
   props.value = {paths: [], run};
   trigger("clear");

@@ -31,9 +31,9 @@ def make_cells():
 class FakeEncoder:
     """Returns constant embeddings and counts the encoded photos."""
 
-    def __init__(self):
+    def __init__(self, fingerprint="fake"):
         pixels = Preprocessing(32, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-        self.spec = SimpleNamespace(preprocessing=pixels, dim=4)
+        self.spec = SimpleNamespace(preprocessing=pixels, dim=4, fingerprint=fingerprint)
         self.encoded = 0
 
     def embed(self, pixels):
@@ -44,8 +44,8 @@ class FakeEncoder:
 class FakeGeolocator:
     """Answers Sydney, or Hobart if the constraint excludes Sydney."""
 
-    def __init__(self, name="fake", patches=None):
-        self.cells, self.encoder = make_cells(), FakeEncoder()
+    def __init__(self, name="fake", patches=None, encoder="fake"):
+        self.cells, self.encoder = make_cells(), FakeEncoder(encoder)
         clusters = Clusters(np.array([0, 1]), self.cells.centroids, self.cells.count)
         gallery = SimpleNamespace(clusters=clusters)
         self.bundle = SimpleNamespace(name=name, ranker=SimpleNamespace(gallery=gallery))

@@ -20,10 +20,11 @@ def test_files_and_tiles_are_compressed_and_kept_by_browsers():
         reply = visitor.get(f"/map/{version()}/{name}")
         assert reply.status_code == 200
         assert "immutable" in reply.headers["cache-control"]
-        assert reply.headers["content-encoding"] == "gzip"
-        plain = visitor.get(f"/map/{version()}/{name}", headers={"Accept-Encoding": "identity"})
-        assert plain.content == reply.content
-        assert "content-encoding" not in plain.headers
+        assert reply.headers["content-encoding"] == "br"
+        for accepted, encoding in (("gzip", "gzip"), ("br;q=0, gzip;q=0.5", "gzip"), ("", None)):
+            other = visitor.get(f"/map/{version()}/{name}", headers={"Accept-Encoding": accepted})
+            assert other.content == reply.content
+            assert other.headers.get("content-encoding") == encoding
 
 
 @pytest.mark.parametrize(

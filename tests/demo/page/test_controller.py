@@ -9,11 +9,12 @@ import pytest
 from PIL import Image
 
 from demo.page import rendering, view
-from demo.page.controller import EXPORTS, MAX_PHOTOS, Controller
+from demo.page.controller import DELETED, EXPORTS, MAX_PHOTOS, Controller
 from demo.page.session import Asked, Cancelled
 from geoloc.encoders.base import Preprocessing
 from geoloc.errors import ConstraintError, GeolocError, PhotoError
 from geoloc.photos.decode import read_exif
+from tests.demo.fakes import FakeGeolocator
 from tests.demo.guesses import SYDNEY
 
 
@@ -68,6 +69,41 @@ def test_a_cancelled_run_ends_before_its_next_photo(controller, geolocator, phot
         controller.locate([photo, plain], "fake", False, anywhere, "run 7")
     assert geolocator.encoder.encoded == 0
     assert controller.locate([photo], "fake", False, anywhere, "run 8")["session"].guesses
+
+
+def test_another_bundle_with_the_same_encoder_answers_without_the_photo(photo, broken):
+    bundles = FakeGeolocator("first"), FakeGeolocator("second")
+    controller = Controller({each.bundle.name: each for each in bundles}, lambda guess: guess)
+    session = controller.locate([photo, broken], "first", False, anywhere, "run")["session"]
+    photo.unlink()  # long after the upload
+    shown = controller.switch(session, "second", False, lambda: Asked(("Tasmania, Australia",)))
+    assert shown["session"].guesses[0].bundle == "second"
+    assert shown["session"].guesses[0].within == "Tasmania, Australia"
+    assert [each.encoder.encoded for each in bundles] == [1, 0]
+
+
+def test_another_encoder_encodes_again_and_asks_for_a_photo_that_was_deleted(photo):
+    bundles = FakeGeolocator("first"), FakeGeolocator("second", encoder="another")
+    controller = Controller({each.bundle.name: each for each in bundles}, lambda guess: guess)
+    session = controller.locate([photo], "first", False, anywhere, "run")["session"]
+    shown = controller.switch(session, "second", False, anywhere)
+    assert shown["session"].guesses[0].bundle == "second"
+    assert shown["session"].run == "run"
+    assert [each.encoder.encoded for each in bundles] == [1, 1]
+    photo.unlink()
+    assert controller.switch(session, "second", False, anywhere) == {"notice": DELETED}
+
+
+def test_the_server_sends_back_no_photo_that_the_browser_shows_itself(controller, photo, heic):
+    own = controller.locate([photo], "fake", False, anywhere, "run 1")["photo"]
+    assert 'data-run="run 1" data-index="0"' in own
+    assert "data:image" not in own
+    for paths, run in (([heic], "run 2"), ([photo], "")):  # of no use to browsers; an example
+        sent = controller.locate(paths, "fake", False, anywhere, run)["photo"]
+        assert 'src="data:image/jpeg' in sent
+    several = controller.locate([photo, heic], "fake", False, anywhere, "run 3")
+    assert several["strip"].count('src="data:image/jpeg') == 2
+    assert len(several["strip"]) < 20_000
 
 
 def test_all_photos_of_a_visit_are_on_one_map_with_the_place_that_was_searched(

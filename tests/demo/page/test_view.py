@@ -6,6 +6,7 @@ import pytest
 
 from demo.page import explanation, view
 from demo.page.session import Session, UploadedPhoto
+from geoloc.encoders.pipeline import unnamed_photos
 from geoloc.errors import PhotoError
 from geoloc.guess import Attribute, Exif, Neighbour
 from tests.demo.guesses import make_guess
@@ -96,10 +97,10 @@ def test_text_from_files_and_bundles_is_escaped():
         within=NASTY,
     )  # fmt: skip
     uploads = (
-        UploadedPhoto(Path(NASTY), PhotoError(NASTY), ""),
-        UploadedPhoto(Path(NASTY), PhotoError(NASTY), "data:image/jpeg;base64,"),
+        UploadedPhoto(Path(NASTY), PhotoError(NASTY)),
+        UploadedPhoto(Path(NASTY), unnamed_photos(1)[0], "data:image/jpeg;base64,"),
     )
-    session = Session("fake", uploads, np.empty((0, 4)), (guess,), True)
+    session = Session("fake", uploads, np.empty((0, 4)), (guess,), True, run=NASTY)
     for shown in (
         headline(guess), view.places(guess), view.strip(session), view.notice(NASTY),
         view.photo(replace(session, selected=1)), view.unreadable(PhotoError(NASTY)),

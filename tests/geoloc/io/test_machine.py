@@ -1,5 +1,9 @@
 """Cores and memory that a process may use, within control groups of both versions."""
 
+import platform
+import subprocess
+import sys
+
 import pytest
 
 from geoloc.errors import GeolocError
@@ -57,3 +61,39 @@ def test_too_little_memory_is_reported_in_one_line(group):
     with pytest.raises(GeolocError, match=r"^starter: it needs about 300 MB of memory, and 256 MB"):
         machine.check_free(300_000_000, "starter")
     machine.check_free(200_000_000, "starter")
+
+
+COUNT_HEAPS = """
+import ctypes, sys, threading
+from geoloc.io.machine import limit_arenas
+
+limit_arenas(int(sys.argv[1]))
+together = threading.Barrier(12)
+
+def work():
+    together.wait()
+    kept = [bytes(100_000) for _ in range(50)]
+    together.wait()
+
+threads = [threading.Thread(target=work) for _ in range(12)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+libc = ctypes.CDLL(None)
+libc.fopen.restype = ctypes.c_void_p
+file = ctypes.c_void_p(libc.fopen(sys.argv[2].encode(), b"w"))
+libc.malloc_info(0, file)
+libc.fclose(file)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no arenas")
+def test_threads_share_as_many_heaps_as_are_allowed(tmp_path):
+    heaps = {}
+    for most in (1, 2, 5):
+        report = tmp_path / f"{most}.xml"
+        command = [sys.executable, "-c", COUNT_HEAPS, str(most), str(report)]
+        subprocess.run(command, check=True)
+        heaps[most] = report.read_text().count("<heap nr=")
+    assert heaps == {1: 1, 2: 2, 5: 5}
