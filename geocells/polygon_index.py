@@ -35,7 +35,7 @@ _CANDIDATES = 8
 _WINDOWS_KM = (20.0, 100.0, 500.0)
 """Search windows for few points: the next larger one is used where nothing was found."""
 
-_FEW_BOXES = 256
+_FEW_BOXES = 32
 """Up to this number of boxes, comparing them with all is faster than building a tree."""
 
 _MAX_WINDOWED_POINTS = 5000

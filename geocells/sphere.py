@@ -98,7 +98,14 @@ def pairwise_km(
     Returns:
         (N, M) kilometres.
     """
-    left, right = unit_vectors(a), unit_vectors(b).T
+    return distances_km(unit_vectors(a), unit_vectors(b), dtype)
+
+
+def distances_km(
+    left: Float64Array, right: Float64Array, dtype: npt.DTypeLike = np.float64
+) -> npt.NDArray[Any]:
+    """Return the distances (N, M) of `pairwise_km` between unit vectors (N, 3) and (M, 3)."""
+    right = right.T
     distances = np.empty((left.shape[0], right.shape[1]), dtype=dtype)
     for start in range(0, len(left), _ROWS_PER_BLOCK):
         block = left[start : start + _ROWS_PER_BLOCK] @ right

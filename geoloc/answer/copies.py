@@ -66,15 +66,13 @@ class CopyRecogniser:
         if not (known.member >= 0).any():
             return ranking
         starts = np.cumsum([0, *map(len, groups)])
-        result = _writable(ranking)
+        chosen = []
         for row, (start, end) in enumerate(pairwise(starts.tolist())):
             own = np.arange(start, end)[known.member[start:end] >= 0]
             one = self._of_group(known.member[own], known.is_copy[own], end - start)
             if one >= 0:
-                first = own[one]
-                is_copy = bool(known.is_copy[first])
-                self._place(result, row, int(known.member[first]), copies, is_copy=is_copy)
-        return result
+                chosen.append((row, own[one]))
+        return self._placed(ranking, chosen, known, copies) if chosen else ranking
 
     def _of_photos(
         self,
@@ -99,8 +97,8 @@ class CopyRecogniser:
 
         At least half of the group has to show one place, and no other one as often.
         """
-        if not len(member):
-            return -1
+        if len(member) < 2:
+            return -1 if 2 * len(member) < photos else 0
         latlon = self._ranker.gallery.members.latlon[member]
         distance = haversine_km(latlon[:, None], latlon)
         near = (distance <= PLACE_KM).sum(axis=1)
@@ -109,10 +107,30 @@ class CopyRecogniser:
         tied = len(elsewhere) > 0 and elsewhere.max() == near[best]
         return -1 if tied or 2 * near[best] < photos else best
 
+    def _placed(
+        self, ranking: Ranking, chosen: Sequence[tuple[int, int]], known: _Known, copies: Copies
+    ) -> Ranking:
+        """Return a ranking with the places of gallery photos: rows, and which known photo is it."""
+        result = _writable(ranking)
+        rows, which = np.array(chosen).T
+        places = self._ranker.gallery.members.latlon[known.member[which]]
+        away = haversine_km(places[:, None], ranking.latlon[rows]) > CLAIM_KM["city"]
+        for row, one, others in zip(rows.tolist(), which.tolist(), away, strict=True):
+            is_copy, member = bool(known.is_copy[one]), int(known.member[one])
+            self._place(result, row, member, copies, others, is_copy=is_copy)
+        return result
+
     def _place(
-        self, ranking: Ranking, row: int, member: int, copies: Copies, *, is_copy: bool
+        self,
+        ranking: Ranking,
+        row: int,
+        member: int,
+        copies: Copies,
+        away: BoolArray,
+        *,
+        is_copy: bool,
     ) -> None:
-        """Write the place of a gallery photo into a row of a ranking."""
+        """Write the place of a gallery photo into a row of a ranking; see `_put_first`."""
         calibration, gallery = self._ranker.calibration, self._ranker.gallery
         frames = calibration.frames
         precision = max(float(copies.precision_km[member]), LEAST_PRECISION_KM)
@@ -121,7 +139,7 @@ class CopyRecogniser:
             chance, radii = frames.chance, np.maximum(frames.radii_km, precision)
         place = gallery.members.latlon[member]
         cell = gallery.clusters.cell[gallery.members.cluster[member]]
-        _put_first(ranking, row, int(cell), place, chance)
+        _put_first(ranking, row, int(cell), place, chance, away)
         ranking.belief[row] *= 1.0 - chance
         ranking.belief[row, cell] += chance
         ranking.answer[row], ranking.answer_cell[row] = place, cell
@@ -132,10 +150,11 @@ class CopyRecogniser:
         ranking.known[row], ranking.is_copy[row] = member, is_copy
 
 
-def _put_first(ranking: Ranking, row: int, cell: int, place: Float64Array, chance: float) -> None:
-    """Make a place the first of a row; other places of its city are left out."""
+def _put_first(
+    ranking: Ranking, row: int, cell: int, place: Float64Array, chance: float, away: BoolArray
+) -> None:
+    """Make a place the first of a row; other places (P,) are left out unless they are `away`."""
     width = ranking.cell.shape[1]
-    away = haversine_km(place, ranking.latlon[row]) > CLAIM_KM["city"]
     kept = np.flatnonzero((ranking.cell[row] >= 0) & away)[: width - 1]
     end = 1 + len(kept)
     rest = np.minimum(ranking.probability[row, kept], 1.0 - chance)

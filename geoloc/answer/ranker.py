@@ -283,13 +283,14 @@ class Ranker:
         distances = self.space.distances_km(answer)
         # the answer's own cell counts as distance 0: a large cell may have its centroid far away
         np.put_along_axis(distances, cell[:, None], 0.0, axis=1)
-        spread = spread_km(belief, distances, [int(level) / 100 for level in LEVELS])
+        order = np.argsort(distances, axis=1)
+        spread = spread_km(belief, distances, [int(level) / 100 for level in LEVELS], order)
         near = [(belief * (distances <= km)).sum(axis=1) for km in CLAIM_KM.values()]
         voters_km = haversine_km(answer[:, None], scored.candidates.latlon)
         voting = [(scored.share * (voters_km <= km)).sum(axis=1) for km in CLAIM_KM.values()]
         mass = np.column_stack([*near, self._country_belief(belief, cell), *voting])
         weights = self.calibration.source_weights(sources.signal)
-        prior_spread = spread_km(sources.beliefs[0], distances, (0.5, 0.8))
+        prior_spread = spread_km(sources.beliefs[0], distances, (0.5, 0.8), order)
         spreads = np.column_stack([spread, prior_spread])
         known = support(scored, self.gallery.members, answer, *CLAIM_KM.values())
         return evidence_vectors(sources.signal, weights, mass, spreads, known, photos)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from geocells.derived import Arrays, Source, derived
-from geocells.sphere import pairwise_km
+from geocells.sphere import distances_km, pairwise_km, unit_vectors
 from geoloc.belief.heads import softmax
 from geoloc.encoders.base import normalise
 from geoloc.types import BoolArray, Float32Array, Float64Array, IndexArray, Int64Array
@@ -173,7 +173,11 @@ class CellSpace:
 
     def distances_km(self, latlon: npt.ArrayLike) -> Float32Array:
         """Return the distances (N, C) in km from coordinates (N, 2) to every centroid."""
-        return pairwise_km(latlon, self._centroids, np.float32)
+        return distances_km(unit_vectors(latlon), self._vectors, np.float32)
+
+    @cached_property
+    def _vectors(self) -> Float64Array:
+        return unit_vectors(self._centroids)
 
     @cached_property
     def _utility(self) -> Float32Array:
@@ -199,7 +203,10 @@ class CellSpace:
 
 
 def spread_km(
-    belief: Float32Array, distances_km: Float32Array, levels: Sequence[float]
+    belief: Float32Array,
+    distances_km: Float32Array,
+    levels: Sequence[float],
+    order: IndexArray | None = None,
 ) -> Float32Array:
     """Return the radii around a point that hold given shares of the belief.
 
@@ -207,11 +214,12 @@ def spread_km(
         belief: (N, C).
         distances_km: (N, C) from each point to the cells.
         levels: shares in 0..1.
+        order: (N, C) cells of each row by distance, if they are sorted already.
 
     Returns:
         (N, len(levels)) km, uncalibrated.
     """
-    order = np.argsort(distances_km, axis=1)
+    order = np.argsort(distances_km, axis=1) if order is None else order
     mass = np.cumsum(np.take_along_axis(belief, order, axis=1), axis=1)
     sorted_km = np.take_along_axis(distances_km, order, axis=1)
     columns = []

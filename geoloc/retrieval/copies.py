@@ -84,7 +84,7 @@ class Copies(StoredTensors):
         photo, column = np.nonzero(useful)
         found = np.full(member.shape, -1.0, np.float32)
         found[photo, column] = correlations(
-            np.stack(known)[photo], self.signatures[member[photo, column]]
+            np.stack(known), self.signatures[member[photo, column]], photo
         )
         return Compared(similarity, found, member)
 

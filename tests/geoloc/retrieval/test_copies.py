@@ -6,7 +6,7 @@ from PIL import Image
 
 from geoloc.encoders.base import Preprocessing
 from geoloc.encoders.borders import without_borders
-from geoloc.encoders.signatures import signature
+from geoloc.encoders.signatures import SIDE, signature
 from geoloc.retrieval.copies import Copies
 from geoloc.retrieval.windows import correlations
 from tests.scenes import draw_photo
@@ -81,3 +81,22 @@ def test_flat_photos_resemble_nothing(scenes):
     assert np.abs(correlations(np.repeat(flat[None], 30, axis=0), others)).max() < 0.1
     assert correlations(flat[None], flat[None])[0] < 0.1
     assert len(correlations(flat[None][:0], others[:0])) == 0
+
+
+def test_pairs_are_compared_alike_alone_and_together(scenes):
+    signatures = np.stack([signature_of(each) for each in scenes])
+    photo = np.repeat(np.arange(30), 5)
+    others = signatures[(photo + np.tile(np.arange(5), 30)) % 30]
+    together = correlations(signatures, others, photo)
+    alone = [correlations(signatures[[p]], others[[row]])[0] for row, p in enumerate(photo)]
+    np.testing.assert_allclose(alone, together, atol=1e-5)
+    np.testing.assert_allclose(together[::5], 1.0, atol=0.01)
+
+
+def test_correlation_is_that_of_the_window_that_is_shown(scenes):
+    whole = signature_of(scenes[0])
+    lines = np.linspace(0.1, 0.9, SIDE + 1)[:-1] + 0.4 / SIDE
+    nearest = np.clip((lines * SIDE).astype(int), 0, SIDE - 1)
+    window = whole[np.ix_(nearest, nearest)]
+    flat = np.corrcoef(window[1:-1, 1:-1].ravel(), window[1:-1, 1:-1].ravel())[0, 1]
+    assert correlations(window[None], whole[None])[0] == pytest.approx(flat, abs=0.15)

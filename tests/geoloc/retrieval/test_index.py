@@ -203,3 +203,15 @@ def test_an_exhaustive_index_is_put_on_all_gpus(gpus, monkeypatch):
     similarity, row = whole.search(vectors, 1)
     assert row[:, 0].tolist() == list(range(50))
     assert similarity[:, 0] == pytest.approx(1.0, abs=2e-3)
+
+
+@pytest.mark.parametrize(("count", "k"), [(5, 5), (70, 3), (3000, 20), (3001, 1)])
+def test_exhaustive_search_sorts_all_vectors(count, k):
+    vectors = unit(count, 8)
+    vectors[-2:] = vectors[0]  # equal ones: the first rows win
+    queries = np.concatenate([unit(300, 8), vectors[:1]])
+    similarity, row = indexes.Exhaustive(vectors).search(queries, k)
+    products = queries @ vectors.T
+    expected = np.argsort(-products, axis=1, kind="stable")[:, :k]
+    np.testing.assert_allclose(similarity, np.take_along_axis(products, expected, 1), atol=1e-6)
+    assert row[-1, : min(k, 3)].tolist() == [0, count - 2, count - 1][: min(k, 3)]
