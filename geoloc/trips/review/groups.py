@@ -1,9 +1,10 @@
-"""Groups of photos that are reviewed together: photos of one stay, of one kind and one place."""
+"""Groups of photos that are reviewed together: of one kind, one place, and about one time."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import numpy as np
 
@@ -11,12 +12,18 @@ from geocells.sphere import haversine_km
 from geoloc.trips.trip import Kind, PlacedPhoto, Trip
 
 SPREAD_KM = 1.0
-"""Photos farther than this from the first one of a group begin another group, unless half the
-radius of their places is larger."""
+"""Photos farther than this from the first one of a group begin another group, unless the 80 % radii
+of both are larger."""
 
+
+MOST_UNLIKE = 2.0
+"""Largest ratio of the 80 % radii of two photos of a group, if one is larger than SPREAD_KM."""
+
+GAP = timedelta(hours=24)
+"""A place to which the library returns after a longer time is another group."""
 
 COMPARED = 20
-"""Of the groups of a stay, a photo is compared with so many, the youngest ones."""
+"""Of the groups of a journey, a photo is compared with so many, the youngest ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +45,18 @@ class Group:
 def review_groups(trip: Trip) -> list[Group]:
     """Return the groups of a trip, in the order of their first photos.
 
-    Photos are grouped by stay, or by folder where they have no time, and by kind. A group is
-    divided where its photos lie apart; see SPREAD_KM.
+    Photos are grouped by journey, or by folder where they have no time, and by kind. A group ends
+    where its photos lie apart, see SPREAD_KM, or are apart in time, see GAP: so places that are
+    known to 25 km are decided once for a day's way of 25 km, and sure ones for each kilometre.
     """
     rows: list[list[int]] = []
     open_groups: dict[Hashable, list[list[int]]] = {}
     for row, photo in enumerate(trip.photos):
         folder = photo.photo.rpartition("/")[0] if photo.stay is None else None
-        alike = open_groups.setdefault((photo.stay, folder, photo.kind), [])
+        journey = None if photo.stay is None else trip.stays[photo.stay].journey
+        alike = open_groups.setdefault((journey, folder, photo.kind), [])
         young = reversed(alike[-COMPARED:])
-        group = next((each for each in young if _near(trip.photos[each[0]], photo)), None)
+        group = next((each for each in young if _joins(trip, each, photo)), None)
         if group is None:
             group = []
             alike.append(group)
@@ -56,11 +65,27 @@ def review_groups(trip: Trip) -> list[Group]:
     return [_group(trip, each) for each in rows]
 
 
+def _joins(trip: Trip, group: list[int], photo: PlacedPhoto) -> bool:
+    first, last = trip.photos[group[0]], trip.photos[group[-1]]
+    if last.taken_at is not None and photo.taken_at is not None:
+        gap = datetime.fromisoformat(photo.taken_at) - datetime.fromisoformat(last.taken_at)
+        if gap > GAP:
+            return False
+    return _near(first, photo) and _as_sure(first, photo)
+
+
 def _near(first: PlacedPhoto, photo: PlacedPhoto) -> bool:
     if first.lat is None or first.lon is None or photo.lat is None or photo.lon is None:
         return first.lat is photo.lat
     apart_km = float(haversine_km([first.lat, first.lon], [photo.lat, photo.lon]))
-    return apart_km <= max(SPREAD_KM, (photo.radius_80_km or 0.0) / 2)
+    radii = (first.radius_80_km or 0.0, photo.radius_80_km or 0.0)
+    return apart_km <= max(SPREAD_KM, min(radii))
+
+
+def _as_sure(first: PlacedPhoto, photo: PlacedPhoto) -> bool:
+    """Whether the radii are alike, so that a sure photo is not held up by an unsure one."""
+    radii = sorted(max(SPREAD_KM, each.radius_80_km or 0.0) for each in (first, photo))
+    return radii[1] <= MOST_UNLIKE * radii[0]
 
 
 def _group(trip: Trip, rows: list[int]) -> Group:

@@ -16,6 +16,7 @@ from geoloc.output.html import stream
 from geoloc.output.svg_map import MAX_TILES, TILE, WORLD_PX, mercator, svg_path, tile, world
 from geoloc.output.thumbnails import thumbnail
 from geoloc.trips.review.groups import Group, review_groups
+from geoloc.trips.review.towns import town_rows
 from geoloc.trips.trip import RIGHT_S, SCHEMA_VERSION, Clock, Kind, PlacedPhoto, Trip
 from geoloc.types import Float64Array
 
@@ -62,6 +63,7 @@ def page_parts(trip: Trip, library: Path | None) -> Iterable[str]:
         "world": world(),
         "size": WORLD_PX,
         "tiles": _tiles(groups, trip.tracks),
+        "towns": town_rows(_places(groups)),
         "tracks": [_track(track) for track in trip.tracks],
         "photos": [
             [*_values(trip, photo), group_of[row], pictures.get(row, "")]
@@ -123,11 +125,16 @@ def _group_values(group: Group) -> list[Any]:
 
 def _tiles(groups: Sequence[Group], tracks: Sequence[Sequence[tuple[float, float]]]) -> list[Any]:
     """Return the tiles of the map that hold most groups, with detailed borders."""
-    points = [(group.lat, group.lon) for group in groups if group.lat is not None]
-    points += [each for track in tracks for each in (*track[:1], *track[-1:])]
-    xy = mercator(np.array(points, np.float64).reshape(-1, 2))
+    ends = [each for track in tracks for each in (*track[:1], *track[-1:])]
+    xy = mercator(np.concatenate([_places(groups), np.reshape(ends, (-1, 2))]))
     count = Counter(map(tuple, (xy // TILE).astype(int).tolist()))
     return [tile(*at) for at, _ in count.most_common(MAX_TILES)]
+
+
+def _places(groups: Sequence[Group]) -> Float64Array:
+    """Return (N, 2) degrees of the groups that have a place."""
+    points = [(group.lat, group.lon) for group in groups if group.lat is not None]
+    return np.array(points, np.float64).reshape(-1, 2)
 
 
 def _track(track: Sequence[tuple[float, float]]) -> str:

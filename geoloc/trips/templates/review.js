@@ -1,6 +1,7 @@
-// The review: list and card of groups, timeline, keys, and saving decisions.
+// The review: list of groups, timeline, keys, and saving decisions.
 const PAGE_ROWS = 100, PLAY_MS = 250, DATE_PX = 120;
-const count = new Intl.NumberFormat("en").format, plural = n => `${count(n)} photo${n === 1 ? "" : "s"}`;
+const count = new Intl.NumberFormat("en").format, many = (n, name) => `${count(n)} ${name}${n === 1 ? "" : "s"}`, plural = n => many(n, "photo");
+const photosOf = some => some.reduce((sum, group) => sum + group.photos.length, 0);
 const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
 let listed = [], listedRows = 0, exported = true;
 
@@ -20,12 +21,15 @@ function span(group) {
   return first.split(",")[0] === last.split(",")[0] ? `${first} – ${last.split(", ")[1]}` : `${first} – ${last}`;
 }
 
-const stateOf = group => group.measured ? "measured" : !group.accepted ? (group.by === "moved" ? "moved" : "") : group.by === "hand" ? "placed ✓" : "accepted ✓";
+const stateOf = group => group.measured ? "sure ✓" : !group.accepted ? (group.by === "moved" ? "moved" : "") : group.by === "hand" ? "placed ✓" : "accepted ✓";
 
 // ---- the list
 
+const unsure = group => group.lat === null ? -1 : group.estimate.radius_80_km ?? Infinity;
+const inOrder = some => $("order").value === "time" ? some : [...some].sort((a, b) => unsure(b) - unsure(a));
+
 function list() {
-  listed = $("only-open").checked ? groups.filter(group => !anchored(group) && group.kind !== "not a place") : groups;
+  listed = inOrder($("only-open").checked ? groups.filter(group => !anchored(group) && group.kind !== "not a place") : groups);
   const focused = $("list").contains(document.activeElement) && document.activeElement.group;
   $("list").replaceChildren();
   const rows = Math.max(PAGE_ROWS, listedRows);
@@ -38,6 +42,9 @@ function listMore(rows = PAGE_ROWS) {
   for (const group of listed.slice(listedRows, listedRows + rows)) listRow(group);
   listedRows = Math.min(listed.length, listedRows + rows);
   $("more").hidden = listedRows >= listed.length;
+  const left = undecided();
+  $("rest").hidden = !left.length;
+  $("rest").textContent = left.length === 1 ? "Accept the last group" : `Accept all ${count(left.length)} groups that are left`;
 }
 
 function listRow(group) {
@@ -48,75 +55,17 @@ function listRow(group) {
   else make(button, "b", {});
   const text = make(button, "span", {}), title = make(text, "span", {});
   make(title, "i", {style: `background:${COLOURS[group.kind]}`});
-  title.append(group.photos[0].place || group.photos[0].name);
+  title.append(titleOf(group));
   make(text, "small", {}, span(group));
-  make(text, "small", {}, `${plural(group.photos.length)}, ${group.kind}${group.radius_80_km === null ? "" : ", within " + distance(group.radius_80_km)}`);
+  make(text, "small", {}, `${plural(group.photos.length)}, ${WORDS[group.kind]}${group.radius_80_km === null ? "" : ", within " + distance(group.radius_80_km)}`);
   make(button, "small", {class: "state"}, stateOf(group));
   button.onclick = () => choose(group);
 }
 
 const rowOf = group => [...$("list").querySelectorAll("button")].find(button => button.group === group);
 
-// ---- the chosen group
-
-function choose(group, move = true) {
-  chosen = group;
-  for (const button of $("list").querySelectorAll("button")) button.setAttribute("aria-current", String(button.group === group));
-  fillCard();
-  if (group && move && group.lat !== null) {
-    const {box} = circle({...group, radius_80_km: Math.max(.5, group.radius_80_km || 0)});
-    setView(windowAround(...box));
-    onMove();
-  } else draw();
-}
-
-function fillCard() {
-  const card = $("card"), group = chosen;
-  card.hidden = !group;
-  card.replaceChildren();
-  if (!group) return;
-  make(card, "h2", {}, group.photos[0].place || group.photos[0].name);
-  make(card, "p", {}, `${plural(group.photos.length)}: ${span(group)}`);
-  const hows = [...new Set(group.photos.map(photo => photo.how))];
-  make(card, "p", {}, `${group.kind}: ${group.by === "estimate" ? hows.slice(0, 2).join("; ") : HOW[group.by]}`);
-  if (group.lat !== null && !group.measured) make(card, "p", {}, `8 of 10 such photos lie within ${distance(group.radius_80_km)}.`);
-  const pictures = make(card, "div", {class: "pictures"});
-  for (const photo of group.photos) if (photo.picture) make(pictures, "img", {src: photo.picture, alt: photo.name, title: photo.name});
-  if (group.measured) return;
-  const tools = make(card, "div", {class: "tools"});
-  const button = (label, key, action, disabled) => {
-    const node = make(tools, "button", {type: "button", title: `Key ${key}`, ...disabled ? {disabled: ""} : {}}, label);
-    node.onclick = action;
-  };
-  button("Accept", "A", acceptChosen, group.accepted || group.lat === null);
-  button("Place in the middle of the map", "P", placeChosen);
-  button("Reset", "R", resetChosen, group.by === "estimate" && !group.accepted);
-  coordinates(card, group);
-}
-
-function coordinates(card, group) {
-  const form = make(card, "form", {}), where = group.lat === null ? "" : `${group.lat.toFixed(5)}, ${group.lon.toFixed(5)}`;
-  const field = make(form, "input", {id: "at", "aria-label": "Latitude, longitude", value: where, autocomplete: "off"});
-  make(form, "button", {type: "submit"}, "Place here");
-  form.onsubmit = event => {
-    event.preventDefault();
-    const [lat, lon, ...more] = field.value.split(/[,;\s]+/).filter(Boolean).map(Number);
-    if (more.length || !(Math.abs(lat) <= 90 && Math.abs(lon) <= 180)) say("Give latitude and longitude in degrees, such as 48.8583, 2.2945.");
-    else { placeAt(group, ...project(lat, lon)); choose(group); }
-  };
-}
-
-function acceptChosen() { if (chosen && accept([chosen]).length) changed(); nextOpen(); }
-function resetChosen() { if (chosen && !chosen.measured) { reset(chosen); changed(); } }
-function placeChosen() { if (chosen && !chosen.measured) placeAt(chosen, view[0] + view[2] / 2, view[1] + view[3] / 2); }
-
-function nextOpen() {                                     // the next group that is to be decided, after the chosen one
-  const open = groups.filter(group => !anchored(group) && group.lat !== null);
-  if (open.length) { choose(open.find(group => group.number > (chosen?.number ?? -1)) || open[0]); rowOf(chosen)?.scrollIntoView({block: "nearest"}); }
-}
-
 onPlaced = (group, moved) => {
-  say(moved.length ? `${moved.length} neighbour${moved.length === 1 ? "" : "s"} moved along; accept or undo.` : "");
+  say(moved.length ? `${many(moved.length, "group")} moved along; accept or undo.` : "");
   if (chosen !== group) choose(group, false);
   changed();
 };
@@ -136,8 +85,9 @@ function changed() {
 
 function report() {
   const all = decidable(), accepted = groups.filter(group => group.accepted && !group.measured);
-  const shown = accepted.reduce((sum, group) => sum + group.photos.length, 0);
-  $("progress").textContent = `${count(all.filter(group => group.accepted).length)} of ${count(all.length)} groups decided, ${plural(shown)}`;
+  $("progress").textContent = `${count(all.filter(group => group.accepted).length)} of ${many(all.length, "group")} decided, ${plural(photosOf(accepted))}`;
+  const near = within(+$("near-km").value);
+  $("near-count").textContent = `${many(near.length, "group")}, ${plural(photosOf(near))}`;
   $("undo").disabled = !steps.length;
   $("export").disabled = !accepted.length;
 }
@@ -229,9 +179,9 @@ function play() {
 
 // ---- the page
 
-const KEYS = {a: acceptChosen, r: resetChosen, p: placeChosen, u: undoStep, n: nextOpen};
+const KEYS = {a: acceptChosen, r: resetChosen, p: placeChosen, u: undoStep, n: nextOpen, t: () => $("at")?.focus()};
 document.addEventListener("keydown", event => {
-  const typing = event.target.matches("input:not([type=range], [type=checkbox])");
+  const typing = event.target.matches("input:not([type=range], [type=checkbox]), select");
   if ((event.ctrlKey || event.metaKey) && event.key === "z" && !typing) { undoStep(); event.preventDefault(); return; }
   if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.key === "Escape" && chosen) choose(null);
@@ -243,15 +193,22 @@ $("list").onkeydown = event => {
 };
 $("accept-near").onsubmit = event => {
   event.preventDefault();
-  const fresh = acceptWithin(+$("near-km").value);
+  const fresh = accept(within(+$("near-km").value));
   if (fresh.length) changed();
-  say(`${fresh.length} group${fresh.length === 1 ? "" : "s"} accepted, ${plural(fresh.reduce((sum, group) => sum + group.photos.length, 0))}.`);
+  say(`${many(fresh.length, "group")} accepted, ${plural(photosOf(fresh))}.`);
+};
+$("near-km").oninput = report;
+$("rest").onclick = () => {
+  const fresh = accept(groups);
+  changed();
+  say(`${many(fresh.length, "group")} accepted, ${plural(photosOf(fresh))}.`);
+  $("export").focus();
 };
 $("undo").onclick = undoStep;
 $("export").onclick = save;
 $("open").onchange = () => { const [file] = $("open").files; if (file) openSaved(file); $("open").value = ""; };
 $("more").onclick = () => { const next = listedRows; listMore(); $("list").children[next]?.firstChild.focus(); };
-$("only-open").onchange = list;
+$("only-open").onchange = $("order").onchange = list;
 $("play").onclick = play;
 $("moment").max = Math.max(0, photos.length - 1);
 $("moment").oninput = () => show(+$("moment").value);
@@ -263,13 +220,13 @@ for (const [left, top, right, bottom, borders] of data.tiles) {
   make($("details"), "path", {class: "tile", d: `M${left},${top}H${right}V${bottom}H${left}Z`});
   make($("details"), "path", {class: "land", d: borders});
 }
-$("title").textContent = `${plural(photos.length)} in ${count(groups.length)} group${groups.length === 1 ? "" : "s"}`;
+$("title").textContent = `${plural(photos.length)} in ${many(groups.length, "group")}`;
 for (const kind of data.kinds) {
   const key = make($("legend"), "span", {class: "key"});
   make(key, "i", {style: `background:${COLOURS[kind]}`});
-  key.append(`${kind} (${count(photos.filter(photo => data.kinds[photo.kind] === kind).length)})`);
+  key.append(`${WORDS[kind]} (${count(photos.filter(photo => data.kinds[photo.kind] === kind).length)})`);
 }
-make($("legend"), "span", {}, "Drag a pin to correct a group. Keys: A accept, P place, R reset, U undo, N next. The dashed circle contains 8 of 10 such photos. Made with Natural Earth; places by GeoNames (CC BY 4.0).");
+make($("legend"), "span", {}, "Drag a pin to correct a group, or type a town. Keys: A accepts, N goes to the next group, T types a town, P puts the group in the middle of the map, R resets it, U undoes. The dashed circle contains 8 of 10 such photos. Made with Natural Earth; places by GeoNames (CC BY 4.0).");
 for (const note of data.notes) make($("notes").querySelector("ul"), "li", {}, note);
 $("notes").hidden = !data.notes.length;
 const known = groups.filter(group => group.lat !== null);

@@ -1,6 +1,8 @@
 // What is decided: groups with their places, moves of groups, undo, and decisions as JSON.
 const FIELDS = ["name", "sha256", "time", "kind", "lat", "lon", "radius_80_km", "how", "place", "journey", "group", "picture"];
 const GROUP_FIELDS = ["lat", "lon", "radius_80_km", "radius_95_km"];
+const WORDS = {"measured": "GPS position", "interpolated": "between known places", "recognised": "same scene", "guessed": "by sight",
+               "not a place": "not a place"};
 const SMALLEST_SHIFT_DEG = 1e-5, MUCH_SURER = 4;
 const record = (fields, values) => Object.fromEntries(fields.map((field, i) => [field, values[i]]));
 const photos = data.photos.map(values => record(FIELDS, values));
@@ -42,15 +44,16 @@ function undo() {
 
 const decidable = () => groups.filter(group => !group.measured && group.lat !== null);
 const anchored = group => group.measured || group.accepted;
+const isUndecided = group => !anchored(group) && group.lat !== null, undecided = () => groups.filter(isUndecided);
 
 function accept(some) {
-  const fresh = some.filter(group => !anchored(group) && group.lat !== null);
+  const fresh = some.filter(isUndecided);
   if (fresh.length) step(fresh, group => { group.accepted = true; });
   return fresh;
 }
 
-function acceptWithin(km) {                               // moved groups have no radius of their own
-  return accept(groups.filter(group => group.by === "estimate" && group.radius_95_km !== null && group.radius_95_km <= km));
+function within(km) {                                     // moved groups have no radius of their own
+  return undecided().filter(group => group.by === "estimate" && group.radius_95_km !== null && group.radius_95_km <= km);
 }
 
 function reset(group) {                                   // back to the estimate, undecided
@@ -58,7 +61,7 @@ function reset(group) {                                   // back to the estimat
 }
 
 function place(group, lat, lon, accuracyKm) {             // by hand; neighbours in time follow
-  const before = {lat: group.lat, lon: group.lon}, follow = before.lat === null ? [] : followers(group);
+  const before = {lat: group.lat, lon: group.lon}, follow = before.lat === null ? [] : followers(group, {lat, lon});
   const shift = [lat - before.lat, ((lon - before.lon + 540) % 360 + 360) % 360 - 180];
   const weight = new Map(follow);
   const moved = follow.filter(([, share]) => share * Math.hypot(...shift) > SMALLEST_SHIFT_DEG).map(([other]) => other);
@@ -76,14 +79,16 @@ function shifted(group, [north, east], share) {
 
 // Undecided groups of the same journey move along: fully beside the placed group, and less the
 // closer in time the next known group is, as on a Brownian bridge. Known is what is measured or
-// accepted, or much surer than the placed group was.
-function followers(group) {
+// accepted, or much surer than the placed group was. What was placed by its pictures follows only
+// if it was at the same wrong place: nearer to the placed group than that one has moved.
+function followers(group, to) {
   if (!Number.isFinite(group.middle)) return [];
   const isKnown = other => anchored(other) || other.estimate.radius_80_km < group.estimate.radius_80_km / MUCH_SURER;
   const others = groups.filter(other => other !== group && other.journey === group.journey && other.lat !== null && Number.isFinite(other.middle));
   const gaps = others.filter(isKnown).map(other => other.middle - group.middle);
   const ends = [-1, 1].map(side => Math.min(...gaps.map(gap => side * gap).filter(gap => gap >= 0)));
-  return others.filter(other => !isKnown(other)).map(other => {
+  const moved = kmBetween(group, to), follows = other => other.kind === "interpolated" || kmBetween(group, other) < moved;
+  return others.filter(other => !isKnown(other) && follows(other)).map(other => {
     const gap = other.middle - group.middle, end = ends[gap < 0 ? 0 : 1];
     return [other, end === Infinity ? 1 : end > 0 ? Math.max(0, 1 - Math.abs(gap) / end) : 0];
   });
@@ -95,6 +100,17 @@ function positionOf(photo) {                              // of one photo, with 
   if (group.by === "hand" || photo.lat === null) return [group.lat, group.lon];
   const {lat, lon} = shifted(photo, [group.lat - group.estimate.lat, group.lon - group.estimate.lon], 1);
   return [lat, lon];
+}
+
+function kmBetween(a, b) {
+  const [from, to] = [a, b].map(each => each.lat * Math.PI / 180), east = (b.lon - a.lon) * Math.PI / 180;
+  return EARTH_RADIUS_KM * Math.acos(Math.min(1, Math.sin(from) * Math.sin(to) + Math.cos(from) * Math.cos(to) * Math.cos(east)));
+}
+
+function radiusOf(photo, group) {                         // placed by hand, photos of a day's way are not all at the pin
+  if (group.by !== "hand") return photo.radius_80_km;
+  const apart = photo.lat === null || group.estimate.lat === null ? 0 : kmBetween(photo, group.estimate);
+  return Math.max(group.radius_80_km, Math.min(apart, photo.radius_80_km));
 }
 
 // ---- decisions as JSON
@@ -109,7 +125,7 @@ function decisions() {
     photos: decided.map(photo => {
       const group = groups[photo.group], [lat, lon] = positionOf(photo);
       return {photo: photo.name, sha256: photo.sha256, lat: +lat.toFixed(6), lon: +lon.toFixed(6),
-              radius_80_km: group.by === "hand" ? group.radius_80_km : photo.radius_80_km, kind: group.kind,
+              radius_80_km: radiusOf(photo, group), kind: group.kind,
               decision: DECISION[group.by], how: HOW[group.by] || photo.how};
     }),
   };

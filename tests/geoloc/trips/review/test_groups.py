@@ -39,7 +39,20 @@ def test_photos_that_lie_apart_are_divided():
     assert len(groups) > 3
     for group in groups:
         spread = np.ptp([walk[row].lat for row in group.photos]) * 111.2
-        assert spread <= 1.01
+        assert spread <= photo.radius_80_km + 0.01
+
+
+def test_a_days_way_of_unsure_places_is_one_group_and_sure_places_are_not_held_up():
+    trip = make_trip()
+    photo = replace(trip.photos[5], lat=48.0)
+    way = [
+        replace(photo, lat=48.0 + hour / 50, taken_at=f"2024-05-07T{8 + hour:02}:00:00+02:00")
+        for hour in range(8)
+    ]
+    later = replace(photo, taken_at="2024-05-09T08:00:00+02:00")
+    sure = replace(photo, radius_80_km=2.0)
+    groups = review_groups(replace(trip, photos=(*way, sure, later)))
+    assert [len(group.photos) for group in groups] == [8, 1, 1]
 
 
 def test_photos_without_a_time_are_grouped_by_folder():

@@ -88,7 +88,7 @@ def test_groups_are_listed_with_pictures_times_kinds_and_radii(show):
     expect(tab.locator("#list button")).to_have_count(5)
     expect(tab.locator("#list img")).to_have_count(5)
     expect(row(tab, "Lyon")).to_contain_text("7 May 2024, 09:00 – 09:02")
-    expect(row(tab, "Lyon")).to_contain_text("3 photos, guessed, within 60 km")
+    expect(row(tab, "Lyon")).to_contain_text("3 photos, by sight, within 60 km")
     expect(tab.locator(".mark")).to_have_count(4)
     expect(tab.locator("#lines .journey")).to_have_count(1)
     expect(tab.locator("#lines .track")).to_have_count(1)
@@ -124,25 +124,89 @@ def test_the_radius_of_the_button_can_be_chosen(show):
 
 def test_a_dragged_pin_corrects_its_group_and_neighbours_follow(show, tmp_path):
     trip = make_trip()
-    nice = replace(trip.photos[8], kind="guessed", radius_80_km=30.0)
+    nice = replace(trip.photos[8], kind="interpolated", radius_80_km=30.0)
     tab = show(replace(trip, photos=(*trip.photos[:8], nice, trip.photos[9])))
     row(tab, "Lyon").click()
     drag(tab, tab.locator(".mark.chosen"), 100, 0)
     expect(progress(tab)).to_have_text("1 of 3 groups decided, 3 photos")
-    expect(row(tab, "Lyon").locator(".state")).to_have_text("placed ✓")
-    expect(tab.locator("#message")).to_have_text("1 neighbour moved along; accept or undo.")
-    expect(row(tab, "Nice").locator(".state")).to_have_text("moved")
+    expect(tab.locator("#list button").nth(2).locator(".state")).to_have_text("placed ✓")
+    expect(tab.locator("#message")).to_have_text("1 group moved along; accept or undo.")
+    expect(tab.locator("#list button").nth(3).locator(".state")).to_have_text("moved")
     photos = saved(tab, tmp_path)
     assert [each["decision"] for each in photos] == ["corrected"] * 3
     east = photos[0]
     assert east["lat"] == pytest.approx(LYON[0], abs=1e-3)
     assert east["lon"] > LYON[1] + 0.05
     assert 0 < east["radius_80_km"] < km_between(east, LYON)
-    row(tab, "Nice").click()
+    tab.locator("#list button").nth(3).click()
     tab.get_by_role("button", name="Accept", exact=True).click()
     *_, nice = saved(tab, tmp_path)
     assert nice["decision"] == "moved"
     assert nice["lon"] - NICE[1] == pytest.approx(east["lon"] - LYON[1], abs=1e-4)
+
+
+def test_places_by_sight_follow_only_from_the_same_wrong_place(show):
+    trip = make_trip()
+    nice = replace(trip.photos[8], kind="guessed", radius_80_km=30.0)
+    tab = show(replace(trip, photos=(*trip.photos[:8], nice, trip.photos[9])))
+    tab.evaluate("place(groups[2], groups[2].lat, groups[2].lon + 1, 1)")
+    assert tab.evaluate("groups[3].by") == "estimate", "300 km away: no common error of 80 km"
+    tab.evaluate("undo(); place(groups[2], groups[2].lat, groups[2].lon + 50, 1)")
+    assert tab.evaluate("groups[3].by") == "moved"
+
+
+def test_a_town_is_typed_to_place_a_group(show, tmp_path):
+    tab = show()
+    row(tab, "Lyon").click()
+    tab.keyboard.press("t")
+    tab.keyboard.type("greno")
+    expect(tab.locator("#towns option").first).to_have_text("Grenoble, FR")
+    tab.keyboard.type("ble")
+    tab.keyboard.press("Enter")
+    expect(tab.locator("#card h2")).to_have_text("Grenoble, FR")
+    photos = saved(tab, tmp_path)
+    assert {each["decision"] for each in photos} == {"corrected"}
+    assert km_between(photos[0], (45.17, 5.72)) < 5
+    assert photos[0]["radius_80_km"] == 5
+    tab.keyboard.press("t")
+    tab.keyboard.type("saint etienne")
+    assert tab.evaluate("coordinates('saint etienne')") is None
+    tab.keyboard.press("Enter")
+    expect(tab.locator("#message")).to_contain_text("is no town that this page knows")
+
+
+def test_typed_coordinates_are_as_accurate_as_their_digits(show):
+    tab = show()
+    row(tab, "Lyon").click()
+    tab.get_by_label("latitude, longitude").fill("45.76, 4.835")
+    tab.keyboard.press("Enter")
+    expect(tab.locator("#card")).to_contain_text("Placed by hand. To about 1.1 km.")
+
+
+def test_photos_of_a_days_way_that_are_placed_by_hand_are_not_all_said_to_be_at_the_pin(
+    show, tmp_path
+):
+    trip = make_trip()
+    way = [replace(photo, lat=LYON[0] + i / 10) for i, photo in enumerate(trip.photos[5:8])]
+    tab = show(replace(trip, photos=(*trip.photos[:5], *way, *trip.photos[8:])))
+    row(tab, "Lyon").click()
+    tab.get_by_label("latitude, longitude").fill("45.864, 4.8357")
+    tab.keyboard.press("Enter")
+    radii = [each["radius_80_km"] for each in saved(tab, tmp_path)]
+    assert radii == [pytest.approx(11.1, abs=0.1), 0.111, pytest.approx(11.1, abs=0.1)]
+
+
+def test_least_sure_groups_come_first_and_the_rest_is_accepted_at_once(show, tmp_path):
+    tab = show()
+    tab.get_by_label("Order of the groups").select_option("Least sure first")
+    expect(tab.locator("#list button").first).to_contain_text("Lyon")
+    expect(tab.locator("#near-count")).to_have_text("2 groups, 4 photos")
+    tab.keyboard.press("n")
+    expect(tab.locator("#card h2")).to_contain_text("Lyon")
+    tab.get_by_role("button", name="Accept all 3 groups that are left").click()
+    expect(progress(tab)).to_have_text("3 of 3 groups decided, 7 photos")
+    expect(tab.locator("#rest")).to_be_hidden()
+    assert len(saved(tab, tmp_path)) == 7
 
 
 def test_groups_that_are_much_surer_do_not_follow(show):
@@ -157,7 +221,7 @@ def test_groups_that_are_much_surer_do_not_follow(show):
 
 def test_measured_and_accepted_groups_do_not_follow(show):
     tab = show()
-    row(tab, "interpolated").click()
+    row(tab, "between known places").click()
     tab.get_by_role("button", name="Accept", exact=True).click()
     row(tab, "Lyon").click()
     drag(tab, tab.locator(".mark.chosen"), 60, 40)
@@ -182,7 +246,7 @@ def test_neighbours_follow_less_the_closer_in_time_the_next_known_place_is(show,
     tab.locator("#list button").nth(2).click()
     tab.get_by_label("Latitude, longitude").fill("47.2, 6")
     tab.keyboard.press("Enter")
-    expect(tab.locator("#message")).to_contain_text("4 neighbours moved along")
+    expect(tab.locator("#message")).to_contain_text("4 groups moved along")
     lon = tab.evaluate("groups.map(group => group.lon)")
     assert lon == pytest.approx([5, 5.5, 6, 5.75, 5.5, 5.25, 5])
 
@@ -218,7 +282,7 @@ def test_the_whole_review_works_with_the_keyboard(show, tmp_path):
     tab.locator("#map svg").focus()
     for key in ("ArrowRight", "ArrowRight", "+", "p"):
         tab.keyboard.press(key)
-    expect(row(tab, "Lyon").locator(".state")).to_have_text("placed ✓")
+    expect(tab.locator("#list button").nth(2).locator(".state")).to_have_text("placed ✓")
     tab.keyboard.press("n")
     expect(tab.locator("#card h2")).to_contain_text("Nice")
     tab.keyboard.press("a")
@@ -239,7 +303,7 @@ def test_typing_coordinates_is_not_taken_for_keys(show):
     field.fill("")
     field.press_sequentially("a r u 91, 200")
     tab.keyboard.press("Enter")
-    expect(tab.locator("#message")).to_contain_text("Give latitude and longitude")
+    expect(tab.locator("#message")).to_contain_text("give latitude and longitude")
     expect(progress(tab)).to_have_text("0 of 3 groups decided, 0 photos")
 
 
@@ -247,7 +311,7 @@ def test_photos_without_a_place_get_one_by_hand(show, tmp_path):
     tab = show()
     row(tab, "not a place").click()
     expect(tab.get_by_role("button", name="Accept", exact=True)).to_be_disabled()
-    tab.get_by_role("button", name="Place in the middle of the map").click()
+    tab.get_by_role("button", name="Put it in the middle of the map").click()
     (photo,) = saved(tab, tmp_path)
     assert (photo["photo"], photo["decision"]) == ("day/09.jpg", "corrected")
 
@@ -356,7 +420,7 @@ def test_thousands_of_photos_are_reviewed_in_one_page(show):
     stays = tuple(replace(trip.stays[2], photos=10) for _ in range(500))
     photos = tuple(
         replace(trip.photos[6], photo=f"{i}.jpg", sha256=f"{i:064}", stay=i // 10,
-                lat=40.0 + i / 1000, radius_95_km=4.0)
+                lat=40.0 + (i // 10) / 50, radius_80_km=0.5, radius_95_km=4.0)
         for i in range(5_000)
     )  # fmt: skip
     tab = show(replace(trip, photos=photos, stays=stays))
