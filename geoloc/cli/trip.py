@@ -73,7 +73,7 @@ def trip(
     clock
         What to add to the times of a camera: "Canon EOS=+01:02:00", "=-3d00:00". May be repeated.
     assume_order
-        Take the order of the file names for the order of time, where photos have no time.
+        Take the order of the file names for the order of time, if no photo has a time.
     immich
         Address of an Immich server to download to LIBRARY first; the key is in IMMICH_API_KEY.
     bundle
@@ -207,9 +207,8 @@ def apply(
     except OSError as error:
         return fail_writing(PROGRAM, error, log)
     kept = f", {done.kept:,} keep the position they have" if done.kept else ""
-    failed = f", {done.failed:,} could not be written" if done.failed else ""
-    line = f"{done.written:,} photos tagged{kept}{failed}; to revert:  geoloc trip undo {log}"
-    notice(line, quiet=quiet)
+    kept += f", {done.failed:,} could not be written" if done.failed else ""
+    notice(f"{done.written:,} photos tagged{kept}; to revert:  geoloc trip undo {log}", quiet=quiet)
     return exit_code(done.written + done.kept, done.failed)
 
 
@@ -242,9 +241,8 @@ def undo(log: Path, /, *, quiet: Quiet = False) -> int:
 
 def _check_inputs(out: Path, inputs: Sequence[Path]) -> None:
     """Refuse an output that is one of the inputs."""
-    for each in inputs:
-        if out.exists() and each.exists() and out.samefile(each):
-            raise UsageError(f"--out {out}: is an input of this command; choose another output")
+    if any(out.exists() and each.exists() and out.samefile(each) for each in inputs):
+        raise UsageError(f"--out {out}: is an input of this command; choose another output")
 
 
 def _offsets(clocks: Sequence[str]) -> dict[str, float]:
@@ -293,8 +291,10 @@ def _tell(placed: Trip, out: Path, *, quiet: bool) -> None:
     """Print what was found."""
     from geoloc.trips.review.page import KINDS, clock_line
 
-    count = Counter(photo.kind for photo in placed.photos)
-    found = ", ".join(f"{count[kind]:,} {kind}" for kind in KINDS if count[kind])
     for clock in placed.clocks:
         notice(clock_line(clock), quiet=quiet)
+    count = Counter(photo.kind for photo in placed.photos)
+    found = ", ".join(f"{count[kind]:,} {kind}" for kind in KINDS if count[kind])
     notice(f"{out}: {len(placed.photos):,} photos: {found}", quiet=quiet)
+    if out.suffix.lower() == ".html":
+        notice("open it, export; then  geoloc trip apply decisions.json --xmp digikam", quiet=quiet)

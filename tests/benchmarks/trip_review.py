@@ -59,6 +59,7 @@ FIRST_LOOK = 15.0
 """Seconds for understanding the page when it opens."""
 
 ACCEPTED_KM = 5.0
+DECISIONS = "decisions.json"
 
 Places = dict[str, tuple[float, float]]
 
@@ -76,7 +77,7 @@ class Person:
 
     def command(self, folder: Path, *words: str, untyped: tuple[str, ...] = ()) -> None:
         """Type a command of `geoloc`, and wait for it."""
-        line = " ".join(("geoloc", *words))
+        line = " ".join(("geoloc", *words)).replace(DECISIONS, f"~/Downloads/{DECISIONS}")
         self.seconds += THINK + KEY * (len(line) + 1)
         self.interactions += len(line) + 1
         program = (sys.executable, "-m", "geoloc")
@@ -256,8 +257,8 @@ def measure(bundle: Path, folder: Path) -> dict[str, float]:
         person.review(truth)
         with tab.expect_download() as download:
             person.button("Export decisions")
-        download.value.save_as(folder / "decisions.json")
-    person.command(folder, "trip", "apply", "decisions.json", "--xmp", "digikam")
+        download.value.save_as(folder / DECISIONS)
+    person.command(folder, "trip", "apply", DECISIONS, "--xmp", "digikam")
     tags = {path.name[:-4]: tagged_place(path) for path in (folder / "holiday").glob("*.xmp")}
     error_km = haversine_km(list(tags.values()), [truth[name] for name in tags])
     person_s, waiting_s = person.seconds + person.waiting, person.waiting

@@ -23,6 +23,9 @@ NEEDS = "the columns file,lat,lon"
 CONTRADICTION_KM = 10.0
 """A track is of another journey if the photos during it have their positions farther away."""
 
+FASTEST_KM_S = 0.3
+"""An airliner."""
+
 MARGIN_S = 6 * 3600.0
 """A track counts for photos at most this long before or after it."""
 
@@ -82,6 +85,7 @@ def fitting(
             )
             continue
         both = (time_s >= track.utc_s[0]) & (time_s <= track.utc_s[-1]) & ~np.isnan(known[:, 0])
+        around = during & ~np.isnan(known[:, 0])
         if both.any():
             there = bridge(anchors([track]), time_s[both]).latlon
             off = haversine_km(there, known[both])
@@ -91,8 +95,28 @@ def fitting(
                     f" {np.median(off):,.0f} km away; give the track of this journey"
                 )
                 continue
+        elif _out_of_reach(track, time_s[around], known[around]):
+            problems.append(
+                f"{track.name}: left out, because nobody gets from it to the photos before and"
+                " after it in time; give the track of this journey"
+            )
+            continue
         kept.append(track)
     return kept, problems
+
+
+def _out_of_reach(track: Track, time_s: Float64Array, known: Float64Array) -> bool:
+    """Whether none of the M photos just before or after a track can be reached from its ends.
+
+    Args:
+        track: no photo with a position was taken during it.
+        time_s: (M,) times of the photos.
+        known: (M, 2) their positions.
+    """
+    end = np.where(time_s < track.utc_s[0], 0, -1)
+    away_km = haversine_km(track.latlon[end], known)
+    out = away_km > FASTEST_KM_S * np.abs(track.utc_s[end] - time_s)
+    return bool(len(out)) and bool(out.all())
 
 
 def anchors(tracks: Sequence[Track]) -> Anchors:

@@ -74,6 +74,8 @@ def read(path: str | os.PathLike[str]) -> tuple[Track, list[str]]:
         points = list(reader(file.read_bytes()))
     except GeolocError:
         raise
+    except OSError as error:
+        raise TrackError(f"{file}: {error.strerror or error}; check the path") from error
     except Exception as error:  # damaged files raise errors of any type
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise TrackError(

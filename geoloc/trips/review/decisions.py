@@ -99,7 +99,10 @@ def read_decisions(path: Path) -> Decisions:
         version, library, photos = (content[k] for k in ("schema_version", "library", "photos"))
         entries = list(photos)
     except OSError as error:
-        raise GeolocError(f"{path}: {error.strerror}; give the file that the page saved") from error
+        raise GeolocError(
+            f"{path}: {error.strerror}; give the file that the page saved, which browsers keep with"
+            " the downloads"
+        ) from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise GeolocError(f"{path}: holds no decisions; {remedy}") from error
     if version != SCHEMA_VERSION or not isinstance(library, str):

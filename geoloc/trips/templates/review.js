@@ -106,7 +106,7 @@ function save() {
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60000);
   exported = true;
-  say("Saved decisions.json. Next:  geoloc trip apply decisions.json --xmp digikam");
+  say("Saved decisions.json, where this browser keeps downloads. Next, in a terminal:  geoloc trip apply decisions.json --xmp digikam");
 }
 
 async function openSaved(file) {

@@ -37,6 +37,16 @@ def test_a_track_of_another_journey_is_left_out_with_one_line():
     assert "give the track of this journey" in lines[0]
 
 
+def test_a_track_that_nobody_gets_to_from_the_photos_around_it_is_left_out_with_one_line():
+    track = Track("sydney.gpx", START + np.arange(4) * 600.0, np.full((4, 2), [-33.9, 151.2]))
+    times, known = START + np.array([-3000.0, 900.0]), np.array([[47.0, 8.0], [np.nan, np.nan]])
+    kept, (line,) = fitting([track], times, known)
+    assert not kept
+    assert line.startswith("sydney.gpx: left out, because nobody gets from it")
+    kept, lines = fitting([track], times, np.array([[-33.0, 151.0], [np.nan, np.nan]]))
+    assert (kept, lines) == ([track], [])
+
+
 def test_a_track_of_another_year_is_left_out_with_one_line():
     track = Track("alps.gpx", START - 4e7 + np.arange(4) * 600.0, np.full((4, 2), [47.0, 8.0]))
     kept, lines = fitting([track], START + np.arange(3.0), np.full((3, 2), np.nan))

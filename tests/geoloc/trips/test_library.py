@@ -116,6 +116,45 @@ def test_unreadable_files_are_named_one_by_one_and_the_others_placed(tmp_path):
     assert [sum(f"{n}-broken.jpg" in line for line in trip.problems) for n in range(3)] == [1] * 3
 
 
+def test_a_position_of_0_0_is_none_and_times_that_cannot_be_are_named(tmp_path):
+    photo(tmp_path / "a.jpg", "2024:03:05 10:00:00", (48.0, 2.0), seed=1)
+    photo(tmp_path / "zero.jpg", "2024:03:05 10:10:00", (0.0, 0.0), seed=2)
+    photo(tmp_path / "c.jpg", "2024:03:05 10:20:00", (48.02, 2.04), seed=3)
+    photo(tmp_path / "old.jpg", "1970:01:01 00:00:12", seed=4)
+    photo(tmp_path / "future.jpg", "2099:03:05 10:10:00", seed=5)
+    photo(tmp_path / "IMG-20240305-WA0001.jpg", seed=6)
+    trip = locate_library(tmp_path, bundle="starter")
+    found = {each.photo: each for each in trip.photos}
+    assert (found["zero.jpg"].kind, found["zero.jpg"].lat) == (
+        "interpolated", pytest.approx(48.01, abs=1e-3),
+    )  # fmt: skip
+    for name in ("old.jpg", "future.jpg", "IMG-20240305-WA0001.jpg"):
+        assert (found[name].kind, found[name].taken_at) == ("guessed", None)
+    assert [line for line in trip.problems if "1990" in line] == [
+        "future.jpg: time before 1990 or in the future, not used (2 photos);"
+        " give the camera's correction with --clock"
+    ]
+
+
+def test_a_track_with_a_gap_places_the_photos_in_it_with_larger_radii(tmp_path):
+    pytest.importorskip("gpxpy")
+    for hour in (9, 12):
+        photo(tmp_path / "p" / f"{hour}.jpg", f"2024:03:05 {hour:02}:05:00", offset="+00:00")
+    minutes = [*range(9 * 60, 9 * 60 + 11, 2), *range(15 * 60, 15 * 60 + 11, 2)]
+    points = "".join(
+        f'<trkpt lat="{47 + minute / 1000}" lon="8"><time>2024-03-05T{minute // 60:02}:'
+        f"{minute % 60:02}:00Z</time></trkpt>"
+        for minute in minutes
+    )
+    (tmp_path / "gap.gpx").write_text(
+        '<gpx version="1.1" creator="t" xmlns="http://www.topografix.com/GPX/1/1">'
+        f"<trk><trkseg>{points}</trkseg></trk></gpx>"
+    )
+    on, within = locate_library(tmp_path / "p", [tmp_path / "gap.gpx"], bundle="starter").photos
+    assert on.radius_80_km < 0.2
+    assert within.radius_80_km > 10 * on.radius_80_km
+
+
 def test_a_folder_without_photos_is_an_error(tmp_path):
     with pytest.raises(GeolocError, match="no photos"):
         locate_library(tmp_path, bundle="starter")

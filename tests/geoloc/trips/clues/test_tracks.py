@@ -119,3 +119,8 @@ def test_files_without_a_track_are_one_line_with_their_name(tmp_path, name, cont
     with pytest.raises(TrackError, match=name) as error:
         read(tmp_path / name)
     assert "\n" not in str(error.value)
+
+
+def test_a_track_that_is_not_there_is_told_as_such(tmp_path):
+    with pytest.raises(TrackError, match=r"none\.gpx: No such file or directory; check the path"):
+        read(tmp_path / "none.gpx")
