@@ -22,6 +22,7 @@ from geoloc.encoders.pipeline import unnamed_photos
 from geoloc.errors import ConstraintError
 from geoloc.geolocator import DEFAULT_TOP, Geolocator
 from geoloc.guess import Guess
+from geoloc.io import machine
 from geoloc.photos.decode import Photo, PhotoSource, load
 from geoloc.types import Float32Array
 
@@ -67,7 +68,7 @@ class ConcurrentGeolocator(Geolocator):
         )
         self._max_megapixels = max_megapixels
         self.max_precision_km = max_precision_km
-        self._decoding = threading.Semaphore(os.cpu_count() or 1)
+        self._decoding = threading.Semaphore(machine.cores())
         self._memory = MemoryBudget(decode_mb * 10**6, max_megapixels)
         self._explaining = threading.Lock()
         self._ranking: MicroBatcher[_RankingRequest, list[Guess]] = MicroBatcher(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import os
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import islice
 from typing import Any, Protocol, TypeVar
 
@@ -137,19 +138,28 @@ def encode_batches(
     cache: EmbeddingCache | None = None,
 ) -> Iterator[Encoded]:
     """Encode photos in the batches that the caller gives; see `encode`."""
-    prepare = partial(_prepare, encoder, load, () if cache is None else cache)
+    prepare = functools.partial(_prepare, encoder, load, () if cache is None else cache)
     remaining = iter(batches)
     waiting: deque[list[Future[Prepared]]] = deque()
-    pool = ThreadPoolExecutor(machine.cores())
+    decoders = _decoders(os.getpid())
     try:
         while True:
             for sources in islice(remaining, QUEUED_BATCHES - len(waiting)):
-                waiting.append([pool.submit(prepare, each) for each in sources])
+                waiting.append([decoders.submit(prepare, each) for each in sources])
             if not waiting:
                 return
-            yield _embed(encoder, [future.result() for future in waiting.popleft()], cache)
+            ready = [future.result() for future in waiting[0]]
+            waiting.popleft()
+            yield _embed(encoder, ready, cache)
     finally:
-        pool.shutdown(cancel_futures=True)
+        unneeded = [future for batch in waiting for future in batch if not future.cancel()]
+        wait(unneeded)  # sources are not read after the end
+
+
+@functools.cache
+def _decoders(process: int) -> ThreadPoolExecutor:
+    """Return the threads that decode, of all requests of a process; a fork has none of them."""
+    return ThreadPoolExecutor(machine.cores(), thread_name_prefix=f"decode-{process}")
 
 
 def _prepare(

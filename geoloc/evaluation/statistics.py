@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from geoloc.io import machine
 from geoloc.types import BoolArray, Float32Array, Float64Array, IndexArray, StrArray
 
 RESAMPLES = 1000
@@ -74,7 +74,7 @@ def bootstrap(
             medians.append(_weighted_median(weight[order[:, column]], ascending[:, column]))
         return means, np.array(medians)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(machine.cores()) as pool:
         parts = list(pool.map(one, np.random.SeedSequence(seed).spawn(resamples)))
     means, medians = (np.stack(part) for part in zip(*parts, strict=True))
     return Resampled(means, medians)

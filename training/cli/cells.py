@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import App, Parameter
 
 from geoloc.cli.console import fail, fail_writing
+from geoloc.io import machine
 from geoloc.io.atomic import atomic_file, atomic_write_bytes, atomic_write_text
 from training.cli.console import Out, print_problems
 
@@ -164,7 +164,7 @@ def _build(
     if method != "semantic":
         return METHODS[method](latlon, config), problems
     useful = 1 + len(latlon) // PHOTOS_PER_WORKER
-    with Workers(workers or min(useful, os.cpu_count() or 1)) as processes:
+    with Workers(workers or min(useful, machine.cores())) as processes:
         boundaries = load_boundaries(borders) if borders else embedded_boundaries()
         return build_cells(latlon, config, boundaries, processes), problems
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Container, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from torch.utils.data import get_worker_info
 
 from geoloc.encoders.base import Preprocessing
 from geoloc.errors import PhotoError, TableError
+from geoloc.io import machine
 from geoloc.photos import decode, storage
 from geoloc.photos.tables import resolve
 from geoloc.types import UInt8Array
@@ -178,7 +178,7 @@ def on_threads(read: Callable[..., Result], *items: Iterable[Any]) -> list[Resul
     """
     if get_worker_info() is not None:
         return list(map(read, *items))
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(machine.cores()) as pool:
         return list(pool.map(read, *items))
 
 

@@ -16,6 +16,7 @@ from geoloc.encoders.cache import EmbeddingCache
 from geoloc.encoders.pipeline import encode, prefetch
 from geoloc.errors import GeolocError, PhotoError
 from geoloc.geolocator import Geolocator
+from geoloc.io import machine
 from geoloc.io.progress import Reporter
 from geoloc.photos import decode
 from geoloc.photos.discover import photos_below
@@ -119,7 +120,7 @@ def read(
     problems: list[str] = []
     opened = EmbeddingCache(cache, geolocator.encoder.spec) if cache else nullcontext()
     done = 0
-    with opened as embeddings, ThreadPoolExecutor(os.cpu_count()) as pool:
+    with opened as embeddings, ThreadPoolExecutor(machine.cores()) as pool:
         for part in prefetch(encode(geolocator.encoder, paths, MANY, geolocator.read, embeddings)):
             here = paths[done : done + len(part.results)]
             done += len(here)

@@ -1,5 +1,6 @@
 """The encoding pipeline: order, unreadable photos, cache, and bounded look-ahead."""
 
+import os
 import threading
 
 import numpy as np
@@ -11,6 +12,7 @@ from geoloc.encoders.cache import EmbeddingCache
 from geoloc.encoders.pipeline import QUEUED_BATCHES, encode, encode_all, encode_batches, prefetch
 from geoloc.errors import PhotoError
 from geoloc.guess import Exif
+from geoloc.io import machine
 from geoloc.photos.decode import NO_PIXELS, Photo
 
 
@@ -124,3 +126,53 @@ def test_prefetch_raises_errors_of_the_items():
 
     with pytest.raises(ValueError, match="broken"):
         list(prefetch(items()))
+
+
+def test_all_requests_decode_on_the_same_threads():
+    threads = set()
+
+    def recorded(number, /, **options):
+        threads.add(threading.get_ident())
+        return read(number, **options)
+
+    def request():
+        encode_all(MeanColour(), range(40), load=recorded)
+
+    requests = [threading.Thread(target=request) for _ in range(6)]
+    for each in requests:
+        each.start()
+    for each in requests:
+        each.join()
+    assert len(threads) <= machine.cores()
+
+
+def test_sources_are_not_read_after_the_end():
+    reading, go_on = threading.Event(), threading.Event()
+    read_ones = []
+
+    def slow(number, /, **options):
+        if number == 1:
+            reading.set()
+            go_on.wait(60)
+        read_ones.append(number)
+        return read(number, **options)
+
+    batches = encode_batches(MeanColour(), [[0], [1], [2]], load=slow)
+    next(batches)
+    assert reading.wait(60)
+    closing = threading.Thread(target=batches.close)
+    closing.start()
+    go_on.set()
+    closing.join(60)
+    count = len(read_ones)
+    assert 1 in read_ones
+    encode_all(MeanColour(), range(3), load=read)  # the threads go on with other requests
+    assert len(read_ones) == count
+
+
+def test_a_forked_process_has_threads_of_its_own():
+    encode_all(MeanColour(), range(3), load=read)
+    child = os.fork()
+    if child == 0:
+        os._exit(len(encode_all(MeanColour(), range(3), load=read).photos))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
