@@ -181,6 +181,15 @@ def search_ms(world: Path) -> float:
         return 1000.0 * per_photo(lambda: gallery.search(queries, belief, 96), MANY, 5)
 
 
+def cold_s(world: Path, photo: Path) -> float:
+    """Return the median seconds of whole commands `geoloc locate`, after one that fills caches."""
+    command = [sys.executable, "-m", "geoloc", "locate", "--bundle", str(world), str(photo)]
+    return statistics.median(
+        [per_photo(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL), 1, 1)
+         for _ in range(6)][1:]
+    )  # fmt: skip
+
+
 def main(folder: Path) -> None:
     """Run all measurements and print the results."""
     torch.set_num_threads(THREADS)
@@ -213,6 +222,7 @@ def main(folder: Path) -> None:
         "speedup_1": own / fp32[1],
         "speedup_64": own / fp32[MANY],
         "speedup_int8": own / seconds[f"ONNX int8 {MANY}"],
+        "cold_s": cold_s(world, photos[0]),
         "search_ms": milliseconds,
         "build_s": build_s,
         "bundle_mb": size_mb,
