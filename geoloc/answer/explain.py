@@ -159,14 +159,14 @@ class Explainer:
         return self._neighbour(row, 1.0 if copy else float(found.max(initial=0.0)))
 
     def _neighbour(self, row: int, similarity: float) -> Neighbour:
-        members = self._ranker.members
+        photo = self._ranker.members_at(np.array([row]))
         return Neighbour(
-            lat=float(members.latlon[row, 0]),
-            lon=float(members.latlon[row, 1]),
+            lat=float(photo.latlon[0, 0]),
+            lon=float(photo.latlon[0, 1]),
             similarity=min(similarity, 1.0),  # coded vectors are not quite unit vectors
-            source=str(members.source[row]),
-            licence=str(members.licence[row]),
-            author=str(members.author[row]),
+            source=str(photo.source[0]),
+            licence=str(photo.licence[0]),
+            author=str(photo.author[0]),
         )
 
     def _evidence(self, ranking: Ranking, i: int) -> Evidence:

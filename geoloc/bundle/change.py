@@ -53,7 +53,8 @@ def target_of(bundle: Path, out: Path | None) -> Path:
     """Return where a changed bundle is written: to `out`, or in its own place.
 
     Raises:
-        BundleError: the bundle comes with the program, or `out` is something else than a bundle.
+        BundleError: the bundle comes with the program or is read-only, or `out` is something else
+            than a bundle.
     """
     if out is None:
         if bundle.resolve().is_relative_to(bundles.EMBEDDED.resolve()):
@@ -61,9 +62,9 @@ def target_of(bundle: Path, out: Path | None) -> Path:
                 f"{bundle}: comes with the program and stays as it is; name a place for the changed"
                 " bundle with --out"
             )
-        return bundle.resolve()
-    bundles.check_target(out)
-    return out
+    target = bundle.resolve() if out is None else out
+    bundles.check_target(target)
+    return target
 
 
 @contextmanager

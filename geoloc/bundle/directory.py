@@ -35,6 +35,7 @@ from geoloc.retrieval.bands import read_heads
 from geoloc.retrieval.copies import Copies
 from geoloc.retrieval.cross import CrossReranker, RerankedGallery
 from geoloc.retrieval.gallery import Gallery
+from geoloc.retrieval.tables import members_file
 
 SCHEMA_VERSION = 3
 
@@ -44,14 +45,13 @@ FILES = (
     "heads.safetensors",
     "cells.parquet",
     "clusters.parquet",
-    "members.parquet",
     "prototypes.faiss",
     "members.faiss",
     "calibration.json",
     "MODEL_CARD.md",
 )
-"""Files of every bundle beside bundle.json. An encoder of kind onnx adds encoder.onnx, and may add
-its quantised form encoder.int8.onnx."""
+"""Files of every bundle beside bundle.json and that of the members (`members_file`). An encoder of
+kind onnx adds encoder.onnx, and may add its quantised form encoder.int8.onnx."""
 
 ATTRIBUTES = "attributes.safetensors"
 BACKGROUND = "background.safetensors"
@@ -195,8 +195,8 @@ def load(name_or_path: str | os.PathLike[str], form: str | None = None) -> Bundl
 
 
 def _memory_bytes(path: Path, names: Iterable[str]) -> int:
-    """Return about how much memory a bundle takes; of mapped indexes only small parts are read."""
-    files = (path / name for name in names if not name.endswith(".faiss"))
+    """Return about how much memory a bundle takes; of mapped files only small parts are read."""
+    files = (path / name for name in names if not name.endswith((".arrow", ".faiss")))
     return BASE_BYTES + 2 * sum(file.stat().st_size for file in files)
 
 
@@ -221,7 +221,7 @@ def verify(path: Path, *, remembered: bool = False) -> dict[str, Any]:
             " install the version of planet-geoloc that built it, or build it again"
         )
     trust.check_files(path, checksums)
-    for name in {*FILES, *checksums}:
+    for name in {*FILES, members_file(path).name, *checksums}:
         if not (path / name).is_file():
             raise damaged(path / name, "missing")
         try:
@@ -234,10 +234,12 @@ def verify(path: Path, *, remembered: bool = False) -> dict[str, Any]:
 
 
 def check_target(target: Path) -> None:
-    """Raise BundleError if `target` exists and is neither a bundle nor an empty folder."""
+    """Raise BundleError if `target` exists and is no bundle or empty folder, or is read-only."""
     empty = target.is_dir() and not any(target.iterdir())
     if target.exists() and not (target / MANIFEST).is_file() and not empty:
         raise BundleError(f"{target}: exists and is not a bundle; choose another name for -o")
+    if target.exists() and not os.access(target, os.W_OK):
+        raise BundleError(f"{target}: is read-only; allow writing (chmod u+w) or use --out")
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from geoloc.bundle.hub import HUB
 from geoloc.bundle.trust import check_foreign
 from geoloc.errors import BundleError
 from geoloc.io.digests import sha256
+from geoloc.retrieval.tables import members_file
 
 CARD = "README.md"
 """What the Hub shows; bundles themselves have a MODEL_CARD.md."""
@@ -70,7 +71,8 @@ def card(path: Path, manifest: dict[str, Any], repository: str) -> str:
     lines += ["tags:", "- image-geolocation", "pipeline_tag: image-classification", "---", ""]
     lines += [(path / "MODEL_CARD.md").read_text(encoding="utf-8").rstrip(), "", "## Use", ""]
     lines += ["```bash", f"geoloc bundle get {HUB}{repository}", "```", "", "## Licences", ""]
-    lines += ["Author, licence and source of each photo are in `members.parquet`.", ""]
+    file = members_file(path).name
+    lines += [f"Author, licence and source of each photo are in `{file}`.", ""]
     lines += ["| licence | items |", "|---|---:|"]
     lines += [f"| {name} | {count:,} |" for name, count in list(licences.items())[:_SHOWN]]
     if len(licences) > _SHOWN:

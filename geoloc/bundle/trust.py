@@ -18,11 +18,12 @@ from geoloc.belief.background import Background
 from geoloc.belief.heads import Heads
 from geoloc.encoders.weight_files import LOCAL
 from geoloc.errors import BundleError
+from geoloc.retrieval.tables import members_file
 
 FILE_NAME = re.compile(r"\w[\w.-]{0,99}", re.ASCII)
 """Allowed names of files in a bundle: no paths and no hidden files."""
 
-KINDS = (".data", ".faiss", ".json", ".md", ".onnx", ".parquet", ".safetensors", ".txt")
+KINDS = (".arrow", ".data", ".faiss", ".json", ".md", ".onnx", ".parquet", ".safetensors", ".txt")
 """Allowed endings of files in a bundle; ".data" are the plain numbers beside an ONNX network."""
 
 CODE = (".bin", ".ckpt", ".joblib", ".pickle", ".pkl", ".pt", ".pth", ".py", ".so")
@@ -121,7 +122,9 @@ def check_gallery(folder: Path, ranker: Ranker, prefix: str = "") -> None:
     clusters, members = gallery.clusters, gallery.members
     fits = {
         "clusters.parquet": _numbers(clusters.cell, len(ranker.cells)) and _places(clusters.latlon),
-        "members.parquet": _numbers(members.cluster, len(clusters)) and _places(members.latlon),
+        members_file(folder, prefix).name.removeprefix(prefix): (
+            _numbers(members.cluster, len(clusters)) and _places(members.latlon)
+        ),
         "prototypes.faiss": gallery.prototypes.d == width,
         "members.faiss": gallery.photos.d == width,
     }
@@ -157,5 +160,8 @@ def _numbers(rows: Any, count: int) -> bool:  # noqa: ANN401  (N,) of any intege
 
 
 def _places(latlon: Any) -> bool:  # noqa: ANN401  (N, 2)
-    """Return whether all coordinates are on the Earth."""
-    return bool((np.abs(latlon) <= (90.0, 180.0 + 1e-6)).all())
+    """Return whether all coordinates are on the Earth, without a copy of those in a mapped file."""
+    if not len(latlon):
+        return True
+    ends = np.stack([latlon.min(axis=0), latlon.max(axis=0)])  # NaN if one is
+    return bool((np.abs(ends) <= (90.0, 180.0 + 1e-6)).all())

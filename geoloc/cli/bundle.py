@@ -79,9 +79,8 @@ def show(*, available: bool = False) -> int:
 
 def _describe(path: Path) -> list[str]:
     """Return the encoder, gallery size, licences and megabytes of a bundle."""
-    import pyarrow.parquet as pq
-
     from geoloc.bundle import directory
+    from geoloc.retrieval.tables import count_members, members_file
 
     manifest = directory.verify(path, remembered=True)
     try:
@@ -91,7 +90,7 @@ def _describe(path: Path) -> list[str]:
         raise directory.damaged(path / "bundle.json", f"{type(error).__name__}: {error}") from error
     more = f" and {len(licences) - 2} more" if len(licences) > 2 else ""
     size = sum(file.stat().st_size for file in path.iterdir())
-    members = pq.read_metadata(path / "members.parquet").num_rows
+    members = count_members(members_file(path))
     return [
         encoder,
         f"{members:,}",

@@ -226,6 +226,8 @@ def _ask(
     quiet: bool,
 ) -> tuple[Predictions, TrainingPhotos | None]:
     """Return the answers of a program or a bundle, and its training photos if they are known."""
+    import numpy as np
+
     from geoloc.bundle.directory import load
     from geoloc.bundle.installed import choose_default
     from geoloc.evaluation import answering, leakage
@@ -240,7 +242,8 @@ def _ask(
         model = load(bundle or choose_default(quiet=quiet))
         answers = answering.answer(model, photos, report.advance)
     members = model.joined.members
-    return answers, training_photos or leakage.TrainingPhotos(members.latlon, members.author)
+    authors = np.asarray(members.author)
+    return answers, training_photos or leakage.TrainingPhotos(members.latlon, authors)
 
 
 def _print(report: dict[str, Any]) -> None:

@@ -8,9 +8,12 @@ below this package.
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import glob
 import os
 import secrets
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -158,6 +161,9 @@ def atomic_write_text(path: str | os.PathLike[str], text: str) -> Path:
 def atomic_directory(path: str | os.PathLike[str], *, replace: bool = False) -> Iterator[Path]:
     """Yield a new folder beside `path`; rename it to `path` if the block raises no exception.
 
+    If the process is killed, the older folder is whole. What it leaves behind, a hidden folder
+    beside `path`, is deleted by the next call.
+
     Args:
         path: the folder to write; missing parents are created.
         replace: whether a folder with content at `path` is replaced. It is kept until the new one
@@ -168,21 +174,28 @@ def atomic_directory(path: str | os.PathLike[str], *, replace: bool = False) -> 
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
+    _delete_abandoned(target)
     temporary = target.with_name(f".{target.name}-{secrets.token_hex(4)}")
-    temporary.mkdir()
-    try:
-        yield temporary
-        with _errors_name(target, temporary):
-            if replace and target.exists():
-                _replace(temporary, target)
-            else:
-                temporary.rename(target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with _claimed(temporary):
+        try:
+            yield temporary
+            with _errors_name(target, temporary):
+                if replace and target.exists():
+                    _replace(temporary, target)
+                else:
+                    temporary.rename(target)
+        finally:
+            _delete(temporary)
 
 
 def _replace(temporary: Path, target: Path) -> None:
-    """Move `target` aside, rename `temporary` to it, and delete the old one."""
+    """Put `temporary` in the place of `target`; the old one is deleted, or left at `temporary`.
+
+    Where two names cannot be exchanged in one step, on other systems than Linux, a kill between
+    the two steps leaves the old folder under its hidden name.
+    """
+    if _exchange(temporary, target):
+        return
     old = temporary.with_name(f"{temporary.name}-old")
     target.rename(old)
     try:
@@ -190,10 +203,64 @@ def _replace(temporary: Path, target: Path) -> None:
     except OSError:
         old.rename(target)
         raise
-    if old.is_dir():
-        shutil.rmtree(old, ignore_errors=True)
+    _delete(old)
+
+
+def _exchange(first: Path, second: Path) -> bool:
+    """Exchange the names of two files or folders in one step; return whether that is possible."""
+    rename = getattr(ctypes.CDLL(None), "renameat2", None) if sys.platform == "linux" else None
+    if rename is None:
+        return False
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    return bool(rename(here, os.fsencode(first), here, os.fsencode(second), exchange) == 0)
+
+
+def _delete(path: Path) -> None:
+    """Delete a file or folder if it exists, as far as that is possible."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
     else:
-        old.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _claimed(folder: Path) -> Iterator[None]:
+    """Make a folder that is locked within the `with` block; the system unlocks it after a kill."""
+    unlocked = folder.with_name(f"{folder.name}.new")  # which is not taken for an abandoned one
+    unlocked.mkdir()
+    handle = _lock(unlocked)
+    unlocked.rename(folder)
+    try:
+        yield
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+def _lock(folder: Path) -> int | None:
+    """Return a handle that locks a folder; None if another process has it, or without locks."""
+    if sys.platform == "win32":
+        return None
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        return None
+    return handle
+
+
+def _delete_abandoned(target: Path) -> None:
+    """Delete temporary folders of `target` that killed processes left behind."""
+    pattern = f".{glob.escape(target.name)}-{'[0-9a-f]' * 8}"
+    for folder in target.parent.glob(pattern):
+        with contextlib.suppress(OSError):
+            handle = _lock(folder)
+            if handle is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+                os.close(handle)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ import numpy as np
 
 from geoloc.belief.fusion import ConstraintMask
 from geoloc.retrieval import index as indexes
-from geoloc.retrieval.tables import Clusters, Members
+from geoloc.retrieval.tables import MEMBERS, Clusters, Members, members_file
 from geoloc.types import Float32Array, IndexArray, Int64Array
 
 EXHAUSTIVE_CLUSTERS = 50_000
@@ -26,6 +26,9 @@ MAX_MEMBERS = 256
 
 FEW = 4
 """Up to this number of photos, a search in all lists takes less time than making a flat index."""
+
+FILES = ("clusters.parquet", MEMBERS, "prototypes.faiss", "members.faiss")
+"""Files of a gallery."""
 
 _ROWS_AT_ONCE = 65_536
 
@@ -89,12 +92,9 @@ class Gallery:
         return cls(clusters, members, by_cell, by_cluster)
 
     def write(self, folder: Path, prefix: str = "") -> None:
-        """Write clusters.parquet, members.parquet, prototypes.faiss and members.faiss.
-
-        Their names begin with `prefix`.
-        """
+        """Write the FILES of a gallery; their names begin with `prefix`."""
         self.clusters.write(folder / f"{prefix}clusters.parquet")
-        self.members.write(folder / f"{prefix}members.parquet")
+        self.members.write(folder / f"{prefix}{MEMBERS}")
         indexes.write(self.prototypes, folder / f"{prefix}prototypes.faiss")
         indexes.write(self.photos, folder / f"{prefix}members.faiss")
 
@@ -106,7 +106,7 @@ class Gallery:
             BundleError: a file is damaged, or belongs to other tables or another number of cells.
         """
         clusters = Clusters.read(folder / f"{prefix}clusters.parquet")
-        members = Members.read(folder / f"{prefix}members.parquet")
+        members = Members.read(members_file(folder, prefix))
         prototypes = indexes.read(folder / f"{prefix}prototypes.faiss", len(clusters), n_cells)
         photos = indexes.read(folder / f"{prefix}members.faiss", len(members), len(clusters))
         return cls(clusters, members, prototypes, photos)

@@ -29,6 +29,8 @@ MAPPED_FROM_BYTES = 64 * 2**20
 _ROWS_AT_ONCE = 65_536
 """Vectors that are added together, to bound the memory."""
 
+_WRITTEN_AT_ONCE = 2**20
+
 PQ_BYTES = 32
 """Size of a product-quantised vector."""
 
@@ -53,7 +55,7 @@ def faiss() -> Any:  # noqa: ANN401
 
 
 def build_scalar(vectors: Vectors, lists: npt.NDArray[np.integer], centres: Float32Array) -> Any:  # noqa: ANN401
-    """Build the more precise index: half precision, or one byte per dimension if large.
+    """Build the more precise index: half precision, or six bits per dimension if large.
 
     Args:
         vectors: (M, K).
@@ -93,9 +95,9 @@ def build_compact(vectors: Vectors, lists: npt.NDArray[np.integer], n_lists: int
 
 
 def _kind(count: int) -> int:
-    """Return FAISS's constant for half precision, or one byte per dimension for many vectors."""
+    """Return FAISS's constant for half precision, or six bits per dimension for many vectors."""
     codes = faiss().ScalarQuantizer
-    return int(codes.QT_fp16 if count < QUANTISED_FROM else codes.QT_8bit)
+    return int(codes.QT_fp16 if count < QUANTISED_FROM else codes.QT_6bit)
 
 
 def search(
@@ -206,8 +208,22 @@ def centres(index: Any) -> Float32Array:  # noqa: ANN401
 
 
 def write(index: Any, path: Path) -> None:  # noqa: ANN401
-    """Write an index to a file."""
-    path.write_bytes(faiss().serialize_index(index).tobytes())
+    """Write an index to a file, a part at a time; raises OSError."""
+    library = faiss()
+    failed: list[OSError] = []
+    with path.open("wb") as file:
+
+        def part(data: bytes) -> None:
+            try:
+                if not failed:
+                    file.write(data)
+            except OSError as error:  # which FAISS would turn into an end of the process
+                failed.append(error)
+
+        writer = library.PyCallbackIOWriter(part, _WRITTEN_AT_ONCE)
+        library.write_index(index, library.BufferedIOWriter(writer, _WRITTEN_AT_ONCE))
+    if failed:
+        raise failed[0]
 
 
 def read(path: Path, vectors: int, lists: int) -> Any:  # noqa: ANN401

@@ -20,6 +20,8 @@ from geoloc.errors import BundleError, TableError
 from geoloc.io.progress import NullReporter, Reporter
 from geoloc.photos.tables import row_problem
 from geoloc.retrieval.copies import Copies
+from geoloc.retrieval.gallery import FILES
+from geoloc.retrieval.tables import OLD_MEMBERS
 from training.bundles.joining import fit_joining
 from training.bundles.stored import joined, known, read_photos, write_photos
 from training.calibrate.crossval import Validation, cross_validate, make_ranker
@@ -48,9 +50,9 @@ class OwnPack:
     def write(self, change: Change) -> None:
         """Write all files of the pack into a bundle, and count its licences."""
         own = packs.prefix(OWN)
-        names = [f"{own}{name}" for name in ("clusters.parquet", "members.parquet")]
-        for name in (*names, f"{own}prototypes.faiss", f"{own}members.faiss"):
-            change.file(name)
+        change.remove(f"{own}{OLD_MEMBERS}")
+        for name in FILES:
+            change.file(f"{own}{name}")
         self.ranker.gallery.write(change.folder, own)
         self.ranker.heads.write(change.file(f"{own}{packs.HEADS}"))
         self.copies.write(change.file(f"{own}{packs.COPIES}"))

@@ -168,7 +168,7 @@ def fit_router(
 
 def street_share(gallery: Gallery) -> Float32Array:
     """Return the share (L,) of street-level pictures among the members of each cluster."""
-    street = street_level(gallery.members.source)
+    street = street_level(np.asarray(gallery.members.source))
     total = np.bincount(gallery.members.cluster, street, minlength=len(gallery.clusters))
     return np.asarray(total / gallery.clusters.count, np.float32)
 

@@ -100,15 +100,20 @@ class JoinedRanker:
 
     @cached_property
     def members(self) -> Members:
-        """The photos of the bundle, then those of each pack. Rankings count them so."""
-        if not self.packs:
-            return self.bundle.gallery.members
+        """All photos of the bundle, then those of each pack, in memory; `members_at` reads some."""
+        return _joined_members([ranker.gallery.members for ranker in self._rankers])
+
+    def members_at(self, rows: IndexArray) -> Members:
+        """Return photos (N,) by their numbers in a ranking, which counts as `members` does."""
         parts = [ranker.gallery.members for ranker in self._rankers]
-        columns = (
-            np.concatenate([getattr(part, field.name) for part in parts])
-            for field in fields(Members)
-        )
-        return Members(*columns)
+        ends = np.cumsum([len(part) for part in parts])
+        owner = np.searchsorted(ends, rows, "right")
+        found = [
+            part.take(rows[owner == number] - (ends[number] - len(part)))
+            for number, part in enumerate(parts)
+        ]
+        order = np.argsort(np.argsort(owner, kind="stable"), kind="stable")
+        return _joined_members(found).take(order)
 
     @cached_property
     def places(self) -> Float64Array:
@@ -206,6 +211,17 @@ class JoinedRecogniser:
             result = with_rows(result, kept, better, first, ("known",))
             first += recogniser.photos
         return result
+
+
+def _joined_members(parts: Sequence[Members]) -> Members:
+    """Return the members of several galleries, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    columns = (
+        np.concatenate([np.asarray(getattr(part, field.name)) for part in parts])
+        for field in fields(Members)
+    )
+    return Members(*columns)
 
 
 def widened(ranking: Ranking, joining: Joining) -> Ranking:

@@ -91,7 +91,7 @@ class BundleAnswers:
             photos: (N,) the views.
             group: (N,) ascending place of each view, 0..G-1.
         """
-        ranker, members = self.geolocator.bundle.ranker, self.geolocator.bundle.joined.members
+        ranker, joined = self.geolocator.bundle.ranker, self.geolocator.bundle.joined
         several = len(embeddings) > group[-1] + 1
         ranking = self.geolocator.rank(embeddings, group=group if several else None, photos=photos)
         belief = ranker.heads.classify(
@@ -101,7 +101,7 @@ class BundleAnswers:
         )
         return {
             "full": ranking.answer,
-            "nearest": members.latlon[np.maximum(ranking.neighbour[:, 0], 0)],
+            "nearest": joined.members_at(np.maximum(ranking.neighbour[:, 0], 0)).latlon,
             "centroid": ranker.cells.centroids[belief.argmax(axis=1)],
         }
 

@@ -1,7 +1,9 @@
 """Atomic writes: complete under the final name or absent, whatever interrupts them."""
 
+import contextlib
 import io
 import os
+import random
 import signal
 import stat
 import subprocess
@@ -316,6 +318,7 @@ def test_failed_rename_restores_the_old_directory(tmp_path, monkeypatch):
         return rename(self, to)
 
     monkeypatch.setattr(Path, "rename", fail_once)
+    monkeypatch.setattr("geoloc.io.atomic._exchange", lambda first, second: False)
     with (
         pytest.raises(OSError, match="Input/output"),
         atomic_directory(target, replace=True) as folder,
@@ -324,3 +327,58 @@ def test_failed_rename_restores_the_old_directory(tmp_path, monkeypatch):
     assert not failures
     assert contents(target) == {"below/other": "old", "file": "old"}
     assert names(tmp_path) == {"bundle"}
+
+
+REPLACE_FOREVER = """
+import sys
+from pathlib import Path
+from geoloc.io.atomic import atomic_directory
+
+for number in range(1, 1_000_000):
+    with atomic_directory(sys.argv[1], replace=True) as folder:
+        for name in ("a", "b", "c"):
+            (folder / name).write_text(str(number))
+    if number == 1:
+        print("begun", flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are exchanged in one step on Linux")
+def test_directory_is_whole_at_whatever_moment_the_process_is_killed(tmp_path):
+    target = tmp_path / "bundle"
+    rng = random.Random(0)
+    for _ in range(12):
+        with subprocess.Popen(
+            [sys.executable, "-c", REPLACE_FOREVER, target],
+            cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE,
+        ) as process:  # fmt: skip
+            process.stdout.readline()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(rng.uniform(0.0, 0.02))
+            process.send_signal(signal.SIGKILL)
+        assert len(set(contents(target).values())) == 1
+        assert set(contents(target)) == {"a", "b", "c"}
+    with atomic_directory(target, replace=True) as folder:
+        fill(folder, "new")
+    assert {name for name in names(tmp_path) if not name.endswith(".new")} == {"bundle"}
+
+
+def test_folder_of_another_writer_is_not_deleted_and_that_of_a_killed_one_is(tmp_path):
+    (tmp_path / ".bundle-0123abcd").mkdir()
+    (tmp_path / ".bundle-0123abcd" / "half").touch()
+    with atomic_directory(tmp_path / "bundle", replace=True) as first:
+        assert not (tmp_path / ".bundle-0123abcd").exists()
+        with atomic_directory(tmp_path / "bundle", replace=True) as second:
+            fill(second, "second")
+        fill(first, "first")
+    assert set(contents(tmp_path / "bundle").values()) == {"first"}
+    assert names(tmp_path) == {"bundle"}
+
+
+def test_directory_replaces_one_where_names_cannot_be_exchanged(tmp_path, monkeypatch):
+    monkeypatch.setattr("geoloc.io.atomic._exchange", lambda first, second: False)
+    for content in ("old", "new"):
+        with atomic_directory(tmp_path / "bundle", replace=True) as folder:
+            fill(folder, content)
+        assert set(contents(tmp_path / "bundle").values()) == {content}
+        assert names(tmp_path) == {"bundle"}

@@ -236,7 +236,7 @@ def test_a_gallery_is_read_as_it_was_written(tmp_path):
     for column in ("cell", "latlon", "count"):
         assert (getattr(again.clusters, column) == getattr(gallery.clusters, column)).all()
     for column in ("cluster", "latlon", "source", "licence", "author"):
-        assert (getattr(again.members, column) == getattr(gallery.members, column)).all()
+        assert (np.asarray(getattr(again.members, column)) == getattr(gallery.members, column)).all()
     before, after = (one.search(photos, belief, 5) for one in (gallery, again))
     assert (before.cluster == after.cluster).all()
     assert (before.similarity == after.similarity).all()
@@ -245,7 +245,7 @@ def test_a_gallery_is_read_as_it_was_written(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["clusters.parquet", "members.parquet", "prototypes.faiss", "members.faiss"]
+    "name", ["clusters.parquet", "members.arrow", "prototypes.faiss", "members.faiss"]
 )
 def test_a_damaged_file_is_named_in_the_error(name, tmp_path):
     make_gallery()[0].write(tmp_path)
@@ -259,7 +259,7 @@ def test_files_of_other_bundles_are_refused(tmp_path):
     make_gallery(per_cell=2)[0].write(tmp_path)
     with pytest.raises(BundleError, match=r"prototypes\.faiss: does not fit"):
         Gallery.read(tmp_path, CELLS + 1)
-    make_gallery(per_cell=3)[0].members.write(tmp_path / "members.parquet")
+    make_gallery(per_cell=3)[0].members.write(tmp_path / "members.arrow")
     with pytest.raises(BundleError, match=r"members\.faiss: does not fit"):
         Gallery.read(tmp_path, CELLS)
 

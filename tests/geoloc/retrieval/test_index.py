@@ -98,15 +98,15 @@ def test_few_vectors_are_kept_in_half_precision(build, monkeypatch):
     assert index.sq.qtype == indexes.faiss().ScalarQuantizer.QT_fp16
 
 
-def test_a_large_scalar_index_takes_one_byte_per_dimension(monkeypatch):
+def test_a_large_scalar_index_takes_six_bits_per_dimension(monkeypatch):
     index, vectors, lists, queries, wanted = coded(monkeypatch, indexes.build_scalar, 4000)
-    assert index.sq.qtype == indexes.faiss().ScalarQuantizer.QT_8bit
-    assert index.code_size == 64
+    assert index.sq.qtype == indexes.faiss().ScalarQuantizer.QT_6bit
+    assert index.code_size == 48
     everywhere = np.tile(np.arange(40), (500, 1))
     for looked in (wanted, everywhere):
         best = np.where((lists == looked[:, :, None]).any(axis=1), queries @ vectors.T, -2.0)
         row = indexes.search(index, queries, looked, 1)[1][:, 0]
-        assert (row == best.argmax(axis=1)).mean() >= 0.95
+        assert (row == best.argmax(axis=1)).mean() >= 0.9  # many of a list are about as similar
 
 
 def test_a_large_compact_index_is_product_quantised(monkeypatch):
@@ -123,7 +123,7 @@ def test_a_large_compact_index_is_product_quantised(monkeypatch):
 def test_an_indivisible_dimension_is_not_product_quantised(monkeypatch):
     monkeypatch.setattr(indexes, "QUANTISED_FROM", 100)
     index = compact(unit(200, 40), np.zeros(200, int), unit(1, 40))
-    assert index.sq.qtype == indexes.faiss().ScalarQuantizer.QT_8bit
+    assert index.sq.qtype == indexes.faiss().ScalarQuantizer.QT_6bit
 
 
 @builders
