@@ -36,16 +36,9 @@ class Repository:
         Raises:
             BundleError: the Hub cannot be reached, or has no such repository for this user.
         """
-        from huggingface_hub import HfApi, constants
+        from huggingface_hub import HfApi
 
-        shown = HUB + name
-        if constants.HF_HUB_OFFLINE:
-            raise BundleError(
-                f"{shown}: HF_HUB_OFFLINE is set, so nothing is fetched; unset it, or give the"
-                " folder of the files with --files"
-            )
-        reach(constants.ENDPOINT, shown)
-        with _reported(shown):
+        with _asking(HUB + name, "give the folder of the files with --files"):
             info = HfApi().model_info(name, files_metadata=True, timeout=network.TIMEOUT_S)
             files = {each.rfilename: (each.size, _sha256(each)) for each in info.siblings or ()}
         return cls(name, str(info.sha), files)
@@ -71,10 +64,40 @@ class Repository:
         return Remote(url, shown, sha256 or published, size, headers)
 
 
+def dataset_files(name: str) -> list[str]:
+    """Return the addresses of the files of a data set at its newest revision, sorted.
+
+    They are read with fsspec, in parts, without a copy on the disk.
+
+    Raises:
+        BundleError: the Hub cannot be reached, or has no such data set for this user.
+    """
+    from huggingface_hub import HfApi
+
+    with _asking(HUB + name, "give the folder of its files"):
+        info = HfApi().dataset_info(name, timeout=network.TIMEOUT_S)
+    names = sorted(each.rfilename for each in info.siblings or ())
+    return [f"hf://datasets/{name}@{info.sha}/{each}" for each in names]
+
+
 def _sha256(sibling: Any) -> str | None:  # noqa: ANN401
     """Return the sha256 of a file in a listing of the Hub; None for a small file."""
     large = getattr(sibling, "lfs", None)
     return None if large is None else str(large.sha256)
+
+
+@contextmanager
+def _asking(shown: str, instead: str) -> Iterator[None]:
+    """Check that the Hub can be asked, and report its errors; `instead` is what works without."""
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        raise BundleError(
+            f"{shown}: HF_HUB_OFFLINE is set, so nothing is fetched; unset it, or {instead}"
+        )
+    reach(constants.ENDPOINT, shown)
+    with _reported(shown):
+        yield
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,8 +13,8 @@ import pyarrow.parquet as pq
 
 from geocells.columns import numbers, objects, read_parquet, to_numbers
 from geoloc.errors import BundleError
+from geoloc.io.texts import AnyTexts, Texts, texts_of
 from geoloc.photos.columns import to_texts
-from geoloc.retrieval.texts import AnyTexts, Texts, texts_of
 from geoloc.types import Float64Array, IndexArray, Int32Array, StrArray
 
 MEMBERS, OLD_MEMBERS = "members.arrow", "members.parquet"
@@ -104,9 +105,10 @@ class Members:
         batch = _mapped(path)
         try:
             pairs = batch.column("latlon")
-            latlon = np.from_dlpack(pairs.values).reshape(-1, 2)
+            degrees: Any = np.from_dlpack(pairs.values)
+            cluster: Any = np.from_dlpack(batch.column("cluster"))
             texts = (Texts(batch.column(name)) for name in _TEXTS)
-            return cls(np.from_dlpack(batch.column("cluster")), latlon, *texts)
+            return cls(cluster, degrees.reshape(-1, 2), *texts)
         except (KeyError, ValueError, AttributeError, TypeError) as error:
             raise _unreadable(path, error) from error
 

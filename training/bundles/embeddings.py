@@ -1,4 +1,7 @@
-"""Precomputed embeddings with coordinates: folders of `geoloc-train embed`, and Parquet tables."""
+"""Photos with coordinates whose embeddings are computed already, and stay on the disk.
+
+Sources are folders of `geoloc-train embed`, and Parquet tables.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,12 @@ import pyarrow.parquet as pq
 
 from geoloc.errors import TableError
 from geoloc.io.progress import Reporter
-from geoloc.photos.columns import read_degrees
+from geoloc.io.texts import Texts
+from geoloc.photos.columns import column, find_name, read_degrees, text_column
+from geoloc.photos.coordinate_columns import choose_coordinates
 from geoloc.photos.position import is_position
 from geoloc.photos.tables import position_problems
-from geoloc.types import BoolArray
+from geoloc.types import BoolArray, Float32Array, Float64Array, IndexArray
 from training.data.manifest import Manifest
 from training.embed.table import EmbeddedTable
 from training.gallery.large import Blocks
@@ -27,7 +32,34 @@ COLUMN = "embedding"
 
 NEEDS = "the columns lat, lon and embedding"
 
+ATTRIBUTION = ("source", "licence", "author")
+
 _ROWS_AT_ONCE = 16_384
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """N photos with coordinates, and the attribution that licences require."""
+
+    latlon: Float64Array
+    """(N, 2) degrees."""
+    source: Texts
+    licence: Texts
+    author: Texts
+
+    def __len__(self) -> int:
+        return len(self.latlon)
+
+    def take(self, rows: IndexArray) -> Placed:
+        """Return some of the photos, in the order given."""
+        texts = (getattr(self, name)[rows] for name in ATTRIBUTION)
+        return Placed(self.latlon[rows], *texts)
+
+    def manifest(self) -> Manifest:
+        """Return the photos as measurements need them, in memory."""
+        texts = {name: pa.array(list(getattr(self, name)), pa.string()) for name in ATTRIBUTION}
+        lat, lon = self.latlon.T
+        return manifest_of(pa.table({"lat": pa.array(lat), "lon": pa.array(lon), **texts}))
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +76,7 @@ class _Source:
             for start in range(0, len(vectors), _ROWS_AT_ONCE):
                 yield vectors[start : start + _ROWS_AT_ONCE]
             return
-        with pq.ParquetFile(self.path) as file:
+        with pq.ParquetFile(self.path, pre_buffer=False) as file:
             for batch in file.iter_batches(_ROWS_AT_ONCE, columns=[COLUMN]):
                 yield _numbers(batch.column(0), self.path)
 
@@ -53,20 +85,24 @@ class _Source:
 class Embeddings:
     """N photos with coordinates, whose embeddings stay on the disk."""
 
-    manifest: Manifest
+    photos: Placed
     sources: list[_Source]
 
-    def blocks(self, kept: BoolArray) -> Blocks:
-        """Yield the embeddings of the photos (N,) to keep, block by block in their order."""
+    def blocks(self, kept: BoolArray, others: list[Float32Array]) -> Blocks:
+        """Yield the embeddings of the photos (N,) to keep, block by block in their order.
+
+        Those of the other photos are appended to `others`.
+        """
         start = 0
         for source in self.sources:
             row = 0
             for block in source.blocks():
-                usable = source.usable[row : row + len(block)]
+                own = block[source.usable[row : row + len(block)]]
                 row += len(block)
-                own = block[usable]
-                yield own[kept[start : start + len(own)]]
+                chosen = kept[start : start + len(own)]
                 start += len(own)
+                others.append(np.asarray(own[~chosen], np.float32))
+                yield own[chosen]
 
 
 def read_embeddings(paths: Sequence[Path], dim: int, report: Reporter) -> Embeddings:
@@ -80,46 +116,46 @@ def read_embeddings(paths: Sequence[Path], dim: int, report: Reporter) -> Embedd
     Raises:
         TableError: a table lacks a column, has no usable row, or is of another encoder.
     """
-    tables, sources = [], []
+    places, sources = [], []
+    texts: dict[str, list[pa.ChunkedArray]] = {name: [] for name in ATTRIBUTION}
     for path in paths:
         photos = _photos(path)
         latlon = read_degrees(photos, path, NEEDS)
         usable = is_position(latlon)
         if not usable.any():
             raise TableError(f"{path}: no row has usable coordinates; it needs {NEEDS}")
-        names = [f"row {row + 1}" for row in range(len(photos))]
-        for line in position_problems(path, names, latlon):
-            report.problem(line)
+        if not usable.all():
+            names = [f"row {row + 1}" for row in range(len(photos))]
+            for line in position_problems(path, names, latlon):
+                report.problem(line)
         source = _Source(path, usable)
         _check_width(source, dim)
         sources.append(source)
-        degrees = {"lat": pa.array(latlon[usable, 0]), "lon": pa.array(latlon[usable, 1])}
-        kept = photos.filter(pa.array(usable))
-        rest = {name: kept[name] for name in kept.column_names if name not in degrees}
-        tables.append(manifest_of(pa.table({**rest, **degrees})))
-    columns = {
-        name: np.concatenate([getattr(each, name) for each in tables])
-        for name in Manifest.__dataclass_fields__
-    }
-    return Embeddings(Manifest(**columns), sources)
+        places.append(latlon[usable])
+        for name, columns in texts.items():
+            found = column(photos, name)
+            words = pa.nulls(len(photos), pa.string()) if found is None else text_column(found)
+            columns.append(Texts.of(words.filter(pa.array(usable))))
+    joined = (Texts.joined(columns) for columns in texts.values())
+    return Embeddings(Placed(np.concatenate(places), *joined), sources)
 
 
 def _photos(path: Path) -> pa.Table:
-    """Return all columns of a source but its embeddings."""
+    """Return coordinates and attribution of a source."""
     try:
-        if path.is_dir():
-            return EmbeddedTable(path).photos
-        names = [name for name in pq.read_schema(path).names if name != COLUMN]
-        if len(names) == len(pq.read_schema(path).names):
-            raise TableError(
-                f"{path}: no column {COLUMN}; embed photos with  geoloc-train manifest  and "
-                " geoloc-train embed  (--ray for a cluster), and give the folder it writes"
-            )
-        return pq.read_table(path, columns=names)
+        with pq.ParquetFile(path / "photos.parquet" if path.is_dir() else path) as file:
+            return file.read(placing_columns(file.schema_arrow.names))
     except (OSError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
         text = f"{path}: not a table of embeddings ({reason}); it needs {NEEDS}"
         raise TableError(text) from error
+
+
+def placing_columns(names: Sequence[str]) -> list[str]:
+    """Return the columns of a table that hold coordinates and attribution."""
+    pair = choose_coordinates(names)
+    found = [pair.lat, pair.lon, *(find_name(names, each) for each in ATTRIBUTION)]
+    return [name for name in found if name is not None]
 
 
 def _check_width(source: _Source, dim: int) -> None:

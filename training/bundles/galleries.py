@@ -5,14 +5,16 @@ from __future__ import annotations
 import copy
 import json
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from geoloc.answer.calibration import Calibration
+from geoloc.answer.packs.joined import Joining
 from geoloc.answer.ranker import Ranker
 from geoloc.belief.background import Background
 from geoloc.bundle import directory as bundles
@@ -24,7 +26,9 @@ from geoloc.io.atomic import atomic_directory
 from geoloc.io.digests import sha256
 from geoloc.io.progress import NullReporter, Reporter
 from geoloc.types import BoolArray, Float32Array, Float64Array
-from training.bundles.embeddings import read_embeddings
+from training.bundles.embeddings import Embeddings, read_embeddings
+from training.bundles.finding import find_sources
+from training.bundles.images import embed_images
 from training.bundles.joining import fit_joining
 from training.calibrate.crossval import in_folds
 from training.calibrate.fit import UNFITTED
@@ -32,9 +36,8 @@ from training.calibrate.heldout import HeldOut
 from training.calibrate.parts import place_names
 from training.calibrate.stages import calibrate
 from training.data.manifest import Manifest
-from training.data.split import balanced, blocks
+from training.data.split import balanced, block_numbers
 from training.gallery.large import build_large_gallery
-from training.recipes.model_card import licences
 
 FEWEST = 1_000
 """Photos of a pack, at least."""
@@ -63,61 +66,102 @@ class GalleryPack:
 
 
 def build_gallery_pack(
-    base: str | Path, sources: Sequence[Path], out: Path, report: Reporter | None = None
+    base: str | Path,
+    sources: Sequence[str | Path],
+    out: Path,
+    report: Reporter | None = None,
+    ray: str | None = None,
 ) -> GalleryPack:
-    """Build a pack for a bundle of photos that its encoder has embedded, in bounded memory.
+    """Build a pack for a bundle of many photos or their embeddings, in bounded memory.
 
     Args:
         base: name of the bundle, or its path.
-        sources: see `read_embeddings`.
+        sources: see `find_sources`.
         out: the folder to write; the pack has its name.
         report: receives the progress.
+        ray: address of a Ray cluster that embeds photos, or "local"; None embeds in this process.
 
     Raises:
         TableError: the photos are too few, or of another encoder.
         BundleError: the bundle cannot be read, or the pack cannot be written.
     """
     report = report or NullReporter()
-    own = packs.prefix(out.name)
+    packs.prefix(out.name)
     if out.exists() and not is_pack(out):
         raise BundleError(f"{out}: exists and is not a pack; choose another name for -o")
     path = bundles.find(base)
     bundle = bundles.load(path)
+    work = out.with_name(f".{out.name}.embedded")
+    tables = _embedded(find_sources(list(map(str, sources))), bundle, work, report, ray)
     report.stage("reading coordinates")
-    given = read_embeddings(sources, bundle.encoder_spec.dim, report)
-    if len(given.manifest) < FEWEST:
+    given = read_embeddings(tables, bundle.encoder_spec.dim, report)
+    if len(given.photos) < FEWEST:
         raise TableError(
-            f"{sources[0]}: {len(given.manifest):,} usable photos; a pack takes {FEWEST:,} or more,"
+            f"{sources[0]}: {len(given.photos):,} usable photos; a pack takes {FEWEST:,} or more,"
             " and geoloc bundle add takes fewer photos"
         )
-    apart = hold_out(given.manifest.latlon)
-    held = given.manifest.take(np.flatnonzero(apart))
-    vectors = np.concatenate([np.asarray(each, np.float32) for each in given.blocks(apart)])
-    kept = given.manifest.take(np.flatnonzero(~apart))
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with (
-            tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch,
-            atomic_directory(out, replace=True) as folder,
-        ):
-            report.stage("building the gallery")
-            gallery = build_large_gallery(
-                kept, given.blocks(~apart), bundle.ranker.heads, bundle.cells, Path(scratch)
-            )
-            ranker = Ranker(bundle.cells, bundle.ranker.heads, gallery, UNFITTED, bundle.background)
-            report.stage("calibrating")
-            facts = _calibrate(folder / f"{own}json", ranker, bundle, held, vectors, kept)
-            gallery.write(folder, own)
+        with atomic_directory(out, replace=True) as folder:
+            made = _build(folder, out, given, bundle, report)
             _label(folder, out.name, bundle, path)
     except OSError as error:
         reason = error.strerror or error
         raise BundleError(f"{out}: cannot be written ({reason}); free some space") from error
-    return GalleryPack(out, len(kept), len(gallery.clusters), facts)
+    shutil.rmtree(work, ignore_errors=True)
+    return made
+
+
+def _embedded(
+    sources: list[tuple[str, bool]],
+    bundle: bundles.Bundle,
+    work: Path,
+    report: Reporter,
+    ray: str | None,
+) -> list[Path]:
+    """Return the sources, with tables of embeddings instead of those with photos."""
+    spec, tables = bundle.encoder_spec, []
+    for holds_photos, some in groupby(sources, key=lambda source: source[1]):
+        names = [name for name, _ in some]
+        if holds_photos:
+            tables += embed_images(names, spec, bundle.path, work, report, ray)
+        else:
+            tables += map(Path, names)
+    return tables
+
+
+def _build(
+    folder: Path, out: Path, given: Embeddings, bundle: bundles.Bundle, report: Reporter
+) -> GalleryPack:
+    """Write the files of a pack but its label; features lie on the disk until it is built."""
+    own = packs.prefix(out.name)
+    report.stage("building the gallery")
+    apart = hold_out(given.photos.latlon)
+    kept, held = given.photos.take(np.flatnonzero(~apart)), given.photos.take(np.flatnonzero(apart))
+    vectors: list[Float32Array] = []
+    scratch = folder / "scratch"
+    scratch.mkdir()
+    blocks = given.blocks(~apart, vectors)
+    gallery = build_large_gallery(kept, blocks, bundle.ranker.heads, bundle.cells, scratch)
+    shutil.rmtree(scratch)
+    gallery.write(folder, own)
+    report.stage("calibrating")
+    ranker = Ranker(bundle.cells, bundle.ranker.heads, gallery, UNFITTED, bundle.background)
+    calibration, joining, measured = _calibrate(
+        ranker, bundle, held.manifest(), np.concatenate(vectors)
+    )
+    facts = {
+        "photos": len(kept),
+        "calibrated on": len(held),
+        "licences": {name: count for name, count in kept.licence.counts().items() if name},
+        "measured": measured,
+    }
+    packs.write_settings(folder / f"{own}json", calibration, joining, facts)
+    return GalleryPack(out, len(kept), len(gallery.clusters), measured)
 
 
 def hold_out(latlon: Float64Array) -> BoolArray:
     """Return which photos (N,) are held out: whole squares of them, drawn at random."""
-    square = np.unique(blocks(latlon, SQUARE_KM).astype(str), return_inverse=True)[1]
+    square = block_numbers(latlon, SQUARE_KM)
     order = np.random.default_rng(0).permutation(int(square.max()) + 1)
     total = np.cumsum(np.bincount(square)[order])
     chosen = order[total <= min(HELD_OUT, HELD_OUT_SHARE * len(latlon))]
@@ -130,29 +174,16 @@ def hold_out(latlon: Float64Array) -> BoolArray:
 
 
 def _calibrate(
-    path: Path,
-    ranker: Ranker,
-    bundle: bundles.Bundle,
-    held: Manifest,
-    vectors: Float32Array,
-    kept: Manifest,
-) -> dict[str, Any]:
-    """Calibrate a pack on held-out photos and photos of elsewhere; write its settings."""
-    square = np.unique(blocks(held.latlon, SQUARE_KM).astype(str), return_inverse=True)[1]
+    ranker: Ranker, bundle: bundles.Bundle, held: Manifest, vectors: Float32Array
+) -> tuple[Calibration, Joining, dict[str, Any]]:
+    """Calibrate a pack on held-out photos and photos of elsewhere."""
+    square = block_numbers(held.latlon, SQUARE_KM)
     fold = balanced(square, FOLDS, np.random.default_rng(0))
     rankers = [copy.copy(ranker) for _ in range(FOLDS)]
     held_out = _with_elsewhere(in_folds(rankers, fold, held, vectors), bundle.background)
     calibration, questions = calibrate(held_out)
     judge = calibration.judge("photo")
-    joining, measured = fit_joining(held_out, questions.photo, judge, bundle.ranker)
-    facts = {
-        "photos": len(kept),
-        "calibrated on": len(held),
-        "licences": licences(kept),
-        "measured": measured,
-    }
-    packs.write_settings(path, calibration, joining, facts)
-    return measured
+    return calibration, *fit_joining(held_out, questions.photo, judge, bundle.ranker)
 
 
 def _with_elsewhere(held_out: HeldOut, background: Background | None) -> HeldOut:

@@ -75,14 +75,17 @@ class BothAnswers:
         inputs = np.zeros((count, INPUTS))
         radii = judge.radii_km(judged.answers.evidence[chosen])
         pack, world, near_km = np.zeros((count, 2)), np.zeros((count, 2)), np.zeros(count)
+        points: dict[int, NearestPoints] = {}  # rankers of a large pack share one gallery
         for ranker, rows in photos.batches():
             vectors = photos.embeddings[rows]
             own = ranker.rank(vectors, None, photos.left_out(ranker, rows))
             base = bundle.rank(vectors)
             inputs[rows] = describe_both(own, base)
             pack[rows], world[rows] = own.answer, base.answer
-            members = NearestPoints(ranker.gallery.members.latlon)
-            near_km[rows] = members.query(photos.latlon[rows])[0][:, 0]
+            clusters = ranker.gallery.clusters
+            if id(clusters) not in points:
+                points[id(clusters)] = NearestPoints(clusters.latlon)
+            near_km[rows] = points[id(clusters)].query(photos.latlon[rows])[0][:, 0]
         elsewhere = near_km > ELSEWHERE_KM
         _forget(inputs, elsewhere)
         return cls(

@@ -29,8 +29,8 @@ def write_photos(path: Path, library: Library) -> None:
         "lon": to_numbers(manifest.latlon[:, 1], pa.float64()),
         "precision_km": to_numbers(manifest.precision_km.astype(np.float64), pa.float64()),
         **{name: to_strings(map(str, getattr(manifest, name))) for name in _TEXTS},
-        "embedding": _fixed(vectors, vectors.shape[1] * 2),
-        "signature": _fixed(library.signatures, SIDE * SIDE),
+        "embedding": fixed(vectors, vectors.shape[1] * 2),
+        "signature": fixed(library.signatures, SIDE * SIDE),
     }
     pq.write_table(pa.table(columns), path, compression="zstd")
 
@@ -81,7 +81,7 @@ def known(library: Library, digests: StrArray) -> BoolArray:
     return np.isin(library.sha256.astype(str), digests.astype(str))
 
 
-def _fixed(values: np.ndarray, size: int) -> pa.Array:
+def fixed(values: np.ndarray, size: int) -> pa.Array:
     """Return rows of numbers as a column of bytes, `size` in each row."""
     buffers = [None, pa.py_buffer(np.ascontiguousarray(values).tobytes())]
     return pa.Array.from_buffers(pa.binary(size), len(values), buffers)

@@ -229,7 +229,7 @@ def _copy(table: pq.ParquetFile, name: str, tar: tarfile.TarFile) -> None:
     row = 0
     for batch in table.iter_batches(_ROWS_AT_ONCE, columns=[name]):
         for value in batch.column(0).to_pylist():
-            content = _bytes(value)
+            content = bytes_of(value)
             if content:
                 ending = _ENDINGS.get(content[:4], ".jpg")
                 member = tarfile.TarInfo(f"{row:08}{ending}")
@@ -238,7 +238,7 @@ def _copy(table: pq.ParquetFile, name: str, tar: tarfile.TarFile) -> None:
             row += 1
 
 
-def _bytes(value: Any) -> bytes | None:  # noqa: ANN401
+def bytes_of(value: Any) -> bytes | None:  # noqa: ANN401
     """The bytes of a cell: themselves, or beside the path of the photo."""
     found = value.get("bytes") if isinstance(value, dict) else value
     return found if isinstance(found, bytes) else None

@@ -12,7 +12,14 @@ from scipy.sparse.csgraph import connected_components
 
 from geocells.borders.hierarchy import embedded_boundaries
 from geoloc.errors import TableError
-from geoloc.types import BoolArray, Float32Array, Float64Array, IndexArray, StrArray
+from geoloc.types import (
+    BoolArray,
+    Float32Array,
+    Float64Array,
+    IndexArray,
+    Int64Array,
+    StrArray,
+)
 from training.data.duplicates import link, near_duplicates
 from training.data.manifest import Manifest
 from training.data.table import latlon_of, strings_of
@@ -113,14 +120,25 @@ def balanced(unit: IndexArray, parts: int, rng: np.random.Generator) -> IndexArr
 
 def blocks(latlon: Float64Array, side_km: float) -> StrArray:
     """Return names (N,) of the squares of about this side that coordinates (N, 2) lie in."""
+    row, column = _rows_and_columns(latlon, side_km)
+    named = np.char.add(np.char.add(row.astype(str), ","), column.astype(str))
+    return named.astype(object)
+
+
+def block_numbers(latlon: Float64Array, side_km: float) -> IndexArray:
+    """Return numbers (N,), 0 and up, of the squares of `blocks`."""
+    row, column = _rows_and_columns(latlon, side_km)
+    span = int(column.max(initial=0)) - int(column.min(initial=0)) + 1
+    return np.unique(row * span + column, return_inverse=True)[1]
+
+
+def _rows_and_columns(latlon: Float64Array, side_km: float) -> tuple[Int64Array, Int64Array]:
+    """Return rows (N,) and columns (N,) of squares of the Earth of about this side."""
     step = side_km / 111.2
     row = np.floor(latlon[:, 0] / step)
     width = step / np.maximum(np.cos(np.radians((row + 0.5) * step)), 0.01)
     column = np.floor(latlon[:, 1] / width)
-    named = np.char.add(
-        np.char.add(row.astype(int).astype(str), ","), column.astype(int).astype(str)
-    )
-    return named.astype(object)
+    return row.astype(np.int64), column.astype(np.int64)
 
 
 def _split_large(

@@ -94,7 +94,7 @@ def embed_table(
     (out / "parts").mkdir(parents=True, exist_ok=True)
     waiting = [part for part in parts if not (out / "parts" / f"{part['key']}.npz").is_file()]
     progress(len(table) - sum(len(part["photo_id"]) for part in waiting))
-    for done in _on_ray(embedder, waiting, ray) if ray else map(embedder, waiting):
+    for done in on_ray(embedder, waiting, ray) if ray else map(embedder, waiting):
         progress(done["photos"])
     _assemble(table, parts, out, made_from)
     return EmbeddedTable(out)
@@ -168,10 +168,18 @@ def _stamp(path: str) -> tuple[str, int, int]:
         return name, -1, -1
 
 
-def _on_ray(
-    embedder: PartEmbedder, parts: list[dict[str, Any]], address: str
+def on_ray(
+    embedder: Callable[[dict[str, Any]], dict[str, Any]],
+    parts: list[dict[str, Any]],
+    address: str,
 ) -> Iterator[dict[str, Any]]:
-    """Embed parts on a Ray cluster; Ray repeats those of a machine that is lost."""
+    """Embed parts on a Ray cluster; Ray repeats those of a machine that is lost.
+
+    Args:
+        embedder: embeds a part, plain values, and returns plain values.
+        parts: not yet embedded.
+        address: of the cluster, or "local".
+    """
     import ray
 
     ray.init(None if address == "local" else address, ignore_reinit_error=True)
@@ -191,7 +199,7 @@ def _on_ray(
 class _RayActor:
     """A Ray actor that holds the encoder."""
 
-    def __init__(self, embedder: PartEmbedder) -> None:
+    def __init__(self, embedder: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
         self._embedder = embedder
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 import numpy.typing as npt
 from scipy.cluster.hierarchy import fcluster, linkage
 
 from geocells.sphere import EARTH_RADIUS_KM, group_means, unit_vectors
 from geocells.table import CellTable
+from geoloc.io.texts import AnyTexts
 from geoloc.retrieval.gallery import Gallery
 from geoloc.retrieval.tables import Clusters, Members
 from geoloc.types import Float32Array, Float64Array, IndexArray
@@ -66,30 +69,54 @@ def gallery_of(
     return Gallery.build(clusters, members, prototype, features[order], n_cells)
 
 
+class Attributed(Protocol):
+    """N photos with coordinates, and the attribution that licences require."""
+
+    @property
+    def latlon(self) -> Float64Array:
+        """Degrees (N, 2)."""
+        ...
+
+    @property
+    def source(self) -> AnyTexts:
+        """Where each photo (N,) comes from."""
+        ...
+
+    @property
+    def licence(self) -> AnyTexts:
+        """Licence (N,) of each photo."""
+        ...
+
+    @property
+    def author(self) -> AnyTexts:
+        """Author (N,) of each photo."""
+        ...
+
+
 def tables_of(
-    manifest: Manifest, cell: npt.NDArray[np.integer], cluster: IndexArray
+    photos: Attributed, cell: npt.NDArray[np.integer], cluster: IndexArray
 ) -> tuple[IndexArray, Clusters, Members]:
     """Return the rows (N,) of the photos by cluster, and the tables of clusters and members.
 
     Args:
-        manifest: N photos.
+        photos: N photos.
         cell: (N,) as for `gallery_of`.
         cluster: (N,) as for `gallery_of`.
     """
     order = np.argsort(cluster, kind="stable")
     first = np.unique(cluster[order], return_index=True)[1]
-    ordered = manifest.take(order)
+    latlon = photos.latlon[order]
     clusters = Clusters(
-        cell=cell[order][first].astype(np.int32),
-        latlon=group_means(ordered.latlon, cluster[order], len(first)),
+        cell=cell[order[first]].astype(np.int32),
+        latlon=group_means(latlon, cluster[order], len(first)),
         count=np.bincount(cluster).astype(np.int32),
     )
     members = Members(
         cluster=cluster[order].astype(np.int32),
-        latlon=ordered.latlon,
-        source=ordered.source,
-        licence=ordered.licence,
-        author=ordered.author,
+        latlon=latlon,
+        source=photos.source[order],
+        licence=photos.licence[order],
+        author=photos.author[order],
     )
     return order, clusters, members
 

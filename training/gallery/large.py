@@ -17,8 +17,7 @@ from geoloc.belief.heads import Heads
 from geoloc.encoders.base import normalise
 from geoloc.retrieval.gallery import Gallery
 from geoloc.types import BoolArray, Float32Array, Float64Array, IndexArray
-from training.data.manifest import Manifest
-from training.gallery.cluster import cluster_photos, tables_of
+from training.gallery.cluster import Attributed, cluster_photos, tables_of
 from training.gallery.prototypes import SCALES_KM, smoothed
 from training.types import Float16Array
 
@@ -34,7 +33,7 @@ Blocks = Iterator[npt.NDArray[np.floating]]
 
 
 def build_large_gallery(
-    manifest: Manifest,
+    photos: Attributed,
     embeddings: Blocks,
     heads: Heads,
     cells: CellTable,
@@ -44,17 +43,17 @@ def build_large_gallery(
     """Cluster photos and build the retrieval index.
 
     Args:
-        manifest: N photos.
+        photos: N photos.
         embeddings: of them.
         heads: make K features of the embeddings.
         cells: geocells.
         scratch: a folder for 2 K (N + 2 L) bytes of L clusters, which may be deleted afterwards.
         scales_km: scales of the smoothing of prototypes; see `prototypes`.
     """
-    latlon = manifest.latlon
+    latlon = photos.latlon
     starts = range(0, len(latlon), _LOCATED_AT_ONCE)
     cell = np.concatenate([cells.locate(latlon[at : at + _LOCATED_AT_ONCE]) for at in starts])
-    order, clusters, members = tables_of(manifest, cell, cluster_photos(latlon, cell))
+    order, clusters, members = tables_of(photos, cell, cluster_photos(latlon, cell))
     place = np.empty(len(order), np.intp)
     place[order] = np.arange(len(order))
     width = heads.projection.shape[1]

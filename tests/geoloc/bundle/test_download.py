@@ -10,6 +10,7 @@ import pytest
 
 from geoloc.bundle import directory, download, installed, network
 from geoloc.errors import BundleError, GeolocError
+from geoloc.retrieval.tables import MEMBERS
 from tests.geoloc.bundle.publisher import Hub, Publisher
 
 LARGE = "members.faiss"
@@ -20,7 +21,7 @@ def write_bundle(folder, seed=0):
     """Write files with the names and checksums of a bundle; they can be verified, not loaded."""
     rng = np.random.default_rng(seed)
     folder.mkdir(exist_ok=True)
-    for name in directory.FILES:
+    for name in (*directory.FILES, MEMBERS):
         (folder / name).write_bytes(rng.bytes(SIZE if name == LARGE else 1000))
     (folder / "bundle.json").unlink(missing_ok=True)
     spec = SimpleNamespace(to_dict=lambda: {"model": "none", "kind": "onnx"})

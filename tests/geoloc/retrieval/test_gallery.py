@@ -236,7 +236,9 @@ def test_a_gallery_is_read_as_it_was_written(tmp_path):
     for column in ("cell", "latlon", "count"):
         assert (getattr(again.clusters, column) == getattr(gallery.clusters, column)).all()
     for column in ("cluster", "latlon", "source", "licence", "author"):
-        assert (np.asarray(getattr(again.members, column)) == getattr(gallery.members, column)).all()
+        assert (
+            np.asarray(getattr(again.members, column)) == getattr(gallery.members, column)
+        ).all()
     before, after = (one.search(photos, belief, 5) for one in (gallery, again))
     assert (before.cluster == after.cluster).all()
     assert (before.similarity == after.similarity).all()

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geoloc.errors import BundleError
+from geoloc.io.texts import Texts
 from geoloc.retrieval.tables import MEMBERS, OLD_MEMBERS, Members, count_members, members_file
-from geoloc.retrieval.texts import Texts
 
 COUNT = 300_000
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from cyclopts import App
 
 from geoloc.cli.console import SOME_FAILED, fail, fail_writing
@@ -13,21 +11,27 @@ app = App(name="gallery")
 
 
 @app.default
-def gallery(embeddings: list[Path], /, *, base: str, out: Out) -> int:
-    """Build a pack for a bundle: a gallery of embedded photos, such as those of one region.
+def gallery(photos: list[str], /, *, base: str, out: Out, ray: str | None = None) -> int:
+    """Build a pack for a bundle: a gallery of millions of photos, such as those of one region.
 
     `geoloc bundle add BUNDLE PACK` adds it, `geoloc bundle remove BUNDLE NAME` removes it. Memory
-    does not grow with the embeddings, which may be of millions of photos.
+    does not grow with photos and embeddings. After an interruption the same command goes on with
+    the photos that are not embedded yet.
 
     Parameters
     ----------
-    embeddings
-        Folders that `geoloc-train embed --encoder BASE` wrote, or Parquet tables with the columns
-        lat, lon and embedding, and optionally source, licence and author.
+    photos
+        Parquet tables with the columns lat, lon and embedding, or lat, lon and photos (a column of
+        structs with the field bytes, as in data sets of Hugging Face), and optionally source,
+        licence and author; folders of such tables; hf:OWNER/NAME, a data set of the Hugging Face
+        Hub; or folders that `geoloc-train embed --encoder BASE` wrote.
     base
-        Bundle that the pack is for: its encoder made the embeddings.
+        Bundle that the pack is for: its encoder makes, or made, the embeddings.
     out
         Folder of the pack; its name is the name of the pack.
+    ray
+        Address of a Ray cluster that embeds the photos, or "local". Its machines need the same
+        folders.
     """
     from geoloc.errors import GeolocError
 
@@ -37,7 +41,7 @@ def gallery(embeddings: list[Path], /, *, base: str, out: Out) -> int:
         from training.bundles.galleries import build_gallery_pack
 
         with progress:
-            made = build_gallery_pack(base, embeddings, out, progress)
+            made = build_gallery_pack(base, photos, out, progress, ray)
     except GeolocError as error:
         return fail("geoloc-train gallery", error)
     except OSError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,10 +42,15 @@ class Texts:
         return cls(plain)
 
     @classmethod
-    def same(cls, text: str, count: int) -> Texts:
-        """Return one text for each of some rows."""
-        codes = pa.array(np.zeros(count, np.int32))
-        return cls(pa.DictionaryArray.from_arrays(codes, pa.array([text], pa.large_string())))
+    def joined(cls, parts: Sequence[Texts]) -> Texts:
+        """Return several columns, one after the other."""
+        columns = [part.column for part in parts]
+        if len({column.type for column in columns}) > 1:
+            columns = [column.cast(pa.large_string()) for column in columns]
+        whole = pa.chunked_array(columns)
+        if pa.types.is_dictionary(whole.type):
+            whole = whole.unify_dictionaries()
+        return cls(whole.combine_chunks())
 
     def __len__(self) -> int:
         return len(self.column)
@@ -74,10 +79,8 @@ class Texts:
 
     def counts(self) -> dict[str, int]:
         """Return how many rows have each text."""
-        return {each["values"].as_py(): each["counts"].as_py() for each in self._counted()}
-
-    def _counted(self) -> Any:  # noqa: ANN401  (structs of Arrow)
-        return pc.value_counts(self.column)
+        counted = pc.value_counts(self.column)
+        return {each["values"].as_py(): each["counts"].as_py() for each in counted}
 
 
 AnyTexts = StrArray | Texts
