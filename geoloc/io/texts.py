@@ -42,6 +42,12 @@ class Texts:
         return cls(plain)
 
     @classmethod
+    def same(cls, text: str, count: int) -> Texts:
+        """Return one text for each of some rows."""
+        codes = pa.array(np.zeros(count, np.int32))
+        return cls(pa.DictionaryArray.from_arrays(codes, pa.array([text], pa.large_string())))
+
+    @classmethod
     def joined(cls, parts: Sequence[Texts]) -> Texts:
         """Return several columns, one after the other."""
         columns = [part.column for part in parts]

@@ -3,21 +3,23 @@
     python tests/benchmarks/world.py [MEASUREMENT…]
 
 Needs no development data and no network. Weights are random, in the published shapes: nothing is
-said about accuracy. MEASUREMENT is the name of a function in MEASUREMENTS; all of them by default.
-Prints tables and one JSON line.
+said about accuracy. MEASUREMENT is the name of a function in MEASUREMENTS; all but `scale` by
+default. Prints tables and one JSON line.
 """
 
 import json
 import os
-import resource
+import re
 import shutil
 import socket
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from typing import Any
 sys.path.remove(str(Path(__file__).parent))  # or `import geoclip` would import the script beside
 
 import numpy as np
+import pyarrow as pa
 
 ROOT = Path(__file__).parents[2]
 Keys = dict[str, float]
@@ -34,32 +37,24 @@ def places(folder: Path) -> Keys:
     """Compare vectors of places with those of GeoCLIP's code, with random weights."""
     import geoclip
     import torch
-    from geoclip.model.location_encoder import equal_earth_projection
 
-    from geoloc.encoders.towers import location
+    from geoloc.encoders.towers.location import LocationEncoder
 
     torch.manual_seed(0)
     theirs = geoclip.LocationEncoder(from_pretrained=False).eval()
-    state = {name: tensor.numpy() for name, tensor in theirs.state_dict().items()}
-    ours = location.LocationEncoder.of(state, "random")
+    state = {name: tensor.numpy().copy() for name, tensor in theirs.state_dict().items()}
     rng = np.random.default_rng(0)
     latlon = np.column_stack([rng.uniform(-90, 90, 5000), rng.uniform(-180, 180, 5000)])
     given = torch.from_numpy(latlon).float()
     with torch.inference_mode():
-        expected = torch.nn.functional.normalize(theirs(given)).numpy()
-        projected = equal_earth_projection(given).numpy()
-    whole = np.abs(ours.embed(latlon) - expected).max()
-    own = location.equal_earth(latlon.astype(np.float32))
-    same = (own == projected).mean()
-    parts = [slice(at, at + 4096) for at in range(0, len(latlon), 4096)]
-    network = 0.0
-    for part in parts:
-        location.equal_earth = lambda degrees, part=part: projected[part]
-        difference = np.abs(ours.embed(latlon[part]) - expected[part]).max()
-        network = max(network, float(difference))
-    print(f"vectors of 5,000 places: largest difference {network:.1e} on the same projection;")
-    print(f"{whole:.1e} from coordinates on: {100 * same:.1f} % of them project to the same bits\n")
-    return {"parity_geoclip": network}
+        single = torch.nn.functional.normalize(theirs(given)).numpy()
+        double = torch.nn.functional.normalize(theirs.double()(given.double())).numpy()
+    mine = LocationEncoder.of(state, "random").embed(latlon)
+    exact, as_published = (float(np.abs(mine - each).max()) for each in (double, single))
+    print("vectors of 5,000 places from coordinates on, largest difference:")
+    print(f"{exact:.1e} from GeoCLIP's code in float64, {as_published:.1e} in float32;")
+    print(f"{np.abs(single - double).max():.1e} between its code in float32 and in float64\n")
+    return {"parity_geoclip": exact, "parity_geoclip_float32": as_published}
 
 
 def published_towers() -> dict[str, Callable[[], tuple[Any, int, Any]]]:
@@ -225,45 +220,144 @@ def adding(folder: Path) -> Keys:
     return {"add_1000_s": seconds}
 
 
-def gallery(folder: Path) -> Keys:
-    """Build the gallery of a million simulated photos from embeddings on the disk."""
+def simulated_gallery(folder: Path, count: int, dim: int, width: int) -> dict[str, float]:
+    """Build and write the gallery of simulated photos, six around each town that is drawn.
+
+    Embeddings are made as they are read. Prints a row of a table.
+
+    Args:
+        folder: for temporary files and the gallery, which is written to its folder `pack`.
+        count: photos.
+        dim: numbers of an embedding.
+        width: numbers of a feature.
+
+    Returns:
+        Seconds, megabytes of the indexes and of all files, and clusters.
+    """
     from geocells.places import towns
     from geocells.sphere import destination
     from geoloc.belief.heads import Heads
     from geoloc.bundle import directory
-    from training.data.manifest import Manifest
+    from geoloc.io.texts import Texts
+    from training.bundles.embeddings import Placed
     from training.gallery.large import build_large_gallery
 
-    count, dim, width = 1_000_000, 512, 256
     rng = np.random.default_rng(0)
     start = towns().points.latlon[rng.integers(0, len(towns().points.latlon), count // 6)]
-    start = np.repeat(start, 6, axis=0)[:count]
+    start = np.repeat(start, 6, axis=0)
     count = len(start)
     latlon = destination(start, rng.uniform(0, 360, count), rng.exponential(0.1, count))
+    del start
     cells = directory.load("starter").cells
     projection = np.linalg.qr(rng.standard_normal((dim, width)))[0].astype(np.float32)
     zeros = np.zeros(len(cells), np.float32)
     active = np.arange(len(cells), dtype=np.int32)
     weight = np.zeros((width, len(cells)), np.float32)
     heads = Heads(np.zeros(dim, np.float32), projection, weight, zeros, active, zeros, zeros)
-    text = np.full(count, "", dtype=object)
-    manifest = Manifest(text, latlon, text, np.zeros(count), *[text] * 5)
+    source, text = Texts.of(pa.array(np.arange(count))), Texts.same("simulated", count)
     blocks = (
         np.random.default_rng(at).standard_normal((16_384, dim), np.float32)[: count - at]
         for at in range(0, count, 16_384)
     )
     begin = time.perf_counter()
-    built = build_large_gallery(manifest, blocks, heads, cells, folder)
-    (folder / "pack").mkdir()
-    built.write(folder / "pack")
+    with memory_watched() as peak:
+        built = build_large_gallery(
+            Placed(latlon, source, text, text), blocks, heads, cells, folder
+        )
+        (folder / "pack").mkdir()
+        built.write(folder / "pack")
     seconds = time.perf_counter() - begin
     files = {path.name: path.stat().st_size for path in (folder / "pack").iterdir()}
-    index = sum(size for name, size in files.items() if name.endswith(".faiss"))
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    print(f"{count:,} photos in {len(built.clusters):,} clusters: {seconds:.0f} s, {memory:.1f} GB")
-    print(f"of memory at most; indexes {index / 1e6:.0f} MB, with tables", end=" ")
-    print(f"{sum(files.values()) / 1e6:.0f} MB\n")
-    return {"gallery_1m_s": seconds * 1e6 / count, "gallery_gb_per_m": index / 1e9 * 1e6 / count}
+    index = sum(size for name, size in files.items() if name.endswith(".faiss")) / 1e6
+    whole, clusters = sum(files.values()) / 1e6, len(built.clusters)
+    features = sum(path.stat().st_size for path in folder.iterdir() if path.is_file()) / 1e9
+    print(
+        f"{count:,} photos of {width} numbers, {clusters:,} clusters: {seconds:.0f} s, at most"
+        f" {peak['own']:.1f} GB of own memory; {features:.1f} GB of features on the disk; indexes"
+        f" {index:,.0f} MB, with tables {whole:,.0f} MB",
+        flush=True,
+    )
+    return {"seconds": seconds, "index": index, "photos": count, "own": peak["own"]}
+
+
+@contextmanager
+def memory_watched() -> Iterator[dict[str, float]]:
+    """Yield a dict that gets the most GB of memory that is not of mapped files, as `own`."""
+    peak, over = {"own": 0.0}, threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.1):
+            status = Path("/proc/self/status").read_text()
+            own = int(re.search(r"RssAnon:\s+(\d+)", status)[1]) * 1024 / 1e9
+            peak["own"] = max(peak["own"], own)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield peak
+    finally:
+        over.set()
+        watcher.join()
+
+
+def gallery(folder: Path) -> Keys:
+    """Build the gallery of a million simulated photos."""
+    place = folder / "million"
+    place.mkdir()
+    made = simulated_gallery(place, 1_000_000, 512, 256)
+    shutil.rmtree(place)
+    print()
+    millions = made["photos"] / 1e6
+    return {
+        "gallery_1m_s": made["seconds"] / millions,
+        "gallery_gb_per_m": made["index"] / 1e3 / millions,
+    }
+
+
+ASK = """
+import sys, time
+import numpy as np
+from pathlib import Path
+from geoloc.bundle import directory
+from geoloc.retrieval.gallery import Gallery
+
+def own_mb():
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("RssAnon:")[2].split()[0]) / 1e3
+
+cells = len(directory.load("starter").cells)
+before, begin = own_mb(), time.perf_counter()
+gallery = Gallery.read(Path(sys.argv[1]), cells)
+loaded = time.perf_counter() - begin
+rng = np.random.default_rng(1)
+width = gallery.prototypes.d
+times = []
+for _ in range(20):
+    photo = rng.standard_normal((1, width)).astype(np.float32)
+    photo /= np.linalg.norm(photo)
+    belief = rng.random((1, cells)).astype(np.float32)
+    begin = time.perf_counter()
+    nearest = gallery.search(photo, belief, 64)
+    _, row = gallery.members_of(photo, nearest.cluster)
+    list(gallery.members.take(row[0, :8]).source)
+    times.append(time.perf_counter() - begin)
+print(f"read in {loaded:.1f} s; a photo compared in {1e3 * np.median(times):.0f} ms (the first in"
+      f" {1e3 * times[0]:.0f} ms); {own_mb() - before:,.0f} MB of own memory for all of it")
+"""
+
+
+def scale(folder: Path) -> Keys:
+    """Build and ask a gallery of 15 million simulated photos, with features of 64 numbers."""
+    place = folder / "millions"
+    place.mkdir()
+    made = simulated_gallery(place, 15_000_000, 64, 64)
+    done = subprocess.run(
+        [sys.executable, "-c", ASK, place / "pack"],
+        capture_output=True, text=True, check=True, cwd=ROOT,
+    )  # fmt: skip
+    print(done.stdout)
+    shutil.rmtree(place)
+    return {"gallery_15m_s": made["seconds"], "gallery_15m_own_gb": made["own"]}
 
 
 def offline(folder: Path) -> Keys:
@@ -298,12 +392,14 @@ def offline(folder: Path) -> Keys:
 
 
 MEASUREMENTS: tuple[Callable[[Path], Keys], ...] = (
-    places, towers, loading, adding, gallery, offline,
+    places, towers, loading, adding, gallery, offline, scale,
 )  # fmt: skip
 """Each prints what it measured in a folder for temporary files, and returns keys of the JSON.
 
-`loading` needs the tower that `towers` writes.
+`loading` needs the tower that `towers` writes. `scale` runs only by its name.
 """
+
+BY_DEFAULT = [measure.__name__ for measure in MEASUREMENTS if measure is not scale]
 
 
 def main(names: list[str]) -> None:
@@ -311,7 +407,7 @@ def main(names: list[str]) -> None:
     keys: Keys = {}
     with tempfile.TemporaryDirectory() as temporary:
         for measure in MEASUREMENTS:
-            if not names or measure.__name__ in names:
+            if measure.__name__ in (names or BY_DEFAULT):
                 keys |= measure(Path(temporary))
     print(json.dumps({name: float(f"{value:.3g}") for name, value in keys.items()}))
 

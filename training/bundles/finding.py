@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from geoloc.bundle.hub import HUB, dataset_files
-from geoloc.errors import TableError
+from geoloc.errors import GeolocError, TableError
 from geoloc.photos import storage
 from training.bundles.embeddings import COLUMN
 from training.data.packed import photo_column
@@ -59,14 +60,31 @@ def _holds_photos(place: str) -> bool:
     """Return whether a table holds photos rather than embeddings."""
     if os.path.isdir(place):
         return False
-    try:
-        with storage.opened(place) as file:
-            schema = pq.read_schema(file)
-    except (OSError, pa.ArrowException) as error:
-        reason = str(error).splitlines()[0]
-        raise TableError(f"{place}: not a readable Parquet table ({reason}); {NEEDS}") from error
+    with opened(place) as content:
+        schema = content.schema_arrow
     if COLUMN in schema.names:
         return False
     if photo_column(schema) is None:
         raise TableError(f"{place}: holds neither photos nor embeddings; {NEEDS}")
     return True
+
+
+@contextmanager
+def opened(place: str) -> Iterator[pq.ParquetFile]:
+    """Open a Parquet table, which is read where it is.
+
+    Raises:
+        TableError: it cannot be opened, or it cannot be read within the `with` block.
+    """
+    # what libraries of addresses raise has no common base
+    kinds = (Exception,) if storage.is_address(place) else (OSError, pa.ArrowException)
+    try:
+        with storage.opened(place) as file, pq.ParquetFile(file) as content:
+            yield content
+    except GeolocError:
+        raise
+    except kinds as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise TableError(
+            f"{place}: not a readable Parquet table ({reason}); check it, or fetch it again"
+        ) from error

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from geoloc.encoders.base import EncoderSpec, ImageEncoder
 from geoloc.encoders.pipeline import encode
 from geoloc.encoders.registry import build_encoder
-from geoloc.errors import PhotoError, TableError
+from geoloc.errors import PhotoError
 from geoloc.io.atomic import atomic_path
 from geoloc.io.progress import Reporter
 from geoloc.photos import decode, storage
@@ -32,6 +32,7 @@ from geoloc.photos.position import is_position
 from geoloc.photos.tables import photo_problems, position_problems
 from geoloc.types import Float64Array
 from training.bundles.embeddings import ATTRIBUTION, COLUMN, placing_columns
+from training.bundles.finding import opened
 from training.bundles.stored import fixed
 from training.data.packed import bytes_of, photo_column
 from training.embed.table import on_ray
@@ -85,13 +86,10 @@ def embed_images(
 
 def _parts(table: str, fingerprint: str) -> Iterator[dict[str, Any]]:
     """Yield the parts of a table as plain values, keyed by everything the result depends on."""
-    try:
-        with storage.opened(table) as file, pq.ParquetFile(file) as content:
-            metadata = content.metadata
-            sizes = [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)]
+    with opened(table) as content:
+        metadata = content.metadata
+        sizes = [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)]
         stamp = storage.stamp(table)
-    except (OSError, pa.ArrowException) as error:
-        raise _unreadable(table, error) from error
     first, groups, rows = 0, [], 0
     for number, size in enumerate(sizes):
         groups.append(number)
@@ -117,15 +115,12 @@ class ImageEmbedder:
         if self._encoder is None:
             self._encoder = build_encoder(self.spec, self.encoder_folder)
         table, groups = part["table"], part["groups"]
-        try:
-            with storage.opened(table) as file, pq.ParquetFile(file) as content:
-                names = placing_columns(content.schema_arrow.names)
-                about = content.read_row_groups(groups, names)
-                latlon = read_degrees(about, table, NEEDS)
-                photos = _photos(content, part, np.flatnonzero(is_position(latlon)))
-                rows, vectors, errors = _embed(self._encoder, photos)
-        except (OSError, pa.ArrowException) as error:
-            raise _unreadable(table, error) from error
+        with opened(table) as content:
+            names = placing_columns(content.schema_arrow.names)
+            about = content.read_row_groups(groups, names)
+            latlon = read_degrees(about, table, NEEDS)
+            photos = _photos(content, part, np.flatnonzero(is_position(latlon)))
+            rows, vectors, errors = _embed(self._encoder, photos)
         problems = photo_problems(table, errors, len(about))
         if not is_position(latlon).all():
             numbers = [f"row {part['first'] + row + 1}" for row in range(len(about))]
@@ -197,8 +192,3 @@ def _write(
     table = pa.table(columns).replace_schema_metadata({"problems": json.dumps(problems)})
     with atomic_path(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
-
-
-def _unreadable(table: str, error: Exception) -> TableError:
-    reason = str(error).splitlines()[0]
-    return TableError(f"{table}: not a readable Parquet table ({reason}); fetch it again")

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -20,10 +19,11 @@ from geocells.sphere import check_latlon
 from geoloc.encoders.base import normalise
 from geoloc.errors import BundleError
 from geoloc.io.tensors import Tensors
-from geoloc.types import Float32Array
+from geoloc.types import Float32Array, Float64Array
 
 _A1, _A2, _A3, _A4 = 1.340264, -0.081106, 0.000893, 0.003796  # Šavrič et al. 2018
 _UNIT = 66.50336
+_ROOT3 = float(np.float32(math.sqrt(3.0)))  # so rounded in GeoCLIP's code, in float64 too
 _ROWS_AT_ONCE = 4096
 
 _FREQUENCIES = re.compile(r"(.*LocEnc\d+\.)capsule\.0\.b")
@@ -46,9 +46,9 @@ class _Scale:
     layers: tuple[tuple[Float32Array, Float32Array], ...]
     """Weights (out, in) and biases (out,); a ReLU follows every layer but the last."""
 
-    def __call__(self, places: Float32Array) -> Float32Array:
-        phase = np.float32(2.0 * math.pi) * places @ self.frequencies.T
-        values = np.concatenate([np.cos(phase), np.sin(phase)], axis=1)
+    def __call__(self, places: Float64Array) -> Float32Array:
+        phase = 2.0 * math.pi * places @ self.frequencies.T.astype(np.float64)
+        values = np.concatenate([np.cos(phase), np.sin(phase)], axis=1).astype(np.float32)
         for number, (weight, bias) in enumerate(self.layers, start=1):
             values = values @ weight.T + bias
             if number < len(self.layers):
@@ -146,24 +146,16 @@ def _scale(tensors: Tensors, prefix: str) -> _Scale:
     return _Scale(frequencies, tuple(layers))  # type: ignore[arg-type]
 
 
-def equal_earth(latlon: Float32Array) -> Float32Array:
+def equal_earth(latlon: Float32Array) -> Float64Array:
     """Return the Equal Earth projection (N, 2) of degrees (N, 2) float32, in GeoCLIP's units.
 
-    The finest scale has 256 cycles a unit and turns the last bit of float32 into 1e-4 of a vector.
-    So the order of operations is GeoCLIP's, and every function is rounded once, as torch does.
+    The finest scale has 256 cycles a unit and turns the last bit of float32 into 1e-5 of a vector.
+    So projection and sines are computed in float64. GeoCLIP's code computes them in float32 and
+    differs by that much from what it computes in float64 itself.
     """
-    lat, lon = np.deg2rad(latlon).T
-    root3 = math.sqrt(3.0)
-    theta = _rounded(np.arcsin, np.float32(root3 / 2.0) * _rounded(np.sin, lat))
-    square, cube = theta * theta, theta * theta * theta
-    powers = {n: _rounded(lambda x, n=n: x**n, theta) for n in (6, 7, 8, 9)}
-    slope = 9.0 * _A4 * powers[8] + 7.0 * _A3 * powers[6] + 3.0 * _A2 * square + _A1
-    x = 2.0 * root3 * lon * _rounded(np.cos, theta) / (3.0 * slope)
-    y = _A4 * powers[9] + _A3 * powers[7] + _A2 * cube + _A1 * theta
-    places = np.stack([x, y], axis=1) * np.float32(_UNIT) / np.float32(180.0)
-    return np.asarray(places, np.float32)
-
-
-def _rounded(function: Callable[..., npt.NDArray[Any]], values: Float32Array) -> Float32Array:
-    """Return a function of values, computed in float64 and rounded to float32."""
-    return np.asarray(function(values.astype(np.float64)), np.float32)
+    lat, lon = np.deg2rad(latlon.astype(np.float64)).T
+    theta = np.arcsin(_ROOT3 / 2.0 * np.sin(lat))
+    slope = 9.0 * _A4 * theta**8 + 7.0 * _A3 * theta**6 + 3.0 * _A2 * theta**2 + _A1
+    x = 2.0 * _ROOT3 * lon * np.cos(theta) / (3.0 * slope)
+    y = _A4 * theta**9 + _A3 * theta**7 + _A2 * theta**3 + _A1 * theta
+    return np.stack([x, y], axis=1) * _UNIT / 180.0

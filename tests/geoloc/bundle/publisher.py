@@ -124,15 +124,18 @@ class HubHandler(StaticHandler):
         prefix = f"/{server.repository}/resolve/{server.sha}/"
         name = path.removeprefix(prefix)
         if not path.startswith(prefix) or name not in files:
-            self.send_response(404)
-            self.send_header("X-Error-Code", "RepoNotFound")
-            self.send_header("Content-Length", "0")
-            return self.end_headers()
+            return self.missing()
         content = files[name].read_bytes()
         if self.command == "GET":
             server.requests.append((name, self.headers["Range"]))
         tag = f'"{etag(files[name])}"'
         self.send_part(name, content, {"X-Repo-Commit": server.sha, "ETag": tag})
+
+    def missing(self):
+        self.send_response(404)
+        self.send_header("X-Error-Code", "RepoNotFound")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def answer(self, value):
         content = json.dumps(value).encode()
@@ -140,8 +143,49 @@ class HubHandler(StaticHandler):
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        if self.command == "GET":
+        if self.command != "HEAD":
             self.wfile.write(content)
+
+
+class DatasetHub(Publisher):
+    """The part of the Hugging Face Hub that reading files of one data set in place asks for."""
+
+    sha = Hub.sha
+
+    def __init__(self, folder, repository):
+        super().__init__(folder, DatasetHandler)
+        self.repository = repository
+
+
+class DatasetHandler(HubHandler):
+    def do_GET(self):
+        server, path = self.server, unquote(urlsplit(self.path).path)
+        files = {each.name: each for each in sorted(server.folder.iterdir())}
+        api = f"/api/datasets/{server.repository}"
+        if path == api or path.startswith(f"{api}/revision/"):
+            siblings = [{"rfilename": name} for name in files]
+            return self.answer({"id": server.repository, "sha": server.sha, "siblings": siblings})
+        if path.startswith(f"{api}/tree/"):
+            return self.answer(self.rows(files))
+        name = path.rpartition("/")[2]
+        if not path.startswith(f"/datasets/{server.repository}/resolve/") or name not in files:
+            return self.missing()
+        tag = f'"{etag(files[name])}"'
+        headers = {"X-Repo-Commit": server.sha, "ETag": tag}
+        self.send_part(name, files[name].read_bytes(), headers)
+
+    def do_POST(self):
+        """Say what is known of some paths."""
+        server = self.server
+        asked = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        found = {each.name: each for each in server.folder.iterdir() if each.name in unquote(asked)}
+        self.answer(self.rows(found))
+
+    def rows(self, files):
+        return [
+            {"type": "file", "path": name, "size": file.stat().st_size, "oid": etag(file)}
+            for name, file in files.items()
+        ]
 
 
 def etag(path):
