@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 Float16Array = npt.NDArray[np.float16]
 """Embeddings as they are stored."""
-Embeddings = npt.NDArray[np.floating]
+FloatArray = npt.NDArray[np.floating]
+"""Numbers of either precision."""
+Embeddings = FloatArray
 """(N, D), float32 or float16, in memory or memory-mapped."""
 Tensors: TypeAlias = "dict[str, Tensor]"
 """Tensors by name, such as a state dict."""

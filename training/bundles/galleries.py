@@ -202,7 +202,9 @@ def _with_elsewhere(held_out: HeldOut, background: Background | None) -> HeldOut
         "place": place_names(latlon),
         "new": np.ones(len(rows), bool),
     }
-    joined = {name: np.concatenate([getattr(held_out, name), part]) for name, part in more.items()}
+    joined: dict[str, Any] = {
+        name: np.concatenate([getattr(held_out, name), part]) for name, part in more.items()
+    }
     others = fold != np.arange(len(held_out.rankers))[:, None]
     return replace(held_out, apart=np.concatenate([held_out.apart, others], axis=1), **joined)
 

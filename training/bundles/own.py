@@ -176,7 +176,7 @@ def add_photos(
         again = known(new, stored.sha256)
         if again.any():
             text = "are in the bundle already"
-            named = ", ".join(map(os.fspath, photos))
+            named = ", ".join(str(os.fspath(each)) for each in photos)
             report.note(row_problem(named, new.manifest.file, again, text, "photos"))
         fresh = new.take(np.flatnonzero(~again))
         if len(fresh.manifest):
@@ -217,7 +217,7 @@ def _read(
 ) -> Library:
     library = read_library(photos, bundle.build_encoder(), cache or default_cache(), report)
     if not len(library.manifest):
-        named = ", ".join(map(os.fspath, photos))
+        named = ", ".join(str(os.fspath(each)) for each in photos)
         raise TableError(
             f"{named}: no readable photo with coordinates; give photos with GPS, or a table with"
             " the columns file, lat, lon"

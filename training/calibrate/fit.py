@@ -19,7 +19,7 @@ from geoloc.answer.judge import (
 )
 from geoloc.answer.signals import SIGNALS, SOURCES
 from geoloc.retrieval.reranker import UNTRAINED
-from geoloc.types import BoolArray, Float32Array, Float64Array, IndexArray
+from geoloc.types import BoolArray, Float32Array, Float64Array, Int32Array
 from training.calibrate.logistic import fit_logistic
 
 PHOTOS_PER_BIN = 100
@@ -184,7 +184,7 @@ def fit_claim(
     evidence: Float32Array,
     right: BoolArray,
     weights: Float32Array,
-    collection: IndexArray,
+    collection: Int32Array,
     new: BoolArray,
 ) -> Claim:
     """Fit the probability that a claim is right, and the threshold above which it is made.
@@ -236,7 +236,7 @@ def _threshold_for_new(probability: Float64Array, right: BoolArray) -> float:
     of them would be wrong.
     """
     order = np.argsort(-probability, kind="stable")
-    made, correct = np.arange(1, len(order) + 1), np.cumsum(right[order])
+    made, correct = np.arange(1, len(order) + 1), np.cumsum(right[order], dtype=np.int64)
     proved = wilson_lower(correct, made, NEW_WILSON_Z) >= CLAIM_PRECISION
     rows = np.flatnonzero(proved | ((made <= FEW_CLAIMS) & (correct == made)))
     if not len(rows):
@@ -268,7 +268,7 @@ def fit_place(
 
 
 def wilson_lower(
-    successes: npt.NDArray[np.integer], trials: npt.NDArray[np.integer], z: float = WILSON_Z
+    successes: npt.NDArray[np.number], trials: npt.NDArray[np.integer], z: float = WILSON_Z
 ) -> Float64Array:
     """Return the lower bounds (N,) of one-sided Wilson intervals."""
     share = successes / trials

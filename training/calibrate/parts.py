@@ -142,14 +142,12 @@ def join(
     weights = np.concatenate([part.weights for part in parts]).astype(np.float64)
     if new.any():
         weights[~new] *= IN_COLLECTION_SHARE * weights[new].sum() / weights[~new].sum()
-    columns = (
-        np.concatenate([getattr(part, name) for part in parts]) for name in ("embeddings", "latlon")
-    )
     return HeldOut(
         rankers,
         np.concatenate([part.ranker for part in parts]),
         apart,
-        *columns,
+        np.concatenate([part.embeddings for part in parts]),
+        np.concatenate([part.latlon for part in parts]),
         np.asarray(weights / weights.mean(), np.float32),
         np.concatenate([part.collection for part in parts]),
         np.concatenate([part.place for part in parts]),

@@ -11,10 +11,12 @@ import numpy as np
 from geocells.borders.hierarchy import embedded_boundaries
 from geocells.sphere import KM_PER_DEG, destination
 from geocells.table import CellTable
-from geoloc.answer.ranker import Ranker, Ranking
+from geoloc.answer.ranker import Ranker
+from geoloc.answer.ranking import Ranking
 from geoloc.belief.areas import Constraint
 from geoloc.belief.constraints import parse
 from geoloc.belief.fusion import ConstraintMask
+from geoloc.belief.narrowed import Narrowed
 from geoloc.errors import ConstraintError
 from geoloc.types import Float32Array, Float64Array, IndexArray
 from training.calibrate.heldout import IN_COLLECTION_SHARE, HeldOut, draw
@@ -180,7 +182,7 @@ def draw_constraint(kind: str, truth: Float64Array, rng: np.random.Generator) ->
 
 
 @lru_cache(maxsize=4096)
-def _parsed(within: str) -> Constraint:
+def _parsed(within: str) -> Constraint | Narrowed:
     return parse(within)
 
 

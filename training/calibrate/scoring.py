@@ -76,8 +76,9 @@ class CandidateTable:
 
     def take(self, rows: IndexArray) -> CandidateTable:
         """Return the candidates of some photos."""
-        parts = self.features, self.gating, self.valid, self.utility
-        return CandidateTable(*(part[rows] for part in parts))
+        return CandidateTable(
+            self.features[rows], self.gating[rows], self.valid[rows], self.utility[rows]
+        )
 
 
 def candidate_table(held_out: HeldOut) -> CandidateTable:
@@ -148,4 +149,4 @@ def labels_near(latlon: Float64Array, ranker: Ranker) -> Float32Array:
     # in float64, as the cosine of a near place is too close to 1 for float32
     haversine = np.clip(0.5 - 0.5 * (places @ centroids.T), 0.0, 1.0)
     km = 2.0 * EARTH_RADIUS_KM * np.arcsin(np.sqrt(haversine))
-    return np.exp((km.min(axis=1, keepdims=True) - km) / NEAR_KM).astype(np.float32)
+    return np.asarray(np.exp((km.min(axis=1, keepdims=True) - km) / NEAR_KM), np.float32)

@@ -32,7 +32,8 @@ for command in (
 ):  # fmt: skip
     app.command(command)
     for each in (command, *(command[name] for name in command if not name.startswith("-"))):
-        each.default_command = with_quiet(each.default_command)
+        if each.default_command is not None:
+            each.default_command = with_quiet(each.default_command)
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ from training.cli.console import Out, progress_line
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from geoloc.types import IndexArray
     from training.embed.table import EmbeddedTable
 
 split_app = App(name="split")
@@ -161,7 +162,9 @@ def _embedded(folder: Path) -> EmbeddedTable:
     return EmbeddedTable(folder)
 
 
-def _with_pairs(photos: Path, embeddings: Path | None):  # noqa: ANN202
+def _with_pairs(
+    photos: Path, embeddings: Path | None
+) -> tuple[pa.Table, tuple[IndexArray, IndexArray] | None]:
     """Return the table to split, and its near-duplicates if embeddings are given."""
     from training.data import table as photo_table
 

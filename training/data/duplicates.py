@@ -95,11 +95,10 @@ def representatives(table: pa.Table, pairs: tuple[IndexArray, IndexArray]) -> In
 def _index(vectors: Float32Array) -> Any:  # noqa: ANN401
     import faiss
 
-    if len(vectors) <= _EXACT:
-        index = faiss.IndexFlatIP(vectors.shape[1])
-    else:
+    index: Any = faiss.IndexFlatIP(vectors.shape[1])
+    if len(vectors) > _EXACT:
         lists = int(4 * np.sqrt(len(vectors)))
-        quantizer = faiss.IndexFlatIP(vectors.shape[1])
+        quantizer: Any = index
         index = faiss.IndexIVFFlat(quantizer, vectors.shape[1], lists, faiss.METRIC_INNER_PRODUCT)
         index.own_fields = True
         quantizer.this.disown()

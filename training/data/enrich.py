@@ -163,7 +163,7 @@ def _numbers(table: pa.Table, name: str) -> Float64Array:
 
 
 def _on_earth(latlon: Float64Array) -> BoolArray:
-    good: BoolArray = (np.abs(latlon) <= (90.0, 180.0)).all(axis=1)  # False for NaN
+    good = np.asarray((np.abs(latlon) <= (90.0, 180.0)).all(axis=1))  # False for NaN
     return good
 
 

@@ -79,16 +79,17 @@ class Batch:
 
     def pin_memory(self) -> Batch:
         """Return the batch in pinned memory, for transfers that overlap with computation."""
-        return Batch(*(tensor.pin_memory() for tensor in self._tensors), self.left_out)
+        return self._moved(lambda tensor: tensor.pin_memory())
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on another device."""
-        moved = (tensor.to(device, non_blocking=True) for tensor in self._tensors)
-        return Batch(*moved, self.left_out)
+        return self._moved(lambda tensor: tensor.to(device, non_blocking=True))
 
-    @property
-    def _tensors(self) -> tuple[Tensor, ...]:
-        return self.pixels, self.scale, self.tokens, self.caption, self.latlon, self.row
+    def _moved(self, move: Callable[[Tensor], Tensor]) -> Batch:
+        return Batch(
+            move(self.pixels), move(self.scale), move(self.tokens), move(self.caption),
+            move(self.latlon), move(self.row), self.left_out,
+        )  # fmt: skip
 
 
 class CaptionedPhotos:

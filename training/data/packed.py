@@ -8,7 +8,7 @@ import os
 import tarfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -191,8 +191,10 @@ def unpack(path: str, folder: Path) -> tuple[pa.Table, list[str]]:
             assert name is not None
             others = table.read([each for each in table.schema_arrow.names if each != name])
             if not _is_newer(shard, path):
-                with atomic_file(shard) as out, tarfile.open(fileobj=out, mode="w|") as tar:
-                    _copy(table, name, tar)
+                with atomic_file(shard) as out:
+                    stream = cast("IO[bytes]", out)  # a stream is only written to
+                    with tarfile.open(fileobj=stream, mode="w|") as tar:
+                        _copy(table, name, tar)
     except (pa.ArrowException, OSError) as error:
         if getattr(error, "filename", None) == str(shard):
             raise  # it cannot be written

@@ -94,4 +94,4 @@ def _first_copies(digests: StrArray) -> BoolArray:
 
 
 def _names(photos: Sequence[str | os.PathLike[str]]) -> str:
-    return ", ".join(map(os.fspath, photos))
+    return ", ".join(str(os.fspath(each)) for each in photos)

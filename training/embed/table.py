@@ -122,7 +122,7 @@ class PartEmbedder:
         done = 0
         for encoded in encode(self._encoder, range(len(table)), load=load):
             embeddings = encoded.embeddings.astype(np.float16)
-            finite = np.isfinite(embeddings).all(axis=1)
+            finite = np.asarray(np.isfinite(embeddings).all(axis=1))
             vectors.append(embeddings[finite])
             rows.append(done + encoded.index[finite])
             problems += map(str, encoded.errors)

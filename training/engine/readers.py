@@ -95,8 +95,8 @@ def _started(
 ) -> tuple[Iterator[Batch | GeolocError], list[BaseProcess]]:
     """Start to read; return what is read and the processes, which end with the iterator."""
     loader = DataLoader(
-        _WithErrors(photos),  # type: ignore[arg-type]
-        batch_sampler=batches,  # type: ignore[arg-type]
+        _WithErrors(photos),
+        batch_sampler=batches,
         num_workers=workers,
         collate_fn=_identity,
         pin_memory=torch.cuda.is_available(),

@@ -13,6 +13,7 @@ import numpy as np
 
 from geocells.attributes import climatology, elevation_m, population_per_km2
 from geocells.sphere import haversine_km
+from geoloc.answer.ranker import Ranker
 from geoloc.belief.fusion import update
 from geoloc.belief.witnesses.cell_samples import CellSamples
 from geoloc.metrics import same_country
@@ -133,6 +134,6 @@ def ablate(
     ]
 
 
-def _batches(held_out: HeldOut) -> list[tuple[int, tuple[object, IndexArray]]]:
+def _batches(held_out: HeldOut) -> list[tuple[int, tuple[Ranker, IndexArray]]]:
     numbers = {id(ranker): number for number, ranker in enumerate(held_out.rankers)}
     return [(numbers[id(ranker)], (ranker, rows)) for ranker, rows in held_out.batches()]

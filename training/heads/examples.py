@@ -87,7 +87,7 @@ def _climate(table: pa.Table) -> Int64Array:
     index = {name: number for number, name in enumerate(KOPPEN_CLASSES)}
     classes = [index.get(name, UNKNOWN) for name in column.dictionary.to_pylist()]
     row = column.indices.fill_null(len(classes)).to_numpy(zero_copy_only=False)
-    return np.array([*classes, UNKNOWN], np.int64)[row]
+    return np.asarray(np.array([*classes, UNKNOWN], np.int64)[row])
 
 
 def location_numbers(photos: pa.Table) -> IndexArray:

@@ -61,7 +61,7 @@ class Features:
     @property
     def width(self) -> int:
         """Length of a feature, K."""
-        return self._shape[1]
+        return int(self._shape[1])
 
     def steps(self, size: int) -> int:
         """Return the number of batches of an epoch."""

@@ -6,13 +6,14 @@ import copy
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from geocells.table import CellTable
 from geoloc.belief.attribute_heads import NUMBERS, AttributeHeads
 from geoloc.belief.heads import Heads
-from geoloc.types import Float32Array, Float64Array, IndexArray, Int64Array
+from geoloc.types import Float32Array, Float64Array, IndexArray, Int32Array, Int64Array
 from training.config import HeadConfig
 from training.heads.examples import Examples
 from training.heads.features import Features, principal_components
@@ -63,7 +64,7 @@ class TrainedHeads:
     """(D,) mean of the training embeddings."""
     projection: Float32Array
     """(D, K) principal components."""
-    active: IndexArray
+    active: Int32Array
     """(A,) cells of the model."""
     photos: Float64Array
     """(A,) weight of the training photos in each of them."""
@@ -98,11 +99,11 @@ def train_heads(
     else:
         index = index_of(cells.locate(held_out.latlon), active)
         fit.run(Features(held_out, mean, projection), torch.from_numpy(index))
-    photos = np.bincount(cell, examples.weights)
+    photos = np.asarray(np.bincount(cell, examples.weights), np.float64)
     return TrainedHeads(fit.model, mean, projection, active, photos, *fit.scales)
 
 
-def index_of(cell: IndexArray, active: IndexArray) -> Int64Array:
+def index_of(cell: npt.NDArray[np.integer], active: npt.NDArray[np.integer]) -> Int64Array:
     """Return the positions (N,) of cells in the sorted `active`; -1 for those that it lacks."""
     known = np.isin(cell, active)
     return np.where(known, np.searchsorted(active, cell), -1)

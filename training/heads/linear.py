@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import numpy.typing as npt
 
 from geocells.sphere import EARTH_RADIUS_KM, unit_vectors
 from geocells.table import CellTable
@@ -142,7 +143,7 @@ def _between(start: float, end: float, share: float) -> float:
     return end + (start - end) / 2.0 * (1.0 + math.cos(math.pi * share))
 
 
-def label_shift(trained: Float64Array, used: Float32Array) -> Float32Array:
+def label_shift(trained: npt.NDArray[np.number], used: Float32Array) -> Float32Array:
     """Return the log odds (C,) that turn beliefs under the training prior into those of use.
 
     Only the share SHIFT of the whole correction (label shift, Saerens et al. 2002) is made, because

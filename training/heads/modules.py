@@ -90,7 +90,7 @@ class CellHead(nn.Module):
 
     def _by_level(self) -> list[tuple[nn.Linear, Tensor]]:
         pairs = zip(self.levels, self._parents, strict=True)
-        return [(level, getattr(self, parent)) for level, parent in pairs]  # type: ignore[misc]
+        return [(level, getattr(self, parent)) for level, parent in pairs]
 
 
 class GeoHeads(nn.Module):

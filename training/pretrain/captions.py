@@ -98,11 +98,10 @@ class Captioner:
             _texts(chosen, "driving_side"),
             _compass(chosen),
             _months(chosen),
+            draws.tolist(),
             strict=True,
         )
-        return [
-            self._caption(*each, draw) for each, draw in zip(metadata, draws.tolist(), strict=True)
-        ]
+        return [self._caption(*parts) for parts in metadata]
 
     def country_prompts(self, countries: Sequence[str]) -> list[str]:
         """Return a caption for each country name, for zero-shot classification."""
@@ -175,12 +174,12 @@ def _compass(table: pa.Table) -> list[int]:
     """Return 0 to 3 for north, east, south, west, each 90 degrees wide; -1 if unknown."""
     degrees = _numbers(table, "heading")
     turned = np.ceil((np.nan_to_num(degrees) - 45.0) / 90.0) % 4.0
-    return np.where(np.isfinite(degrees), turned, -1).astype(int).tolist()
+    return list(map(int, np.where(np.isfinite(degrees), turned, -1)))
 
 
 def _months(table: pa.Table) -> list[int]:
     """Return 1 to 12; 0 if unknown."""
-    return np.nan_to_num(_numbers(table, "month")).astype(int).tolist()
+    return list(map(int, np.nan_to_num(_numbers(table, "month"))))
 
 
 def _numbers(table: pa.Table, name: str) -> Float64Array:

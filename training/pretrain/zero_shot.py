@@ -101,8 +101,10 @@ class CountryAccuracy:
     def _read(self, rows: np.ndarray) -> tuple[list[np.ndarray], list[int]]:
         """Return pixels and countries of the readable ones among some rows."""
         read = on_threads(self._photo, rows.tolist())
-        known = [position for position, pixels in enumerate(read) if pixels is not None]
-        return [read[position] for position in known], self._truth[rows[known]].tolist()
+        known = [
+            (pixels, row) for pixels, row in zip(read, rows, strict=True) if pixels is not None
+        ]
+        return [pixels for pixels, _ in known], [int(self._truth[row]) for _, row in known]
 
     def _photo(self, row: int) -> Float32Array | None:
         try:

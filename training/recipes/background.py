@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from geoloc.belief.background import Background
 from geoloc.bundle import directory as bundles
@@ -57,7 +58,7 @@ def shipped_background(spec: EncoderSpec) -> tuple[Background | None, str]:
     )
 
 
-def _earlier_equals(code: IndexArray) -> IndexArray:
+def _earlier_equals(code: npt.NDArray[np.integer]) -> IndexArray:
     """Return (N,) how many earlier codes are the same."""
     order = np.argsort(code, kind="stable")
     earlier = np.empty(len(code), np.intp)

@@ -41,7 +41,8 @@ def measure_questions(
         By question: photos, coverage by level, claims_made, claims_right, geoscore, and constant
         (the GeoScore of the constant guess). A question without answers is missing.
     """
-    judged = {"photo": validation.questions.photo, **validation.questions.others}
+    judged: dict[str, Judged] = {"photo": validation.questions.photo}
+    judged |= {str(kind): each for kind, each in validation.questions.others.items()}
     results = {}
     for name, kind, chosen in _questions(validation, judged):
         rows = np.flatnonzero(chosen)

@@ -35,8 +35,8 @@ from training.data.manifest import Manifest
 from training.data.split import assign_folds
 from training.embed.encoders import LoadedEncoder, load_encoder
 from training.embed.library import Library, read_library
-from training.recipes.assemble import write_bundle
 from training.recipes.background import choose_background, shipped_background
+from training.recipes.bundle_files import write_bundle
 from training.recipes.honesty import best_constant, measure_questions
 from training.recipes.learned_card import Facts, learned_card
 from training.recipes.model_card import (
@@ -206,8 +206,9 @@ def check_size(
     """Refuse libraries that are too small, unless `force` is set; report small ones."""
     count, places = len(manifest), count_places(manifest.latlon, MIN_PLACES)
     if count < 2 or ((count < MIN_PHOTOS or places < MIN_PLACES) and not force):
+        named = ", ".join(str(os.fspath(each)) for each in sources)
         raise TableError(
-            f"{', '.join(map(os.fspath, sources))}: {count} usable geotagged photos of {places}"
+            f"{named}: {count} usable geotagged photos of {places}"
             f" places; learn needs at least {MIN_PHOTOS} photos of {MIN_PLACES} places more than"
             f" {PLACE_KM:g} km apart, and some hundreds to be of use; --force learns from fewer"
         )

@@ -18,6 +18,7 @@ from geoloc.answer.ranker import Ranker
 from geoloc.bundle import directory as bundles
 from geoloc.errors import TableError
 from geoloc.io.progress import NullReporter, Reporter
+from geoloc.retrieval.cross import RerankedGallery
 from training.calibrate.crossval import answer_held_out, calibrate_ranker
 from training.calibrate.fit import UNFITTED
 from training.calibrate.parts import held_out_parts
@@ -30,7 +31,8 @@ from training.data.table import latlon_of, strings_of
 from training.heads.examples import Examples
 from training.heads.fit import fit_heads
 from training.heads.linear import density_prior
-from training.recipes.assemble import manifest_of, write_bundle
+from training.recipes.assemble import manifest_of
+from training.recipes.bundle_files import write_bundle
 from training.recipes.model_card import licences, measure_part, model_card
 from training.retrieve.bands import Photos
 from training.retrieve.gallery import build_places, hubness_of
@@ -132,6 +134,7 @@ def retrieve(
     card = model_card(
         out.name, learned, towers.spec, len(ranker.cells), {"photos": metrics}, "retrieve", protocol
     ) + ledger_text(metrics["cost"])
+    assert isinstance(ranker.gallery, RerankedGallery)
     write_bundle(
         out, towers.files, towers.spec, ranker, {"photos": metrics}, card, licences(learned),
         optional={bundles.CROSS: ranker.gallery.reranker},

@@ -112,7 +112,7 @@ def _fit(
         loss.backward()
         optimiser.step()
         schedule.step()
-    return projection.detach().cpu().numpy()
+    return np.asarray(projection.detach().cpu().numpy())
 
 
 def _masks(

@@ -12,11 +12,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from scipy.optimize import nnls
 
 from geocells.neighbours import NearestPoints
 from geocells.sphere import EARTH_RADIUS_KM, haversine_km, unit_vectors
 from geoloc.types import Float32Array, Float64Array, IndexArray, Int64Array
+from training.types import FloatArray
 
 SCALES_KM = (1.0, 5.0, 25.0, 100.0, 400.0, 2000.0)
 """Scales of the exponential covariances whose sum is fitted; a constant comes last."""
@@ -49,7 +51,7 @@ class Covariance:
 
     @classmethod
     def of(
-        cls, features: Float32Array, latlon: Float64Array, author: Int64Array, seed: int = 0
+        cls, features: FloatArray, latlon: Float64Array, author: Int64Array, seed: int = 0
     ) -> Covariance:
         """Fit the covariances to pairs of photos by different authors.
 
@@ -100,9 +102,9 @@ class PlaceField:
 
     latlon: Float64Array
     """(P, 2) degrees."""
-    vectors: Float32Array
+    vectors: FloatArray
     """(P, K) mean features of the photos at each place."""
-    count: Float64Array
+    count: npt.NDArray[np.number]
     """(P,) photos at each place; of a walk, they count as the root of their number."""
     covariance: Covariance
 
@@ -155,7 +157,7 @@ def groups(width: int) -> list[slice]:
 def _kernels(distance_km: Float64Array | Float32Array) -> Float32Array:
     """Return exp(-distance / scale), (..., len(SCALES_KM))."""
     scales = np.array(SCALES_KM, np.float32)
-    return np.exp(-distance_km[..., None].astype(np.float32) / scales)
+    return np.asarray(np.exp(-distance_km[..., None].astype(np.float32) / scales))
 
 
 def _distances_km(places: Float64Array) -> Float64Array:
@@ -208,4 +210,4 @@ def _products(
         )
         for i in range(0, len(first), 65_536)
     ]
-    return np.concatenate(parts).astype(np.float64) / (group.stop - group.start)
+    return np.asarray(np.concatenate(parts).astype(np.float64) / (group.stop - group.start))

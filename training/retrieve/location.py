@@ -93,7 +93,7 @@ class LocationEncoder(nn.Module):
             )
             for start in range(0, len(points), _ROWS_AT_ONCE)
         ]
-        return torch.cat([part.cpu() for part in parts]).numpy()
+        return np.asarray(torch.cat([part.cpu() for part in parts]).numpy())
 
 
 def _tensor(values: Float16Array, rows: IndexArray, device: torch.device) -> Tensor:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
@@ -20,7 +21,6 @@ from geocells.sphere import EARTH_RADIUS_KM
 from geoloc.encoders.registry import published_encoders
 from geoloc.encoders.weight_files import LOCAL
 from geoloc.errors import BundleError
-from geoloc.types import IndexArray
 from training.data.loading import Batch, CaptionedPhotos
 from training.data.sampler import Batches
 from training.data.table import content_digest
@@ -194,6 +194,8 @@ def _train(
 class NoCaptions(Captioner):
     """Stands in for captions, which are not used."""
 
-    def batch(self, table: pa.Table, rows: IndexArray, seed: int, epoch: int) -> list[str]:
+    def batch(
+        self, table: pa.Table, rows: npt.ArrayLike, seed: int = 0, epoch: int = 0
+    ) -> list[str]:
         """Return a text for each row."""
-        return ["photo"] * len(rows)
+        return ["photo"] * np.size(rows)

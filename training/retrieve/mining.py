@@ -9,8 +9,9 @@ import numpy as np
 from geocells.sphere import haversine_km
 from geoloc.encoders.base import normalise
 from geoloc.retrieval import index as indexes
-from geoloc.types import Float32Array, Float64Array, IndexArray, Int64Array
+from geoloc.types import Float64Array, IndexArray, Int64Array
 from training.data.split import blocks
+from training.types import FloatArray
 
 LOOK_ALIKES = 8
 """Most similar photos elsewhere that are kept for each photo."""
@@ -44,7 +45,7 @@ class Groups:
     def draw(self, rows: IndexArray, rng: np.random.Generator) -> IndexArray:
         """Return a photo of the same group for each of some rows (B,), perhaps itself."""
         step = rng.integers(0, self.size[rows])
-        return self.order[self.start[rows] + step]
+        return np.asarray(self.order[self.start[rows] + step])
 
 
 def squares(latlon: Float64Array, diameter_km: float) -> Groups:
@@ -54,7 +55,7 @@ def squares(latlon: Float64Array, diameter_km: float) -> Groups:
 
 
 def look_alikes(
-    features: Float32Array,
+    features: FloatArray,
     latlon: Float64Array,
     rows: IndexArray,
     pool: int,

@@ -136,7 +136,7 @@ def fit_weights(
         return value, -flat_gradient.ravel().astype(np.float64) + 2.0 * _RIDGE * drift
 
     fitted = minimize(loss, start.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 100})
-    return fitted.x.reshape(shape).astype(np.float32)
+    return np.asarray(fitted.x.reshape(shape), np.float32)
 
 
 def fit_router(

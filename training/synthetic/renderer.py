@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from geocells.sphere import unit_vectors
-from geoloc.types import BoolArray, Float32Array, Float64Array
+from geoloc.types import BoolArray
 from training.synthetic.things import (
     Canvas,
     Scene,
@@ -25,6 +25,7 @@ from training.synthetic.things import (
     paint_sign,
     paint_trees,
 )
+from training.types import FloatArray
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -112,7 +113,7 @@ def _paint_sky(canvas: Canvas, scene: Scene) -> None:
     pale = np.array([0.82, 0.88, 0.94]) - 0.10 * cloud[:, None]
     height = np.clip(canvas.y / 0.5, 0.0, 1.0)
     canvas.pixels[:] = zenith.T[:, :, None, None] + height * (pale - zenith).T[:, :, None, None]
-    waves = 0.0
+    waves = np.zeros(())
     for k in range(3):
         phase = 2.0 * np.pi * scene.own[:, 1 + k]
         along = np.sin((3 + 4 * k) * canvas.x + 3.0 * k * canvas.y + canvas.of(phase))
@@ -134,7 +135,7 @@ def _paint_relief(canvas: Canvas, scene: Scene) -> None:
     """Paint two ranges of hills, continuous over all the views around a place."""
     angle = np.arctan(canvas.x) + canvas.of(np.radians(scene.heading))
     for far, (haze, lift) in enumerate(((0.62, 1.0), (0.35, 0.55))):
-        ridge = 0.0
+        ridge = np.zeros(())
         for k, waves in enumerate((2, 5, 9, 17)):
             phase = 2.0 * np.pi * scene.place[:, 8 + 4 * far + k]
             ridge = ridge + np.sin(waves * angle + canvas.of(phase)) / (1.0 + 0.9 * k)
@@ -186,7 +187,8 @@ def _develop(canvas: Canvas, scene: Scene) -> Pixels:
     shift = (scene.own[:, 9:11] * size).astype(int)
     for i, (row, column) in enumerate(shift.tolist()):
         pixels[:, i] += 0.025 * grain[:, row : row + size, column : column + size]
-    return (np.clip(pixels, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8).transpose(1, 2, 3, 0)
+    whole = (np.clip(pixels, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
+    return np.asarray(whole.transpose(1, 2, 3, 0))
 
 
 def _is_autumn(scene: Scene) -> BoolArray:
@@ -199,8 +201,8 @@ def _is_autumn(scene: Scene) -> BoolArray:
 
 
 def _sun(
-    latitude: Float32Array, month: Float32Array, hour: Float32Array
-) -> tuple[Float32Array, Float32Array]:
+    latitude: FloatArray, month: FloatArray, hour: FloatArray
+) -> tuple[FloatArray, FloatArray]:
     """Return the sun's azimuth, clockwise from north, and altitude in degrees, at mid-month."""
     tilt = np.radians(23.44) * np.sin(2.0 * np.pi * (month - 3.2) / 12.0)
     turn, phi = np.radians(15.0 * (hour - 12.0)), np.radians(latitude)
@@ -210,7 +212,7 @@ def _sun(
     return azimuth % 360.0, np.degrees(np.arcsin(np.clip(rise, -1.0, 1.0)))
 
 
-def _local_colours(latlon: Float64Array) -> Float32Array:
+def _local_colours(latlon: FloatArray) -> FloatArray:
     """Evaluate six smooth fields over the Earth, equal for every planet: (N, 6) in 0..1."""
     xyz = unit_vectors(latlon)
     rng = np.random.default_rng(7)
@@ -222,28 +224,28 @@ def _local_colours(latlon: Float64Array) -> Float32Array:
     return np.asarray(0.5 + 0.5 * total, np.float32)
 
 
-def _uniforms(names: list[str], salt: str) -> Float32Array:
+def _uniforms(names: list[str], salt: str) -> FloatArray:
     """Return (N, DRAWS) uniform numbers in 0..1 that are hashed from each name."""
-    distinct = dict.fromkeys(names)
-    for name in distinct:
+    distinct = {}
+    for name in set(names):
         key = hashlib.blake2b(f"{salt} {name}".encode(), digest_size=32).digest()
         distinct[name] = np.frombuffer(hashlib.shake_128(key).digest(2 * DRAWS), "<u2")
-    return np.stack([distinct[name] for name in names]).astype(np.float32) / 65536.0
+    return np.stack([distinct[name] for name in names]).astype(np.float32) / np.float32(65536.0)
 
 
-def _palette(colours: dict[str, tuple[float, float, float]], koppen: list[str]) -> Float32Array:
+def _palette(colours: dict[str, tuple[float, float, float]], koppen: list[str]) -> FloatArray:
     return np.array([colours[name[:1]] for name in koppen], np.float32)
 
 
-def _column(table: pa.Table, name: str, missing: float = 0.0) -> Float32Array:
+def _column(table: pa.Table, name: str, missing: float = 0.0) -> FloatArray:
     values = table[name].cast(pa.float64()).to_numpy()
-    return np.nan_to_num(values, nan=missing)
+    return np.asarray(np.nan_to_num(values, nan=missing))
 
 
-def _soft(values: Float32Array) -> Float32Array:
+def _soft(values: FloatArray) -> FloatArray:
     """Clip to 0..1; scaled by the size, this is an anti-aliased edge."""
     return np.clip(values, 0.0, 1.0)
 
 
-def _logistic(values: Float32Array) -> Float32Array:
+def _logistic(values: FloatArray) -> FloatArray:
     return 1.0 / (1.0 + np.exp(-values))

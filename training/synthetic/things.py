@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from geoloc.types import BoolArray, FixedStrArray, Float32Array
+from geoloc.types import BoolArray, FixedStrArray
+from training.types import FloatArray
 
 HOUSES, TREES = 5, 6
 """Maximum number in a photo."""
@@ -17,41 +18,41 @@ HOUSES, TREES = 5, 6
 class Scene:
     """Attributes of N photos; shape (N,) unless noted."""
 
-    own: Float32Array
+    own: FloatArray
     """(N, DRAWS) uniform numbers of each photo."""
-    place: Float32Array
+    place: FloatArray
     """(N, DRAWS) of its place."""
-    author: Float32Array
+    author: FloatArray
     """(N, DRAWS) of its author."""
-    country: Float32Array
+    country: FloatArray
     """(N, DRAWS) of its country."""
-    heading: Float32Array
+    heading: FloatArray
     """Degrees clockwise from north."""
-    month: Float32Array
+    month: FloatArray
     """1 to 12."""
-    season: Float32Array
+    season: FloatArray
     """1 at midsummer, -1 at midwinter."""
-    sun: tuple[Float32Array, Float32Array]
+    sun: tuple[FloatArray, FloatArray]
     """Azimuth and altitude in degrees."""
     koppen: FixedStrArray
     """First letter of the Köppen class."""
-    soil: Float32Array
+    soil: FloatArray
     """(N, 3) RGB in 0..1."""
-    plants: Float32Array
+    plants: FloatArray
     """(N, 3) RGB in 0..1."""
-    wet: Float32Array
+    wet: FloatArray
     """Rainfall, 0..1."""
-    snow: Float32Array
+    snow: FloatArray
     """Snow cover, 0..1."""
-    warmth: Float32Array
+    warmth: FloatArray
     """Temperature of the month in degrees Celsius."""
-    relief: Float32Array
+    relief: FloatArray
     """Elevation, 0..1."""
-    crowd: Float32Array
+    crowd: FloatArray
     """Population density, 0..1."""
     left: BoolArray
     """Whether traffic keeps left."""
-    local: Float32Array
+    local: FloatArray
     """(N, 6) in 0..1: colours of walls and roofs in the region."""
 
 
@@ -59,11 +60,11 @@ class Scene:
 class Canvas:
     """N square images with their pixel coordinates."""
 
-    pixels: Float32Array
+    pixels: FloatArray
     """(3, N, size, size) in 0..1."""
-    x: Float32Array
+    x: FloatArray
     """(1, 1, size) from -1 at the left to 1 at the right."""
-    y: Float32Array
+    y: FloatArray
     """(1, size, 1) from 0 at the top to 1 at the bottom; the horizon is at 0.5."""
     size: int
     """Side in pixels."""
@@ -76,12 +77,12 @@ class Canvas:
         x, y = (2.0 * line - 1.0)[None, None, :], line[None, :, None]
         return cls(np.zeros(shape, np.float32), x, y, size)
 
-    def of(self, values: Any) -> Float32Array:  # noqa: ANN401
+    def of(self, values: Any) -> FloatArray:  # noqa: ANN401
         """Reshape numbers (N,) so that they broadcast with x and y."""
         return np.asarray(values, np.float32)[:, None, None]
 
 
-def paint(canvas: Canvas, mask: Float32Array, colour: Any) -> None:  # noqa: ANN401
+def paint(canvas: Canvas, mask: FloatArray, colour: Any) -> None:  # noqa: ANN401
     """Blend a colour, or one per image (N, 3), into the canvas; `mask` (N, size, size) in 0..1."""
     colours = np.broadcast_to(np.asarray(colour, np.float32), (canvas.pixels.shape[1], 3))
     for channel, tone in zip(canvas.pixels, colours.T, strict=True):
@@ -114,7 +115,7 @@ def paint_road(canvas: Canvas, scene: Scene) -> None:
 
 
 def _paint_markings(
-    canvas: Canvas, scene: Scene, road: Float32Array, across: Float32Array, depth: Float32Array
+    canvas: Canvas, scene: Scene, road: FloatArray, across: FloatArray, depth: FloatArray
 ) -> None:
     """Paint road markings in the colours and patterns of the country."""
     kind = scene.country
@@ -134,11 +135,11 @@ def _paint_markings(
 
 def _paint_car(
     canvas: Canvas,
-    present: Float32Array,
-    x: Float32Array,
-    y: Float32Array,
-    near: Float32Array,
-    body: Float32Array,
+    present: FloatArray,
+    x: FloatArray,
+    y: FloatArray,
+    near: FloatArray,
+    body: FloatArray,
     lamp: Any,  # noqa: ANN401
 ) -> None:
     """Paint the rear or front of a car at (x, y), where `present` is 1."""
@@ -263,15 +264,15 @@ def paint_sign(canvas: Canvas, scene: Scene) -> None:
         paint(canvas, posts * _box(canvas, at, band, 0.03 * near + 0 * at, 0.2 * tall), dark)
 
 
-def _along(scene: Scene) -> Float32Array:
+def _along(scene: Scene) -> FloatArray:
     """Return 1 where the camera looks along the road of its place, in either direction."""
     turned = np.radians(scene.heading - 360.0 * scene.place[:, 6])
     return np.asarray(np.abs(np.cos(turned)) > 0.75, np.float32)
 
 
 def _box(
-    canvas: Canvas, x: Float32Array, y: Float32Array, wide: Float32Array, tall: Float32Array
-) -> Float32Array:
+    canvas: Canvas, x: FloatArray, y: FloatArray, wide: FloatArray, tall: FloatArray
+) -> FloatArray:
     """Return masks of rectangles around (x, y) with half extents `wide` and `tall`."""
     inside = (np.abs(canvas.x - canvas.of(x)) < canvas.of(wide)) & (
         np.abs(canvas.y - canvas.of(y)) < canvas.of(tall)
@@ -279,11 +280,12 @@ def _box(
     return np.asarray(inside, np.float32)
 
 
-def _inside(values: Float32Array, limit: float, sharp: Float32Array) -> Float32Array:
+def _inside(values: FloatArray, limit: float, sharp: FloatArray) -> FloatArray:
     return np.clip((limit - np.abs(values)) * sharp * 0.5 + 0.5, 0.0, 1.0)
 
 
-def _colour(draws: Float32Array) -> Float32Array:
+def _colour(draws: FloatArray) -> FloatArray:
     """Map uniform numbers (N, 3) to saturated colours (N, 3)."""
     spread = draws - draws.mean(axis=1, keepdims=True)
-    return np.clip(0.5 + 1.1 * spread + 0.5 * (draws[:, :1] - 0.5), 0.05, 0.95)
+    colours = 0.5 + 1.1 * spread + 0.5 * (draws[:, :1] - 0.5)
+    return np.asarray(np.clip(colours, 0.05, 0.95))

@@ -98,8 +98,8 @@ def weather(sign: Image.Image, rng: np.random.Generator, strength: float = 1.0) 
     """Return a sign blurred and noisy, in proportion to strength, and in another light."""
     blur = strength * rng.uniform(0.0, 1.6) * sign.height / 60.0
     pixels = np.asarray(sign.filter(ImageFilter.GaussianBlur(blur)), np.float32)
-    pixels = pixels * rng.uniform(0.6, 1.1) + rng.normal(0.0, strength * 12.0, pixels.shape)
-    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+    noisy = pixels * rng.uniform(0.6, 1.1) + rng.normal(0.0, strength * 12.0, pixels.shape)
+    return Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8))
 
 
 def tilted(sign: Image.Image, rng: np.random.Generator, strength: float = 1.0) -> Image.Image:

@@ -62,15 +62,13 @@ class Errors:
     @classmethod
     def of(cls, *sources: Answers) -> Errors:
         """Join the answers of several sources."""
-        columns: list[list[Float64Array]] = [[], [], [], []]
+        joined = []
         for source in filter(None, sources):
             case, features, km = (np.concatenate(each) for each in zip(*source, strict=True))
             _, number, count = np.unique(case.astype(str), return_inverse=True, return_counts=True)
-            for column, values in zip(
-                columns, (case, features, km, 1.0 / count[number]), strict=True
-            ):
-                column.append(values)
-        return cls(*(np.concatenate(column) for column in columns))
+            joined.append((case, features, km, 1.0 / count[number]))
+        case, features, km, weight = (np.concatenate(each) for each in zip(*joined, strict=True))
+        return cls(case, features, km, weight)
 
 
 def fit_trips(

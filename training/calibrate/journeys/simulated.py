@@ -131,7 +131,7 @@ def _strolling(where: Float64Array, hours: Float64Array, rng: np.random.Generato
     for row in range(len(hours)):
         km[row] = (kept[row] * km[row - 1] if row else 0.0) + noise[row]
     stretch = np.maximum(np.cos(np.radians(where[:, 0])), 0.1)
-    return where + km / 111.2 / np.column_stack([np.ones(len(where)), stretch])
+    return np.asarray(where + km / 111.2 / np.column_stack([np.ones(len(where)), stretch]))
 
 
 def _snapped(latlon: Float64Array, nearest: NearestPoints, within_km: float) -> Float64Array:

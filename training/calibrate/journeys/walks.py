@@ -55,7 +55,13 @@ def held_out_walks(
             continue
         ranker = rankers[int(fold[rows[0]])]
         evidence = of_ranking(ranker, ranker.rank(embeddings[rows]))
-        walks.append(Walk(WALK_STEP_S * np.arange(len(rows)), manifest.latlon[rows], evidence))
+        walks.append(
+            Walk(
+                WALK_STEP_S * np.arange(len(rows), dtype=np.float64),
+                manifest.latlon[rows],
+                evidence,
+            )
+        )
     return walks
 
 

@@ -18,7 +18,7 @@ from geoloc.encoders.signatures import SIDE, signature
 from geoloc.photos import decode
 from geoloc.retrieval.copies import CANDIDATES, Copies
 from geoloc.retrieval.windows import correlations
-from geoloc.types import Float32Array, IndexArray, UInt8Array
+from geoloc.types import Float32Array, IndexArray, StrArray, UInt8Array
 from training.calibrate.recognition.distortions import DISTORTIONS
 from training.data.manifest import Manifest
 from training.gallery.cluster import cluster_photos
@@ -101,7 +101,7 @@ def correlations_elsewhere(
     manifest: Manifest,
     signatures: Sequence[UInt8Array | None] | UInt8Array,
     embeddings: Float32Array,
-    group: IndexArray,
+    group: StrArray,
 ) -> Float32Array:
     """Return the highest correlation (N,) of photos with similar members of other places.
 

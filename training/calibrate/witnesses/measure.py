@@ -82,7 +82,8 @@ def gain_interval(
     difference = after.astype(np.float64) - before.astype(np.float64)
     index = rng.integers(len(difference), size=(draws, len(difference)))
     means = difference[index].mean(axis=1)
-    return float(difference.mean()), *map(float, np.quantile(means, (0.025, 0.975)))
+    low, high = np.quantile(means, (0.025, 0.975)).tolist()
+    return float(difference.mean()), low, high
 
 
 def by_halves(held_out: HeldOut, measure: Callable[[HeldOut, HeldOut, BoolArray], None]) -> None:

@@ -74,7 +74,7 @@ def region(text: str, step_km: float = STREET_KM) -> Float64Array:
     if not area.areas:
         raise ConstraintError(f"{text}: names no place; give a country, a region or a circle")
     boxes = np.concatenate([shapely.bounds(_outline(part)) for part in area.areas])
-    grid = np.concatenate([_band(*box, step_km, text) for box in boxes])
+    grid = np.concatenate([_band(tuple(box), step_km, text) for box in boxes.tolist()])
     inside = np.unique(grid[area.contains(grid)], axis=0)
     points = inside[is_land(inside)]
     if not len(points):
@@ -94,10 +94,9 @@ def _outline(part: Area) -> GeometryArray:
     return parts
 
 
-def _band(
-    west: float, south: float, east: float, north: float, step_km: float, text: str
-) -> Float64Array:
+def _band(box: tuple[float, float, float, float], step_km: float, text: str) -> Float64Array:
     """Return points `step_km` apart in a box of parallels and meridians, row by row."""
+    west, south, east, north = box
     step_deg = step_km / KM_PER_DEG
     lat = np.arange(south + step_deg / 2.0, north, step_deg)
     widths = step_deg / np.cos(np.radians(np.clip(lat, -89.0, 89.0)))
@@ -122,11 +121,11 @@ def from_table(path: Path) -> tuple[Float64Array, list[str]]:
         TableError: no row is usable; see `training.data.coordinates.read`.
     """
     latlon, _, problems = coordinates.read(path)
-    return np.unique(latlon, axis=0), problems
+    return np.asarray(np.unique(latlon, axis=0)), problems
 
 
 def _thin(points: Float64Array) -> Float64Array:
     """Return the first point in each square of _APART_DEG, in their order."""
     square = np.floor(points / _APART_DEG).astype(np.int64)
     key = square[:, 0] * 1_000_000 + square[:, 1]
-    return points[np.sort(np.unique(key, return_index=True)[1])]
+    return np.asarray(points[np.sort(np.unique(key, return_index=True)[1])])

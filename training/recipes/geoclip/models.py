@@ -41,7 +41,7 @@ _HEADS = {
 }
 """Names of the linear layers that follow a tower, by the `head` of an entry."""
 
-_PROBE = np.float32([[0.0, 0.0]])
+_PROBE = np.zeros((1, 2), np.float32)
 
 
 @dataclass(frozen=True, eq=False)
