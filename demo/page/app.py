@@ -130,8 +130,9 @@ async def release_memory(page: gr.Blocks) -> None:
 def release_sessions(page: gr.Blocks, now: datetime | None = None) -> None:
     """Drop what gradio keeps of each visitor and the page does not need.
 
-    Gradio never deletes a session, and holds the last value of each of its components, the map of
-    some megabytes included. Only deep links, which the page does not have, read these values.
+    Gradio never deletes a session. It holds the last value of each of its components, which only
+    deep links read, and the page has none; and a copy of each component that was updated, although
+    the events of the page change nothing but values and what is visible.
 
     Args:
         page: mounted by `mount`; called in the event loop that serves it.
@@ -143,5 +144,6 @@ def release_sessions(page: gr.Blocks, now: datetime | None = None) -> None:
     oldest = (now or datetime.now()) - timedelta(seconds=SESSION_S)
     for name, session in list(holder.session_data.items()):
         session.config_values.clear()
+        session.blocks_config.blocks.update(page.default_config.blocks)
         if holder.time_last_used[name] < oldest:
             del holder.session_data[name], holder.time_last_used[name]

@@ -28,9 +28,9 @@ def _theme() -> Any:  # noqa: ANN401
         neutral_hue=colors.stone,
         radius_size="lg",
         text_size="md",
-        # gradio ships the full character sets of these fonts and weights only
+        # gradio ships the full character sets of this font and these weights only
         font=[LocalFont("Source Sans Pro", (400, 700)), "system-ui", "sans-serif"],
-        font_mono=[LocalFont("IBM Plex Mono"), "monospace"],
+        font_mono=["ui-monospace", "monospace"],
     )
     return theme.set(**_pairs(_COLOURS), **_SHAPES)
 

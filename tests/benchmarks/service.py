@@ -6,7 +6,8 @@
 the encoder alone on the same files (decoding included), and with its limit: the sum of the times of
 decoding, network and ranking, each alone on all cores. The time of one request is compared with
 that of `locate` in one process. Then a browser opens the page of a server that has just started,
-and uploads a photo. Run it on an idle machine.
+and uploads two photos; and visitors without a browser come by the hundred, while the memory of the
+server is watched. Run it on an idle machine.
 Needs the development data beside the repository, and chromium for the page. Prints a table and one
 JSON line.
 """
@@ -30,6 +31,7 @@ from itertools import cycle, islice
 from pathlib import Path
 
 import numpy as np
+from _visiting import Visitor
 
 from geoloc.encoders.base import ImageEncoder
 from geoloc.encoders.pipeline import BATCH, encode
@@ -195,21 +197,22 @@ def throughput(results: dict[str, float], seconds: float, rounds: int) -> None:
     results["latency_1"] = results["p50_ms_1"] / results["locate_ms"]
 
 
-def page(results: dict[str, float], visits: int) -> None:
-    """Measure bytes and times of a first visit, and the memory that further visits leave behind."""
+def page(results: dict[str, float]) -> None:
+    """Measure bytes and times of a first visit: the page with an answer, and another answer."""
     from playwright.sync_api import sync_playwright
 
     photos = sorted((SHARED / "data" / "photos").rglob("*.jpg"))[::50][:8]
     began = time.perf_counter()
-    with server() as (host, port, process), sync_playwright() as browsers:
+    with server() as (host, port, _), sync_playwright() as browsers:
         results["start_s"] = time.perf_counter() - began
         chromium = shutil.which("chromium")
         browser = browsers.chromium.launch(executable_path=chromium, args=WEBGL)
         context = browser.new_context(viewport={"width": 1280, "height": 1000})
         tab = context.new_page()
         requested: list[str] = []
+        finished: list[object] = []
         tab.on("request", lambda request: requested.append(request.url))
-        sizes = count_bytes(tab)
+        context.on("requestfinished", lambda request: finished.append(request))
         opened = time.perf_counter()
         tab.goto(f"http://{host}:{port}")
         tab.get_by_role("button", name="Choose photos").wait_for()
@@ -218,28 +221,38 @@ def page(results: dict[str, float], visits: int) -> None:
         answer(tab, photos[0])
         results["first_answer_s"] = time.perf_counter() - began
         tab.wait_for_function(MAP_IS_IDLE, timeout=120_000)
-        first = sum(sizes.values()) / 1e3
-        answer(tab, photos[1])  # base map and scripts are there already
+        first = len(finished)
+        answer(tab, photos[-1])  # scripts and the map of the world are there already
         tab.wait_for_function(MAP_IS_IDLE, timeout=120_000)
-        tiles = sum(size for name, size in sizes.items() if "/map/" in sizes.urls.get(name, ""))
-        results["answer_kb"] = answers = sum(sizes.values()) / 1e3 - first
-        results["page_kb"] = first - answers
-        results["map_kb"] = tiles / 1e3
+        results["page_kb"] = kilobytes(finished[:first])
+        results["answer_kb"] = kilobytes(finished[first:])
+        results["map_kb"] = kilobytes([each for each in finished if "/map/" in each.url])
         context.close()
-        memory = []
-        for number in range(visits + WARM_VISITS):
-            if number in (WARM_VISITS, WARM_VISITS + visits - 1):
-                memory.append(resident_mb(process))
-            context = browser.new_context()
-            tab = context.new_page()
-            tab.goto(f"http://{host}:{port}")
-            answer(tab, photos[number % len(photos)])
-            context.close()
-        results["mb_per_100_visits"] = 100.0 * (memory[1] - memory[0]) / max(visits - 1, 1)
         browser.close()
     foreign = {url for url in requested if not url.startswith((f"http://{host}", "data:", "blob:"))}
     if foreign:
         raise RuntimeError(f"the page loads from other servers: {foreign}")
+
+
+def memory(results: dict[str, float], visits: int) -> None:
+    """Measure the memory that visits leave behind, after `WARM_VISITS` others.
+
+    The visitors send what a browser sends, four of them at once.
+    """
+    photos = sorted((SHARED / "data" / "photos").rglob("*.jpg"))[::50][:8]
+    with server() as (host, port, process), ThreadPoolExecutor(4) as threads:
+
+        def visit(number: int) -> None:
+            Visitor(host, port).answer([photos[number % len(photos)]])
+
+        list(threads.map(visit, range(WARM_VISITS)))
+        before = resident_mb(process)
+        list(threads.map(visit, range(visits)))
+        after = resident_mb(process)
+    results["mb_after_30_visits"], results["mb_per_100_visits"] = (
+        before,
+        100 * (after - before) / visits,
+    )
 
 
 def answer(tab: object, photo: Path) -> None:
@@ -250,38 +263,26 @@ def answer(tab: object, photo: Path) -> None:
 
 
 def resident_mb(process: subprocess.Popen) -> float:
-    """Return the memory of a process that is not swapped out or shared with nobody."""
+    """Return the memory of a process that is not swapped out."""
     status = Path(f"/proc/{process.pid}/status").read_text()
     return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024
 
 
-class Sizes(dict):
-    """Transferred bytes by request, updated while a page loads; `urls` are its addresses."""
+def kilobytes(requests: list) -> float:
+    """Return the transferred kilobytes of finished requests, with headers.
 
-    def __init__(self) -> None:
-        self.urls: dict[str, str] = {}
-
-
-def count_bytes(tab: object) -> Sizes:
-    """Return the transferred bytes by request."""
-    sizes = Sizes()
-    session = tab.context.new_cdp_session(tab)
-    session.send("Network.enable")
-
-    def on_sent(event: dict) -> None:
-        sizes.urls[event["requestId"]] = event["request"]["url"]
-
-    def on_data(event: dict) -> None:
-        name = event["requestId"]
-        sizes[name] = sizes.get(name, 0.0) + (event["encodedDataLength"] or event["dataLength"])
-
-    def on_finished(event: dict) -> None:
-        sizes[event["requestId"]] = event["encodedDataLength"]
-
-    session.on("Network.requestWillBeSent", on_sent)
-    session.on("Network.dataReceived", on_data)
-    session.on("Network.loadingFinished", on_finished)
-    return sizes
+    Playwright counts no bytes of workers, which load the tiles of the map: their declared length
+    counts.
+    """
+    total = 0
+    for request in requests:
+        if request.url.startswith("http"):
+            sizes = request.sizes()
+            total += sizes["responseHeadersSize"] + (
+                sizes["responseBodySize"]
+                or int(request.response().headers.get("content-length", 0))
+            )
+    return total / 1e3
 
 
 def main() -> None:
@@ -289,7 +290,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--visits", type=int, default=100)
+    parser.add_argument("--visits", type=int, default=270)
     options = parser.parse_args()
     results: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as scratch:
@@ -297,7 +298,9 @@ def main() -> None:
         if options.rounds:
             throughput(results, options.seconds, options.rounds)
         if shutil.which("chromium"):
-            page(results, options.visits)
+            page(results)
+        if options.visits:
+            memory(results, options.visits)
     print("| figure | value |\n|---|---:|")
     for name, value in results.items():
         print(f"| {name} | {value:.3g} |")

@@ -57,6 +57,8 @@ def test_little_is_kept_of_a_visitor_and_nothing_of_an_idle_one(geolocator):
         assert [session.state_data != {} for session in sessions.values()] == [True, True]
         app.release_sessions(page)
         assert [len(session.config_values) for session in sessions.values()] == [0, 0]
+        for session in sessions.values():  # no copies of components
+            assert session.blocks_config.blocks == page.default_config.blocks
         assert [session.state_data != {} for session in sessions.values()] == [True, True]
         app.release_sessions(page, datetime.now() + timedelta(seconds=SESSION_S + 1))
         assert sessions == {}
