@@ -22,12 +22,12 @@ from demo.security.access import Access, KeyGuard
 from demo.security.headers import SecurityHeaders
 from demo.security.middleware import (
     REQUEST_ID,
-    BodyLimit,
     HeadAsGet,
     PageLimit,
     RequestFilter,
     RequestIds,
 )
+from demo.security.uploads import BodyLimit
 from geoloc import __version__
 from geoloc.geolocator import Geolocator
 
@@ -90,7 +90,7 @@ def _protect(app: FastAPI, limits: Limits, access: Access, tiles: Sequence[str])
     app.add_middleware(RequestFilter, posts_per_minute=limits.posts_per_minute)
     if access.api_key:
         app.add_middleware(KeyGuard, api_key=access.api_key)
-    app.add_middleware(BodyLimit, max_bytes=limits.upload_mb * 10**6, timeout_s=limits.receive_s)
+    app.add_middleware(BodyLimit, limits=limits)
     app.add_middleware(HeadAsGet)
     app.add_middleware(SecurityHeaders, origins=access.origins, tiles=tiles)
     if access.origins:

@@ -17,6 +17,10 @@ class Limits:
 
     upload_mb: int = 64
     """Megabytes in the body of one request, all photos together."""
+    receiving_mb: int = 1024
+    """Megabytes in the bodies of all requests that are not answered yet; at least one request."""
+    kept_mb: int = 8192
+    """Megabytes of the page's uploads that are kept; at least one request."""
     photos: int = 16
     """Photos in one `locate` request."""
     batch_photos: int = 256

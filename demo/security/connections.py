@@ -16,7 +16,7 @@ class ClientConnection(H11Protocol):
     """Closes connections that send the headers of a request too slowly, or none.
 
     Uvicorn limits only the time between two requests: a client that sends one byte a minute would
-    keep a connection for ever. `BodyLimit` limits the time of the body.
+    keep a connection for ever. `uploads.BodyLimit` limits the time of the body.
     """
 
     headers_s = HEADERS_S

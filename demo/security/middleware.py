@@ -1,20 +1,17 @@
-"""ASGI middleware of page and API: request ids, blocked paths, limits of rate, number and size.
+"""ASGI middleware of page and API: request ids, blocked paths, limits of rate and number.
 
 Plain ASGI classes are used because starlette's `BaseHTTPMiddleware` buffers streamed responses.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import math
 import re
 import time
 import uuid
-from contextlib import suppress
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -170,79 +167,3 @@ class PageLimit:
             await self.app(scope, receive, send)
         finally:
             self._free += 1
-
-
-class BodyLimit:
-    """Refuses request bodies that are too large or arrive too slowly.
-
-    If the header declares a length above the limit, the body is not read. A client that is still
-    sending would not receive the response if the connection were closed at once, so the rest of the
-    body is read and discarded for up to `LINGER_S`.
-    """
-
-    LINGER_S = 2.0
-
-    def __init__(self, app: ASGIApp, max_bytes: int, timeout_s: float) -> None:
-        self.app, self._max_bytes, self._timeout_s = app, max_bytes, timeout_s
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one ASGI connection."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        headers = Headers(scope=scope)
-        body = _LimitedBody(receive, self._max_bytes, self._timeout_s)
-        body.complete = "content-length" not in headers and "transfer-encoding" not in headers
-
-        async def send_after_body(message: Message) -> None:
-            last = message["type"] == "http.response.body" and not message.get("more_body")
-            if last and not body.complete:
-                await send({**message, "more_body": True})
-                await body.discard(self.LINGER_S)
-                message = {"type": "http.response.body"}
-            await send(message)
-
-        declared = headers.get("content-length", "0")
-        too_large = declared.isdigit() and int(declared) > self._max_bytes
-        refusal = error_response(scope, 413, body.too_large) if too_large else None
-        await (refusal or self.app)(scope, body.receive, send_after_body)
-
-
-class _LimitedBody:
-    """The body of one request, with limits of size and time."""
-
-    def __init__(self, receive: Receive, max_bytes: int, timeout_s: float) -> None:
-        self._receive, self._max_bytes, self._timeout_s = receive, max_bytes, timeout_s
-        self._clock = asyncio.get_running_loop().time
-        self._deadline, self._received = self._clock() + timeout_s, 0
-        self.complete = False
-        self.too_large = (
-            f"more than {max_bytes // 10**6} MB in one request; send fewer or smaller photos"
-        )
-
-    async def receive(self) -> Message:
-        """Return the next ASGI message.
-
-        Raises:
-            HTTPException: 408 or 413, a limit is exceeded.
-        """
-        if self.complete:  # the next message is the disconnection, which has no deadline
-            return await self._receive()
-        try:
-            message = await asyncio.wait_for(self._receive(), self._deadline - self._clock())
-        except TimeoutError:
-            raise HTTPException(
-                408, f"the upload took longer than {self._timeout_s:g} s; send fewer photos at once"
-            ) from None
-        self._received += len(message.get("body", b""))
-        if self._received > self._max_bytes:
-            raise HTTPException(413, self.too_large)
-        self.complete = not message.get("more_body", False)
-        return message
-
-    async def discard(self, timeout_s: float) -> None:
-        """Read and drop the rest of the body, for at most `timeout_s`."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(timeout_s):
-                while not self.complete:
-                    self.complete = not (await self._receive()).get("more_body", False)
