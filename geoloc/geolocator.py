@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
@@ -28,8 +28,15 @@ from geoloc.guess import Guess
 from geoloc.photos.decode import Photo, PhotoSource, load
 from geoloc.types import Float32Array, IndexArray
 
+if TYPE_CHECKING:
+    from geoloc.belief.areas import Constraint
+    from geoloc.belief.narrowed import Narrowed
+
 DEFAULT_TOP = 5
 """Candidates in a `Guess` by default."""
+
+Within = str | Sequence[str] | ConstraintMask | None
+"""A constraint as text, such as "Portugal", or as `Geolocator.restrict` returns it."""
 
 
 class Geolocator:
@@ -62,9 +69,8 @@ class Geolocator:
         """Load a bundle by path or by name.
 
         Args:
-            name_or_path: a folder, or a name from `geoloc.list_bundles()`. None takes the bundle
-                that the `geoloc` command takes: the world model if it is installed, else the
-                starter.
+            name_or_path: a folder, or a name from `geoloc.list_bundles()`; by default the world
+                model if it is installed, else the starter, as in the command `geoloc`.
             form: of the encoder, "fp32" or "int8"; by default the faster one on this machine.
 
         Raises: BundleError: it is missing or damaged; MissingExtraError: it needs a library.
@@ -101,9 +107,7 @@ class Geolocator:
         """Decode one photo with `load`, and collect what the witnesses find in it."""
         return observed(self.load(source, **options), self.witnesses)
 
-    def locate(
-        self, source: PhotoSource, top: int = DEFAULT_TOP, within: str | None = None
-    ) -> Guess:
+    def locate(self, source: PhotoSource, top: int = DEFAULT_TOP, within: Within = None) -> Guess:
         """Locate one photo.
 
         Args:
@@ -120,18 +124,16 @@ class Geolocator:
         return answer
 
     def locate_many(
-        self, sources: Iterable[PhotoSource], top: int = DEFAULT_TOP, within: str | None = None
+        self, sources: Iterable[PhotoSource], top: int = DEFAULT_TOP, within: Within = None
     ) -> Iterator[Guess | PhotoError]:
         """Locate photos in order, in bounded memory.
 
         Args:
             sources: photos, as for `locate`; may be a generator.
             top: number of candidates in each guess.
-            within: constraint that holds for all photos, as for `locate`.
+            within: constraint that holds for all photos, as for `locate`, with its errors.
 
         Yields: A `Guess` for each photo, or the `PhotoError` of an unreadable one.
-
-        Raises: ConstraintError: as for `locate`.
         """
         constraint = self.restrict(within)
         for encoded in self.encode(sources):
@@ -143,7 +145,7 @@ class Geolocator:
         self,
         sources: Iterable[PhotoSource],
         top: int = DEFAULT_TOP,
-        within: str | None = None,
+        within: Within = None,
         *,
         on_error: Literal["raise", "skip"] = "raise",
     ) -> Guess:
@@ -214,8 +216,7 @@ class Geolocator:
             top: number of candidates in each guess.
             constraint: from `restrict`.
 
-        Returns:
-            (G,) guesses, each with the names of all its photos and the metadata of the first.
+        Returns: (G,) guesses, each with the names of all photos and the metadata of the first.
         """
         if not groups:
             return []
@@ -248,32 +249,30 @@ class Geolocator:
         groups = [[each[row] for row in rows] for rows in np.split(order, starts[1:])]
         return self._accountant.rank(embeddings[order], groups, constraint, group[order])[0]
 
-    def restrict(self, within: str | Sequence[str] | None) -> ConstraintMask | None:
+    def restrict(self, within: Within) -> ConstraintMask | None:
         """Return a constraint as a mask over this bundle's cells and clusters; None for None.
-
-        Args:
-            within: see `geoloc.belief.constraints.parse`.
 
         Raises: ConstraintError: it is not valid, or no geocell of the bundle lies inside.
         """
-        if within is None:
-            return None
+        if within is None or isinstance(within, ConstraintMask):
+            return within
+        return self.parse(within).mask(self.cells, self.bundle.joined.places)
+
+    def parse(self, within: str | Sequence[str]) -> Constraint | Narrowed:
+        """Parse a constraint; see `geoloc.belief.constraints.parse`. A server may refuse some."""
         from geoloc.belief.constraints import parse
 
-        return parse(within).mask(self.cells, self.bundle.joined.places)
+        return parse(within)
 
-    def attribution(
-        self, source: PhotoSource, within: str | Sequence[str] | None = None
-    ) -> Float32Array | None:
+    def attribution(self, source: PhotoSource, within: Within = None) -> Float32Array | None:
         """Return how much each patch of a photo supports (+) or opposes (-) its answer.
 
         Args:
             source: a photo, as for `locate`.
             within: constraint of the answer, as for `locate`.
 
-        Returns:
-            (rows, columns) on the patches of `Preprocessing.visible_part` of the photo; None if
-            the encoder is no vision transformer in torch. Raises what `locate` does.
+        Returns: (rows, columns) on the patches of `Preprocessing.visible_part` of the photo; None
+            if the encoder is no vision transformer in torch. Raises what `locate` does.
         """
         from geoloc.answer.attribution import explain_answer, may_have_map
 

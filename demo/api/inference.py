@@ -14,13 +14,14 @@ from demo.api.batching import BatchingEncoder, MicroBatcher
 from demo.api.limits import Limits
 from demo.api.memory import MemoryBudget
 from demo.security.grid import coarse
-from geoloc.belief.constraints import parse
+from geoloc.belief.areas import Constraint
 from geoloc.belief.fusion import ConstraintMask
+from geoloc.belief.narrowed import Narrowed
 from geoloc.bundle.directory import Bundle
 from geoloc.encoders.base import ImageEncoder
 from geoloc.encoders.pipeline import unnamed_photos
 from geoloc.errors import ConstraintError
-from geoloc.geolocator import DEFAULT_TOP, Geolocator
+from geoloc.geolocator import DEFAULT_TOP, Geolocator, Within
 from geoloc.guess import Guess
 from geoloc.io import machine
 from geoloc.photos.decode import Photo, PhotoSource, load
@@ -108,26 +109,21 @@ class ConcurrentGeolocator(Geolocator):
             return photos
         return [replace(photo, observations=()) for photo in photos]
 
-    def restrict(self, within: str | Sequence[str] | None) -> ConstraintMask | None:
-        """Parse a constraint; see `Geolocator.restrict`. Refuses file names from clients.
+    def parse(self, within: str | Sequence[str]) -> Constraint | Narrowed:
+        """Parse a constraint; see `Geolocator.parse`. Refuses file names from clients.
 
         Raises:
-            ConstraintError: `within` names a file, is not understood, matches no geocell, or asks
-                more precisely than this server answers.
+            ConstraintError: `within` names a file, is not understood, or asks more precisely than
+                this server answers.
         """
-        texts = [within] if isinstance(within, str) else [*(within or ())]
+        texts = [within] if isinstance(within, str) else [*within]
         if any(text.strip().lower().endswith(FILE_ENDINGS) for text in texts):
             raise ConstraintError(
                 "a file name is not accepted here; give the GeoJSON text itself as the constraint"
             )
-        if not texts:
-            return None
-        clusters = self.bundle.ranker.gallery.clusters.latlon
-        return coarse(parse(texts), self.max_precision_km).mask(self.cells, clusters)
+        return coarse(super().parse(texts), self.max_precision_km)
 
-    def attribution(
-        self, source: PhotoSource, within: str | Sequence[str] | None = None
-    ) -> Float32Array | None:
+    def attribution(self, source: PhotoSource, within: Within = None) -> Float32Array | None:
         """Return an attribution map, one at a time; see `Geolocator.attribution`."""
         with self._explaining:
             return super().attribution(source, within)

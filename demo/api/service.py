@@ -14,7 +14,8 @@ from collections.abc import (
     Sequence,
 )
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
@@ -28,7 +29,7 @@ from demo.security.precision import blur_location
 from geoloc.belief.witnesses.options import BY_DEFAULT, WitnessOptions
 from geoloc.encoders.pipeline import encode_all
 from geoloc.errors import PhotoError
-from geoloc.geolocator import Geolocator
+from geoloc.geolocator import Geolocator, Within
 from geoloc.guess import Guess
 
 Result = TypeVar("Result")
@@ -62,7 +63,7 @@ class LocateOptions:
 
     geolocator: Geolocator
     top: int
-    within: str | None
+    within: Within
     together: bool
     asked: WitnessOptions = BY_DEFAULT
     """Which witnesses are asked about the photos."""
@@ -153,7 +154,7 @@ class Service:
             GeolocError: the options are invalid; before the first answer.
             HTTPException: 503, as for `locate`; the time is that until the next answer.
         """
-        await self._check(options)
+        options = await self._checked(options)
         loop, queue = asyncio.get_running_loop(), asyncio.Queue[Answer | None]()
         stopped = False
 
@@ -190,7 +191,7 @@ class Service:
             ConstraintError, WitnessError: the constraint or the shadow is invalid.
             HTTPException: 503, too many batches.
         """
-        await self._check(options)
+        options = await self._checked(options)
         job = Job(
             lambda: self._answers(uploads, options),
             total=1 if options.together else len(uploads),
@@ -213,10 +214,11 @@ class Service:
         self.jobs.close()
         self._threads.shutdown()
 
-    async def _check(self, options: LocateOptions) -> None:
-        """Raise the error of options that are invalid."""
+    async def _checked(self, options: LocateOptions) -> LocateOptions:
+        """Return the options with their constraint evaluated; raise the error of invalid ones."""
         options.asked.sun()
-        await self._in_time(self._start(lambda: options.geolocator.restrict(options.within)))
+        evaluate = partial(options.geolocator.restrict, options.within)
+        return replace(options, within=await self._in_time(self._start(evaluate)))
 
     def _answers(
         self, uploads: Sequence[Upload], options: LocateOptions

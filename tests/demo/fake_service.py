@@ -57,6 +57,7 @@ class ColourGeolocator(ConcurrentGeolocator):
             cells=cells,
             encoder_spec=ColourEncoder.spec,
             ranker=SimpleNamespace(gallery=gallery),
+            joined=SimpleNamespace(places=cells.centroids),
         )
         self.colours = ColourEncoder(slow_s)
         super().__init__(bundle, self.colours, megapixels)
