@@ -13,17 +13,21 @@ import pyarrow as pa
 from geocells.table import CellTable
 from geoloc.answer.ranker import Ranker
 from geoloc.bundle import directory as bundles
+from geoloc.encoders.cache import default_cache
 from geoloc.errors import TableError
+from geoloc.photos.decode import Photo
 from geoloc.retrieval.pigeon import PRESETS
-from geoloc.types import Float32Array, IndexArray
+from geoloc.types import Float32Array, Float64Array, IndexArray
 from training.calibrate.crossval import answer_held_out, calibrate_ranker
 from training.calibrate.fit import UNFITTED
 from training.calibrate.parts import held_out_parts
 from training.config import HeadConfig
 from training.data.audit import audit
+from training.data.loading import load_photo
 from training.data.manifest import Manifest, collections_of
 from training.data.table import latlon_of, strings_of
 from training.embed.encoders import LoadedEncoder
+from training.embed.forms import HeldOutPhotos, with_int8
 from training.embed.table import EmbeddedTable
 from training.gallery.cluster import build_gallery
 from training.gallery.optics import build_published_gallery
@@ -74,6 +78,7 @@ def assemble(
     published: str | None = None,
     made_by: str = "assemble",
     stage: Callable[[str], None] = lambda name: None,
+    cache: Path | None = None,
 ) -> dict[str, Any]:
     """Fit heads, gallery and calibration on embedded photos, measure, and write a bundle.
 
@@ -87,6 +92,7 @@ def assemble(
             None: clusters of 250 m, smoothed prototypes and a re-ranker.
         made_by: the command, for the model card.
         stage: called with the name of each stage.
+        cache: folder of encoders; by default the user's cache folder.
 
     Returns:
         Results on the split test, as they are in bundle.json.
@@ -113,6 +119,10 @@ def assemble(
     ranker = Ranker(cells, heads, gallery, unfitted)
     calibrate_ranker(ranker, *_single(val), held_out_parts(val.photos))
     metrics = _measure(ranker, test)
+    stage("quantising the encoder")
+    encoder, line = with_int8(encoder, _held_out(embedded, test, ranker), cache or default_cache())
+    if line:
+        stage(line)
     leaks = audit(train.photos, test.photos)
     metrics[SINGLE]["audit"] = leaks.to_dict()
     stage("writing the bundle")
@@ -126,6 +136,18 @@ def assemble(
         licences(places), optional={bundles.ATTRIBUTES: attributes},
     )  # fmt: skip
     return metrics
+
+
+def _held_out(embedded: EmbeddedTable, test: _Part, ranker: Ranker) -> HeldOutPhotos:
+    """Return the single views of the split test."""
+
+    def load(row: int, min_side: int | None) -> Photo:
+        return load_photo(test.photos, embedded.folder, row, min_side=min_side)
+
+    def answer(rows: IndexArray, embeddings: Float32Array) -> Float64Array:
+        return ranker.rank(embeddings).answer
+
+    return HeldOutPhotos(latlon_of(test.photos), load, answer)
 
 
 def _measure(ranker: Ranker, test: _Part) -> dict[str, Any]:

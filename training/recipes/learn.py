@@ -19,6 +19,8 @@ from geoloc.encoders.base import Preprocessing
 from geoloc.encoders.cache import default_cache
 from geoloc.errors import TableError
 from geoloc.io.progress import NullReporter, Reporter
+from geoloc.photos import decode
+from geoloc.photos.decode import Photo
 from geoloc.retrieval.copies import Copies
 from geoloc.trips.model.parameters import FILE as TRIPS
 from geoloc.types import Float32Array, Float64Array, IndexArray
@@ -34,6 +36,7 @@ from training.calibrate.recognition.frames import fit_frames
 from training.data.manifest import Manifest
 from training.data.split import assign_folds
 from training.embed.encoders import LoadedEncoder, load_encoder
+from training.embed.forms import HeldOutPhotos, with_int8
 from training.embed.library import Library, read_library
 from training.recipes.background import choose_background, shipped_background
 from training.recipes.bundle_files import write_bundle
@@ -122,6 +125,11 @@ def learn(
     fold = assign_folds(manifest, embeddings)
     ranker, validation = _train(manifest, embeddings, fold, cells, priors, elsewhere, report)
 
+    report.stage("quantising the encoder")
+    loaded, line = with_int8(loaded, _held_out(manifest, fold, validation), store)
+    if line:
+        report.note(line)
+
     report.stage("writing the bundle")
     copies = fit_recognition(library, fold, ranker, validation, loaded.spec.preprocessing)
     metrics = _measure(manifest, validation, best_constant(cells, priors.world))
@@ -170,6 +178,23 @@ def _train(
     )
     report.advance()
     return ranker, validation
+
+
+def _held_out(manifest: Manifest, fold: IndexArray, validation: Validation) -> HeldOutPhotos:
+    """Return the photos with the rankers of the other folds."""
+    rankers = validation.held_out.rankers
+
+    def answer(rows: IndexArray, embeddings: Float32Array) -> Float64Array:
+        points = np.empty((len(rows), 2))
+        for number in set(fold[rows].tolist()):
+            own = fold[rows] == number
+            points[own] = rankers[number].rank(embeddings[own]).answer
+        return points
+
+    def load(row: int, min_side: int | None) -> Photo:
+        return decode.load(str(manifest.file[row]), min_side=min_side)
+
+    return HeldOutPhotos(manifest.latlon, load, answer)
 
 
 def fit_recognition(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from geoloc.bundle import directory
-from geoloc.encoders import forms
+from geoloc.encoders import forms, onnx
 from geoloc.encoders.cache import EmbeddingCache
 from geoloc.encoders.pipeline import encode_all
 from geoloc.errors import BundleError
@@ -141,3 +141,23 @@ def test_an_optimised_graph_is_kept_and_gives_the_same_embeddings(photos, form, 
 def test_an_encoder_is_loaded_without_a_cache_folder(photos, free, monkeypatch):
     (free / "planet-geoloc").write_text("a file where the folder would be")
     assert len(embedded(encoder_in(forms.FP32, monkeypatch), photos[:1])) == 1
+
+
+def test_a_large_network_is_packed_when_it_has_embedded_some_photos(photos, monkeypatch):
+    loaded = []
+    load = onnx.load_network
+    monkeypatch.setattr(onnx, "LARGEST_BYTES", 10)
+    monkeypatch.setattr(onnx, "PACKED_FROM", 4)
+    monkeypatch.setattr(
+        onnx,
+        "load_network",
+        lambda *args, **options: loaded.append(options) or load(*args, **options),
+    )
+    encoder = encoder_in(forms.FP32, monkeypatch)
+    first = embedded(encoder, photos[:2])
+    assert loaded == [{"packed": False}]
+    again = embedded(encoder, photos[:2])
+    assert loaded == [{"packed": False}, {}]
+    assert np.abs(again - first).max() <= 1e-5
+    embedded(encoder, photos)
+    assert len(loaded) == 2
