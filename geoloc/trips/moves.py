@@ -14,7 +14,8 @@ import numpy as np
 
 from geocells.neighbours import NearestPoints
 from geocells.sphere import haversine_km
-from geoloc.trips.model.anchors import Anchors, bridge
+from geoloc.trips.model.anchors import Anchors
+from geoloc.trips.model.bridge import bridge
 from geoloc.trips.model.evidence import Evidence
 from geoloc.trips.model.parameters import TripParameters
 from geoloc.trips.trip import RIGHT_S

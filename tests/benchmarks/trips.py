@@ -1,17 +1,19 @@
 """Benchmark of trips: whole walks and journeys held out, shares of geotags known, wrong clocks.
 
-    python tests/benchmarks/trips.py [--write BUNDLE]
+    python tests/benchmarks/trips.py [--write BUNDLE] [--journeys TABLE]
 
 The photos are divided into five folds, by walk around Sydney and by collection elsewhere; models
 learned from the other folds give the evidence, and the model of a journey is fitted on the other
 folds as well. The walks have only an order: their clock is simulated, 150 s between two photos.
 Journeys of many days are simulated through held-out photos of the world, and routes through
-coordinates of photographers; the bicycle tour through Japan has real times and is in no fit. Needs
-the development data beside the repository. JSON keys: median_km_0, acc5_0, acc25_0,
-median_ratio_single_0, median_ratio_interp_1, p95_ratio_interp_1 (and of the other shares), cover80,
-the same with bundle_ before (by models of all other photos, as in a bundle), cover80_journeys,
-cover80_tour, clock_found, clock_false, s_100k, peak_gb_100k. --write stores the parameters fitted
-on all folds in a bundle. Prints tables and one JSON line.
+coordinates of photographers. The bicycle tour through Japan has real times, and so have the
+journeys of TABLE (collection, journey, time, lat, lon); each is measured by a fit on the others.
+Needs the development data beside the repository. JSON keys: median_km_0, acc5_0, acc25_0,
+median_ratio_single_0, median_ratio_interp_1, p95_ratio_interp_1 (and of the other shares), cover80, the same with bundle_
+before (by models of all other photos, as in a bundle), cover80_journeys, cover80_tour,
+cover80_real, median_ratio_interp_real, p95_ratio_interp_real, clock_found, clock_false, s_100k,
+peak_gb_100k. --write stores the parameters fitted on all folds in a bundle. Prints tables and one
+JSON line.
 """
 
 import argparse
@@ -29,6 +31,7 @@ sys.path.remove(
 )  # or `import training` would import training.py beside this file
 
 import numpy as np
+import pandas as pd
 import pyarrow.csv as csv
 import pyarrow.parquet as parquet
 
@@ -41,12 +44,21 @@ from geoloc.trips import clocks
 from geoloc.trips.clues.photos import Library, LibraryPhoto
 from geoloc.trips.clues.times import PhotoTime
 from geoloc.trips.library import place_library
+from geoloc.trips.model.anchors import Anchors
+from geoloc.trips.model.bridge import bridge
 from geoloc.trips.model.evidence import Evidence, of_ranking
 from geoloc.trips.model.parameters import FILE, TripParameters
 from training.calibrate.crossval import held_out_by, make_ranker
-from training.calibrate.journeys.fit import Route, fit_trips
+from training.calibrate.journeys.fit import fit_trips
 from training.calibrate.journeys.simulated import simulated_journeys, simulated_route
-from training.calibrate.journeys.walks import Walk, held_out_walks, known_rows, place_walk
+from training.calibrate.journeys.walks import (
+    Route,
+    Walk,
+    held_out_walks,
+    known_rows,
+    place_walk,
+    read_journeys,
+)
 from training.calibrate.stages import fit_answers
 from training.data.manifest import Manifest
 from training.embed.encoders import load_encoder
@@ -68,6 +80,7 @@ SURE_KM = 10.0
 
 SHARES = {"0": 0.0, "one": 1e-9, "1": 0.01, "5": 0.05, "10": 0.1}
 REPEATS = 4
+REAL_ANSWERS = 4_000
 LARGE = 100_000
 START_S = 1_700_000_000.0
 OFFSETS_S = (60.0, 600.0, 3600.0, -7200.0, 86400.0, 31.0 * 86400.0, -5 * 365.25 * 86400.0)
@@ -156,7 +169,8 @@ def tour(library, ranker) -> tuple[Walk, np.ndarray]:
     row_of = {Path(file).name: row for row, file in enumerate(library.manifest.file)}
     rows = np.array([row_of[Path(file).name] for file in table.file])
     evidence = of_ranking(ranker, ranker.rank(library.embeddings[rows]))
-    time_s = np.array([each.timestamp() for each in table.time])
+    ahead = [pd.Timedelta(f"{each}:00").total_seconds() for each in table.offset]
+    time_s = np.array([each.timestamp() for each in table.time]) - ahead
     walk = Walk(time_s, library.manifest.latlon[rows], evidence)
     return walk, table.precision_km.to_numpy() < SURE_KM
 
@@ -234,6 +248,72 @@ def measure_journeys(
     return shares_inside(covered)
 
 
+def measure_real(
+    real: dict[str, list[Route]], routes: list[Route], walks: list[Walk]
+) -> dict[str, object]:
+    """Measure places by time alone on each collection of real journeys, by a fit on the others.
+
+    All collections weigh the same in the ratios.
+    """
+    order = [(walk.time_s, walk.latlon) for walk in walks]
+    covered: dict[str, dict[str, float]] = {}
+    errors: dict[tuple[str, str], list[np.ndarray]] = {}
+    for held, own in real.items():
+        rng = np.random.default_rng(8)
+        others = [each for name, each in real.items() if name != held]
+        parameters = fit_trips([], routes=routes, real=[order, *others])
+        inside: dict[str, list[np.ndarray]] = {}
+        repeats = -(-REAL_ANSWERS // sum(len(time_s) for time_s, _ in own))
+        for name, share in list(SHARES.items())[1:]:
+            km: dict[str, list[np.ndarray]] = {}
+            for time_s, latlon in own * repeats:
+                known = known_rows(len(time_s), share, rng)
+                rows = np.flatnonzero(known)
+                found = bridge(
+                    Anchors.of(time_s[rows], latlon[rows], rows), time_s[~known], parameters.pace
+                )
+                case = np.where(found.between, "between", "beyond")
+                radii = np.where(
+                    found.between,
+                    parameters.radii_km("between", found.features())[:, 1],
+                    parameters.radii_km("beyond", found.features())[:, 1],
+                )
+                places = {"together": found.latlon} | {
+                    kind: each[~known] for kind, each in by_others(time_s, latlon, rows).items()
+                }
+                for kind, place in places.items():
+                    km.setdefault(kind, []).append(haversine_km(place, latlon[~known]))
+                for each in np.unique(case):
+                    here = km["together"][-1] <= radii
+                    inside.setdefault(str(each), []).append(here[case == each])
+            line = []
+            for kind, values in km.items():
+                drawn = rng.choice(np.concatenate(values), REAL_ANSWERS)
+                errors.setdefault((name, kind), []).append(drawn)
+                line.append(f"{kind} {np.median(drawn):.1f} / {np.quantile(drawn, 0.95):.0f}")
+            print(f"{held:12} {name:4} median / p95 km: {', '.join(line)}")
+        covered[held] = shares_inside(inside)
+    ratios: dict[str, dict[str, float]] = {"median": {}, "p95": {}}
+    for name in list(SHARES)[1:]:
+        for statistic, level in (("median", 0.5), ("p95", 0.95)):
+            value = {
+                kind: np.quantile(np.concatenate(errors[name, kind]), level)
+                for kind in ("together", "copied", "interpolated")
+            }
+            best = min(value["copied"], value["interpolated"])
+            ratios[statistic][name] = round(float(value["together"] / best), 3)
+    return {f"{key}_ratio_interp_real": value for key, value in ratios.items()} | {
+        "cover80_real": covered
+    }
+
+
+def by_others(time_s: np.ndarray, latlon: np.ndarray, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """Return all places copied from the nearest known one in time, and interpolated."""
+    nearest = rows[np.abs(time_s[:, None] - time_s[rows]).argmin(axis=1)]
+    columns = [np.interp(time_s, time_s[rows], latlon[rows, k]) for k in (0, 1)]
+    return {"copied": latlon[nearest], "interpolated": np.column_stack(columns)}
+
+
 def add_errors(walk, share, parameters, rng, errors, covered, sure=None) -> None:
     """Place one walk and add the errors of the photos without a geotag, of `sure` ones if given."""
     known = known_rows(len(walk.time_s), share, rng)
@@ -252,11 +332,8 @@ def add_errors(walk, share, parameters, rng, errors, covered, sure=None) -> None
         covered.setdefault(str(case), []).append(inside[kind == case])
     add("single", walk.evidence.answer)
     if known.any():
-        rows = np.flatnonzero(known)
-        nearest = rows[np.abs(walk.time_s[:, None] - walk.time_s[rows]).argmin(axis=1)]
-        add("copied", walk.latlon[nearest])
-        columns = [np.interp(walk.time_s, walk.time_s[rows], walk.latlon[rows, k]) for k in (0, 1)]
-        add("interpolated", np.column_stack(columns))
+        for kind, latlon in by_others(walk.time_s, walk.latlon, np.flatnonzero(known)).items():
+            add(kind, latlon)
 
 
 def measure_clocks(folds: list[list[Walk]]) -> dict[str, float]:
@@ -360,18 +437,24 @@ def main() -> None:
     """Measure everything, and store the parameters if asked to."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--write", type=Path)
-    bundle = parser.parse_args().write
+    parser.add_argument("--journeys", type=Path)
+    given = parser.parse_args()
     folds, japan, sure = learned_folds()
     routes = routes_of_photographers()
+    real = read_journeys(given.journeys) if given.journeys else {}
+    toured = {"tour": [(japan.time_s[sure], japan.latlon[sure])]}
 
-    def fit(chosen: list[Fold], kind: str = "walks") -> TripParameters:
+    def fit(
+        chosen: list[Fold], kind: str = "walks", own: dict[str, list[Route]] = real
+    ) -> TripParameters:
         walks = [walk for fold in chosen for walk in getattr(fold, kind)]
-        return fit_trips(walks, [walk for fold in chosen for walk in fold.journeys], routes)
+        journeys = [walk for fold in chosen for walk in fold.journeys]
+        return fit_trips(walks, journeys, routes, list(own.values()))
 
     others = [[*folds[:held], *folds[held + 1 :]] for held in range(FOLDS)]
     fitted, of_all = [fit(each) for each in others], fit(folds)
-    if bundle is not None:
-        write(of_all, bundle)
+    if given.write is not None:
+        write(fit(folds, own=real | toured), given.write)
     print("walks, by models of all other photos:")
     keys = {f"bundle_{name}": value for name, value in measure_shares(
         [fold.walks for fold in folds], fitted).items()}  # fmt: skip
@@ -382,6 +465,8 @@ def main() -> None:
     keys["cover80_journeys"] = measure_journeys([fold.journeys for fold in folds], fitted)
     print("tour through Japan:")
     keys["cover80_tour"] = measure_journeys([[japan]], [of_all], sure)
+    print("journeys with real times, by time alone:")
+    keys |= measure_real(real | toured, routes, [walk for fold in folds for walk in fold.walks])
     keys |= measure_clocks(walks) | measure_size(walks, of_all)
     print(json.dumps(keys))
 

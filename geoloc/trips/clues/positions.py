@@ -15,7 +15,8 @@ from geoloc.photos.position import is_position
 from geoloc.photos.swapped import read_true_degrees
 from geoloc.photos.tables import read_table
 from geoloc.trips.clues.tracks import Track
-from geoloc.trips.model.anchors import Anchors, bridge
+from geoloc.trips.model.anchors import Anchors
+from geoloc.trips.model.bridge import bridge
 from geoloc.types import Float64Array
 
 NEEDS = "the columns file,lat,lon"

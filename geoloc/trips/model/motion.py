@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from geoloc.trips.model.parameters import GAPS_S, MODES, TripParameters
+from geoloc.trips.model.pace import GAPS_S
+from geoloc.trips.model.parameters import MODES, TripParameters
 from geoloc.types import Float32Array, Float64Array, Int64Array
 
 SPEED_KM_H = {"staying": 0.3, "walking": 4.0, "driving": 45.0, "train": 110.0}

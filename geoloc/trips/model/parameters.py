@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,11 @@ from typing import Any
 import numpy as np
 
 from geoloc.errors import BundleError
+from geoloc.trips.model.pace import STEADY, Pace
 from geoloc.types import Float64Array
 
 FILE = "trips.json"
 """Name of the file in a bundle; bundles without it use the defaults below."""
-
-GAPS_S = (60.0, 600.0, 3600.0, 21600.0, 86400.0, 604800.0)
-"""Knots of the time between two photos, over which motion is interpolated."""
 
 MODES = ("staying", "walking", "driving", "train")
 """Modes of motion on the ground; flying reaches any place with the probability of its prior."""
@@ -25,12 +24,20 @@ RADII = ("between", "beyond", "recognised", "guessed", "alone")
 """Cases with radii of their own: between two anchors, beyond the last one, the scene of another
 photo, by the pictures of a journey, and by a single picture."""
 
-RADIUS_FEATURES = 6
+RADIUS_FEATURES = 11
 
 
 def _same_slopes(constants: tuple[float, ...], *slopes: float) -> tuple[tuple[float, ...], ...]:
     """Return weights whose levels differ in their constants only."""
-    return tuple((each, *slopes) for each in constants)
+    return tuple(_complete((each, *slopes)) for each in constants)
+
+
+def _complete(weights: Sequence[float]) -> tuple[float, ...]:
+    """Return weights for all features; earlier versions had 6 of them, see `Bridge.features`."""
+    if len(weights) == RADIUS_FEATURES:
+        return tuple(weights)
+    six = (*weights, *[0.0] * (6 - len(weights)))
+    return (*six, 0.0, 0.0, *six[1:4])
 
 
 @dataclass(frozen=True)
@@ -52,15 +59,17 @@ class TripParameters:
     """(GAPS_S, MODES) shares of the modes; rows sum to 1."""
     flight: tuple[float, ...] = (1e-5, 1e-4, 1e-3, 1e-2, 0.03, 0.1)
     """By gap: probability of a flight."""
+    pace: Pace = STEADY
+    """When somebody moves between two known positions."""
     same_scene: float = 0.93
     """Similarity of retrieval features from which on two photos show one scene."""
     radii: dict[str, tuple[tuple[float, ...], ...]] = field(
         default_factory=lambda: {
-            "between": _same_slopes((-2.2, -1.3, -0.4), 0.5, 0.3, 0.1, 0.6, 0.0),
+            "between": _same_slopes((-2.2, -1.3, -0.4), 0.5, 0.3, 0.1, 0.6),
             "beyond": _same_slopes((-1.6, -0.8, 0.1), 0.6, 0.6, 0.6, 0.2, 0.5),
-            "recognised": _same_slopes((-1.6, -0.5, 1.0), 0.0, 0.0, 0.0, 0.0, 0.0),
-            "guessed": _same_slopes((0.0, 0.4, 0.9), 0.5, 0.5, 0.0, 0.0, 0.0),
-            "alone": _same_slopes((0.0, 0.0, 0.0), 1.0, 0.0, 0.0, 0.0, 0.0),
+            "recognised": _same_slopes((-1.6, -0.5, 1.0), 0.0),
+            "guessed": _same_slopes((0.0, 0.4, 0.9), 0.5, 0.5),
+            "alone": _same_slopes((0.0, 0.0, 0.0), 1.0),
         }
     )
     """By case: (levels 50, 80, 95; RADIUS_FEATURES) weights of the logarithm of the radius in km;
@@ -104,12 +113,14 @@ class TripParameters:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TripParameters:
         """Return the parameters of a dict made by `dataclasses.asdict`."""
-        radii = {case: tuple(map(tuple, values["radii"][case])) for case in RADII}
+        radii = {case: tuple(map(_complete, values["radii"][case])) for case in RADII}
+        pace = values.get("pace", asdict(STEADY))
         return cls(
             **{
                 **values,
                 "motion": tuple(map(tuple, values["motion"])),
                 "flight": tuple(values["flight"]),
+                "pace": Pace(pace["night"], tuple(pace["under_way"])),
                 "radii": radii,
             }
         )

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from geocells.sphere import haversine_km
-from geoloc.trips.model.anchors import SLACK_KM, Anchors, bridge
+from geoloc.trips.model.anchors import SLACK_KM, Anchors
+from geoloc.trips.model.bridge import bridge
 from geoloc.trips.model.evidence import Evidence
 from geoloc.trips.model.parameters import TripParameters
 from geoloc.trips.model.placing import Placement, place
@@ -183,7 +184,7 @@ def _contradictions(
 
     Positions that the other camera says little about are left out.
     """
-    bridged = bridge(Anchors.of(time_s[by], known[by], by), time_s[rows])
+    bridged = bridge(Anchors.of(time_s[by], known[by], by), time_s[rows], parameters.pace)
     radii = np.where(
         bridged.between,
         parameters.radii_km("between", bridged.features())[:, 2],
@@ -239,7 +240,7 @@ def _joined(parts: list[Placement], rows: list[IndexArray]) -> Placement:
         for part, own in zip(parts, rows, strict=True)
     ]
     bridges = [part.bridge for part in parts]
-    names = ("latlon", "before", "after", "gap_s", "apart_km")
+    names = ("latlon", "before", "after", "gap_s", "apart_km", "rough_km")
     bridge = type(bridges[0])(
         *(np.concatenate([getattr(each, name) for each in bridges])[order] for name in names)
     )

@@ -10,7 +10,8 @@ import numpy as np
 from geocells.sphere import haversine_km
 from geoloc.answer.judge import CLAIM_KM, FARTHEST_KM
 from geoloc.trips.model import scenes, stretches
-from geoloc.trips.model.anchors import Anchors, Bridge, bridge
+from geoloc.trips.model.anchors import Anchors
+from geoloc.trips.model.bridge import Bridge, bridge
 from geoloc.trips.model.evidence import Evidence
 from geoloc.trips.model.parameters import RADIUS_FEATURES, TripParameters
 from geoloc.trips.model.stretches import Answers, Known
@@ -24,7 +25,8 @@ NEAR_KM = 50.0
 such answers worse, as pictures rarely tell places of one region apart."""
 
 CLEARLY = 0.5
-"""Share of the radius of the bridge that a place by sight must have instead of it."""
+"""Share of the 80 and 95 % radii of the bridge that a place by sight must have instead of it: a
+picture of a country that the bundle does not know may seem sure, but not at both."""
 
 LIKELY = 0.5
 """A photo stays at its own answer against a journey if it is likelier right than this."""
@@ -72,7 +74,7 @@ def place(
     """
     anchors = _anchors(time_s, known, track)
     has = ~np.isnan(known[:, 0])
-    bridged = bridge(anchors, time_s)
+    bridged = bridge(anchors, time_s, parameters.pace)
     by_bridge = np.where(bridged.between, "between", "beyond")
     radii = np.where(
         bridged.between[:, None],
@@ -161,7 +163,7 @@ def _by_sight(
     parameters: TripParameters,
     anchors: Anchors,
 ) -> None:
-    """Smooth a stretch; leave the bridge between anchors where its radius is clearly larger."""
+    """Smooth a stretch; leave the bridge between anchors where its radii are clearly larger."""
     first, last = placed.bridge.before[rows[0]], placed.bridge.after[rows[-1]]
     before = after = None
     if first >= 0:
@@ -171,7 +173,7 @@ def _by_sight(
     answers = stretches.locate(evidence.take(rows), time_s[rows], parameters, before, after)
     features = guessed_features(answers, _of_stays(time_s[rows], evidence.radii_km[rows]))
     radii = parameters.radii_km("guessed", features)
-    use = radii[:, 1] < CLEARLY * placed.radii_km[rows, 1]
+    use = (radii[:, 1:] < CLEARLY * placed.radii_km[rows, 1:]).all(axis=1)
     chosen = rows[use]
     placed.case[chosen] = "guessed"
     placed.latlon[chosen] = answers.latlon[use]

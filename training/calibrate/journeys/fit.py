@@ -10,13 +10,16 @@ import numpy as np
 from geocells.sphere import haversine_km
 from geoloc.bundle import directory as bundles
 from geoloc.trips.model import motion
-from geoloc.trips.model.anchors import Anchors, bridge
-from geoloc.trips.model.parameters import FILE, GAPS_S, TripParameters
+from geoloc.trips.model.anchors import Anchors
+from geoloc.trips.model.bridge import bridge
+from geoloc.trips.model.pace import GAPS_S, Pace
+from geoloc.trips.model.parameters import FILE, TripParameters
 from geoloc.trips.model.stretches import cut, locate
 from geoloc.types import Float32Array, Float64Array, StrArray
 from training.calibrate.heldout import HeldOut
+from training.calibrate.journeys.pace import fit_pace
 from training.calibrate.journeys.radii import fit_radii
-from training.calibrate.journeys.walks import Walk, held_out_walks, known_rows, place_walk
+from training.calibrate.journeys.walks import Route, Walk, held_out_walks, known_rows, place_walk
 from training.data.manifest import Manifest
 
 ALPHAS = (0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.08, 0.15, 0.25)
@@ -37,12 +40,11 @@ LEAST = 40
 """Photos of a case from which on its radii are fitted."""
 
 FIT_REPEATS = 2
+LEAST_ANSWERS = 500
+"""Photos of a source, counted once for each time that other geotags are kept."""
 
 FEW_WALKS = 8
 """Radii that rest on fewer walks are not calibrated."""
-
-Route = tuple[Float64Array, Float64Array]
-"""Times (N,) and positions (N, 2) of a simulated journey without pictures."""
 
 Answers = list[tuple[StrArray, Float64Array, Float64Array]]
 """Case (N,), features (N, levels, F) and error (N,) in km of photos without their geotags."""
@@ -75,6 +77,7 @@ def fit_trips(
     walks: Sequence[Walk],
     journeys: Sequence[Walk] = (),
     routes: Sequence[Route] = (),
+    real: Sequence[Sequence[Route]] = (),
     base: TripParameters | None = None,
     seed: int = 0,
 ) -> TripParameters:
@@ -85,21 +88,25 @@ def fit_trips(
         journeys: simulated ones of many days, through photos of collections that the models never
             saw; see `simulated.py`.
         routes: simulated ones without pictures, for the motion and the radii by time alone.
+        real: the same with real times, by collection; each weighs as much as all walks.
         base: what is not fitted; without routes, that is motion and radii by time.
         seed: of the geotags that are kept.
     """
     parameters = replace(base or TripParameters(), calibrated=True)
     cases = {"recognised", "guessed"}
     if routes or base is None:
-        parameters = replace(parameters, motion=_motion(walks, routes))
+        order = [(walk.time_s, walk.latlon) for walk in walks]
+        every = [*order, *routes, *(route for own in real for route in own)]
+        pace = fit_pace([order, routes, *real])
+        parameters = replace(parameters, motion=_motion(every), pace=pace)
         cases |= {"between", "beyond"}
     if walks:
         parameters = replace(parameters, same_scene=_same_scene(walks))
         parameters = replace(parameters, alpha=_alpha(walks, journeys, parameters))
     errors = Errors.of(
         _answers(walks, parameters, seed),
-        _by_sight(_answers(journeys, parameters, seed)),
-        _by_time(routes, seed),
+        _answers(journeys, parameters, seed),
+        *(_by_time(each, parameters.pace, seed) for each in (routes, *real)),
     )
     radii = dict(parameters.radii)
     for case in sorted(cases):
@@ -151,13 +158,13 @@ def _alpha(walks: Sequence[Walk], journeys: Sequence[Walk], parameters: TripPara
     return min(ALPHAS, key=loss)
 
 
-def _motion(walks: Sequence[Walk], routes: Sequence[Route]) -> tuple[tuple[float, ...], ...]:
+def _motion(routes: Sequence[Route]) -> tuple[tuple[float, ...], ...]:
     """Return the shares of the modes by gap: expectation maximisation, with the defaults as prior.
 
     Each mode has the density exp(-km / scale) / (2 pi scale²) of the distance after a gap.
     """
     gaps, distances = [], []
-    for time_s, latlon in [*((walk.time_s, walk.latlon) for walk in walks), *routes]:
+    for time_s, latlon in routes:
         for step in (1, 2, 4, 8, 16):
             gaps.append(time_s[step:] - time_s[:-step])
             distances.append(haversine_km(latlon[:-step], latlon[step:]))
@@ -211,25 +218,16 @@ def _answers(walks: Sequence[Walk], parameters: TripParameters, seed: int) -> An
     return found
 
 
-def _by_sight(answers: Answers) -> Answers:
-    """Leave out the answers by time alone: real photos lie too far apart for how people move."""
-    rows = [~np.isin(case.astype(str), ("between", "beyond")) for case, _, _ in answers]
-    return [
-        (case[kept], features[kept], km[kept])
-        for (case, features, km), kept in zip(answers, rows, strict=True)
-        if kept.any()
-    ]
-
-
-def _by_time(routes: Sequence[Route], seed: int) -> Answers:
+def _by_time(routes: Sequence[Route], pace: Pace, seed: int) -> Answers:
     """Return case, features and error in km of the photos of routes, by other positions alone."""
     rng = np.random.default_rng(seed)
     found = []
+    repeats = -(-LEAST_ANSWERS // max(1, sum(len(time_s) for time_s, _ in routes)))
     for time_s, latlon in routes:
-        for share in SHARES[1:]:
+        for share in SHARES[1:] * repeats:
             known = known_rows(len(time_s), share, rng)
             rows = np.flatnonzero(known)
-            bridged = bridge(Anchors.of(time_s[rows], latlon[rows], rows), time_s[~known])
+            bridged = bridge(Anchors.of(time_s[rows], latlon[rows], rows), time_s[~known], pace)
             case = np.where(bridged.between, "between", "beyond").astype(object)
             km = haversine_km(bridged.latlon, latlon[~known])
             found.append((case, bridged.features(), km))

@@ -15,8 +15,9 @@ import numpy as np
 
 from geocells.neighbours import NearestPoints
 from geocells.sphere import destination, haversine_km, latlon_from_vectors, unit_vectors
-from geoloc.trips.model.anchors import slerp
+from geoloc.trips.model.bridge import slerp
 from geoloc.trips.model.evidence import Evidence
+from geoloc.trips.model.pace import SOLAR_S_PER_DEG
 from geoloc.types import Float64Array, IndexArray
 from training.calibrate.journeys.walks import Walk
 
@@ -87,7 +88,8 @@ def simulated_route(
         times.append(day * DAY_S + 3600.0 * hours)
         positions.append(_snapped(_strolling(where, hours, rng), nearest, SNAP_KM))
         base = end
-    return np.concatenate(times), np.concatenate(positions)
+    latlon = np.concatenate(positions)
+    return np.concatenate(times) - SOLAR_S_PER_DEG * latlon[0, 1], latlon
 
 
 def _style(rng: np.random.Generator) -> Style:
@@ -160,7 +162,8 @@ def simulated_journeys(
     for start in rng.integers(len(latlon), size=number).tolist():
         rows, time_s = _through(latlon, start, _style(rng), rng)
         if len(rows) >= LEAST_PHOTOS:
-            journeys.append(Walk(time_s, latlon[rows], evidence.take(rows)))
+            utc_s = time_s - SOLAR_S_PER_DEG * latlon[start, 1]
+            journeys.append(Walk(utc_s, latlon[rows], evidence.take(rows)))
     return journeys
 
 

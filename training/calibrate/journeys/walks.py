@@ -1,15 +1,18 @@
-"""Held-out walks of known order, and how much of their positions is known."""
+"""Held-out walks of known order, journeys of known times, and how much of them is known."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 
 from geocells.sphere import haversine_km
 from geoloc.answer.ranker import Ranker
 from geoloc.trips.model.evidence import Evidence, of_ranking
+from geoloc.trips.model.pace import SOLAR_S_PER_DEG
 from geoloc.trips.model.parameters import TripParameters
 from geoloc.trips.model.placing import Placement, place
 from geoloc.types import BoolArray, Float32Array, Float64Array, IndexArray
@@ -20,6 +23,10 @@ WALK_STEP_S = 150.0
 
 WALK_PHOTOS, WALK_STEP_KM = 40, 1.0
 """A group of so many photos, most of which were taken this near the one before, is a walk."""
+
+
+Route = tuple[Float64Array, Float64Array]
+"""Times (N,), UTC, and positions (N, 2) of photos whose pictures are not looked at."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +70,35 @@ def held_out_walks(
             )
         )
     return walks
+
+
+def read_journeys(table: Path) -> dict[str, list[Route]]:
+    """Return the journeys of a table `collection,journey,time,lat,lon`, by collection.
+
+    Times without an offset from UTC are local, and are taken as solar time.
+
+    Args:
+        table: a CSV file with ISO 8601 times.
+    """
+    from pyarrow import csv
+
+    rows = csv.read_csv(table, convert_options=csv.ConvertOptions(column_types={"time": "string"}))
+    names = [rows["collection"].to_pylist(), rows["journey"].to_pylist()]
+    latlon = np.column_stack([rows["lat"].to_numpy(), rows["lon"].to_numpy()])
+    time_s = np.array(list(map(_utc_s, rows["time"].to_pylist(), rows["lon"].to_pylist())))
+    found: dict[str, list[Route]] = {}
+    for collection, journey in sorted(set(zip(*names, strict=True))):
+        here = [each == (collection, journey) for each in zip(*names, strict=True)]
+        order = np.flatnonzero(here)[np.argsort(time_s[here], kind="stable")]
+        found.setdefault(collection, []).append((time_s[order], latlon[order]))
+    return found
+
+
+def _utc_s(time: str, lon: float) -> float:
+    when = datetime.fromisoformat(time)
+    if when.tzinfo is not None:
+        return when.timestamp()
+    return when.replace(tzinfo=UTC).timestamp() - SOLAR_S_PER_DEG * lon
 
 
 def known_rows(count: int, share: float, rng: np.random.Generator) -> BoolArray:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from geoloc.bundle.directory import load
-from geoloc.trips.model.anchors import KNOTS_MINUTES, Bridge
+from geoloc.trips.model.bridge import KNOTS_MINUTES, Bridge
 from geoloc.trips.model.parameters import FILE, TripParameters
 
 DAY_S = 86400.0
@@ -16,7 +16,7 @@ def radii_km(gaps_s, case="beyond", parameters=None) -> np.ndarray:
     none = np.full(len(gap), -1)
     after = none if case == "beyond" else np.zeros(len(gap), int)
     bridge = Bridge(
-        np.zeros((len(gap), 2)), np.zeros(len(gap), int), after, gap, np.zeros(len(gap))
+        np.zeros((len(gap), 2)), np.zeros(len(gap), int), after, gap, *np.zeros((2, len(gap)))
     )
     return (parameters or TripParameters()).radii_km(case, bridge.features())
 
@@ -34,5 +34,7 @@ def test_radii_grow_with_the_time_up_to_a_fortnight_and_no_further(case, fitted)
 
 def test_features_of_time_are_the_growth_between_two_knots():
     gap = np.array([60.0 * KNOTS_MINUTES[-1]])
-    one = Bridge(np.zeros((1, 2)), np.zeros(1, int), np.zeros(1, int), gap, np.zeros(1)).features()
+    nothing = np.zeros(1)
+    one = Bridge(np.zeros((1, 2)), np.zeros(1, int), np.zeros(1, int), gap, nothing, nothing)
+    one = one.features()
     assert one[0, 0, 1:4].sum() == pytest.approx(np.log1p(KNOTS_MINUTES[-1]))

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from geocells.sphere import haversine_km
 from geoloc.answer.judge import FARTHEST_KM
 from geoloc.bundle.directory import load
-from geoloc.trips.model.anchors import Anchors, bridge
+from geoloc.trips.model.anchors import Anchors
+from geoloc.trips.model.bridge import bridge
 from geoloc.trips.model.evidence import Evidence
 from geoloc.trips.model.motion import bins, transition
 from geoloc.trips.model.parameters import FILE, TripParameters
