@@ -9,11 +9,11 @@ Journeys of many days are simulated through held-out photos of the world, and ro
 coordinates of photographers. The bicycle tour through Japan has real times, and so have the
 journeys of TABLE (collection, journey, time, lat, lon); each is measured by a fit on the others.
 Needs the development data beside the repository. JSON keys: median_km_0, acc5_0, acc25_0,
-median_ratio_single_0, median_ratio_interp_1, p95_ratio_interp_1 (and of the other shares), cover80, the same with bundle_
-before (by models of all other photos, as in a bundle), cover80_journeys, cover80_tour,
-cover80_real, median_ratio_interp_real, p95_ratio_interp_real, clock_found, clock_false, s_100k,
-peak_gb_100k. --write stores the parameters fitted on all folds in a bundle. Prints tables and one
-JSON line.
+median_ratio_single_0, median_ratio_interp_1, p95_ratio_interp_1 (and of the other shares),
+cover80, the same with bundle_ before (by models of all other photos, as in a bundle),
+cover80_journeys, cover80_tour, cover80_real, median_ratio_interp_real, p95_ratio_interp_real,
+clock_found, clock_false, s_100k, peak_gb_100k. --write stores the parameters fitted on all folds in
+a bundle. Prints tables and one JSON line.
 """
 
 import argparse

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from geocells.sphere import latlon_from_vectors, pairwise_km, unit_vectors
-from geoloc.belief.fusion import UTILITY_SCALES_KM
 from geoloc.trips.model.evidence import Evidence
 from geoloc.types import Float32Array, Float64Array, IndexArray
 
@@ -19,6 +18,13 @@ MOST_PLACES = 240
 
 REFINE_KM = 15.0
 """The answer is the mean of the posterior this near the best place."""
+
+TOGETHER = 0.5
+"""Exponent of the posterior that the answer rests on: the photos of a journey err together, which
+smoothing does not know, so that it is too sure of one of two regions."""
+
+FAR_KM = 2500.0
+"""Farther is no worse."""
 
 LEVELS = (0.5, 0.8, 0.95)
 
@@ -74,7 +80,7 @@ def propose(evidence: Evidence, alpha: float) -> CandidatePlaces:
 def answer(
     places: CandidatePlaces, posterior: Float64Array
 ) -> tuple[Float64Array, IndexArray, Float64Array]:
-    """Return the point of each photo with the highest expected utility.
+    """Return the point of each photo with the least expected distance to the truth.
 
     Args:
         places: S candidates.
@@ -82,10 +88,11 @@ def answer(
 
     Returns:
         (N, 2) degrees; (N,) the best candidate; and (N, len(LEVELS)) the distances from the point
-        within which the posterior has its shares, in km, uncalibrated.
+        within which the tempered posterior has its shares, in km, uncalibrated.
     """
-    utility = sum(np.exp(-places.distance_km / scale) for scale in UTILITY_SCALES_KM)
-    best = (posterior @ utility).argmax(axis=1)
+    posterior = posterior**TOGETHER
+    posterior = posterior / posterior.sum(axis=1, keepdims=True)
+    best = (posterior @ np.minimum(places.distance_km, FAR_KM)).argmin(axis=1)
     near = np.exp(-((places.distance_km / REFINE_KM) ** 2))[best] * posterior
     near += 1e-12 * (np.arange(posterior.shape[1]) == best[:, None])
     point = latlon_from_vectors(near @ unit_vectors(places.latlon))

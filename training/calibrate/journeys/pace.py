@@ -22,7 +22,7 @@ WORSE = 1.05
 LEVELS = (0.5, 0.95)
 
 SHARES = (0.02, 0.05, 0.1, 0.2)
-DRAWN = 8_000
+DRAWN = 4_000
 """Photos of each source that the pace rests on: all sources weigh the same."""
 
 LEAST = 300

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -80,18 +81,18 @@ def read_journeys(table: Path) -> dict[str, list[Route]]:
     Args:
         table: a CSV file with ISO 8601 times.
     """
-    from pyarrow import csv
-
-    rows = csv.read_csv(table, convert_options=csv.ConvertOptions(column_types={"time": "string"}))
-    names = [rows["collection"].to_pylist(), rows["journey"].to_pylist()]
-    latlon = np.column_stack([rows["lat"].to_numpy(), rows["lon"].to_numpy()])
-    time_s = np.array(list(map(_utc_s, rows["time"].to_pylist(), rows["lon"].to_pylist())))
-    found: dict[str, list[Route]] = {}
-    for collection, journey in sorted(set(zip(*names, strict=True))):
-        here = [each == (collection, journey) for each in zip(*names, strict=True)]
-        order = np.flatnonzero(here)[np.argsort(time_s[here], kind="stable")]
-        found.setdefault(collection, []).append((time_s[order], latlon[order]))
-    return found
+    with table.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    found: dict[tuple[str, str], list[tuple[float, float, float]]] = {}
+    for row in rows:
+        lat, lon = float(row["lat"]), float(row["lon"])
+        journey = found.setdefault((row["collection"], row["journey"]), [])
+        journey.append((_utc_s(row["time"], lon), lat, lon))
+    by_collection: dict[str, list[Route]] = {}
+    for (collection, _), photos in found.items():
+        values = np.array(sorted(photos))
+        by_collection.setdefault(collection, []).append((values[:, 0], values[:, 1:]))
+    return by_collection
 
 
 def _utc_s(time: str, lon: float) -> float:
