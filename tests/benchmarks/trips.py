@@ -12,8 +12,8 @@ Needs the development data beside the repository. JSON keys: median_km_0, acc5_0
 median_ratio_single_0, median_ratio_interp_1, p95_ratio_interp_1 (and of the other shares),
 cover80, the same with bundle_ before (by models of all other photos, as in a bundle),
 cover80_journeys, cover80_tour, cover80_real, median_ratio_interp_real, p95_ratio_interp_real,
-clock_found, clock_false, s_100k, peak_gb_100k. --write stores the parameters fitted on all folds in
-a bundle. Prints tables and one JSON line.
+clock_sight, clock_found, clock_false, s_100k, peak_gb_100k. --write stores the parameters fitted on
+all folds in a bundle. Prints tables and one JSON line.
 """
 
 import argparse
@@ -361,7 +361,40 @@ def measure_clocks(folds: list[list[Walk]]) -> dict[str, float]:
     }
 
 
+def measure_sight(groups: list[list[Walk]]) -> dict[str, dict[str, float]]:
+    """Return what pictures alone say about the clock of a camera that moved along a track.
+
+    The positions are the track; the camera's own are unknown. Shares of the cases: those with a
+    right answer that was applied, with a wrong one, those told with an interval, and how many
+    intervals hold the offset, of all and of those that are told.
+    """
+    found = {}
+    for name, walks in zip(("walks", "journeys"), groups, strict=True):
+        rows = []
+        for number, walk in enumerate(walks):
+            other = walks[(number + 1) % len(walks)]
+            sights = clocks.Sights(
+                np.full_like(walk.latlon, np.nan), walk.evidence, TripParameters()
+            )
+            every = np.arange(len(walk.time_s))
+            for offset, along in [*((offset, walk) for offset in SIGHT_OFFSETS_S), (0.0, other)]:
+                track = Anchors.of(along.time_s, along.latlon, np.full(len(along.time_s), -1))
+                shift = clocks.align(walk.time_s - offset, sights, every, track)
+                wrong = abs(shift.offset_s - offset) > WITHIN_S
+                applied = shift.sure and abs(shift.offset_s) > clocks.RIGHT_S
+                held = shift.low_s <= offset <= shift.high_s
+                rows.append((applied and not wrong, applied and wrong, shift.told, held))
+        applied, false, told, held = np.array(rows, float).T
+        found[name] = {
+            "applied": applied.mean(), "false": false.mean(), "told": told.mean(),
+            "held": held.mean(), "held_told": held[told > 0].mean() if told.any() else np.nan,
+        }  # fmt: skip
+        found[name] = {key: round(float(value), 3) for key, value in found[name].items()}
+    return found
+
+
 WITHIN_S = 300.0
+SIGHT_OFFSETS_S = (0.0, 600.0, -9 * 3600.0, 3 * 86400.0, 365 * 86400.0)
 SCENE_NOISE = 0.15
 """Standard deviation of the noise of the second picture of a scene, as a share of its length."""
 
@@ -467,6 +500,12 @@ def main() -> None:
     keys["cover80_tour"] = measure_journeys([[japan]], [of_all], sure)
     print("journeys with real times, by time alone:")
     keys |= measure_real(real | toured, routes, [walk for fold in folds for walk in fold.walks])
+    keys["clock_sight"] = measure_sight(
+        [
+            [walk for fold in walks for walk in fold],
+            [walk for fold in folds for walk in fold.journeys],
+        ]
+    )
     keys |= measure_clocks(walks) | measure_size(walks, of_all)
     print(json.dumps(keys))
 
