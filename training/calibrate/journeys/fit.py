@@ -141,8 +141,8 @@ def fit_learned_trips(
 def _alpha(walks: Sequence[Walk], parameters: TripParameters, seed: int) -> float:
     """Return the exponent with the least errors without any geotag, by median and 95th percentile.
 
-    A walk more or less moves the best exponent, so it is the median of those of samples of the walks
-    with replacement (Breiman 1996).
+    A walk more or less moves the best exponent, so it is the median of those of samples of the
+    walks with replacement (Breiman 1996).
     """
     km = [[_without_geotags(walk, replace(parameters, alpha=each)) for walk in walks]
           for each in ALPHAS]  # fmt: skip
