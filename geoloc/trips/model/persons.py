@@ -32,8 +32,8 @@ SAMPLE = 300
 """Photos of two cameras without positions whose pictures are compared, at most."""
 
 SKIPPED, LEAST_OF_SERIES, MOST_DIGITS = 100, 5, 6
-"""A camera without a name goes on with its numbers, but for so many that are missing; fewer photos
-are no series; longer numbers are dates."""
+"""A camera goes on with its numbers, but for so many that are missing; fewer photos are no series;
+longer numbers are dates."""
 
 SURER = 5.0
 """Logarithm of the ratio of the evidence from which on two journeys are believed."""
@@ -84,15 +84,16 @@ def _prefix(path: str) -> str:
 
 
 def _series(camera: Sequence[str], names: Sequence[str], time_s: Float64Array) -> list[int]:
-    """Return the series (N,) of numbers that each photo of an unknown camera belongs to, else 0.
+    """Return the series (N,) of numbers that each photo belongs to, of one camera or model; else 0.
 
     A camera counts its files: of two cameras in one folder, the numbers of each rise with the time.
     """
     found = np.zeros(len(names), np.int64)
-    folders: dict[tuple[str, str], list[int]] = {}
+    folders: dict[tuple[str, str, str], list[int]] = {}
     for row in np.argsort(time_s, kind="stable").tolist():
-        if not camera[row] and not np.isnan(time_s[row]) and _number(names[row]) is not None:
-            folders.setdefault((_prefix(names[row]), os.path.dirname(names[row])), []).append(row)
+        if not np.isnan(time_s[row]) and _number(names[row]) is not None:
+            key = camera[row], _prefix(names[row]), os.path.dirname(names[row])
+            folders.setdefault(key, []).append(row)
     for rows in folders.values():
         last: list[int] = []
         series = []

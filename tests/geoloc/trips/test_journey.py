@@ -84,12 +84,13 @@ def test_two_cameras_of_one_model_in_two_folders_keep_their_own_journeys():
     assert (placed.latlon[1::2, 0] < 20.0).all()
 
 
-def test_two_cameras_without_a_name_are_told_apart_by_the_numbers_of_their_files():
+@pytest.mark.parametrize("camera", ["", "Pixel 7"], ids=["no name", "one model"])
+def test_two_alike_cameras_are_told_apart_by_the_numbers_of_their_files(camera):
     time_s = np.arange(24) * 300.0
     known = np.full((24, 2), np.nan)
     known[0], known[22], known[1], known[23] = (47, 8), (47.1, 8.1), (10, 100), (10.1, 100.1)
     names = [f"DSC{(100 if i % 2 else 7200) + i:05}.JPG" for i in range(24)]
-    placed = place_all([""] * 24, names, time_s, known, evidence([5] * 24), TripParameters())
+    placed = place_all([camera] * 24, names, time_s, known, evidence([5] * 24), TripParameters())
     assert (placed.latlon[::2, 0] > 40.0).all()
     assert (placed.latlon[1::2, 0] < 20.0).all()
 
@@ -104,9 +105,10 @@ def test_two_cameras_without_a_name_are_told_apart_by_the_numbers_of_their_files
     ],
     ids=["gaps", "no order", "dates", "counter starts again"],
 )
-def test_one_camera_without_a_name_stays_one(names):
+@pytest.mark.parametrize("camera", ["", "Pixel 7"], ids=["no name", "one model"])
+def test_one_camera_stays_one(names, camera):
     time_s = np.arange(24) * 300.0
     known = np.full((24, 2), np.nan)
     known[0], known[23] = (47.0, 8.0), (47.1, 8.1)
-    placed = place_all([""] * 24, names, time_s, known, evidence([5] * 24), TripParameters())
+    placed = place_all([camera] * 24, names, time_s, known, evidence([5] * 24), TripParameters())
     assert set(placed.case[1:23].tolist()) == {"between"}
