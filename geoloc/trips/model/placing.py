@@ -15,7 +15,7 @@ from geoloc.trips.model.bridge import Bridge, bridge
 from geoloc.trips.model.evidence import Evidence
 from geoloc.trips.model.parameters import RADIUS_FEATURES, TripParameters
 from geoloc.trips.model.stretches import Answers, Known
-from geoloc.types import Float32Array, Float64Array, IndexArray, StrArray
+from geoloc.types import Float64Array, IndexArray, StrArray
 
 MEASURED_KM = (0.01, 0.02, 0.05)
 """Radii of a position of GPS itself."""
@@ -171,7 +171,7 @@ def _by_sight(
     if last >= 0:
         after = Known(anchors.latlon[last], float(anchors.time_s[last] - time_s[rows[-1]]))
     answers = stretches.locate(evidence.take(rows), time_s[rows], parameters, before, after)
-    features = guessed_features(answers, _of_stays(time_s[rows], evidence.radii_km[rows]))
+    features = guessed_features(answers, _of_stays(time_s[rows], evidence.take(rows)))
     radii = parameters.radii_km("guessed", features)
     use = (radii[:, 1:] < CLEARLY * placed.radii_km[rows, 1:]).all(axis=1)
     chosen = rows[use]
@@ -182,12 +182,18 @@ def _by_sight(
     _by_itself(placed, chosen, evidence, parameters)
 
 
-def _of_stays(time_s: Float64Array, alone_km: Float32Array) -> Float64Array:
-    """Return the radii (N, 3) of the median photo alone of each stay."""
-    middle = np.zeros((len(time_s), 3))
+def _of_stays(time_s: Float64Array, evidence: Evidence) -> Float64Array:
+    """Return the radii (N, 3) of the median photo alone of each stay.
+
+    A photo of which a witness said something, as of a sign, has its own if they are smaller.
+    """
+    alone_km, middle = evidence.radii_km, np.zeros((len(time_s), 3))
     ends = np.flatnonzero(np.diff(time_s) > STAY_GAP_S) + 1
     for rows in np.split(np.arange(len(time_s)), ends):
         middle[rows] = np.median(alone_km[rows], axis=0)
+    if evidence.stated is not None:
+        said = np.ptp(evidence.stated, axis=1) > 0.0
+        middle[said] = np.minimum(middle[said], alone_km[said])
     return middle
 
 
