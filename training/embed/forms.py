@@ -64,33 +64,39 @@ class HeldOutPhotos:
 
 
 def with_int8(
-    loaded: LoadedEncoder, photos: HeldOutPhotos, cache: Path
-) -> tuple[LoadedEncoder, str]:
-    """Add the int8 form to an encoder, and say in a line what was found.
+    loaded: LoadedEncoder, photos: HeldOutPhotos, cache: Path, note: Callable[[str], None]
+) -> LoadedEncoder:
+    """Return the encoder with its int8 form, or without it where that is not as good.
 
     Args:
-        loaded: the encoder; one that has the form already is returned as it is, without a line.
+        loaded: the encoder; one that has the form already is returned as it is.
         photos: of which some calibrate the form, and others are answered in both forms.
         cache: folder of the user, where the file is kept until the bundle is written.
+        note: receives a line that says what was found.
     """
     if loaded.quantised is not None:
-        return loaded, ""
+        return loaded
+    file, line = _agreeing(loaded, photos, cache)
+    note(f"{'no ' if file is None else ''}int8 form of the encoder: {line}")
+    return replace(loaded, quantised=file)
+
+
+def _agreeing(loaded: LoadedEncoder, photos: HeldOutPhotos, cache: Path) -> tuple[Path | None, str]:
+    """Return the file of a form whose answers agree, None if there is none, and what was found."""
     if reason := _unsuitable(loaded):
-        return loaded, f"no int8 form of the encoder: {reason}"
+        return None, reason
     rng = np.random.default_rng(0)
     rows = rng.permutation(len(photos.latlon))[:PHOTOS]
     found = _pictures(rows.tolist(), photos.load, loaded.spec.preprocessing)
     if len(found) < FEWEST:
-        return loaded, f"no int8 form of the encoder: fewer than {FEWEST} photos can be read"
+        return None, f"fewer than {FEWEST} photos can be read"
     rows, pictures, third = np.array([*found]), np.stack([*found.values()]), len(found) // 3
     try:
         file = _quantised(loaded, pictures[:third], cache)
     except ValueError as error:
-        return loaded, f"no int8 form of the encoder: {error}"
+        return None, str(error)
     problem, line = _compare(loaded, file, pictures[third:], rows[third:], photos)
-    if problem:
-        return loaded, f"no int8 form of the encoder: {problem} ({line})"
-    return replace(loaded, quantised=file), f"int8 form of the encoder: {line}"
+    return (None, f"{problem} ({line})") if problem else (file, line)
 
 
 def _unsuitable(loaded: LoadedEncoder) -> str:

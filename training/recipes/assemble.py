@@ -120,9 +120,8 @@ def assemble(
     calibrate_ranker(ranker, *_single(val), held_out_parts(val.photos))
     metrics = _measure(ranker, test)
     stage("quantising the encoder")
-    encoder, line = with_int8(encoder, _held_out(embedded, test, ranker), cache or default_cache())
-    if line:
-        stage(line)
+    held_out = _held_out(embedded, test, ranker)
+    encoder = with_int8(encoder, held_out, cache or default_cache(), stage)
     leaks = audit(train.photos, test.photos)
     metrics[SINGLE]["audit"] = leaks.to_dict()
     stage("writing the bundle")

@@ -126,9 +126,7 @@ def learn(
     ranker, validation = _train(manifest, embeddings, fold, cells, priors, elsewhere, report)
 
     report.stage("quantising the encoder")
-    loaded, line = with_int8(loaded, _held_out(manifest, fold, validation), store)
-    if line:
-        report.note(line)
+    loaded = with_int8(loaded, _held_out(manifest, fold, validation), store, report.note)
 
     report.stage("writing the bundle")
     copies = fit_recognition(library, fold, ranker, validation, loaded.spec.preprocessing)

@@ -17,7 +17,7 @@ from geoloc.photos.decode import Photo
 from tests.training.embed import test_static_int8
 from training.embed import forms
 from training.embed.encoders import LoadedEncoder
-from training.embed.forms import HeldOutPhotos, with_int8
+from training.embed.forms import HeldOutPhotos
 
 PIXELS = test_static_int8.PIXELS
 COUNT = 150
@@ -44,6 +44,13 @@ def transformer(folder):
     onnx.save(helper.make_model(graph), file)
     spec = EncoderSpec("onnx", "small", sha256(file), 8, PIXELS)
     return LoadedEncoder(None, spec, file)
+
+
+def with_int8(loaded, photos, cache):
+    """Return the encoder, and the line about it."""
+    lines = []
+    found = forms.with_int8(loaded, photos, cache, lines.append)
+    return found, "\n".join(lines)
 
 
 def load(row, min_side):
