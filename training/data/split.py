@@ -129,7 +129,8 @@ def block_numbers(latlon: Float64Array, side_km: float) -> IndexArray:
     """Return numbers (N,), 0 and up, of the squares of `blocks`."""
     row, column = _rows_and_columns(latlon, side_km)
     span = int(column.max(initial=0)) - int(column.min(initial=0)) + 1
-    return np.unique(row * span + column, return_inverse=True)[1]
+    numbers: IndexArray = np.unique(row * span + column, return_inverse=True)[1]
+    return numbers
 
 
 def _rows_and_columns(latlon: Float64Array, side_km: float) -> tuple[Int64Array, Int64Array]:

@@ -104,9 +104,8 @@ def retrieve(
     if not photos:
         raise TableError("no photos: give a photo table or --rehearse")
     work.mkdir(parents=True, exist_ok=True)
-    ledger = Ledger(work / "ledger.json", device_name())
+    encoders, ledger = recipe.encoders, Ledger(work / "ledger.json", device_name())
     table, split_by = read_photos(photos, work, report)
-    encoders = recipe.encoders
     if recipe.lora_blocks:
         from training.retrieve.lora import adapt
 
