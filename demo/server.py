@@ -221,6 +221,7 @@ def _application(
             game_photos=game_photos,
             exact=access.max_precision_km == 0.0,
             library=library,
+            limits=limits,
         )
     return application.create(
         geolocators,

@@ -1,5 +1,6 @@
 """The routes of the HTTP API, which is mounted under /v1."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
@@ -7,6 +8,7 @@ from fastapi import APIRouter, Depends, File, Path, Request, Response, UploadFil
 from fastapi.responses import StreamingResponse
 from starlette.exceptions import HTTPException
 
+from demo.api.files import MEDIA_TYPES, Ending, answers_file
 from demo.api.form import Options, accepting_service, no_query, service_of
 from demo.api.jobs import Job
 from demo.api.limits import Limits
@@ -35,6 +37,7 @@ Photos = Annotated[list[UploadFile], File(description="JPEG, PNG, WebP, HEIC or 
 Served = Annotated[Service, Depends(service_of)]
 Accepting = Annotated[Service, Depends(accepting_service)]
 Id = Annotated[str, Path(description="From the answer to POST /batch.")]
+Ids = Annotated[str, Path(alias="id", description="One id, or several with commas between them.")]
 
 
 def health_routes() -> APIRouter:
@@ -158,6 +161,26 @@ def batch_routes(limits: Limits) -> APIRouter:
             raise HTTPException(404, "no such batch; it may have expired: send the photos again")
         job.fetched = job.done
         return _progress(service, job)
+
+    @router.get(
+        "/batch/{id}/answers.{ending}",
+        response_class=Response,
+        responses=known | {200: {"content": {kind: {} for kind in MEDIA_TYPES.values()}}},
+    )
+    async def batch_file(ids: Ids, ending: Ending, service: Served) -> Response:
+        """The answers of one batch or several as a file of `geoloc batch`.
+
+        Photos without an answer are not in it.
+        """
+        jobs = [service.jobs.get(each) for each in ids.split(",")]
+        found = [answer.guess for job in jobs if job is not None for answer in list(job.results)]
+        guesses = [guess for guess in found if guess is not None]
+        if None in jobs or not guesses:
+            raise HTTPException(404, "no answers of such batches; they may have expired")
+        cells = service.geolocators[guesses[0].bundle].cells
+        content = await asyncio.to_thread(answers_file, guesses, cells, ending)
+        headers = {"Content-Disposition": f'attachment; filename="answers.{ending}"'}
+        return Response(content, headers=headers, media_type=MEDIA_TYPES[ending])
 
     @router.delete("/batch/{id}", status_code=204, responses=known)
     async def delete_batch(id: Id, service: Served) -> None:

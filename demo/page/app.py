@@ -33,6 +33,7 @@ def build(
     game_photos: Path | None = None,
     exact: bool = True,
     library: Path | None = None,
+    limits: Limits | None = None,
 ) -> gr.Blocks:
     """Return the page. Serve it with the arguments of `demo.page.theme.appearance`.
 
@@ -43,12 +44,14 @@ def build(
         exact: whether precision has no limit; else there is no tab "Library", whose places are not
             blurred, and no evidence beside the picture, by which places could be told apart.
         library: folder of photos of the server's owner, for that tab.
+        limits: of the API, which answers the tab "Batch"; by default those of a server.
 
     Raises:
         GeolocError: the photos of the game cannot be read.
     """
     import gradio as gr
 
+    from demo.page.batch import batch_tab
     from demo.page.game.tab import game_tab
     from demo.page.library import library_tab
     from demo.page.locate import locate_tab
@@ -65,6 +68,8 @@ def build(
             bundle = gr.Dropdown(names, value=names[0], label="Model", visible=len(names) > 1)
         with gr.Tab("Locate"):
             locate_tab(geolocators, bundle, blur_location, exact)
+        with gr.Tab("Batch"):
+            batch_tab(names, bundle, limits or Limits())
         with gr.Tab("Library", visible=exact):
             if exact:
                 library_tab(geolocators, bundle, library)

@@ -72,12 +72,12 @@ def fake(**options):
 
 
 @contextmanager
-def mounted(geolocators, **options):
+def mounted(geolocators, limits=Limits(), **options):  # noqa: B008
     """Serve page and API around geolocators of this process; yield the address."""
     import uvicorn
 
-    page = build(geolocators, **options)
-    service = application.create(geolocators, limits=Limits(), page=page, appearance=appearance())
+    page = build(geolocators, limits=limits, **options)
+    service = application.create(geolocators, limits=limits, page=page, appearance=appearance())
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(service, log_config=None, timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)

@@ -8,6 +8,7 @@ from importlib import resources
 
 import pytest
 
+from demo.api.files import MEDIA_TYPES
 from demo.api.form import FIELDS
 from geoloc.client import Question
 from tests.demo.fake_service import photo_of, place_of
@@ -155,6 +156,31 @@ def test_a_batch_is_accepted_polled_and_fetched(server):
     assert progress["answers"][-1]["error"].startswith("50.jpg: not a picture")
 
 
+@pytest.mark.parametrize("ending", sorted(MEDIA_TYPES))
+def test_answers_of_batches_are_files_of_geoloc_batch(server, ending):
+    batches = [
+        server.client.post("/v1/batch", files=photos(*content)).json()["id"]
+        for content in ([jpeg(photo_of(7)), b"broken"], [jpeg(photo_of(200))])
+    ]
+    for each in batches:
+        finished(server, f"/v1/batch/{each}")
+    reply = server.client.get(f"/v1/batch/{','.join(batches)}/answers.{ending}")
+    assert reply.status_code == 200
+    assert reply.headers["content-type"].startswith(MEDIA_TYPES[ending])
+    assert f'filename="answers.{ending}"' in reply.headers["content-disposition"]
+    if ending == "csv":
+        assert len(reply.text.splitlines()) == 3
+    if ending == "jsonl":
+        lat = [json.loads(line)["lat"] for line in reply.text.splitlines()]
+        assert lat == pytest.approx([place_of(7)[0], place_of(200)[0]], abs=1.0)
+    gone = server.client.get(f"/v1/batch/{batches[0]},none/answers.{ending}")
+    assert gone.status_code == 404
+    unknown = server.client.get(f"/v1/batch/{batches[0]}/answers.exe")
+    assert (unknown.status_code, list(unknown.json())) == (422, ["error", "request_id"])
+    for each in batches:
+        server.client.delete(f"/v1/batch/{each}")
+
+
 def test_limits_of_photos_pixels_batches_and_time():
     limits = {"photos": 2, "batch_photos": 3, "megapixels": 1, "batches": 1, "answer_s": 0.5,
               "keep_s": 2.0}  # fmt: skip
@@ -260,7 +286,8 @@ def test_a_stopping_server_says_what_it_waits_for_and_a_second_signal_ends_it(si
 def test_the_document_is_complete(server):
     document = server.client.get("/v1/openapi.json").json()
     assert document["paths"].keys() == {
-        *("/health", "/schema.json", "/bundles", "/locate", "/batch", "/batch/{id}")
+        *("/health", "/schema.json", "/bundles", "/locate", "/batch", "/batch/{id}"),
+        "/batch/{id}/answers.{ending}",
     }
     assert document["servers"] == [{"url": "/v1"}]
     for model in ("Located", "Progress", "Problem", "Health", "Answer", "BundleInfo"):
