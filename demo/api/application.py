@@ -13,7 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from demo.api.limits import Limits
 from demo.api.problems import add_handlers
-from demo.api.routes import batch_routes, health_routes, locate_routes
+from demo.api.routes import batch_routes, file_routes, health_routes, locate_routes
 from demo.api.service import Service
 from demo.compression import Compression
 from demo.map.routes import OwnTiles
@@ -122,4 +122,5 @@ def _api(service: Service, needs_key: bool) -> FastAPI:
     key = [Security(APIKeyHeader(name="X-API-Key", auto_error=False))] if needs_key else []
     api.include_router(locate_routes(service.limits), dependencies=key)
     api.include_router(batch_routes(service.limits), dependencies=key)
+    api.include_router(file_routes(), dependencies=key)
     return api

@@ -162,10 +162,24 @@ def batch_routes(limits: Limits) -> APIRouter:
         job.fetched = job.done
         return _progress(service, job)
 
+    @router.delete("/batch/{id}", status_code=204, responses=known)
+    async def delete_batch(id: Id, service: Served) -> None:
+        """Stop a batch, and delete its photos and answers."""
+        if not service.jobs.delete(id):
+            raise HTTPException(404, "no such batch; it may have expired")
+
+    return router
+
+
+def file_routes() -> APIRouter:
+    """Return the routes of answers as files."""
+    router = APIRouter(dependencies=[Depends(no_query)])
+
     @router.get(
         "/batch/{id}/answers.{ending}",
         response_class=Response,
-        responses=known | {200: {"content": {kind: {} for kind in MEDIA_TYPES.values()}}},
+        responses={**GET_PROBLEMS, 404: NOT_FOUND}
+        | {200: {"content": {kind: {} for kind in MEDIA_TYPES.values()}}},
     )
     async def batch_file(ids: Ids, ending: Ending, service: Served) -> Response:
         """The answers of one batch or several as a file of `geoloc batch`.
@@ -181,12 +195,6 @@ def batch_routes(limits: Limits) -> APIRouter:
         content = await asyncio.to_thread(answers_file, guesses, cells, ending)
         headers = {"Content-Disposition": f'attachment; filename="answers.{ending}"'}
         return Response(content, headers=headers, media_type=MEDIA_TYPES[ending])
-
-    @router.delete("/batch/{id}", status_code=204, responses=known)
-    async def delete_batch(id: Id, service: Served) -> None:
-        """Stop a batch, and delete its photos and answers."""
-        if not service.jobs.delete(id):
-            raise HTTPException(404, "no such batch; it may have expired")
 
     return router
 

@@ -51,10 +51,10 @@ def build(
     """
     import gradio as gr
 
-    from demo.page.batch import batch_tab
     from demo.page.game.tab import game_tab
-    from demo.page.library import library_tab
     from demo.page.locate import locate_tab
+    from demo.page.many.batch import batch_tab
+    from demo.page.many.library import library_tab
     from demo.page.rendering import render
 
     names = list(geolocators)

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("gradio", reason="the demo extra is not installed")
 
 from demo.api.limits import Limits
-from demo.page.batch import FORMATS
+from demo.page.many.batch import FORMATS
 from geoloc.output.sinks import SINKS
 from tests.browser import TIMEOUT_MS, Watch
 from tests.demo.fake_service import ColourGeolocator, photo_of, place_of

@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("gradio", reason="the demo extra is not installed")
 
-from demo.page import library
+from demo.page.many import library
 from demo.server import _check_library
 from geoloc.errors import GeolocError
 from geoloc.trips.review import page

@@ -1,0 +1,1 @@
+"""Tabs for many photos at once: a batch, and a whole library."""
