@@ -340,7 +340,7 @@ def test_head_answers_like_get_without_a_body(server):
     for path in ("/v1/health", "/v1/bundles", "/v1/openapi.json"):
         head, got = server.client.head(path), server.client.get(path)
         assert (head.status_code, head.content) == (200, b"")
-        assert head.headers["Content-Length"] == str(len(got.content))
+        assert head.headers["Content-Length"] == got.headers["Content-Length"]
     assert server.client.head("/v1/nothing").status_code == 404
 
 
