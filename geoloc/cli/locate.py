@@ -117,7 +117,7 @@ def locate(
     except BrokenPipeError:
         raise
     except OSError as error:
-        return fail_writing(PROGRAM, error, map)
+        return fail_writing(PROGRAM, error, map or "standard output")
     return exit_code(len(guesses), len(errors))
 
 

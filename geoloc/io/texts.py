@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from geoloc.types import StrArray
 
@@ -33,6 +32,8 @@ class Texts:
 
         A text that many rows have, such as a licence, is stored once.
         """
+        import pyarrow.compute as pc  # takes longer than reading a small bundle
+
         plain = pc.fill_null(column.cast(pa.large_string()), "")
         head = plain.slice(0, _SAMPLED)
         if len(head) and len(head.unique()) <= CODED_UP_TO * len(head):
@@ -85,6 +86,8 @@ class Texts:
 
     def counts(self) -> dict[str, int]:
         """Return how many rows have each text."""
+        import pyarrow.compute as pc
+
         counted = pc.value_counts(self.column)
         return {each["values"].as_py(): each["counts"].as_py() for each in counted}
 
