@@ -6,11 +6,21 @@ import shlex
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
+from huggingface_hub import constants
 
+from geoloc.bundle import installed
+from geoloc.bundle.catalogue import catalogue
+from tests.commands import in_process
+from tests.geoloc.bundle.fabricated import fabricate
+from tests.geoloc.bundle.publisher import Hub
 from tests.geoloc.trips.library import write_decisions, write_gpx, write_library
+from training.config import HeadConfig, WorldConfig
+from training.recipes import catalogued
+from training.recipes.geoclip import models
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -87,6 +97,42 @@ def test_the_world_model_is_one_command_and_without_a_network_it_says_so(folder,
     assert done.returncode == 2
     (message,) = done.stderr.splitlines()
     assert "HF_HUB_OFFLINE is set" in message
+
+
+@pytest.mark.slow
+def test_the_world_model_is_built_by_that_command_and_is_the_default_then(
+    folder, monkeypatch, capsys
+):
+    """From the Hub, which is a local server with small networks, to an answer, without torch."""
+    pytest.importorskip("onnx")
+    gallery = Path(pytest.importorskip("geoclip").__file__).parent / "model" / "gps_gallery"
+    entry = catalogue()["geoclip"]
+    published = folder / "published"
+    paths = dict(zip((file.name for file in entry.files), fabricate(entry, folder), strict=True))
+    paths[entry.files[2].name] = gallery / Path(entry.files[2].name).name  # its checksum is known
+    for name, path in paths.items():
+        (published / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, published / name)
+    heads = HeadConfig(tau_km=75.0, epochs=1, weight_decay=10.0, whitening=0.0)
+    small = WorldConfig(per_cell=400, examples=200, held_out=40, heads=heads)
+    build = partial(catalogued.install, config=small, points=300)
+    monkeypatch.setattr(catalogued, "install", build)
+    monkeypatch.setattr(catalogued, "everywhere", lambda places, points: places)
+    monkeypatch.setattr(models, "PLACES", 300)
+    monkeypatch.setenv("XDG_DATA_HOME", str(folder / "data"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    (line,) = (line for line, _ in commands() if "bundle get" in line)
+    geoloc = in_process(capsys)
+    with Hub(published, "Xenova/geoclip-large-patch14") as server:
+        template = server.url + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "ENDPOINT", server.url)
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        done = geoloc(*line.split()[1:])
+    assert done.returncode == 0, done.stderr
+    assert "installed: geoloc locate PHOTO --bundle geoclip" in done.stdout
+    assert f"revision {Hub.sha[:12]}" in done.stderr
+    assert installed.default_name() == "geoclip"
+    assert geoloc("locate", folder / "photo.jpg", "--json").returncode == 0
 
 
 def test_make_locate_prints_what_is_shown():

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from geoloc.bundle.hub import Repository
 from geoloc.bundle.network import check_space
+from geoloc.bundle.origins import Origin
 from geoloc.bundle.transfer import Progress, Remote, fetch_file
 from geoloc.encoders.base import Preprocessing
 from geoloc.errors import BundleError
@@ -32,6 +33,8 @@ class CatalogueFile:
     """None where it is not known here: the Hub's own is checked then, if it has one."""
     older: str = ""
     """Its name in other revisions of the repository."""
+    revision: str = ""
+    """Commit of the repository; "" where it is not known here: the newest is taken then."""
 
     def local(self, name: str) -> str:
         """Return a name for it in one folder with the files of all repositories of the entry."""
@@ -71,6 +74,8 @@ class Entry:
     good_at: str
     tested: str
     """How it was tested here."""
+    checked: str
+    """What stored copies of its publisher's pages say of licence, files and size."""
     files: tuple[CatalogueFile, ...] = ()
     accept: bool = False
     """Whether the licence has to be accepted by its name."""
@@ -92,13 +97,18 @@ class Entry:
         """Whether the licence is one that nobody should agree to without having read it."""
         return self.accept or not self.commercial
 
-    def fetch(self, folder: Path, given: Path | None, progress: Progress) -> list[Path]:
-        """Return the files of the entry in its order, downloaded into a folder.
+    def fetch(
+        self, folder: Path, given: Path | None, progress: Progress
+    ) -> tuple[list[Path], list[Origin]]:
+        """Download the files of the entry into a folder.
 
         Args:
             folder: for downloads; those that are complete are not fetched again.
             given: a folder with files that were fetched before, which are taken from there.
             progress: called during the downloads.
+
+        Returns:
+            All files in the order of the entry, and where those that are not given came from.
 
         Raises:
             BundleError: a file cannot be had or is another one, or the disk is too small.
@@ -107,12 +117,15 @@ class Entry:
             raise BundleError(f"{given}: no such folder; check --files")
         found = {file: file.given(given) for file in self.files} if given else {}
         remotes = _remotes(self.name, [file for file in self.files if not found.get(file)])
-        paths = {file: folder / file.local(name) for file, (name, _) in remotes.items()}
-        missing = [remote for file, (_, remote) in remotes.items() if not paths[file].is_file()]
+        paths = {file: folder / file.local(name) for file, (name, _, _) in remotes.items()}
+        missing = [remote for file, (_, remote, _) in remotes.items() if not paths[file].is_file()]
         check_space(folder, sum(remote.size or 0 for remote in missing))
-        for file, (_, remote) in remotes.items():
+        origins = []
+        for file, (_, remote, revision) in remotes.items():
             fetch_file(remote, paths[file], progress)
-        return [found.get(file) or paths[file] for file in self.files]
+            digest = remote.sha256 or sha256(paths[file])
+            origins.append(Origin(remote.shown, revision, digest))
+        return [found.get(file) or paths[file] for file in self.files], origins
 
     def check_buildable(self, *, with_photos: bool) -> None:
         """Raise BundleError if something is not known, or photos are needed that are not given."""
@@ -133,8 +146,13 @@ class Entry:
             )
 
 
-def _remotes(entry: str, files: list[CatalogueFile]) -> dict[CatalogueFile, tuple[str, Remote]]:
-    """Return the names of files in their repositories and where they are; each is asked once."""
+def _remotes(
+    entry: str, files: list[CatalogueFile]
+) -> dict[CatalogueFile, tuple[str, Remote, str]]:
+    """Return names of files in their repositories, where they are, and revisions.
+
+    Each repository is asked once.
+    """
     repositories: dict[str, Repository] = {}
     remotes = {}
     for file in files:
@@ -144,11 +162,11 @@ def _remotes(entry: str, files: list[CatalogueFile]) -> dict[CatalogueFile, tupl
                 " that it is in with --files"
             )
         if file.repository not in repositories:
-            repositories[file.repository] = Repository.find(file.repository)
+            repositories[file.repository] = Repository.find(file.repository, file.revision or None)
         repository = repositories[file.repository]
         name = file.older if file.older in repository.files else file.name
         name = file.name if file.name in repository.files else name
-        remotes[file] = name, repository.remote(name, file.sha256)
+        remotes[file] = name, repository.remote(name, file.sha256), repository.revision
     return remotes
 
 

@@ -30,8 +30,8 @@ class Repository:
     """Size and sha256 by name; the Hub has a sha256 of large files only."""
 
     @classmethod
-    def find(cls, name: str) -> Repository:
-        """Ask the Hub for a repository.
+    def find(cls, name: str, revision: str | None = None) -> Repository:
+        """Ask the Hub for a repository at a revision; at its newest if that is None.
 
         Raises:
             BundleError: the Hub cannot be reached, or has no such repository for this user.
@@ -39,7 +39,9 @@ class Repository:
         from huggingface_hub import HfApi
 
         with _asking(HUB + name, "give the folder of the files with --files"):
-            info = HfApi().model_info(name, files_metadata=True, timeout=network.TIMEOUT_S)
+            info = HfApi().model_info(
+                name, revision=revision, files_metadata=True, timeout=network.TIMEOUT_S
+            )
             files = {each.rfilename: (each.size, _sha256(each)) for each in info.siblings or ()}
         return cls(name, str(info.sha), files)
 
@@ -111,6 +113,11 @@ def _reported(shown: str) -> Iterator[None]:
         raise BundleError(
             f"{shown}: its publisher lets in only who accepted the licence; accept it on the page"
             " of the repository, then run  hf auth login"
+        ) from error
+    except errors.RevisionNotFoundError as error:
+        raise BundleError(
+            f"{shown}: the repository no longer has the revision that was tested; update"
+            " planet-geoloc, or give the folder of an older copy with --files"
         ) from error
     except errors.RepositoryNotFoundError as error:
         raise BundleError(

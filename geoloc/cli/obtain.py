@@ -104,6 +104,7 @@ def _build(
     from geoloc.bundle import installed
     from geoloc.bundle.catalogue import licence_lines
     from geoloc.bundle.download import unfinished
+    from geoloc.bundle.origins import compare_and_record
     from geoloc.encoders.cache import default_cache
     from geoloc.errors import BundleError
     from geoloc.io.progress import ProgressBars
@@ -124,7 +125,12 @@ def _build(
     entry.check_licence(accepted)
     with unfinished(target) as partial:
         with download_bar(hidden=quiet) as progress:
-            paths = entry.fetch(partial, files, progress)
+            paths, origins = entry.fetch(partial, files, progress)
+        for line in compare_and_record(origins):
+            print(f"geoloc: {line}", file=sys.stderr)
+        if not quiet:
+            for origin in origins:
+                print(f"fetched {origin}", file=sys.stderr)
         report = ProgressBars(log_stages=True, quiet=quiet)
         with report:
             installers[0].load()(

@@ -111,7 +111,13 @@ class HubHandler(StaticHandler):
     def do_GET(self):
         server, path = self.server, unquote(urlsplit(self.path).path)
         api = f"/api/models/{server.repository}"
-        files = {each.name: each for each in sorted(server.folder.iterdir())}
+        every = sorted(each for each in server.folder.rglob("*") if each.is_file())
+        files = {each.relative_to(server.folder).as_posix(): each for each in every}
+        if path.startswith(f"{api}/revision/") and path.rpartition("/")[2] not in (
+            server.sha,
+            "main",
+        ):
+            return self.missing("RevisionNotFound")
         if path in (api, f"{api}/revision/{server.sha}", f"{api}/revision/main"):
             siblings = [{"rfilename": n, "size": f.stat().st_size} for n, f in files.items()]
             return self.answer({"id": server.repository, "sha": server.sha, "siblings": siblings})
@@ -131,9 +137,9 @@ class HubHandler(StaticHandler):
         tag = f'"{etag(files[name])}"'
         self.send_part(name, content, {"X-Repo-Commit": server.sha, "ETag": tag})
 
-    def missing(self):
+    def missing(self, kind="RepoNotFound"):
         self.send_response(404)
-        self.send_header("X-Error-Code", "RepoNotFound")
+        self.send_header("X-Error-Code", kind)
         self.send_header("Content-Length", "0")
         self.end_headers()
 

@@ -1,12 +1,14 @@
 """The catalogue: complete entries, licences before downloads, files from the Hub or a folder."""
 
 import dataclasses
+import hashlib
 import shutil
 
 import pytest
 
 from geoloc.bundle import hub
 from geoloc.bundle.catalogue import catalogue, licence_lines
+from geoloc.bundle.origins import Origin, compare_and_record
 from geoloc.cli import obtain
 from geoloc.cli.bundle import show
 from geoloc.encoders.towers.families import FAMILIES
@@ -52,7 +54,7 @@ def test_a_licence_with_terms_is_accepted_by_its_name(name):
 
 def test_the_licence_is_shown_before_anything_is_fetched(capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    monkeypatch.setattr(hub.Repository, "find", lambda name: pytest.fail("asked the Hub"))
+    monkeypatch.setattr(hub.Repository, "find", lambda *given: pytest.fail("asked the Hub"))
     assert obtain.get("streetclip", photos=tmp_path, quiet=True) == 2
     *shown, line = capsys.readouterr().err.splitlines()
     assert shown == licence_lines(catalogue()["streetclip"])
@@ -65,7 +67,7 @@ def test_the_licence_is_shown_before_anything_is_fetched(capsys, monkeypatch, tm
     [("chipoint", "cannot be built yet: its 23-feature"), ("megaloc", "with --photos FOLDER")],
 )
 def test_what_cannot_be_built_is_said_before_anything_is_fetched(capsys, monkeypatch, name, reason):
-    monkeypatch.setattr(hub.Repository, "find", lambda name: pytest.fail("asked the Hub"))
+    monkeypatch.setattr(hub.Repository, "find", lambda *given: pytest.fail("asked the Hub"))
     assert obtain.get(name) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert reason in line
@@ -102,8 +104,11 @@ def test_files_come_from_the_hub_and_are_kept_for_the_next_try(published, tmp_pa
     partial = tmp_path / "partial"
     partial.mkdir()
     entry = catalogue()["megaloc"]
-    (path,) = entry.fetch(partial, None, nothing)
+    (path,), (origin,) = entry.fetch(partial, None, nothing)
     assert path.read_bytes() == b"weights"
+    assert origin.shown == "hf:gberton/MegaLoc/model.safetensors"
+    assert origin.revision == Hub.sha
+    assert origin.sha256 == hashlib.sha256(b"weights").hexdigest()
     assert path.parent == partial
     (published / "model.safetensors").unlink()
     with pytest.raises(BundleError, match="no longer has this file"):
@@ -114,7 +119,7 @@ def test_an_older_name_of_a_file_is_found(published, tmp_path):
     file = dataclasses.replace(catalogue()["megaloc"].files[0], older="pytorch_model.bin")
     entry = dataclasses.replace(catalogue()["megaloc"], files=(file,))
     (published / "pytorch_model.bin").write_bytes(b"weights")
-    (path,) = entry.fetch(tmp_path, None, nothing)
+    (path,), _ = entry.fetch(tmp_path, None, nothing)
     assert path.name.endswith("pytorch_model.bin")
 
 
@@ -124,14 +129,14 @@ def test_a_repository_that_vanished_is_named(published, tmp_path):
 
 
 def test_given_files_are_taken_and_compared(tmp_path, monkeypatch):
-    monkeypatch.setattr(hub.Repository, "find", lambda name: pytest.fail("asked the Hub"))
+    monkeypatch.setattr(hub.Repository, "find", lambda *given: pytest.fail("asked the Hub"))
     entry = catalogue()["megaloc"]
     (tmp_path / "model.safetensors").write_bytes(b"weights")
-    assert entry.fetch(tmp_path, tmp_path, nothing) == [tmp_path / "model.safetensors"]
+    assert entry.fetch(tmp_path, tmp_path, nothing) == ([tmp_path / "model.safetensors"], [])
     shutil.move(
         tmp_path / "model.safetensors", tmp_path / entry.files[0].local("model.safetensors")
     )
-    assert len(entry.fetch(tmp_path, tmp_path, nothing)) == 1
+    assert len(entry.fetch(tmp_path, tmp_path, nothing)[0]) == 1
     (tmp_path / "coordinates_100K.csv").write_text("LAT,LON\n1,2\n")
     with pytest.raises(BundleError, match=r"coordinates_100K\.csv: not the published file"):
         catalogue()["geoclip"].fetch(tmp_path, tmp_path, nothing)
@@ -158,3 +163,32 @@ def test_options_that_do_not_apply_are_refused(tmp_path, capsys, monkeypatch):
     assert "are for models of the catalogue" in line
     with pytest.raises(BundleError, match="no such folder; check --files"):
         catalogue()["megaloc"].fetch(tmp_path, tmp_path / "nowhere", nothing)
+
+
+def test_a_pinned_revision_is_asked_for_and_a_missing_one_is_named(published, tmp_path):
+    (published / "model.safetensors").write_bytes(b"weights")
+    entry = catalogue()["megaloc"]
+
+    def fetch(revision):
+        file = dataclasses.replace(entry.files[0], revision=revision)
+        return dataclasses.replace(entry, files=(file,)).fetch(tmp_path, None, nothing)
+
+    _, (origin,) = fetch(Hub.sha)
+    assert origin.revision == Hub.sha
+    with pytest.raises(BundleError, match="no longer has the revision that was tested"):
+        fetch("0" * 40)
+    pinned = [file for each in catalogue().values() for file in each.files if file.revision]
+    assert pinned
+    assert all(len(file.revision) == 40 for file in pinned)
+
+
+def test_a_file_that_its_publisher_changed_is_told(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    first = Origin("hf:a/b/model.safetensors", "1" * 40, "2" * 64)
+    assert compare_and_record([first]) == []
+    assert compare_and_record([first]) == []
+    (line,) = compare_and_record([dataclasses.replace(first, sha256="3" * 64)])
+    assert line.startswith("hf:a/b/model.safetensors: changed by its publisher")
+    assert "2" * 64 in line
+    (tmp_path / "planet-geoloc" / "origins.json").write_text("[1")
+    assert compare_and_record([first]) == []
