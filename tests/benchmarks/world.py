@@ -23,6 +23,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 sys.path.remove(str(Path(__file__).parent))  # or `import geoclip` would import the script beside
 
@@ -220,6 +221,51 @@ def adding(folder: Path) -> Keys:
     return {"add_1000_s": seconds}
 
 
+HOME = (47.4, 8.5)
+"""Where the owner of the simulated photos lives."""
+
+
+def own_photos(folder: Path) -> Keys:
+    """Add own photos to a simulated world bundle: how good it is there, and unchanged elsewhere."""
+    from geocells.sphere import haversine_km
+    from geoloc.answer.packs.joined import JoinedRanker, Pack
+    from geoloc.bundle import directory
+    from tests.training.bundles import made
+    from training.bundles import own
+
+    ranker = made.world_ranker()
+    bundle = directory.load(made.write_world(folder / "owned", ranker))
+    library = made.library(5, 14, 22, HOME)
+    last = np.arange(len(library.manifest)) % 22 >= 16
+    held = library.take(np.flatnonzero(last))
+    with mock.patch("training.data.split.FOLDS", 2):
+        fitted, _ = own.fit_pack(bundle, library.take(np.flatnonzero(~last)))
+    joined = JoinedRanker(ranker, [Pack("own", fitted.ranker, fitted.joining, None)])
+    rows = {"world bundle alone": ranker, "own bundle alone": fitted.ranker, "both": joined}
+    print("| held out at the owner's places | 1 km | 5 km | 25 km | median km |")
+    print("|---|---:|---:|---:|---:|")
+    within: dict[str, float] = {}
+    for name, each in rows.items():
+        away = haversine_km(each.rank(held.embeddings).answer, held.manifest.latlon)
+        shares = [100 * (away <= km).mean() for km in (1.0, 5.0, 25.0)]
+        within[name] = shares[1]
+        print(f"| {name} | " + " | ".join(f"{share:.1f} %" for share in shares), end=" | ")
+        print(f"{np.median(away):.1f} |")
+    latlon, vectors = made.elsewhere(33, 700)
+    far = haversine_km(latlon, HOME) > 300.0
+    before, after = ranker.rank(vectors[far]).answer, joined.rank(vectors[far]).answer
+    changed = 100 * (before != after).any(axis=1).mean()
+    print(
+        f"\n{len(held.manifest)} photos; of {far.sum()} of elsewhere, {changed:.1f} % of the"
+    )
+    print("answers changed\n")
+    return {
+        "own_acc5": within["own bundle alone"],
+        "both_acc5": within["both"],
+        "elsewhere_changed": float(changed),
+    }
+
+
 def simulated_gallery(folder: Path, count: int, dim: int, width: int) -> dict[str, float]:
     """Build and write the gallery of simulated photos, six around each town that is drawn.
 
@@ -392,7 +438,7 @@ def offline(folder: Path) -> Keys:
 
 
 MEASUREMENTS: tuple[Callable[[Path], Keys], ...] = (
-    places, towers, loading, adding, gallery, offline, scale,
+    places, towers, loading, adding, own_photos, gallery, offline, scale,
 )  # fmt: skip
 """Each prints what it measured in a folder for temporary files, and returns keys of the JSON.
 
