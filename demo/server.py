@@ -105,7 +105,7 @@ def serve(
         from demo.map.routes import OwnTiles
 
         _check_library(library, host)
-        access = _access(allow_origin, root_path, max_precision_km)
+        access = _access(allow_origin, root_path, max_precision_km, library is not None)
         own_tiles = OwnTiles(tiles, tiles_credit) if tiles else None
         if access.api_key is None and _is_public(host):
             print(WARNING, file=sys.stderr)
@@ -122,7 +122,9 @@ def serve(
     return 0
 
 
-def _access(origins: Sequence[str], root_path: str, max_precision_km: float) -> "Access":
+def _access(
+    origins: Sequence[str], root_path: str, max_precision_km: float, local_only: bool
+) -> "Access":
     """Return who may use the server.
 
     Raises:
@@ -136,7 +138,9 @@ def _access(origins: Sequence[str], root_path: str, max_precision_km: float) -> 
     path = root_path.rstrip("/")
     if path and not path.startswith("/"):
         raise GeolocError(f"--root-path {root_path}: begin it with /, as /geoloc")
-    return Access(os.environ.get(KEY_VARIABLE) or None, tuple(origins), path, max_precision_km)
+    return Access(
+        os.environ.get(KEY_VARIABLE) or None, tuple(origins), path, max_precision_km, local_only
+    )
 
 
 def _is_public(host: str) -> bool:

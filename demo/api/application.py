@@ -18,7 +18,7 @@ from demo.api.service import Service
 from demo.compression import Compression
 from demo.map.routes import OwnTiles
 from demo.page.app import mount, release_memory
-from demo.security.access import Access, KeyGuard
+from demo.security.access import Access, KeyGuard, LocalGuard
 from demo.security.headers import SecurityHeaders
 from demo.security.middleware import (
     REQUEST_ID,
@@ -90,6 +90,8 @@ def _protect(app: FastAPI, limits: Limits, access: Access, tiles: Sequence[str])
     app.add_middleware(RequestFilter, posts_per_minute=limits.posts_per_minute)
     if access.api_key:
         app.add_middleware(KeyGuard, api_key=access.api_key)
+    if access.local_only:
+        app.add_middleware(LocalGuard)
     app.add_middleware(BodyLimit, limits=limits)
     app.add_middleware(HeadAsGet)
     app.add_middleware(SecurityHeaders, origins=access.origins, tiles=tiles)

@@ -30,6 +30,9 @@ TRIES_PER_MINUTE = 10
 
 MAX_LOGIN_BYTES = 4096
 
+LOCAL = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?", re.ASCII | re.IGNORECASE)
+"""Names of this machine in the header Host."""
+
 ORIGIN = re.compile(r"\*|https?://[\w.*-]+(:\d+)?", re.ASCII)
 
 
@@ -46,6 +49,27 @@ class Access:
     """Path of this server behind a proxy that takes it away, as "/geoloc"."""
     max_precision_km: float = 0.0
     """No answer is more precise; see `demo.security.precision`. 0: no limit."""
+    local_only: bool = False
+    """Whether the page shows photos of the owner, and answers to names of this machine alone."""
+
+
+class LocalGuard:
+    """Refuses requests to a name that is not of this machine.
+
+    A web site can point its own name to 127.0.0.1 after a visitor has opened it (DNS rebinding).
+    For the visitor's browser this server is then a part of that site, which may read everything.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one ASGI connection."""
+        if scope["type"] == "http" and not LOCAL.fullmatch(Headers(scope=scope).get("host", "")):
+            message = "this server answers this machine only; open it as http://localhost"
+            await error_response(scope, 403, message)(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
 
 
 class KeyGuard:

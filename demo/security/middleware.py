@@ -110,13 +110,14 @@ class HeadAsGet:
 class RequestFilter:
     """Refuses requests above the rate limit, and gradio paths that download or run something.
 
-    Also gradio's queue, which would bypass `PageLimit`; no event of the page needs it.
+    Also what the page does not need of gradio: its queue would bypass `PageLimit`, a deep link
+    writes a file, and a listener to reloads holds a connection.
     """
 
     BLOCKED = re.compile(
         r"/gradio_api/(proxy=|file=[\s/]*[a-z+.-]+:|run-history|vibe|undo-vibe)", re.I
     )
-    QUEUE = re.compile(r"/gradio_api/(queue|call)/", re.I)
+    UNUSED = re.compile(r"/gradio_api/(queue/|call/|dev/|deep_link)", re.I)
 
     def __init__(self, app: ASGIApp, posts_per_minute: int) -> None:
         self.app, self._rate = app, RateLimit(posts_per_minute)
@@ -130,8 +131,8 @@ class RequestFilter:
         path = path_of(scope)
         if self.BLOCKED.match(path):
             return error_response(scope, 403, NO_DOWNLOADS)
-        if self.QUEUE.match(path):
-            return error_response(scope, 403, "events of this page are not queued")
+        if self.UNUSED.match(path):
+            return error_response(scope, 403, "this page does not use this address")
         if scope["method"] != "POST":
             return None
         wait_s = self._rate.wait_s((scope.get("client") or ("",))[0])

@@ -177,7 +177,8 @@ def test_the_page_downloads_nothing_and_reads_only_uploaded_files(page, tmp_path
             assert longitude not in send_path_everywhere(page, path)
         for path in (f"file={address}/x", f"file=%20{address}/x", f"file={secret}",
                      "file=/etc/passwd", f"proxy={address}", "proxy=https://x.hf.space/y",
-                     "run-history/buckets", "vibe-code", "queue/data", "queue/join"):  # fmt: skip
+                     "run-history/buckets", "vibe-code", "queue/data", "queue/join",
+                     "deep_link?session_hash=x", "dev/reload"):  # fmt: skip
             refused = page.client.get(f"/gradio_api/{path}")
             assert refused.status_code in (403, 404), path
         constraint = {"within": f"{address}/x.geojson"}

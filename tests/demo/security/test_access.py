@@ -231,3 +231,21 @@ def test_an_open_server_without_a_key_is_warned_about(key, warned):
     command = ["-m", "demo.server", "--no-page", "--port", "0", "--host", "0.0.0.0"]
     with running(*command, GEOLOC_API_KEY=key) as server:
         assert ("everybody who reaches this machine" in server.log.read_text()) == warned
+
+
+@pytest.mark.parametrize(
+    "name", ["evil.example", "127.0.0.1.evil.example", "localhost.", "", "1.2.3.4"]
+)
+def test_a_server_with_photos_of_its_owner_answers_to_no_name_of_another_site(local, name):
+    for path in ("/", "/config", "/v1/health"):
+        reply = local.client.get(path, headers={"Host": name})
+        assert reply.status_code == 403
+        assert "this machine only" in reply.json()["error"]
+    for own in ("localhost", "LOCALHOST:7860", "127.0.0.1:1", "[::1]:80"):
+        assert local.client.get("/v1/health", headers={"Host": own}).status_code == 200
+
+
+@pytest.fixture(scope="module")
+def local():
+    with fake(page=False, access={"local_only": True}) as server:
+        yield server
