@@ -186,12 +186,12 @@ def file_routes() -> APIRouter:
 
         Photos without an answer are not in it.
         """
-        jobs = [service.jobs.get(each) for each in ids.split(",")]
-        found = [answer.guess for job in jobs if job is not None for answer in list(job.results)]
+        jobs = [job for each in ids.split(",") if (job := service.jobs.get(each)) is not None]
+        found = [answer.guess for job in jobs for answer in list(job.results)]
         guesses = [guess for guess in found if guess is not None]
-        if None in jobs or not guesses:
+        if len(jobs) <= ids.count(",") or not guesses:
             raise HTTPException(404, "no answers of such batches; they may have expired")
-        cells = service.geolocators[guesses[0].bundle].cells
+        cells = service.geolocators[jobs[0].bundle].cells
         content = await asyncio.to_thread(answers_file, guesses, cells, ending)
         headers = {"Content-Disposition": f'attachment; filename="answers.{ending}"'}
         return Response(content, headers=headers, media_type=MEDIA_TYPES[ending])
