@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
+from geoloc.answer.calibration import Consensus
 from geoloc.answer.ranker import Ranker
 from geoloc.answer.ranking import Ranking
 from geoloc.geolocator import Geolocator
 from geoloc.photos.decode import Photo
 from geoloc.types import Float32Array, Float64Array, IndexArray, Int32Array
+
+STAY_S = 600.0
+"""Photos this near in time are of one stay."""
 
 KEPT_CELLS = 256
 """Cells of each photo's belief that are kept; the others share the rest."""
@@ -42,6 +47,8 @@ class Evidence:
     stated: Float32Array | None = None
     """(N, K + 1) log-likelihood of what witnesses found in each cell, last in all others; None if
     there are no witnesses. It counts in full: signs of two photos do not err together."""
+    consensus: Consensus = field(default_factory=Consensus)
+    """How much several photos of one place say together."""
 
     def __len__(self) -> int:
         return len(self.answer)
@@ -59,7 +66,24 @@ class Evidence:
             stated=None if self.stated is None else self.stated[rows],
         )
 
-    def log_likelihood(self, cells: IndexArray, alpha: float, nowhere: float) -> Float64Array:
+    def exponents(self, time_s: Float64Array, alpha: float) -> Float64Array:
+        """Return the exponent (N,) of the evidence of each photo.
+
+        The photos of a stay, which are those within STAY_S, share one question, as those that are
+        located together.
+
+        Args:
+            time_s: (N,) ascending.
+            alpha: the largest, as all photos of a journey err together: in a country, say, that the
+                bundle does not know.
+        """
+        first = np.searchsorted(time_s, time_s - STAY_S, side="left")
+        photos = np.searchsorted(time_s, time_s + STAY_S, side="right") - first
+        return np.minimum(alpha, self.consensus.exponents(photos.astype(np.float32)))
+
+    def log_likelihood(
+        self, cells: IndexArray, alpha: float | Float64Array, nowhere: float
+    ) -> Float64Array:
         """Return the tempered evidence (N, S) of each photo in some cells (S,).
 
         It is log((1 - nowhere) (belief / flat)^alpha stated + nowhere). The belief of classifier
@@ -69,7 +93,7 @@ class Evidence:
 
         Args:
             cells: rows of the cell table, without repetition.
-            alpha: exponent below 1, because the photos of a journey err together.
+            alpha: exponents (N,), or one for all, below 1: the photos of a journey err together.
             nowhere: probability that a photo shows no place.
         """
         count = len(self.centroids)
@@ -79,7 +103,8 @@ class Evidence:
         ratio = np.repeat(rest[:, None] * count / max(count - KEPT_CELLS, 1), len(cells), axis=1)
         row, kept = np.nonzero(column[self.cell] >= 0)
         ratio[row, column[self.cell[row, kept]]] = self.belief[row, kept] * float(count)
-        tempered = np.power(np.maximum(ratio, 1e-6), alpha)
+        exponent = np.broadcast_to(alpha, len(ratio))[:, None]
+        tempered = np.power(np.maximum(ratio, 1e-6), exponent)
         if self.stated is not None:
             said = np.repeat(self.stated[:, -1:].astype(np.float64), len(cells), axis=1)
             said[row, column[self.cell[row, kept]]] = self.stated[row, kept]
@@ -110,7 +135,9 @@ def joined(parts: Sequence[Evidence]) -> Evidence:
     """Return the evidence of the photos of several parts, in their order."""
     names = ["cell", "belief", "features", "answer", "radii_km", "probability"]
     names += [] if parts[0].stated is None else ["stated"]
-    columns = {name: np.concatenate([getattr(each, name) for each in parts]) for name in names}
+    columns: dict[str, Any] = {
+        name: np.concatenate([getattr(each, name) for each in parts]) for name in names
+    }
     return replace(parts[0], **columns)
 
 
@@ -154,4 +181,5 @@ def of_ranking(ranker: Ranker, ranking: Ranking, said: Float32Array | None = Non
         ranker.cells.centroids,
         ranker.heads.prior,
         None if stated is None else stated.astype(np.float32),
+        ranker.calibration.consensus,
     )

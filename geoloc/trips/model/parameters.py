@@ -44,8 +44,8 @@ def _complete(weights: Sequence[float]) -> tuple[float, ...]:
 class TripParameters:
     """Weights of evidence, motion by gap, and radii by case."""
 
-    alpha: float = 0.03
-    """Exponent of the visual evidence of each photo, because neighbours err together."""
+    alpha: float = 0.05
+    """Largest exponent of the visual evidence of a photo; see `Evidence.exponents`."""
     nowhere: float = 0.05
     """Probability that a photo shows no place, or misleads."""
     motion: tuple[tuple[float, ...], ...] = (

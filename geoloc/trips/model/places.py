@@ -45,12 +45,12 @@ class CandidatePlaces:
     """(S,) sums to 1."""
 
 
-def propose(evidence: Evidence, alpha: float) -> CandidatePlaces:
+def propose(evidence: Evidence, alpha: Float64Array) -> CandidatePlaces:
     """Return the cells that the pictures of a stretch of N photos, in order, support most.
 
     Args:
         evidence: of the stretch.
-        alpha: exponent of the evidence of each photo.
+        alpha: (N,) exponents of the evidence of the photos.
     """
     count = len(evidence.centroids)
     total = np.zeros(count)
@@ -59,7 +59,7 @@ def propose(evidence: Evidence, alpha: float) -> CandidatePlaces:
         cell = evidence.cell[start : start + BLOCK]
         belief = evidence.belief[start : start + BLOCK]
         score = np.zeros(count)
-        support = np.log1p(belief * count) * alpha
+        support = np.log1p(belief * count) * alpha[start : start + BLOCK, None]
         if evidence.stated is not None:
             support = support + evidence.stated[start : start + BLOCK, :-1]
         np.add.at(score, cell, support)

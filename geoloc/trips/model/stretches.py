@@ -83,8 +83,8 @@ def locate(
         before: the last known position, if any.
         after: the next known position, if any.
     """
-    places = propose(evidence, parameters.alpha)
-    exponent = parameters.alpha
+    exponent = evidence.exponents(time_s, parameters.alpha)
+    places = propose(evidence, exponent)
     likelihood = evidence.log_likelihood(places.cell, exponent, parameters.nowhere)
     step, gaps = motion.bins(np.diff(time_s))
     matrices = [

@@ -52,3 +52,12 @@ def test_one_sign_places_the_photos_of_a_walk():
     placed = place(np.arange(6) * 60.0, none, told, parameters)
     there = pictures.centroids[300, 1]
     assert np.abs(placed.latlon[2, 1] - there) < np.abs(without.latlon[2, 1] - there) - 5.0
+
+
+def test_photos_of_one_stay_share_one_question_and_others_count_alone():
+    several = evidence([5] * 6)
+    time_s = np.array([0.0, 60.0, 120.0, 180.0, 7200.0, 90_000.0])
+    together = several.exponents(time_s, 0.4)
+    assert together[:4] == pytest.approx(several.consensus.exponents(np.full(4, 4.0)))
+    assert together[4:] == pytest.approx(0.4)
+    assert several.exponents(time_s, 0.01) == pytest.approx(0.01)

@@ -72,7 +72,7 @@ def test_without_visual_evidence_the_answer_is_the_brownian_bridge(lat, lon, apa
 def test_pictures_of_a_journey_without_geotags_agree_on_one_region():
     shown = [50, 50, 51, 300, 50, 51, 52, 52]
     found = place(
-        np.arange(8) * 120.0, np.full((8, 2), np.nan), evidence(shown), TripParameters(alpha=0.5)
+        np.arange(8) * 900.0, np.full((8, 2), np.nan), evidence(shown), TripParameters(alpha=0.5)
     )
     assert set(found.case.tolist()) == {"guessed"}
     truth = evidence(shown).centroids[50]
