@@ -135,9 +135,12 @@ def test_where_the_bundle_does_not_know_the_region_radii_are_wide_as_those_of_th
     pictures = evidence([50] * 8)
     unknown = replace(pictures, radii_km=np.full((8, 3), [3e3, 6e3, 9e3], np.float32))
     none = np.full((8, 2), np.nan)
-    placed = place(np.arange(8) * 600.0, none, unknown, parameters)
+    known = replace(pictures, radii_km=np.full((8, 3), [5.0, 20.0, 60.0], np.float32))
+    time_s = np.arange(8) * 600.0
+    placed, surer = (place(time_s, none, each, parameters) for each in (unknown, known))
     assert set(placed.case.tolist()) == {"guessed"}
-    assert placed.radii_km[:, 1].min() >= 1000.0
+    assert placed.radii_km[:, 1].min() >= 250.0
+    assert placed.radii_km[:, 1].min() >= 10.0 * surer.radii_km[:, 1].max()
 
 
 def test_a_day_in_an_unknown_region_has_radii_of_its_own():
