@@ -18,7 +18,8 @@ from tests.scenes import PLACES, draw_photo
 SHARED = Path(os.environ.get("SHARED", Path(__file__).parents[2] / "shared"))
 
 
-# A run says the same on every machine, however busy it is. `pytest --hypothesis-profile=default` searches further.
+# A run says the same on every machine, however busy it is.
+# `pytest --hypothesis-profile=default` searches further.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
 

@@ -255,9 +255,7 @@ def own_photos(folder: Path) -> Keys:
     far = haversine_km(latlon, HOME) > 300.0
     before, after = ranker.rank(vectors[far]).answer, joined.rank(vectors[far]).answer
     changed = 100 * (before != after).any(axis=1).mean()
-    print(
-        f"\n{len(held.manifest)} photos; of {far.sum()} of elsewhere, {changed:.1f} % of the"
-    )
+    print(f"\n{len(held.manifest)} photos; of {far.sum()} of elsewhere, {changed:.1f} % of the")
     print("answers changed\n")
     return {
         "own_acc5": within["own bundle alone"],
