@@ -435,8 +435,79 @@ def offline(folder: Path) -> Keys:
     return {"offline_s": max(seconds.values())}
 
 
+GET = """
+import re, sys
+from functools import partial
+from pathlib import Path
+
+for name in ("torch", "transformers", "open_clip", "timm"):
+    sys.modules[name] = None
+from geoloc.cli.main import app
+from training.config import HeadConfig, WorldConfig
+from training.recipes import catalogued
+from training.recipes.geoclip import models
+
+heads = HeadConfig(tau_km=75.0, epochs=1, weight_decay=10.0, whitening=0.0)
+small = WorldConfig(per_cell=400, examples=200, held_out=40, heads=heads)
+catalogued.install = partial(catalogued.install, config=small, points=300)
+catalogued.everywhere = lambda places, points: places
+models.PLACES = 300
+code = app(["bundle", "get", "geoclip"], result_action="return_value")
+status = Path("/proc/self/status").read_text()
+print(re.search(r"VmHWM:\\s+(\\d+)", status)[1])
+sys.exit(code)
+"""
+
+
+def getting(folder: Path) -> Keys:
+    """Install GeoCLIP at its published size from a local Hub, whose connection breaks once.
+
+    Its image tower is a network of random numbers. The world model is small, so that the time is
+    mostly that of the files.
+    """
+    import geoclip
+
+    from geoloc.bundle.catalogue import catalogue
+    from tests.geoloc.bundle import fabricated
+    from tests.geoloc.bundle.publisher import Hub
+
+    tower, places, gallery_file = (file.name for file in catalogue()["geoclip"].files)
+    published = folder / "published"
+    for name in (tower, gallery_file):
+        (published / name).parent.mkdir(parents=True, exist_ok=True)
+    fabricated.onnx_network(published / tower, ("pixel_values", "image_embeds"), 3, hidden=50_000)
+    fabricated.onnx_network(published / places, ("location", "location_embeds"), 2)
+    package = Path(geoclip.__file__).parent / "model" / gallery_file
+    shutil.copy(package, published / gallery_file)
+    size = sum(path.stat().st_size for path in published.rglob("*") if path.is_file())
+    with Hub(published, "Xenova/geoclip-large-patch14") as server:
+        environment = os.environ | {
+            "HF_ENDPOINT": server.url, "XDG_DATA_HOME": str(folder / "data"),
+            "XDG_CACHE_HOME": str(folder / "cache"), "PYTHONPATH": str(ROOT),
+        }  # fmt: skip
+        environment.pop("HF_HUB_OFFLINE", None)
+        seconds, peaks = [], []
+        for breaks in (30_000_000, None):
+            server.close_after = {tower: breaks} if breaks else {}
+            begin = time.perf_counter()
+            done = subprocess.run(
+                [sys.executable, "-c", GET],
+                capture_output=True, text=True, check=False, env=environment, cwd=ROOT,
+            )  # fmt: skip
+            seconds.append(time.perf_counter() - begin)
+            assert done.returncode == (2 if breaks else 0), done.stderr
+            assert not breaks or "run the same command again to resume" in done.stderr
+            peaks.append(int(done.stdout.split()[-1]) * 1024 / 1e9)
+        ranges = [asked for name, asked in server.requests if name == tower]
+    print(
+        f"{size / 1e6:,.0f} MB; broken off after {seconds[0]:.0f} s, then {seconds[1]:.0f} s to the"
+    )
+    print(f"bundle; {len(ranges)} requests for the tower; at most {peaks[1]:.1f} GB of memory\n")
+    return {"get_s": seconds[1], "get_gb": peaks[1]}
+
+
 MEASUREMENTS: tuple[Callable[[Path], Keys], ...] = (
-    places, towers, loading, adding, own_photos, gallery, offline, scale,
+    places, towers, loading, adding, own_photos, gallery, offline, getting, scale,
 )  # fmt: skip
 """Each prints what it measured in a folder for temporary files, and returns keys of the JSON.
 

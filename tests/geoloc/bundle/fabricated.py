@@ -1,6 +1,7 @@
 """Files of the catalogue's entries in the published layout, small and with random numbers."""
 
 import io
+import itertools
 import zipfile
 
 import numpy as np
@@ -166,25 +167,36 @@ def gallery_csv():
     return "\n".join(["LAT,LON", *rows]).encode()
 
 
-def onnx_network(path, names, into, dim=512):
-    """A network of one linear layer on the mean of the input, with a second output before it."""
+def onnx_network(path, names, into, dim=512, hidden=0):
+    """A network of one linear layer on the mean of the input, with a second output before it.
+
+    With `hidden` it has two layers of that width and 6,000 before it, to be as large as a tower.
+    """
     import onnx
     from onnx import helper, numpy_helper
 
-    weight = np.random.default_rng(dim).standard_normal((into, dim)).astype(np.float32)
-    pictures = into == 3
+    rng, pictures = np.random.default_rng(dim), into == 3
+    widths = [into, hidden, 6000, dim] if hidden else [into, dim]
+    layers = [
+        rng.standard_normal(pair, dtype=np.float32) / np.float32(np.sqrt(pair[0]))
+        for pair in itertools.pairwise(widths)
+    ]
     shape = ["n", 3, 224, 224] if pictures else ["n", into]
+    values = ["last_hidden_state", "h0", "h1"][: len(layers)]
     nodes = [
         helper.make_node("GlobalAveragePool" if pictures else "Identity", [names[0]], ["mean"]),
         helper.make_node("Flatten", ["mean"], ["last_hidden_state"]),
-        helper.make_node("MatMul", ["last_hidden_state", "w"], [names[1]]),
+        *(
+            helper.make_node("MatMul", [before, f"w{at}"], [after])
+            for at, (before, after) in enumerate(zip(values, [*values[1:], names[1]], strict=True))
+        ),
     ]
     value = helper.make_tensor_value_info
     float32 = onnx.TensorProto.FLOAT
     graph = helper.make_graph(
         nodes, "fabricated", [value(names[0], float32, shape)],
         [value("last_hidden_state", float32, ["n", into]), value(names[1], float32, ["n", dim])],
-        initializer=[numpy_helper.from_array(weight, "w")],
+        initializer=[numpy_helper.from_array(w, f"w{at}") for at, w in enumerate(layers)],
     )  # fmt: skip
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     onnx.save(model, path)

@@ -1,8 +1,10 @@
 """Local servers of bundles: a static one that fails on request, and a Hugging Face Hub."""
 
+import functools
 import hashlib
 import http.server
 import json
+import mmap
 import socket
 import struct
 import threading
@@ -131,7 +133,7 @@ class HubHandler(StaticHandler):
         name = path.removeprefix(prefix)
         if not path.startswith(prefix) or name not in files:
             return self.missing()
-        content = files[name].read_bytes()
+        content = mapped(files[name])
         if self.command == "GET":
             server.requests.append((name, self.headers["Range"]))
         tag = f'"{etag(files[name])}"'
@@ -194,6 +196,20 @@ class DatasetHandler(HubHandler):
         ]
 
 
+def mapped(path):
+    """Return the content of a file, of which only the part that is sent takes memory."""
+    if not path.stat().st_size:
+        return b""
+    with path.open("rb") as file:
+        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
 def etag(path):
     """Return the name of a file's content, as git has one."""
-    return hashlib.sha1(path.read_bytes()).hexdigest()
+    return _digest(path, path.stat().st_mtime_ns)
+
+
+@functools.cache
+def _digest(path, _):
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha1").hexdigest()
