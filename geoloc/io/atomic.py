@@ -173,17 +173,31 @@ def atomic_directory(path: str | os.PathLike[str], *, replace: bool = False) -> 
         OSError: the folder cannot be written, or `path` is not empty and `replace` is False.
     """
     target = Path(path)
+    with scratch_directory(target) as temporary:
+        yield temporary
+        with _errors_name(target, temporary):
+            if replace and target.exists():
+                _replace(temporary, target)
+            else:
+                temporary.rename(target)
+
+
+@contextlib.contextmanager
+def scratch_directory(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a new hidden folder beside `path`, on the same disk; it is deleted with the block.
+
+    One that a killed process left behind is deleted by the next call. Missing parents are created.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     _delete_abandoned(target)
     temporary = target.with_name(f".{target.name}-{secrets.token_hex(4)}")
     with _claimed(temporary):
         try:
             yield temporary
-            with _errors_name(target, temporary):
-                if replace and target.exists():
-                    _replace(temporary, target)
-                else:
-                    temporary.rename(target)
         finally:
             _delete(temporary)
 

@@ -440,8 +440,12 @@ import re, sys
 from functools import partial
 from pathlib import Path
 
-for name in ("torch", "transformers", "open_clip", "timm"):
-    sys.modules[name] = None
+class NoTorch:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "transformers", "open_clip", "timm"):
+            raise ImportError(name)
+
+sys.meta_path.insert(0, NoTorch())
 from geoloc.cli.main import app
 from training.config import HeadConfig, WorldConfig
 from training.recipes import catalogued

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from geoloc.bundle import directory as bundles
 from geoloc.bundle.catalogue import Entry
+from geoloc.io.atomic import scratch_directory
 from geoloc.io.progress import NullReporter, Reporter
 from geoloc.io.tensors import read_tensors
 from training.config import WorldConfig
@@ -50,9 +50,7 @@ def install(
     report = report or NullReporter()
     bundles.check_target(out)
     entry.check_buildable(with_photos=photos is not None)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:
-        folder = Path(scratch)
+    with scratch_directory(out) as folder:
         report.stage("preparing the image encoder")
         if photos is not None and entry.kind == "encoder":
             head = read_tensors(paths[-1]) if entry.head else {}
