@@ -136,6 +136,9 @@ class _LimitedBody:
         if self.received + size > self._limits.upload_mb * 10**6:
             raise HTTPException(413, self.too_large)
         if not self._budget.fits(size):
+            # at once, and not after the answer: else those who arrive together are all refused
+            self._budget.give_back(self.received)
+            self.received = 0
             raise HTTPException(503, BUSY, RETRY_SOON)
         self._budget.take(size)
         self.received += size

@@ -64,8 +64,12 @@ def test_all_bodies_together_are_limited_and_room_returns_with_the_answers():
         await second.send(2 * MB)
         assert app.receiving.held == 4 * MB
         assert await Upload(app, declared=2 * MB).answer() == (503, BUSY, b"5")  # before it is read
-        await second.send(1)
+        app.LINGER_S = 60.0
+        await second.send(1)  # refused, and its room is free before its answer has ended
+        assert app.receiving.held == 2 * MB
+        await second.send(0, last=True)
         assert await second.answer() == (503, BUSY, b"5")
+        app.LINGER_S = 0.0
         await first.send(1 * MB, last=True)
         assert await first.answer() == (200, None, None)
         assert app.receiving.held == 0
