@@ -147,6 +147,7 @@ def test_a_large_network_is_packed_when_it_has_embedded_some_photos(photos, monk
     loaded = []
     load = onnx.load_network
     monkeypatch.setattr(onnx, "LARGEST_BYTES", 10)
+    monkeypatch.setattr(onnx, "SIDE_BY_SIDE_BYTES", 10)
     monkeypatch.setattr(onnx, "PACKED_FROM", 4)
     monkeypatch.setattr(
         onnx,
@@ -161,3 +162,12 @@ def test_a_large_network_is_packed_when_it_has_embedded_some_photos(photos, monk
     assert np.abs(again - first).max() <= 1e-5
     embedded(encoder, photos)
     assert len(loaded) == 2
+
+
+@pytest.mark.parametrize("form", forms.FORMS)
+@pytest.mark.parametrize("cores", [1, 2, 5])
+def test_embeddings_do_not_depend_on_the_cores(photos, form, cores, monkeypatch):
+    expected = embedded(encoder_in(form, monkeypatch), photos)
+    monkeypatch.setattr(onnx.machine, "cores", lambda: cores)
+    found = embedded(encoder_in(form, monkeypatch), photos)
+    assert np.abs(found - expected).max() <= (0.0 if form == forms.INT8 else 1e-5)
