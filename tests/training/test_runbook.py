@@ -15,7 +15,7 @@ pytest.importorskip("open_clip")
 
 from training.cli.main import app
 from training.config import TINY_TOWERS
-from training.data.loading import load_photo
+from training.data.packed import load_photo
 from training.pretrain import clip
 from training.recipes.plan import Plan
 from training.retrieve.costs import COLLECTIONS, price

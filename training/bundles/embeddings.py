@@ -22,10 +22,9 @@ from geoloc.photos.coordinate_columns import choose_coordinates
 from geoloc.photos.position import is_position
 from geoloc.photos.tables import position_problems
 from geoloc.types import BoolArray, Float32Array, Float64Array, IndexArray
-from training.data.manifest import Manifest
+from training.data.manifest import Manifest, collections_of
 from training.embed.table import EmbeddedTable
 from training.gallery.large import Blocks
-from training.recipes.assemble import manifest_of
 
 COLUMN = "embedding"
 """Column of a table that holds the embeddings: lists of numbers, or float16 as bytes."""
@@ -57,9 +56,19 @@ class Placed:
 
     def manifest(self) -> Manifest:
         """Return the photos as measurements need them, in memory."""
-        texts = {name: pa.array(list(getattr(self, name)), pa.string()) for name in ATTRIBUTION}
-        lat, lon = self.latlon.T
-        return manifest_of(pa.table({"lat": pa.array(lat), "lon": pa.array(lon), **texts}))
+        empty = np.full(len(self), "", dtype=object)
+        source, licence, author = (np.asarray(getattr(self, name)) for name in ATTRIBUTION)
+        return Manifest(
+            file=empty,
+            latlon=self.latlon,
+            group=empty,
+            precision_km=np.zeros(len(self)),
+            collection=collections_of(empty, author, source, empty),
+            source=source,
+            licence=licence,
+            author=author,
+            folder=empty,
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,9 +19,8 @@ from torch.utils.data import get_worker_info
 from geoloc.encoders.base import Preprocessing
 from geoloc.errors import PhotoError, TableError
 from geoloc.io import machine
-from geoloc.photos import decode, storage
-from geoloc.photos.tables import resolve
 from geoloc.types import UInt8Array
+from training.data.packed import load_photo
 
 MIN_CROP_AREA = 0.9
 """Photos are cropped at random to squares of at least this share of the area of the largest square.
@@ -181,37 +180,6 @@ def on_threads(read: Callable[..., Result], *items: Iterable[Any]) -> list[Resul
         return list(map(read, *items))
     with ThreadPoolExecutor(machine.cores()) as pool:
         return list(pool.map(read, *items))
-
-
-def load_photo(
-    table: pa.Table,
-    folder: Path,
-    row: int,
-    *,
-    min_side: int | None = None,
-    skip_pixels: Container[str] = (),
-) -> decode.Photo:
-    """Load the photo of a row, from its own file or from a tar shard.
-
-    See `geoloc.photos.decode.load` for `min_side` and `skip_pixels`.
-
-    Raises:
-        PhotoError: it is missing, truncated or no photo.
-    """
-    name = table["photo_id"][row].as_py()
-    path = resolve(folder, table["file"][row].as_py())
-    offset, size = table["offset"][row].as_py(), table["size"][row].as_py()
-    if offset is None and not storage.is_address(path):
-        return decode.load(path, name=name, min_side=min_side, skip_pixels=skip_pixels)
-    try:
-        content = storage.read(path, offset or 0, size)
-    except OSError as error:
-        raise PhotoError(
-            f"{path}: {error.strerror or error}; check the path of the shard"
-        ) from error
-    if size is not None and len(content) < size:
-        raise PhotoError(f"{path}: cut short; fetch the shard again")  # one line for all its photos
-    return decode.load(content, name=name, min_side=min_side, skip_pixels=skip_pixels)
 
 
 def _random_square(image: Any, rng: np.random.Generator) -> Any:  # noqa: ANN401

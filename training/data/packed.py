@@ -6,7 +6,7 @@ import io
 import math
 import os
 import tarfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -14,12 +14,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from geoloc.errors import GeolocError, TableError
+from geoloc.errors import GeolocError, PhotoError, TableError
 from geoloc.io.atomic import atomic_file
-from geoloc.photos import shards, storage
+from geoloc.photos import decode, shards, storage
 from geoloc.photos.columns import column, read_degrees, text_column
 from geoloc.photos.coordinate_columns import choose_coordinates
-from geoloc.photos.tables import read_table
+from geoloc.photos.tables import read_table, resolve
 from training.data.published import adapt, recognise
 from training.data.table import SCHEMA, with_column
 
@@ -248,3 +248,34 @@ def bytes_of(value: Any) -> bytes | None:  # noqa: ANN401
 
 def _file(content: bytes) -> IO[bytes]:
     return io.BytesIO(content)
+
+
+def load_photo(
+    table: pa.Table,
+    folder: Path,
+    row: int,
+    *,
+    min_side: int | None = None,
+    skip_pixels: Container[str] = (),
+) -> decode.Photo:
+    """Load the photo of a row, from its own file or from a tar shard.
+
+    See `geoloc.photos.decode.load` for `min_side` and `skip_pixels`.
+
+    Raises:
+        PhotoError: it is missing, truncated or no photo.
+    """
+    name = table["photo_id"][row].as_py()
+    path = resolve(folder, table["file"][row].as_py())
+    offset, size = table["offset"][row].as_py(), table["size"][row].as_py()
+    if offset is None and not storage.is_address(path):
+        return decode.load(path, name=name, min_side=min_side, skip_pixels=skip_pixels)
+    try:
+        content = storage.read(path, offset or 0, size)
+    except OSError as error:
+        raise PhotoError(
+            f"{path}: {error.strerror or error}; check the path of the shard"
+        ) from error
+    if size is not None and len(content) < size:
+        raise PhotoError(f"{path}: cut short; fetch the shard again")  # one line for all its photos
+    return decode.load(content, name=name, min_side=min_side, skip_pixels=skip_pixels)

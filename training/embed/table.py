@@ -27,7 +27,7 @@ from geoloc.errors import TableError
 from geoloc.io.atomic import atomic_path, atomic_write_text
 from geoloc.photos import storage
 from geoloc.photos.tables import resolve
-from training.data.loading import load_photo
+from training.data.packed import load_photo
 from training.types import Float16Array
 
 PART = 4096

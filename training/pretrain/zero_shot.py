@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from geoloc.encoders.base import Preprocessing
 from geoloc.errors import PhotoError
 from geoloc.types import Float32Array
-from training.data.loading import Tokenizer, load_photo, on_threads
+from training.data.loading import Tokenizer, on_threads
+from training.data.packed import load_photo
 from training.engine.parallel import Processes
 
 BATCH = 64

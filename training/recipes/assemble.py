@@ -23,8 +23,8 @@ from training.calibrate.fit import UNFITTED
 from training.calibrate.parts import held_out_parts
 from training.config import HeadConfig
 from training.data.audit import audit
-from training.data.loading import load_photo
 from training.data.manifest import Manifest, collections_of
+from training.data.packed import load_photo
 from training.data.table import latlon_of, strings_of
 from training.embed.encoders import LoadedEncoder
 from training.embed.forms import HeldOutPhotos, with_int8

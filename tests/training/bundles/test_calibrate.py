@@ -129,10 +129,12 @@ def test_too_few_photos_are_refused(photo_folder, tmp_path):
         )
 
 
-def test_calibrating_needs_no_torch():
+@pytest.mark.parametrize("name", ["calibrate", "own", "removal", "galleries", "images"])
+def test_changing_a_bundle_needs_no_torch(name):
+    """Only the first own photos of a bundle do, from which heads are learned."""
     code = (
-        "import sys; sys.modules['torch'] = None; import training.bundles.calibrate;"
-        " import training.cli.bundles.calibrate; print('imported')"
+        "import sys; sys.modules['torch'] = None;"
+        f" import training.bundles.{name}, training.cli.bundles.photos; print('imported')"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout == "imported\n", done.stderr

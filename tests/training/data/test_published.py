@@ -14,7 +14,7 @@ from PIL import Image
 from geoloc.errors import TableError
 from tests.training.data.test_sources import facts, write_shard
 from training.data.licences import restrictions
-from training.data.loading import load_photo
+from training.data.packed import load_photo
 from training.data.sources import Source, read
 from training.data.table import write
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from geoloc.errors import GeolocError, TableError
 from training.data import sources
-from training.data.loading import load_photo
+from training.data.packed import load_photo
 from training.data.sources import Source
 from training.data.table import SCHEMA, complete
 

@@ -12,7 +12,7 @@ import pytest
 from geoloc.encoders.registry import build_encoder, describe
 from geoloc.errors import TableError
 from tests.embedding import embed_images
-from training.data.loading import load_photo
+from training.data.packed import load_photo
 from training.embed import table as module
 from training.embed.table import embed_table
 

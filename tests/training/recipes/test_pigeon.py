@@ -20,7 +20,7 @@ from geoloc import Geolocator
 from geoloc.bundle.directory import load
 from geoloc.errors import TableError
 from training.config import PigeonRecipe
-from training.data.loading import load_photo
+from training.data.packed import load_photo
 from training.embed.encoders import load_encoder
 from training.embed.table import EmbeddedTable
 from training.recipes import assemble as assembling

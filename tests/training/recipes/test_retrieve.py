@@ -18,7 +18,7 @@ from geoloc.errors import BundleError, TableError
 from geoloc.io.progress import NullReporter
 from geoloc.retrieval.bands import BandHeads
 from geoloc.retrieval.cross import RerankedGallery
-from training.data.loading import load_photo
+from training.data.packed import load_photo
 from training.recipes.retrieve import BY_PLACE, for_rehearsal, read_photos, retrieve
 from training.retrieve.lora import adapt
 from training.retrieve.settings import RetrieveRecipe

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from training.data.loading import load_photo
+from training.data.packed import load_photo
 from training.synthetic.planet import BLOCK_DEG, sample_planet, write_planet
 from training.synthetic.renderer import render
 
