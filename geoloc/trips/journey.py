@@ -19,6 +19,9 @@ from geoloc.types import BoolArray, Float64Array, StrArray
 ONE_SECOND = 10
 """So many photos of one camera with one time, and most of them: no time was recorded."""
 
+LARGEST_SHIFT_S = 3.5 * 3600.0
+"""Official time differs from that of the sun by at most so much: western China."""
+
 ORDER_STEP_S = 60.0
 """Seconds between two photos whose order is their only time."""
 
@@ -59,7 +62,7 @@ def set_clocks(
     stamp = _column([photo.time.utc_s for photo in photos])
     camera = np.array([photo.camera for photo in photos], dtype=object)
     problems = _without_one_second(camera, local)
-    zone = np.where(np.isnan(stated), _zones(photos, local, stamp), stated)
+    zone = np.where(np.isnan(stated), _zones(photos, local, stamp, stated), stated)
     readings = clocks.Readings(
         camera, local - zone, stamp, sights.evidence.features, sights, tracks, np.isnan(stated)
     )
@@ -113,11 +116,14 @@ def _without_one_second(camera: StrArray, local: Float64Array) -> list[str]:
     return problems
 
 
-def _zones(photos: list[LibraryPhoto], local: Float64Array, stamp: Float64Array) -> Float64Array:
-    """Return a likely offset from UTC (N,): by time stamps, else by the longitude of the library.
+def _zones(
+    photos: list[LibraryPhoto], local: Float64Array, stamp: Float64Array, stated: Float64Array
+) -> Float64Array:
+    """Return a likely offset from UTC (N,), for photos that state none.
 
-    With a time stamp the offset is the nearest quarter of an hour; other photos have that of the
-    nearest position.
+    With a time stamp the offset is the nearest quarter of an hour; with a position it is the one
+    that the file states beside it, as phones do, else that of the longitude; other photos have that
+    of the nearest one in time.
     """
     difference = local - stamp
     quarter = np.round(difference / clocks.QUARTER_S) * clocks.QUARTER_S
@@ -125,7 +131,9 @@ def _zones(photos: list[LibraryPhoto], local: Float64Array, stamp: Float64Array)
     by_stamp = np.where(sensible, quarter, np.nan)
     lon = _column([photo.lon for photo in photos])
     by_lon = np.round(lon / 15.0) * 3600.0
-    known = np.where(np.isnan(by_stamp), by_lon, by_stamp)
+    as_stated = np.abs(stated - by_lon) <= LARGEST_SHIFT_S  # else the clock of another country
+    by_place = np.where(as_stated, stated, by_lon)
+    known = np.where(np.isnan(by_stamp), by_place, by_stamp)
     rows = np.flatnonzero(~np.isnan(known) & ~np.isnan(local))
     if not len(rows):
         return np.zeros(len(photos))

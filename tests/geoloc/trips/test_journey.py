@@ -54,6 +54,19 @@ def test_a_track_of_another_year_is_left_out_with_one_line():
     assert len(lines) == 1
 
 
+@pytest.mark.parametrize(("stated_h", "assumed_h"), [(11.0, 11.0), (None, 10.0), (1.0, 10.0)])
+def test_a_camera_without_a_zone_has_that_of_the_phone_beside_it(stated_h, assumed_h):
+    """In Sydney in summer; a phone that states the zone of Europe there is not believed."""
+    zone = None if stated_h is None else stated_h * 3600.0
+    photos = [
+        LibraryPhoto("p.jpg", "", "Phone", PhotoTime(START, zone, None, "exif"), -33.9, 151.2),
+        LibraryPhoto("c.jpg", "", "Camera", PhotoTime(START + 60, None, None, "exif"), None, None),
+    ]
+    known = np.array([[-33.9, 151.2], [np.nan, np.nan]])
+    times = set_clocks(photos, Sights(known, evidence([5, 5]), TripParameters()))
+    assert times.zone_s[1] == assumed_h * 3600.0
+
+
 def test_photos_of_one_second_have_no_time():
     times = taken([START] * 20)
     assert np.isnan(times.utc_s).all()
