@@ -216,7 +216,11 @@ def _pictures_differ(
     evidence: Evidence,
     parameters: TripParameters,
 ) -> bool:
-    """Return whether two journeys explain the pictures of two cameras better than one."""
+    """Return whether two journeys explain the pictures of two cameras better than one.
+
+    All three count each picture as much as among the pictures of both cameras: with the larger
+    exponents of fewer photos, two journeys would always explain them better.
+    """
     rows = []
     for each in (one, other):
         inside = each[(time_s[each] >= overlap[0]) & (time_s[each] <= overlap[1])]
@@ -226,9 +230,11 @@ def _pictures_differ(
         return False
     both = np.concatenate(rows)
     both = both[np.argsort(time_s[both], kind="stable")]
+    exponent = np.zeros(len(time_s))
+    exponent[both] = evidence.take(both).exponents(time_s[both], parameters.alpha)
     together, first, second = (
-        locate(evidence.take(each), time_s[each], parameters).log_evidence
-        for each in (both, rows[0], rows[1])
+        locate(evidence.take(e), time_s[e], parameters, exponent=exponent[e]).log_evidence
+        for e in (both, rows[0], rows[1])
     )
     return bool(first + second > together + SURER)
 

@@ -73,6 +73,7 @@ def locate(
     parameters: TripParameters,
     before: Known | None = None,
     after: Known | None = None,
+    exponent: Float64Array | None = None,
 ) -> Answers:
     """Smooth one stretch of N photos.
 
@@ -82,8 +83,10 @@ def locate(
         parameters: of the model.
         before: the last known position, if any.
         after: the next known position, if any.
+        exponent: (N,) of the evidence; None for that of these photos, see `Evidence.exponents`.
     """
-    exponent = evidence.exponents(time_s, parameters.alpha)
+    if exponent is None:
+        exponent = evidence.exponents(time_s, parameters.alpha)
     places = propose(evidence, exponent)
     likelihood = evidence.log_likelihood(places.cell, exponent, parameters.nowhere)
     step, gaps = motion.bins(np.diff(time_s))

@@ -128,6 +128,20 @@ def test_a_camera_without_gps_follows_the_phone_of_the_same_person():
     assert set(placed.case[1::2].tolist()) <= {"between", "beyond"}
 
 
+def test_many_photos_of_one_walk_do_not_part_a_camera_from_its_phone():
+    """The more photos of a stay, the less each one counts: for one journey as for two."""
+    starter = load("starter")
+    parameters = TripParameters.read(starter.path / FILE)
+    number = 72
+    known = np.full((number, 2), np.nan)
+    pictures = replace(evidence([5] * number), consensus=starter.ranker.calibration.consensus)
+    known[::2] = pictures.answer[0]
+    camera = ["phone", "camera"] * (number // 2)
+    time_s = np.arange(number) * 150.0
+    placed = place_all(camera, ["x.jpg"] * number, time_s, known, pictures, parameters)
+    assert set(placed.case[1::2].tolist()) <= {"between", "beyond"}
+
+
 @pytest.mark.parametrize("fitted", [False, True])
 def test_where_the_bundle_does_not_know_the_region_radii_are_wide_as_those_of_the_photos(fitted):
     """All photos agree on a place, and each says that it does not know it."""
