@@ -109,7 +109,9 @@ class _Boxes:
                 & (other[:, 1] <= north) & (other[:, 3] >= south)
             )  # fmt: skip
             return query, part
-        query, part = self._tree.query(shapely.box(*bounds.T))
+        low, high = bounds[:, :2], bounds[:, 2:]
+        given = shapely.points(low) if (low == high).all() else shapely.box(*bounds.T)
+        query, part = self._tree.query(given)
         return query, part
 
     @cached_property

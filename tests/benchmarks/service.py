@@ -31,7 +31,6 @@ from itertools import cycle, islice
 from pathlib import Path
 
 import numpy as np
-from _visiting import Visitor
 
 from geoloc.encoders.base import ImageEncoder
 from geoloc.encoders.pipeline import BATCH, encode
@@ -239,6 +238,8 @@ def memory(results: dict[str, float], visits: int) -> None:
 
     The visitors send what a browser sends, four of them at once.
     """
+    from _visiting import Visitor  # beside this script; others import the script as a module
+
     photos = sorted((SHARED / "data" / "photos").rglob("*.jpg"))[::50][:8]
     with server() as (host, port, process), ThreadPoolExecutor(4) as threads:
 
