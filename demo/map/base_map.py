@@ -10,8 +10,8 @@ import shapely
 
 from demo.map.vector_tile import EXTENT, Layer, encode
 from geocells.borders.hierarchy import embedded_boundaries, outline
-from geocells.places import towns
-from geoloc.output.svg_map import WORLD_PX, mercator, project
+from geoloc.output.map.names import REGION_ZOOM, names_at
+from geoloc.output.map.outlines import WORLD_PX, project
 from geoloc.types import Float64Array, GeometryArray
 
 BORDERS_MAX_ZOOM = 7
@@ -19,15 +19,11 @@ BORDERS_MAX_ZOOM = 7
 NAMES_MAX_ZOOM = 10
 COARSE_ZOOM = 3
 """Up to this zoom the outlines of countries are enough, which are accurate to 0.1 degrees."""
-REGION_ZOOM = 4
-"""From this zoom regions have borders and names."""
 BUFFER = 64
 """Shapes reach so many units beyond their tile, so that no edge of a tile is drawn."""
 PIXEL = EXTENT / 512 * 0.75
 """Shapes are simplified to this, in units of the tile: a little less than a pixel of the screen."""
 DRAWN = (int(shapely.GeometryType.LINESTRING), int(shapely.GeometryType.POLYGON))
-PEOPLE = {3: 2_000_000, 4: 1_000_000, 5: 300_000, 6: 100_000, 7: 30_000, 8: 8_000, 9: 2_000, 10: 0}
-"""Smallest town with a name, by zoom."""
 KEPT_TILES = 600
 
 
@@ -38,15 +34,6 @@ class _Units:
     areas: GeometryArray
     edges: GeometryArray
     tree: shapely.STRtree
-
-
-@dataclass(frozen=True, eq=False)
-class _Names:
-    """Names with a place on the map, the most important ones first."""
-
-    text: list[str]
-    xy: Float64Array
-    """(N, 2) in map units; see `mercator`."""
 
 
 @lru_cache(KEPT_TILES)
@@ -74,7 +61,7 @@ def names(zoom: int, column: int, row: int) -> bytes:
     """Return the tile of names: the layers country, region and town, with `name` and `rank`."""
     shift, scale = _frame(zoom, column, row)
     layers = []
-    for kind, found, at_most in _names_at(zoom):
+    for kind, found, at_most in names_at(zoom):
         xy = (found.xy[:at_most] - shift) * scale
         rows = np.flatnonzero(((xy >= 0.0) & (xy < EXTENT)).all(axis=1))
         properties: list[dict[str, str | int]] = [
@@ -108,36 +95,3 @@ def _countries(coarse: bool) -> _Units:
 @cache
 def _regions() -> _Units:
     return _indexed(embedded_boundaries().region.polygons)
-
-
-def _names_at(zoom: int) -> list[tuple[str, _Names, int]]:
-    """Return kind, names and how many of them are on tiles of a zoom."""
-    found = [("country", _unit_names(0), 10**9)]
-    if zoom >= REGION_ZOOM:
-        found.append(("region", _unit_names(1), 10**9))
-    if zoom in PEOPLE:
-        people = np.sort(towns().population)[::-1]
-        at_most = int(np.searchsorted(-people, -PEOPLE[zoom], side="right"))
-        found.append(("town", _town_names(), at_most))
-    return found
-
-
-@cache
-def _unit_names(depth: int) -> _Names:
-    """Return the names of countries (0) or regions (1), the largest first."""
-    unit = embedded_boundaries().levels[depth]
-    shapes = outline() if depth == 0 else unit.polygons
-    labels = embedded_boundaries().country.names if depth == 0 else unit.names
-    largest = [max(shapely.get_parts(shape), key=shapely.area) for shape in shapes]
-    centre = shapely.centroid(largest)
-    inside = np.where(shapely.contains(largest, centre), centre, shapely.point_on_surface(largest))
-    order = np.argsort(-shapely.area(shapes), kind="stable")
-    latlon = shapely.get_coordinates(inside)[order, ::-1]
-    return _Names([str(labels[i]) for i in order], mercator(latlon))
-
-
-@cache
-def _town_names() -> _Names:
-    table = towns()
-    order = np.argsort(-table.population, kind="stable")
-    return _Names(table.name.take(order).to_pylist(), mercator(table.points.latlon[order]))

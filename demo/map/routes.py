@@ -20,15 +20,20 @@ from starlette.routing import Route
 from demo.compression import Compressed, accepted_encoding
 from demo.map import base_map
 from geoloc.errors import GeolocError
+from geoloc.output import map as component
+from geoloc.output.map import names
+from geoloc.output.map.base import base_map as embedded
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-STATIC = Path(__file__).parents[1] / "static" / "map"
+FILES = Path(component.__file__).parent / "templates"
 
 MEDIA_TYPES = {
     "maplibre-gl.js": "text/javascript",
     "planet_map.js": "text/javascript",
+    "light_map.js": "text/javascript",
+    "pins.js": "text/javascript",
     "drawing.js": "text/javascript",
     "map.css": "text/css",
     "maplibre-gl.LICENSE.txt": "text/plain",
@@ -75,7 +80,7 @@ class OwnTiles:
 def version() -> str:
     """Return a mark of the files and of the base map, for their addresses."""
     content = hashlib.sha256()
-    for path in (*map(STATIC.joinpath, MEDIA_TYPES), Path(base_map.__file__)):
+    for path in (*map(FILES.joinpath, MEDIA_TYPES), Path(base_map.__file__), Path(names.__file__)):
         content.update(path.read_bytes())
     return content.hexdigest()[:12]
 
@@ -95,10 +100,15 @@ def add_map(app: FastAPI, tiles: OwnTiles | None = None) -> None:
 
     for path, reply in (
         ("/map/{mark}/settings.json", settings),
+        ("/map/{mark}/base.json", _base_reply),
         ("/map/{mark}/{kind}/{zoom:int}/{column:int}/{row:int}.mvt", _tile_reply),
         ("/map/{mark}/{name}", _file_reply),
     ):
         app.router.routes.append(Route(path, reply, methods=["GET", "HEAD"]))
+
+
+async def _base_reply(request: Request) -> Response:
+    return _reply(request, await asyncio.to_thread(_base), "application/json")
 
 
 async def _file_reply(request: Request) -> Response:
@@ -128,8 +138,14 @@ def _settings(tiles: OwnTiles | None) -> dict[str, Any]:
 
 
 @cache
+def _base() -> Compressed:
+    """Return the base map of the light form, for browsers without WebGL."""
+    return Compressed(json.dumps(embedded(), ensure_ascii=False).encode())
+
+
+@cache
 def _file(name: str) -> Compressed:
-    return Compressed((STATIC / name).read_bytes())
+    return Compressed((FILES / name).read_bytes())
 
 
 def _reply(request: Request, content: Compressed, media_type: str) -> Response:

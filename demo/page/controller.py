@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from demo.page import explanation, rendering, view
-from demo.page import map as worldmap
 from demo.page.session import Asked, BlurLocation, Session, encode_uploads, rank
 from geoloc.errors import GeolocError, PhotoError
 from geoloc.geolocator import Geolocator
 from geoloc.guess import Guess
 from geoloc.output import formats
+from geoloc.output.map.shown import map_data, photo_pin, searched
 from geoloc.photos import decode
 
 MAX_PHOTOS = 50
@@ -195,14 +195,14 @@ class Controller:
     def _map(self, session: Session, answer: Guess) -> dict[str, Any]:
         """Return the data of the map: the answer, the other photos, and where was searched."""
         others = [
-            worldmap.photo_pin(index, other)
+            photo_pin(index, other)
             for index in range(len(session.uploads))
             if index != session.selected
             and not session.together
             and isinstance(other := session.answer(index), Guess)
         ]
-        data = worldmap.map_data(answer, self._geolocators[session.bundle].cells, others)
-        return data | {"searched": worldmap.searched(session.within)}
+        data = map_data(answer, self._geolocators[session.bundle].cells, others)
+        return data | {"searched": searched(session.within)}
 
 
 def _download(name: str, content: bytes) -> Updates:

@@ -10,10 +10,12 @@ from PIL import Image
 
 from geoloc.encoders.base import Preprocessing
 from geoloc.output import html
+from geoloc.output import map as component
 from geoloc.output.thumbnails import data_uri
 from geoloc.types import Float32Array
 
 STATIC = Path(__file__).parents[1] / "static"
+MAP_FILES = Path(component.__file__).parent / "templates"
 
 THUMBNAIL_PX = 420
 JPEG_QUALITY = 75
@@ -37,6 +39,11 @@ def render(template: str, **values: Any) -> str:  # noqa: ANN401
 def static_file(name: str) -> str:
     """Return the text of a script or style sheet from `demo/static`."""
     return (STATIC / name).read_text(encoding="utf-8")
+
+
+def map_file(name: str) -> str:
+    """Return the text of a script or style sheet of the map."""
+    return (MAP_FILES / name).read_text(encoding="utf-8")
 
 
 def image_uri(image: Image.Image, max_px: int = THUMBNAIL_PX, quality: int = JPEG_QUALITY) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from demo.page.rendering import static_file
+from demo.page.rendering import map_file, static_file
 
 PAPER, PANEL, INK, SOFT, LINE = "#f7f4ee", "#fffdf9", "#1d262b", "#566169", "#ddd6c8"
 PAPER_DARK, PANEL_DARK, INK_DARK, SOFT_DARK, LINE_DARK = (
@@ -15,7 +15,7 @@ ACCENT, ACCENT_DARK = "#b4400f", "#ff9a5a"
 
 def appearance() -> dict[str, Any]:
     """Return theme and style sheet, as arguments of `Blocks.launch` and `mount_gradio_app`."""
-    return {"theme": _theme(), "css": static_file("map/map.css") + static_file("page.css")}
+    return {"theme": _theme(), "css": map_file("map.css") + static_file("page.css")}
 
 
 def _theme() -> Any:  # noqa: ANN401

@@ -8,27 +8,21 @@ const HINTS = {
 let planet = null, stopDrawing = null;
 
 async function start() {
-  const {planetMap, drawsMaps} = await import(files + "planet_map.js");
-  if (!drawsMaps()) throw new Error("WebGL is switched off in this browser");
+  const {planetMap} = await import(files + "planet_map.js");
   planet = await planetMap(box.querySelector(".planet"), {
-    onPin: pin => document.querySelector(`.strip [data-index="${pin.photo}"]`)?.click()});
+    label: "Map of the answer", onPin: pin => document.querySelector(`.strip [data-index="${pin.photo}"]`)?.click()});
   box.querySelector(".planet").planet = planet;
-  return planet;
-}
-
-function legend(data) {
-  const kinds = new Set((data.pins || []).map(pin => pin.kind));
-  for (const part of ["circle", "regions", "searched"]) if (data[part]) kinds.add(part);
-  for (const item of box.querySelectorAll("[data-kind]")) item.hidden = !kinds.has(item.dataset.kind);
+  missing.textContent = "This browser draws no WebGL, so the map has fewer details.";
+  missing.hidden = !planet.isLight;
 }
 
 let shown = null, starting = null;            // only one start at a time; a failed one may be repeated
 async function show() {
   if (!props.value) return;
-  legend(props.value);
   try {
     starting ??= start();
     await starting;
+    mapLegend(box, props.value);
     if (shown === props.value) return;
     shown = props.value;
     planet.show(shown);

@@ -26,9 +26,8 @@ async function showShared() {
       return node;
     }));
     document.querySelector(".welcome")?.classList.add("behind");
-    const {planetMap, drawsMaps} = await import(files + "planet_map.js");
-    if (!drawsMaps()) { shared.querySelector(".planet").hidden = true; return; }
-    planet ??= await planetMap(shared.querySelector(".planet"));
+    const {planetMap} = await import(files + "planet_map.js");
+    planet ??= await planetMap(shared.querySelector(".planet"), {label: "Map of the answer of the link"});
     const pins = (answer.map.pins || []).slice(0, MOST_PINS).map(pin => ({
       lat: Number(pin.lat), lon: Number(pin.lon), kind: pin.kind === "answer" ? "answer" : "other", title: text(pin.title), label: text(pin.label).slice(0, 2)}));
     planet.show({window: answer.map.window, regions: answer.map.regions, circle: answer.map.circle, pins});

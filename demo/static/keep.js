@@ -60,18 +60,17 @@ function stopPlacing() {
   button("here").setAttribute("aria-pressed", "false");
 }
 button("here").addEventListener("click", () => {
-  const {map} = planet() || {};
+  const map = planet();
   if (placing) { stopPlacing(); state.textContent = ""; return; }
   if (!map) { state.textContent = "This needs the map."; return; }
-  const onClick = event => {
+  map.onPlace = ({lat, lon}) => {
     stopPlacing();
-    const wrapped = event.lngLat.wrap(), here = {file: props.value.photo, lat: wrapped.lat.toFixed(5), lon: wrapped.lng.toFixed(5)};
+    const here = {file: props.value.photo, lat: lat.toFixed(5), lon: lon.toFixed(5)};
     localStorage.setItem(CORRECTIONS, JSON.stringify([...corrections().filter(each => each.file !== here.file), here]));
     showCorrections();
     state.textContent = `Noted in this browser: ${here.file} was taken at ${here.lat}, ${here.lon}.`;
   };
-  map.on("click", onClick);
-  placing = {off: () => map.off("click", onClick)};
+  placing = {off: () => { map.onPlace = null; }};
   button("here").setAttribute("aria-pressed", "true");
   state.textContent = "Click the place on the map where the photo was taken.";
 });

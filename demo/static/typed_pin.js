@@ -4,5 +4,5 @@
   const at = {lat: number(lat), lon: number(lon)};
   if (!map?.open) return map;
   const valid = Math.abs(at.lat) <= 90 && Math.abs(at.lon) <= 180;
-  return {...map, pins: valid ? [{...at, kind: "yours", label: "you"}] : []};
+  return {...map, pins: valid ? [{...at, kind: "yours", title: "your guess", label: ""}] : []};
 }

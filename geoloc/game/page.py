@@ -19,7 +19,7 @@ from geoloc.game.standings import Standing
 from geoloc.game.tournament import Tournament, score
 from geoloc.io.atomic import atomic_write_text
 from geoloc.output.html import render
-from geoloc.output.svg_map import WORLD_PX, mercator, world
+from geoloc.output.map.base import base_map
 from geoloc.output.text import km
 from geoloc.types import BoolArray, Float64Array, IndexArray, Int64Array
 
@@ -45,25 +45,23 @@ def _page_data(tournament: Tournament, standings: Sequence[Standing]) -> dict[st
     """Return the data that replay.js reads."""
     scored = score(tournament)
     matches = _duels if tournament.mode in ("duel", "pigeon") else _games
-    truth = mercator(tournament.latlon)
     return {
         "title": {"classic": "Classic games", "streak": "Country streaks"}.get(
             tournament.mode, f"Duels, rules {tournament.rules.name}"
         ),
         "about": headline(tournament),
-        "world": world(),
+        "base": base_map(),
         "players": [player.name for player in tournament.players],
         "places": [
-            {"at": _rounded(xy), "name": name}
-            for xy, name in zip(truth, _place_names(tournament), strict=True)
+            {"at": at, "name": name}
+            for at, name in zip(_rounded(tournament.latlon), _place_names(tournament), strict=True)
         ],
-        "pins": [_pins(player.latlon, truth) for player in tournament.players],
+        "pins": [_pins(player.latlon) for player in tournament.players],
         "matches": matches(tournament, scored),
         "standings": [
             [s.name, f"{s.rating:,.0f}", between(s.rating_interval), f"{s.points:,.0f}", median(s)]
             for s in standings
         ],
-        "size": WORLD_PX,
     }
 
 
@@ -188,14 +186,11 @@ def _place_names(tournament: Tournament) -> list[str]:
     return [", ".join(row[key] for key in columns if row[key]) or "at sea" for row in named]
 
 
-def _pins(latlon: Float64Array, truth: Float64Array) -> list[list[float] | None]:
-    """Return map coordinates of answers (N, 2), on the copy of the world nearest to the truth."""
-    at = mercator(np.nan_to_num(latlon))
-    at[:, 0] -= np.round((at[:, 0] - truth[:, 0]) / WORLD_PX) * WORLD_PX
-    answered = ~np.isnan(latlon[:, 0])
-    return [_rounded(xy) if pinned else None for xy, pinned in zip(at, answered, strict=True)]
+def _pins(latlon: Float64Array) -> list[list[float] | None]:
+    """Return answers (N, 2) in degrees, None where there is none."""
+    return [at if at[0] == at[0] else None for at in _rounded(latlon)]  # NaN is unequal to itself
 
 
-def _rounded(xy: Float64Array) -> list[float]:
-    rounded: list[float] = np.round(xy, 3).tolist()
+def _rounded(latlon: Float64Array) -> list[list[float]]:
+    rounded: list[list[float]] = np.round(latlon, 4).tolist()
     return rounded

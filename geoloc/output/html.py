@@ -10,16 +10,16 @@ from typing import Any
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-SHARED = "geoloc.output"
-"""Package whose templates, styles and scripts every other package may use."""
+SHARED = ("geoloc.output", "geoloc.output.map")
+"""Packages whose templates, styles and scripts every other package may use."""
 
 
 @cache
-def environment(package: str = SHARED) -> Environment:
+def environment(package: str = SHARED[0]) -> Environment:
     """Return the environment of a package's folder `templates`.
 
     Text is escaped automatically and an undefined name is an error. Templates that the package
-    does not have come from `geoloc.output`. Beside Jinja's own, templates have
+    does not have come from `SHARED`. Beside Jinja's own, templates have
 
     - `{{ inline("map.css") }}`: the text of a style sheet or script, not rendered: braces and
       quotes in it mean nothing to Jinja;
@@ -28,7 +28,7 @@ def environment(package: str = SHARED) -> Environment:
     Args:
         package: name of an importable package with a folder `templates`.
     """
-    loaders = [PackageLoader(name) for name in dict.fromkeys((package, SHARED))]
+    loaders = [PackageLoader(name) for name in dict.fromkeys((package, *SHARED))]
     made = Environment(
         loader=ChoiceLoader(loaders),
         autoescape=True,
@@ -42,7 +42,7 @@ def environment(package: str = SHARED) -> Environment:
     return made
 
 
-def render(template: str, package: str = SHARED, **values: Any) -> str:  # noqa: ANN401
+def render(template: str, package: str = SHARED[0], **values: Any) -> str:  # noqa: ANN401
     """Return a rendered template.
 
     Args:
@@ -51,13 +51,13 @@ def render(template: str, package: str = SHARED, **values: Any) -> str:  # noqa:
         values: names that the template uses.
 
     Raises:
-        jinja2.TemplateNotFound: neither the package nor `geoloc.output` has the template.
+        jinja2.TemplateNotFound: neither the package nor one of `SHARED` has the template.
         jinja2.UndefinedError: the template uses a name that has no value.
     """
     return _template(template, package).render(values)
 
 
-def stream(template: str, package: str = SHARED, **values: Any) -> Iterator[str]:  # noqa: ANN401
+def stream(template: str, package: str = SHARED[0], **values: Any) -> Iterator[str]:  # noqa: ANN401
     """Yield a rendered template in pieces, for pages of any length; see `render`."""
     return _template(template, package).generate(values)
 

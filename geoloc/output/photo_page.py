@@ -17,18 +17,12 @@ from geoloc.guess import Confidence, Guess
 from geoloc.io.atomic import AtomicFile
 from geoloc.output.formats import Record, output_columns, replace_nonfinite
 from geoloc.output.html import script_json, stream
-from geoloc.output.svg_map import (
-    MAX_TILES,
-    TILE,
-    WORLD_PX,
-    mercator,
-    project,
-    svg_path,
-    tile,
-    world,
-)
+from geoloc.output.map.base import Tile, base_map, most_used, tiles_of
+from geoloc.output.map.outlines import TILE_STEPS, mercator, svg_path
+from geoloc.output.map.regions import Regions, regions_of
 from geoloc.output.text import exif_note, km, percent
 from geoloc.output.thumbnails import thumbnail
+from geoloc.types import GeometryArray
 
 MAX_PICTURES = 2_000
 MAX_PICTURE_BYTES = 16_000_000
@@ -36,6 +30,15 @@ MAX_PICTURE_BYTES = 16_000_000
 
 PICTURE_PX = 128
 QUALITY = 70
+
+LEVELS = sorted(CREDIBLE_LEVELS, reverse=True)
+"""Levels of the regions, the largest first."""
+
+SMALLEST_SHARE = 0.01
+"""Parts with a smaller share of the area of their region are left out."""
+
+DETAIL = 100.0
+"""Regions are simplified to this part of their width."""
 
 _CONFIDENCES: tuple[Confidence, ...] = get_args(Confidence)
 
@@ -46,32 +49,24 @@ class PageSink:
     def __init__(self, out: AtomicFile, cells: CellTable) -> None:
         """Start without photos."""
         self._out, self._cells = out, cells
-        self._row_of = {cell_id: row for row, cell_id in enumerate(cells.cell_id.tolist())}
         self._photos = out.scratch()
         self._pictures = self._picture_bytes = 0
-        self._photos_in_tile: Counter[tuple[int, int]] = Counter()
-        self._drawn_cells: set[int] = set()
+        self._photos_in_tile: Counter[Tile] = Counter()
 
     def write(self, record: Record) -> None:
         """Add a photo, with its picture within the limits of pictures."""
         line = script_json(self._values(record)).encode("utf-8", "backslashreplace")
         with self._out.errors_name_path():
             self._photos.write(line + b"\n")
-        x, y = mercator(np.array([[record.guess.lat, record.guess.lon]]))[0] // TILE
-        self._photos_in_tile[int(x), int(y)] += 1
+        self._photos_in_tile += tiles_of([record.guess.lat, record.guess.lon])
 
     def close(self) -> None:
         """Render the page and give the file its name."""
-        cells = sorted(self._drawn_cells)
-        most = self._photos_in_tile.most_common(MAX_TILES)
         data = {
-            "world": world(),
-            "tiles": [tile(*at) for at, _ in most],
-            "cells": dict(zip(cells, _outlines(self._cells, cells), strict=True)),
-            "levels": list(CREDIBLE_LEVELS),
+            "base": base_map(most_used(self._photos_in_tile)),
+            "levels": LEVELS,
             "confidences": list(_CONFIDENCES),
             "pictures": self._pictures,
-            "size": WORLD_PX,
         }
         for part in stream("photos.html", data=data, photos=self._photo_lines()):
             self._out.write_text(part)
@@ -88,6 +83,7 @@ class PageSink:
         """Return the values of a photo, in the order of `FIELDS` in photos.js."""
         guess = record.guess
         picture = self._picture(record.source)
+        regions = regions_of(guess, self._cells) if picture else None
         return [
             guess.photo,
             round(guess.lat, 5),
@@ -101,7 +97,8 @@ class PageSink:
             exif_note(guess.exif, guess.exif_distance_km),
             replace_nonfinite(output_columns(record.columns)),
             picture,
-            self._region(guess) if picture else [],
+            _paths(regions) if regions else [],
+            regions is None or regions.circle_is_fair,
         ]
 
     def _picture(self, source: str | None) -> str:
@@ -116,15 +113,6 @@ class PageSink:
         self._picture_bytes += len(uri)
         return uri
 
-    def _region(self, guess: Guess) -> list[list[int]]:
-        """Return the rows of the cells of each credible level, and note that they are drawn."""
-        rows = [
-            [self._row_of[cell.cell_id] for cell in guess.region if cell.level == level]
-            for level in CREDIBLE_LEVELS
-        ]
-        self._drawn_cells.update(*rows)
-        return rows
-
 
 def _label(guess: Guess) -> str:
     """Return the name of the most precise place that the answer claims, "" where it is not sure."""
@@ -133,8 +121,15 @@ def _label(guess: Guess) -> str:
     return names.get(guess.confidence, "")
 
 
-def _outlines(cells: CellTable, rows: list[int]) -> list[str]:
-    """Return path data of cells, each simplified in proportion to its size."""
-    shapes = project(cells.polygon[rows])
-    simple = shapely.simplify(shapes, np.sqrt(shapely.area(shapes)) / 100)
-    return [svg_path(shapely.get_parts(shape)) for shape in simple]
+def _paths(regions: Regions) -> list[str]:
+    """Return path data of the regions of LEVELS, simplified to what a page with many can hold."""
+    return [_path(regions.outlines[level]) for level in LEVELS]
+
+
+def _path(outlines: GeometryArray) -> str:
+    """Return path data of one region, without its smallest parts."""
+    drawn = shapely.transform(outlines, lambda lonlat: mercator(lonlat[:, ::-1]))
+    area = shapely.area(drawn)
+    large = area >= SMALLEST_SHARE * area.sum()
+    simple = shapely.simplify(drawn[large], np.sqrt(area[large]) / DETAIL)
+    return svg_path(shapely.get_parts(simple), TILE_STEPS)

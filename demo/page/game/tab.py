@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from demo.map.routes import version
 from demo.page import constraint_form
 from demo.page.game import photos as photo_table
 from demo.page.game import rounds, view
@@ -17,20 +18,11 @@ from demo.page.rendering import image_uri, render, static_file
 from demo.page.session import BlurLocation
 from demo.page.view import notice
 from geoloc.geolocator import Geolocator
-from geoloc.output.svg_map import world as world_outline
 from geoloc.photos import decode
-
-OUTLINE_TOLERANCE = 0.3
-"""Tolerance of the simplified outline in 1/1000 of the width of the world, 12 km."""
 
 PHOTO_PX = 800
 
 LOST = "The server keeps a game for some minutes only, and no longer has this one. Start it again."
-
-
-def world(_: object) -> str:
-    """Return the SVG path of the land; game.js requests it once. Gradio passes one argument."""
-    return world_outline(OUTLINE_TOLERANCE)
 
 
 class GameController:
@@ -131,9 +123,8 @@ def game_tab(
             photo = gr.HTML()
         with gr.Column(scale=3, min_width=300):
             world_map = gr.HTML(
-                html_template=render("game/map.html"),
+                html_template=render("game/map.html", files=f"map/{version()}/"),
                 js_on_load=static_file("game.js"),
-                server_functions=[world],
                 elem_id="game-map",
             )
             with gr.Row() as fields:

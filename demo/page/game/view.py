@@ -8,24 +8,51 @@ from demo.page.game.rounds import MAX_POINTS, Game, LatLon, Round
 from demo.page.rendering import render
 from geoloc.output import text
 
+MARGIN = 0.15
+"""Of the window around all pins after a round, on each side."""
+LEAST_DEG = 0.5
+
 
 def open_map() -> dict[str, Any]:
     """Return the map of a new round; the scripts add the player's pin."""
-    return {"open": True, "pins": [], "lines": []}
+    return {"open": True, "pins": []}
 
 
 def closed_map(finished: Round) -> dict[str, Any]:
     """Return the map after a round: both guesses, the true place, and lines between them."""
-    pins = [
-        _pin(finished.player, "yours", "you"),
-        _pin(finished.bundle, "bundle", "model"),
-        _pin((finished.photo.lat, finished.photo.lon), "truth", "taken here"),
-    ]
-    return {"open": False, "pins": pins, "lines": [[0, 2], [1, 2]]}
+    truth = finished.photo.lat, finished.photo.lon
+    guesses = {"yours": finished.player, "other": finished.bundle}
+    near = {kind: (at[0], _near(truth[1], at[1])) for kind, at in guesses.items()}
+    return {
+        "open": False,
+        "window": _window([truth, *near.values()]),
+        "pins": [
+            _pin(finished.bundle, "other", "the model's guess", "M"),
+            _pin(truth, "truth", "taken here"),
+            _pin(finished.player, "yours", "your guess"),
+        ],
+        "lines": [
+            {"kind": kind, "at": [[at[1], at[0]], [truth[1], truth[0]]]}
+            for kind, at in near.items()
+        ],
+    }
 
 
-def _pin(at: LatLon, kind: str, label: str) -> dict[str, Any]:
-    return {"lat": at[0], "lon": at[1], "kind": kind, "label": label}
+def _near(lon: float, other: float) -> float:
+    """Return another longitude within 180 degrees of one, beyond ±180 if need be."""
+    return lon + (other - lon + 180.0) % 360.0 - 180.0
+
+
+def _window(points: list[LatLon]) -> list[float]:
+    """Return south, west, north and east around points, with a margin."""
+    sides = list(zip(*points, strict=True))
+    (south, north), (west, east) = ((min(side), max(side)) for side in sides)
+    margin = max(LEAST_DEG, MARGIN * max(north - south, east - west))
+    return [max(south - margin, -80.0), west - margin, min(north + margin, 84.0), east + margin]
+
+
+def _pin(at: LatLon, kind: str, title: str, label: str = "") -> dict[str, Any]:
+    return {"lat": at[0], "lon": at[1], "kind": kind, "title": title, "label": label}
 
 
 def photo(uri: str) -> str:

@@ -1,23 +1,15 @@
-"""Geometry of the reports' SVG charts: line charts, and dots on a map of the world."""
+"""Geometry of the reports' charts: lines, and dots on a map of the world."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import ClassVar
 
 import numpy as np
-import shapely
-
-from geoloc.output.svg_map import world_path
-from geoloc.types import Float64Array, GeometryArray
 
 Tick = tuple[float, str]
 """A value on an axis and its label."""
-
-NORTH_DEG, SOUTH_DEG = 84.0, -60.0
-"""Latitudes of the map's edges; hardly any photos are taken beyond them."""
 
 MAX_DOT_PX = 11.0
 MIN_DOT_PX = 2.4
@@ -26,10 +18,6 @@ ERROR_KM = (25.0, 200.0, 750.0, 2500.0)
 """Limits of the colours of dots."""
 
 ERROR_LEVELS = ("under 25 km", "under 200 km", "under 750 km", "under 2,500 km", "2,500 km or more")
-
-_LAND_TOLERANCE_PX = 0.6
-_LAND_STEPS = 10
-"""Coordinates of the land are written to a tenth of a pixel."""
 
 
 @dataclass(frozen=True)
@@ -108,27 +96,12 @@ def line_chart(curves: Sequence[Curve], x: Axis, y: Axis, *, dots: bool = False)
 
 
 @dataclass(frozen=True)
-class Dot:
-    """A dot on the map of the world; positions are pixels."""
-
-    x: float
-    y: float
-    radius: float
-    level: int
-    """Index into ERROR_LEVELS."""
-    title: str
-
-
-@dataclass(frozen=True)
 class WorldMap:
     """The contents of the macro `world_map`."""
 
     label: str
-    land: str
-    """SVG path data."""
-    dots: list[Dot]
-    width: ClassVar[int] = 960
-    height: ClassVar[int] = 430
+    dots: list[list[float | str]]
+    """Latitude, longitude, radius in pixels, index into ERROR_LEVELS, and title of each dot."""
 
 
 def world_map(dots: Sequence[Sequence[float]], label: str) -> WorldMap:
@@ -139,31 +112,12 @@ def world_map(dots: Sequence[Sequence[float]], label: str) -> WorldMap:
             drawn.
         label: what the map shows, for screen readers.
     """
-    visible = [dot for dot in dots[:MAX_DOTS] if SOUTH_DEG < dot[0] < NORTH_DEG]
-    largest = max((dot[2] for dot in visible), default=1.0)
-    drawn = []
-    for lat, lon, photos, km in visible:
-        x, y = _equirectangular(np.array([[lon, lat]]))[0].round(1).tolist()
+    largest = max((dot[2] for dot in dots), default=1.0)
+    drawn: list[list[float | str]] = []
+    for lat, lon, photos, km in dots[:MAX_DOTS]:
         radius = max(MIN_DOT_PX, MAX_DOT_PX * (photos / max(largest, 30.0)) ** 0.5)
         count = f"{photos:,.0f} photo{'s' if photos > 1 else ''}"
         level = int(np.searchsorted(ERROR_KM, km, "right"))
-        drawn.append(Dot(x, y, round(radius, 1), level, f"{count}, median error {km:,.0f} km"))
-    return WorldMap(label, _land(), drawn)
-
-
-@cache
-def _land() -> str:
-    return world_path(_project, _LAND_TOLERANCE_PX, _LAND_STEPS)
-
-
-def _project(shapes: GeometryArray) -> GeometryArray:
-    clipped = shapely.clip_by_rect(shapes, -180.0, SOUTH_DEG, 180.0, NORTH_DEG)
-    projected: GeometryArray = shapely.transform(clipped, _equirectangular)
-    return projected
-
-
-def _equirectangular(lonlat: Float64Array) -> Float64Array:
-    """Return pixels (N, 2) of lon/lat degrees (N, 2)."""
-    x = (lonlat[:, 0] + 180.0) / 360.0 * WorldMap.width
-    y = (NORTH_DEG - lonlat[:, 1]) / (NORTH_DEG - SOUTH_DEG) * WorldMap.height
-    return np.stack([x, y], axis=1)
+        title = f"{count}, median error {km:,.0f} km"
+        drawn.append([round(lat, 3), round(lon, 3), round(radius, 1), level, title])
+    return WorldMap(label, drawn)

@@ -14,6 +14,7 @@ from geoloc.evaluation.report.tables import distance, number
 from geoloc.evaluation.results import SCHEMA_VERSION, Report
 from geoloc.io.atomic import atomic_write_text
 from geoloc.output.html import render
+from geoloc.output.map.base import base_map
 
 PACKAGE = "geoloc.evaluation.report"
 
@@ -108,6 +109,7 @@ def _context(report: Report) -> dict[str, Any]:
         "units": sections.resampling_units(report),
         "error_chart": figures.error_chart(report) if located else None,
         "error_map": details.error_map(report) if located else None,
+        "base": base_map() if located else None,
         "error_levels": ERROR_LEVELS,
         "far_map": details.far_map(report) if located else None,
         "coverage": details.coverage(report),

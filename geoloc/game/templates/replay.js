@@ -1,8 +1,8 @@
 // Games step by step. Each round has two steps: the players' pins, then the true place with points and
 // damage. An even `at` shows pins, an odd one the true place.
-const PINS_MS = 1000, TRUTH_MS = 2600, MOVE_MS = 600, SMALLEST_WINDOW = 20;
+const PINS_MS = 1000, TRUTH_MS = 2600, MOVE_MS = 600, SMALLEST_VIEW = 20;
 const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)").matches;
-const WORLD = [0, 0, data.size, data.size];
+const WORLD = [0, 0, data.base.size, data.base.size];
 let match, at = 0, timer = null;
 
 const colour = player => `--player:var(--p${player % 8})`;
@@ -49,49 +49,28 @@ function scoreboard(player, i, now, number) {
 }
 
 function drawRound(now) {
-  for (const id of ["pins", "lines"]) $(id).replaceChildren();
-  const truth = data.places[now.place].at, points = [truth];
+  const truth = data.places[now.place], pins = [], lines = [];
   match.players.forEach((player, i) => {
-    const position = data.pins[player][now.place];
-    if (!position || !now.playing[i]) return;
-    points.push(position);
-    for (const turn of [-data.size, 0, data.size]) {       // the map repeats east and west
-      const [x, y] = [position[0] + turn, position[1]];
-      if (revealed()) make($("lines"), "path", {d: `M${x},${y}L${truth[0] + turn},${truth[1]}`, style: colour(player)});
-      mark("pin", colour(player), [x, y], data.players[player], data.players[player].slice(0, 1).toUpperCase());
-    }
+    const at = data.pins[player][now.place], name = data.players[player];
+    if (!at || !now.playing[i]) return;
+    pins.push({lat: at[0], lon: at[1], kind: "other", colour: `var(--p${player % 8})`, title: name, label: name.slice(0, 1).toUpperCase()});
+    if (revealed()) lines.push({at: [at.toReversed(), truth.at.toReversed()], colour: `var(--p${player % 8})`});
   });
-  if (revealed()) for (const turn of [-data.size, 0, data.size])
-    mark("truth", "", [truth[0] + turn, truth[1]], data.places[now.place].name, "");
-  home = revealed() ? windowOf(points) : WORLD;
-  glide(home);
-}
-
-function mark(kind, style, at, title, label) {
-  const group = make($("pins"), "g", {class: kind, style, "data-at": at.join(" ")});
-  make(group, "title", {}, title);
-  make(group, "circle", {r: kind === "truth" ? 5 : 9});
-  if (kind === "truth") make(group, "circle", {r: 10, class: "ring"});
-  make(group, "text", {}, label);
-}
-
-function windowOf(points) {
-  const [xs, ys] = [0, 1].map(axis => points.map(point => point[axis]));
-  const [left, top] = [Math.min(...xs), Math.min(...ys)];
-  const wide = Math.max(...xs) - left, high = Math.max(...ys) - top;
-  const side = Math.min(data.size, Math.max(SMALLEST_WINDOW, 1.5 * Math.max(wide, high)));
-  const y = Math.min(data.size - side, Math.max(0, top + high / 2 - side / 2));
-  return [left + wide / 2 - side / 2, y, side, side];
+  if (revealed()) pins.push({lat: truth.at[0], lon: truth.at[1], kind: "truth", title: truth.name});
+  map.show({pins, lines}, true);
+  const points = pins.map(pin => map.project(pin.lat, pin.lon)).map(([x, y]) => ({x, y}));
+  const view = revealed() ? map.windowOf(points, SMALLEST_VIEW) : WORLD;
+  map.home = () => map.setView(view);
+  glide(view);
 }
 
 let animation = 0;
 function glide(target) {
   cancelAnimationFrame(animation);
-  const from = view.slice(), start = performance.now();
+  const from = map.view.slice(), start = performance.now();
   const frame = time => {
     const part = reducedMotion ? 1 : Math.min(1, Math.max(0, (time - start) / MOVE_MS)), f = part * part * (3 - 2 * part);
-    view = target.map((value, i) => from[i] + (value - from[i]) * f);
-    draw();
+    map.setView(target.map((value, i) => from[i] + (value - from[i]) * f));
     if (part < 1) animation = requestAnimationFrame(frame);
   };
   frame(start);

@@ -1,37 +1,16 @@
-// One or more answers, one at a time: places in a list, pins, regions and the 80 % circle.
-const OPACITY = {0.5: .34, 0.8: .2, 0.95: .14};            // of the regions, which lie in each other
-
+// One or more answers, one at a time: places in a list, and the map of each answer.
 function show(photo) {
   for (const id of ["name", "sentence", "best", "note"]) $(id).textContent = photo[id];
-  for (const id of ["cells", "pins", "list"]) $(id).replaceChildren();
-  drawSurroundings(photo);
-  for (const [level, cells] of Object.entries(photo.region))
-    make($("cells"), "path", {d: cells, "fill-opacity": OPACITY[level]});
-  photo.pins.forEach(listPlace);
-  drawPins(photo);
-  home = photo.window;
-  goHome();
-}
-
-function drawSurroundings(photo) {                         // detailed borders on a sea that hides the coarse ones
-  const [left, top, right, bottom] = photo.around;
-  $("sea").setAttribute("d", photo.detail && `M${left},${top}H${right}V${bottom}H${left}Z`);
-  $("detail").setAttribute("d", photo.detail);
-  $("circle").setAttribute("d", photo.circle);
+  $("list").replaceChildren();
+  photo.places.forEach(listPlace);
+  mapLegend(document, photo.map);
+  map.show(photo.map);
 }
 
 function listPlace(place) {
   const button = make(make($("list"), "li", {}), "button", {type: "button"}, place.place);
-  make(button, "small", {}, `${place.where} · ${place.probability} within 25 km`);
-  button.onclick = () => goTo(place.at);
-}
-
-function drawPins(photo) {
-  if (photo.file) pin("file", photo.file, "", "position in the file");
-  $("says").hidden = !photo.file;
-  [...photo.pins.entries()].reverse().forEach(([i, place]) =>     // the answer last: on top
-    pin(i || photo.best ? "other" : "first", place.at, i + 1, `${place.place}: ${place.probability} within 25 km`));
-  if (photo.best) pin("first", photo.answer, "", photo.best);
+  make(button, "small", {}, `${place.lat.toFixed(4)}, ${place.lon.toFixed(4)} · ${place.probability} within 25 km`);
+  button.onclick = () => map.goTo(place.lat, place.lon);
 }
 
 data.photos.forEach((each, i) => make($("choose"), "option", {value: i}, each.name));

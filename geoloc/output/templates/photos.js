@@ -1,10 +1,9 @@
 // Many photos: marks that split into smaller groups as the map zooms in, a list of the photos in
 // view, and a card for the chosen photo.
 const FIELDS = ["name", "lat", "lon", "radius_80_km", "radius", "confidence", "place", "label", "probability", "note",
-                "columns", "picture", "region"];
+                "columns", "picture", "regions", "circle"];
 const photos = JSON.parse($("photos").textContent).map(values => Object.fromEntries(FIELDS.map((field, i) => [field, values[i]])));
 const COLOURS = ["var(--city)", "var(--region)", "var(--country)", "var(--unsure)"];
-const OPACITY = [.55, .35, .18];                          // of the cells of the 50, 80 and 95 % regions
 const GROUP_PX = 52, PAGE_ROWS = 100, SAME_PLACE = .005;
 const SEARCH_DELAY_MS = 120, LIST_DELAY_MS = 150;
 const count = new Intl.NumberFormat("en").format, plural = n => `${count(n)} photo${n === 1 ? "" : "s"}`;
@@ -15,7 +14,7 @@ let inView = [], listedRows = 0;
 let chosen = null;
 
 for (const photo of photos) {
-  [photo.x, photo.y] = project(photo.lat, photo.lon);
+  [photo.x, photo.y] = map.project(photo.lat, photo.lon);
   photo.short = photo.name.split("/").pop();
   photo.text = [photo.name, photo.place, ...Object.values(photo.columns)].join(" ").toLowerCase();
 }
@@ -25,7 +24,7 @@ for (const photo of photos) {
 let grouped = {cell: 0, matching: null, groups: []};      // the last result of `groups`
 
 function groups() {                                       // of the whole world, so that moving the map keeps them
-  const cell = 2 ** Math.ceil(Math.log2(GROUP_PX * unitsPerPixel()));
+  const cell = 2 ** Math.ceil(Math.log2(GROUP_PX * map.unitsPerPixel()));
   if (grouped.cell === cell && grouped.matching === matching) return grouped.groups;
   const cells = new Map();
   for (const photo of matching) {
@@ -67,13 +66,14 @@ function majority(words) {                                // the word of more th
   return [...times].find(each => each[1] > words.length / 2)?.[0] || "";
 }
 
+make(make(make(map.svg, "defs", {}), "clipPath", {id: "rounded"}), "rect", {x: -21, y: -21, width: 42, height: 42, rx: 7});
 const marks = new Map();                                  // group -> node, reused by the next drawing
 
 function drawMarks() {
-  const [left, top, right, bottom] = extent(view), middle = view[0] + view[2] / 2, margin = GROUP_PX * unitsPerPixel();
+  const [left, top, right, bottom] = map.extent(map.view), middle = map.view[0] + map.view[2] / 2, margin = GROUP_PX * map.unitsPerPixel();
   const visible = new Set(), labels = new Set();
   for (const group of groups()) {
-    const x = nearestCopy(group.x, middle), y = group.y;
+    const x = map.nearestCopy(group.x, middle), y = group.y;
     if (x < left - margin || x > right + margin || y < top - margin || y > bottom + margin) continue;
     visible.add(group);
     if (!marks.has(group)) marks.set(group, drawMark(group));
@@ -88,7 +88,7 @@ function drawMarks() {
 function drawMark(group) {
   const first = group.photos.find(photo => photo.picture) || group.photos[0], size = group.photos.length, label = group.label;
   const title = size > 1 ? `${plural(size)}${label && ", most of " + label}` : `${first.short}, ${statement(first)}`;
-  const node = make($("marks"), "g", {class: "mark", role: "button", tabindex: -1, "aria-label": title});
+  const node = make(map.layers.marks, "g", {class: "mark", role: "button", tabindex: -1, "aria-label": title});
   make(node, "title", {}, title);
   const colour = `fill:${COLOURS[first.confidence]}`;
   if (first.picture) {
@@ -112,16 +112,16 @@ function drawCount(node, size, onPicture) {
 }
 
 function open(group) {                                    // zooms in as long as that can split the group
-  const [x, y, side] = windowOf(group.photos);
-  const spread = Math.max(...[photo => nearestCopy(photo.x, group.x), photo => photo.y].map(position => {
-    const [least, most] = range(group.photos.map(position));
+  const [x, y, side] = map.windowOf(group.photos);
+  const spread = Math.max(...[photo => map.nearestCopy(photo.x, group.x), photo => photo.y].map(position => {
+    const [least, most] = map.range(group.photos.map(position));
     return most - least;
   }));
   if (group.photos.length === 1 || spread < SAME_PLACE) choose(group.photos[0]);
   else {
-    const closer = Math.min(side, view[2] * .7);
-    setView([x + (side - closer) / 2, y + (side - closer) / 2, closer, closer]);
-    onMove();
+    const closer = Math.min(side, map.view[2] * .7);
+    map.setView([x + (side - closer) / 2, y + (side - closer) / 2, closer, closer]);
+    map.onMove();
   }
 }
 
@@ -134,16 +134,14 @@ function statement(photo) {
 
 function choose(photo) {                                  // the list stays as it is: `listView` does not change
   chosen = photo;
-  $("cells").replaceChildren();
-  $("pins").replaceChildren();
   $("card").hidden = !photo;
+  map.regions(photo ? data.levels.flatMap((level, i) => photo.regions[i] ? [{level, path: photo.regions[i], steps: data.base.tileSteps}] : []) : []);
+  map.drawCircle(photo?.circle ? photo : null);
+  map.pins(photo ? [{lat: photo.lat, lon: photo.lon, kind: "answer", title: photo.short}] : []);
   if (photo) {
-    const {path, box} = circle(photo);
-    $("circle").setAttribute("d", path);
-    photo.region.forEach((rows, i) => make($("cells"), "path", {d: rows.map(row => data.cells[row]).join(""), "fill-opacity": OPACITY[i]}));
     fillCard(photo);
-    setView(windowAround(...box));
-  } else { $("circle").setAttribute("d", ""); draw(); }
+    map.setView(map.windowAround(...map.circle(photo).box));
+  } else map.draw();
   for (const button of rowButtons()) button.setAttribute("aria-current", String(button.photo === chosen));
 }
 
@@ -175,15 +173,15 @@ function filter() {
   const order = {sure: (a, b) => a.radius_80_km - b.radius_80_km, unsure: (a, b) => b.radius_80_km - a.radius_80_km,
                  name: (a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0}[$("order").value];
   if (order) matching = matching.sort(order);
-  draw();
+  map.draw();
   list();
 }
 
 function list() {                                         // photos within `listView`; unchanged ones keep their rows
-  const [left, top, right, bottom] = extent(listView), middle = listView[0] + listView[2] / 2;
+  const [left, top, right, bottom] = map.extent(listView), middle = listView[0] + listView[2] / 2;
   const before = inView;
   inView = matching.filter(photo => {
-    const x = nearestCopy(photo.x, middle);
+    const x = map.nearestCopy(photo.x, middle);
     return x >= left && x <= right && photo.y >= top && photo.y <= bottom;
   });
   const matches = matching.length < photos.length ? `${count(matching.length)} of ${plural(photos.length)} match` : plural(photos.length);
@@ -230,24 +228,15 @@ function listSoon() {
   listTimer = setTimeout(list, LIST_DELAY_MS);
 }
 
-onDraw = () => {
-  drawMarks();
-  if (!chosen) return;
-  $("pins").replaceChildren();
-  pin("first", [nearestCopy(chosen.x, view[0] + view[2] / 2), chosen.y], "", chosen.short);
-};
-onMove = () => {
-  listView = view.slice();
+map.onDraw = drawMarks;
+map.onMove = () => {
+  listView = map.view.slice();
   listSoon();
 };
 addEventListener("resize", listSoon);
 
 // ---- the page
 
-for (const [left, top, right, bottom, borders] of data.tiles) {
-  make($("details"), "path", {class: "tile", d: `M${left},${top}H${right}V${bottom}H${left}Z`});
-  make($("details"), "path", {class: "land", d: borders});
-}
 data.confidences.forEach((name, i) => {
   const label = make($("confidences"), "label", {}), number = photos.filter(photo => photo.confidence === i).length;
   make(label, "input", {type: "checkbox", checked: ""}).onchange = filter;
@@ -255,8 +244,8 @@ data.confidences.forEach((name, i) => {
   label.append(`${name} (${count(number)})`);
 });
 $("title").textContent = `${plural(photos.length)} on the map`;
-const limit = data.pictures < photos.length ? `Of ${plural(photos.length)}, ${count(data.pictures)} are shown with pictures and cells, all as dots. ` : "";
-$("legend").textContent = `${limit}The dashed circle contains 8 of 10 photos like the chosen one. Made with Natural Earth; places by GeoNames (CC BY 4.0).`;
+const limit = data.pictures < photos.length ? `Of ${plural(photos.length)}, ${count(data.pictures)} are shown with pictures and areas, all as dots. ` : "";
+$("legend").textContent = `${limit}The circle contains 8 of 10 photos like the chosen one; in 50, 80 and 95 of 100 cases it is inside the shaded areas.`;
 $("search").oninput = () => { clearTimeout(searchTimer); searchTimer = setTimeout(filter, SEARCH_DELAY_MS); };
 $("order").onchange = filter;
 $("more").onclick = () => { const next = listedRows; listMore(); $("list").children[next]?.firstChild.focus(); };
@@ -264,10 +253,10 @@ $("list").onkeydown = event => {
   const item = document.activeElement.closest("li"), target = {ArrowDown: item?.nextSibling, ArrowUp: item?.previousSibling}[event.key];
   if (target) { target.firstChild.focus(); event.preventDefault(); }
 };
-svg.addEventListener("keydown", event => {
-  if (event.key !== "Enter" || event.target !== svg) return;
-  const x = view[0] + view[2] / 2, y = view[1] + view[3] / 2;
-  const distance = group => Math.hypot(nearestCopy(group.x, x) - x, group.y - y);
+map.svg.addEventListener("keydown", event => {
+  if (event.key !== "Enter" || event.target !== map.svg) return;
+  const x = map.view[0] + map.view[2] / 2, y = map.view[1] + map.view[3] / 2;
+  const distance = group => Math.hypot(map.nearestCopy(group.x, x) - x, group.y - y);
   const nearest = groups().reduce((best, group) => best && distance(best) <= distance(group) ? best : group, null);
   if (nearest) open(nearest);
 });
@@ -275,7 +264,7 @@ document.addEventListener("keydown", event => {
   if (event.key === "Escape" && chosen) choose(null);
   if (event.key === "/" && document.activeElement !== $("search")) { $("search").focus(); event.preventDefault(); }
 });
-if (photos.length) home = windowOf(photos);
-view = home.slice();
-listView = view.slice();
+if (photos.length) map.home = () => map.setView(map.windowOf(photos));
+map.home();
+listView = map.view.slice();
 filter();

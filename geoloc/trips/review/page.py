@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
-import shapely
 from PIL import Image
 
 from geoloc.io.atomic import AtomicFile
 from geoloc.output.html import stream
-from geoloc.output.svg_map import MAX_TILES, TILE, WORLD_PX, mercator, svg_path, tile, world
+from geoloc.output.map.base import Tile, base_map, most_used, tiles_of
 from geoloc.output.thumbnails import thumbnail
 from geoloc.trips.review.groups import Group, review_groups
 from geoloc.trips.review.towns import town_rows
@@ -60,11 +58,9 @@ def page_parts(trip: Trip, library: Path | None) -> Iterable[str]:
         "library": trip.library,
         "bundle": trip.bundle,
         "kinds": KINDS,
-        "world": world(),
-        "size": WORLD_PX,
-        "tiles": _tiles(groups, trip.tracks),
+        "base": base_map(_tiles(groups, trip.tracks)),
         "towns": town_rows(_places(groups)),
-        "tracks": [_track(track) for track in trip.tracks],
+        "tracks": [np.round(track, 5).tolist() for track in trip.tracks if len(track) > 1],
         "photos": [
             [*_values(trip, photo), group_of[row], pictures.get(row, "")]
             for row, photo in enumerate(trip.photos)
@@ -123,27 +119,16 @@ def _group_values(group: Group) -> list[Any]:
     return [group.lat, group.lon, group.radius_80_km, group.radius_95_km]
 
 
-def _tiles(groups: Sequence[Group], tracks: Sequence[Sequence[tuple[float, float]]]) -> list[Any]:
-    """Return the tiles of the map that hold most groups, with detailed borders."""
+def _tiles(groups: Sequence[Group], tracks: Sequence[Sequence[tuple[float, float]]]) -> list[Tile]:
+    """Return the tiles of the map that hold most groups, and the ends of tracks."""
     ends = [each for track in tracks for each in (*track[:1], *track[-1:])]
-    xy = mercator(np.concatenate([_places(groups), np.reshape(ends, (-1, 2))]))
-    count = Counter(map(tuple, (xy // TILE).astype(int).tolist()))
-    return [tile(*at) for at, _ in count.most_common(MAX_TILES)]
+    return most_used(tiles_of(np.concatenate([_places(groups), np.reshape(ends, (-1, 2))])))
 
 
 def _places(groups: Sequence[Group]) -> Float64Array:
     """Return (N, 2) degrees of the groups that have a place."""
     points = [(group.lat, group.lon) for group in groups if group.lat is not None]
     return np.array(points, np.float64).reshape(-1, 2)
-
-
-def _track(track: Sequence[tuple[float, float]]) -> str:
-    """Return path data of a track, on the copies of the world that follow one another."""
-    if len(track) < 2:
-        return ""
-    xy: Float64Array = mercator(np.array(track, np.float64))
-    xy[:, 0] = np.unwrap(xy[:, 0], period=WORLD_PX)
-    return svg_path(np.array([shapely.linestrings(xy)]))
 
 
 def _pictures(trip: Trip, groups: Sequence[Group], library: Path) -> dict[int, str]:

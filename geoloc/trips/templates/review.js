@@ -79,7 +79,7 @@ function changed() {
   list();
   fillCard();
   drawLines();
-  draw();
+  map.draw();
   report();
 }
 
@@ -153,14 +153,14 @@ function show(row, alsoChoose = false) {                  // a moment of the jou
   $("moment").value = row;
   $("moment").setAttribute("aria-valuetext", `${clockTime(photo.time)}, ${photo.place || photo.name}`);
   $("when").textContent = clockTime(photo.time);
-  $("now").replaceChildren();
+  map.layers.now.replaceChildren();
   if (at) {
-    const [x, y] = project(...at), [left, top, right, bottom] = extent(view), near = nearestCopy(x, view[0] + view[2] / 2);
-    make(make($("now"), "g", {"data-at": `${near} ${y}`}), "circle", {r: 20});
-    if (near < left || near > right || y < top || y > bottom) setView([near - view[2] / 2, y - view[3] / 2, view[2], view[3]]);
+    const [x, y] = map.project(...at), [left, top, right, bottom] = map.extent(map.view), near = map.nearestCopy(x, map.view[0] + map.view[2] / 2);
+    make(make(map.layers.now, "g", {"data-at": `${near} ${y}`}), "circle", {r: 20});
+    if (near < left || near > right || y < top || y > bottom) map.setView([near - map.view[2] / 2, y - map.view[3] / 2, map.view[2], map.view[3]]);
   }
   if (alsoChoose) choose(groups[photo.group], false);
-  else draw();
+  else map.draw();
 }
 
 let playing = 0;
@@ -214,27 +214,23 @@ $("moment").max = Math.max(0, photos.length - 1);
 $("moment").oninput = () => show(+$("moment").value);
 addEventListener("resize", drawDates);
 addEventListener("beforeunload", event => { if (!exported) event.preventDefault(); });
-onDraw = drawGroups;
+map.onDraw = drawGroups;
 
-for (const [left, top, right, bottom, borders] of data.tiles) {
-  make($("details"), "path", {class: "tile", d: `M${left},${top}H${right}V${bottom}H${left}Z`});
-  make($("details"), "path", {class: "land", d: borders});
-}
 $("title").textContent = `${plural(photos.length)} in ${many(groups.length, "group")}`;
 for (const kind of data.kinds) {
   const key = make($("legend"), "span", {class: "key"});
   make(key, "i", {style: `background:${COLOURS[kind]}`});
   key.append(`${WORDS[kind]} (${count(photos.filter(photo => data.kinds[photo.kind] === kind).length)})`);
 }
-make($("legend"), "span", {}, "Drag a pin to correct a group, or type a town. Keys: A accepts, N goes to the next group, T types a town, P puts the group in the middle of the map, R resets it, U undoes. The dashed circle contains 8 of 10 such photos. Made with Natural Earth; places by GeoNames (CC BY 4.0).");
+make($("legend"), "span", {}, "Drag a pin to correct a group, or type a town. Keys: A accepts, N goes to the next group, T types a town, P puts the group in the middle of the map, R resets it, U undoes. The circle contains 8 of 10 such photos.");
 for (const note of data.notes) make($("notes").querySelector("ul"), "li", {}, note);
 $("notes").hidden = !data.notes.length;
 const known = groups.filter(group => group.lat !== null);
-if (known.length) home = windowOf(known);
-view = home.slice();
+if (known.length) map.home = () => map.setView(map.windowOf(known));
+map.home();
 list();
 drawLines();
 drawTimeline();
 report();
 if (photos.length) show(0);
-draw();
+map.draw();

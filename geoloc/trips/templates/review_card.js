@@ -7,10 +7,10 @@ function choose(group, move = true) {
   for (const button of $("list").querySelectorAll("button")) button.setAttribute("aria-current", String(button.group === group));
   fillCard();
   if (group && move && group.lat !== null) {
-    const {box} = circle({...group, radius_80_km: Math.max(.5, group.radius_80_km || 0)});
-    setView(windowAround(...box));
-    onMove();
-  } else draw();
+    const {box} = map.circle({...group, radius_80_km: Math.max(.5, group.radius_80_km || 0)});
+    map.setView(map.windowAround(...box));
+    map.onMove();
+  } else map.draw();
   if (group) { rowOf(group)?.scrollIntoView({block: "nearest"}); $("card").scrollIntoView({block: "nearest"}); }
 }
 
@@ -55,7 +55,7 @@ function found(group) {                                   // how its place was f
 
 function acceptChosen() { if (chosen && accept([chosen]).length) changed(); nextOpen(); }
 function resetChosen() { if (chosen && !chosen.measured) { reset(chosen); changed(); } }
-function placeChosen() { if (chosen && !chosen.measured) placeAt(chosen, view[0] + view[2] / 2, view[1] + view[3] / 2); }
+function placeChosen() { if (chosen && !chosen.measured) placeAt(chosen, map.view[0] + map.view[2] / 2, map.view[1] + map.view[3] / 2); }
 
 function nextOpen() {                                     // the next group to be decided, in the order of the list
   const ordered = inOrder(groups), after = [...ordered.slice(ordered.indexOf(chosen) + 1), ...ordered];

@@ -3,18 +3,15 @@ const COLOURS = {"measured": "var(--measured)", "interpolated": "var(--interpola
                  "guessed": "var(--guessed)", "not a place": "var(--none)"};
 const PIN_PX = 12;                                        // the accuracy of a pin that is placed by hand
 const MOST_MARKS = 1500;                                  // on the screen at once
+const DRAG_PX = 4;
 const marks = new Map();                                  // group -> node
 let chosen = null, onPlaced = () => {};                   // `onPlaced` is called after the user has placed a group
 
-function kmPerPixel(y = view[1] + view[3] / 2) {
-  return 40030 / data.size * unitsPerPixel() / Math.cosh(Math.PI * (1 - 2 * y / data.size));
-}
-
 function drawGroups() {
-  const [left, top, right, bottom] = extent(view), middle = view[0] + view[2] / 2, visible = new Set();
+  const [left, top, right, bottom] = map.extent(map.view), middle = map.view[0] + map.view[2] / 2, visible = new Set();
   for (const group of chosen ? [chosen, ...groups] : groups) {
     if (group.lat === null || visible.size >= MOST_MARKS) continue;
-    const x = nearestCopy(group.x, middle);
+    const x = map.nearestCopy(group.x, middle);
     if (x < left || x > right || group.y < top || group.y > bottom) continue;
     visible.add(group);
     if (!marks.has(group)) marks.set(group, drawMark(group));
@@ -26,7 +23,7 @@ function drawGroups() {
   }
   for (const [group, node] of marks) if (!visible.has(group)) { node.remove(); marks.delete(group); }
   const top_ = chosen && marks.get(chosen);
-  if (top_ && top_ !== $("marks").lastChild && !dragged) $("marks").append(top_);
+  if (top_ && top_ !== map.layers.marks.lastChild && !dragged) map.layers.marks.append(top_);
   drawCircle();
 }
 
@@ -37,7 +34,7 @@ function markLabel(group) {
 
 function drawMark(group) {
   const size = group.photos.length, radius = Math.min(16, 6 + 2 * Math.log2(size + 1));
-  const node = make($("marks"), "g", {class: group.measured ? "mark" : "mark movable", role: "button", tabindex: -1, "aria-label": ""});
+  const node = make(map.layers.marks, "g", {class: group.measured ? "mark" : "mark movable", role: "button", tabindex: -1, "aria-label": ""});
   make(node, "circle", {class: "edge", r: radius + 4});
   make(node, "circle", {class: "dot", r: radius, style: `fill:${COLOURS[group.kind]}`});
   if (size > 1) make(node, "text", {}, size);
@@ -48,8 +45,7 @@ function drawMark(group) {
 }
 
 function drawCircle() {
-  const shown = chosen && chosen.lat !== null && chosen.radius_80_km > 0;
-  $("circle").setAttribute("d", shown ? circle(chosen).path : "");
+  map.drawCircle(chosen && chosen.lat !== null && chosen.radius_80_km > 0 ? chosen : null);
 }
 
 // ---- dragging a mark places its group
@@ -62,42 +58,32 @@ function startDrag(event, group, node) {
   node.setPointerCapture(event.pointerId);
   node.onpointermove = moving => {
     if (!dragged && Math.hypot(moving.clientX - start[0], moving.clientY - start[1]) < DRAG_PX) return;
-    dragged = onMap(moving.clientX, moving.clientY);
-    node.setAttribute("transform", `translate(${dragged.x} ${dragged.y}) scale(${unitsPerPixel()})`);
+    dragged = map.onMap(moving.clientX, moving.clientY);
+    node.setAttribute("transform", `translate(${dragged.x} ${dragged.y}) scale(${map.unitsPerPixel()})`);
   };
   node.onpointerup = node.onpointercancel = ending => {
     node.onpointermove = node.onpointerup = node.onpointercancel = null;
     const at = dragged;
     dragged = null;
     if (at && ending.type === "pointerup") placeAt(group, at.x, at.y);
-    else draw();
+    else map.draw();
   };
 }
 
 function placeAt(group, x, y) {                           // map units
-  onPlaced(group, place(group, ...unproject(x, y), Math.max(.01, PIN_PX * kmPerPixel(y))));
+  onPlaced(group, place(group, ...map.unproject(x, y), Math.max(.01, PIN_PX * map.kmPerPixel(y))));
 }
 
 // ---- lines of journeys and tracks
 
 function drawLines() {
-  $("lines").replaceChildren();
-  for (const path of data.tracks) if (path) make($("lines"), "path", {class: "track", d: path});
+  map.layers.lines.replaceChildren();
+  for (const track of data.tracks) make(map.layers.lines, "path", {class: "track", d: map.line(track)});
   const journeys = new Map();
   for (const photo of photos) {
     const at = photo.journey === null ? null : positionOf(photo);
     if (at && !journeys.has(photo.journey)) journeys.set(photo.journey, []);
     if (at) journeys.get(photo.journey).push(at);
   }
-  for (const points of journeys.values()) make($("lines"), "path", {class: "journey", d: linePath(points)});
-}
-
-function linePath(points) {                               // on the copies of the world that follow one another
-  let before = null, path = "";
-  for (const [lat, lon] of points) {
-    const [x, y] = project(lat, lon), near = before === null ? x : nearestCopy(x, before);
-    path += `${path ? "L" : "M"}${near.toFixed(4)},${y.toFixed(4)}`;
-    before = near;
-  }
-  return path;
+  for (const points of journeys.values()) make(map.layers.lines, "path", {class: "journey", d: map.line(points)});
 }

@@ -19,13 +19,13 @@ for (const group of groups) {
   group.journey = first.journey;
   group.measured = group.kind === "measured";
   group.estimate = {lat: group.lat, lon: group.lon, radius_80_km: group.radius_80_km};
-  [group.start, group.end] = stamps.length ? range(stamps) : [NaN, NaN];
+  [group.start, group.end] = stamps.length ? map.range(stamps) : [NaN, NaN];
   group.middle = (group.start + group.end) / 2;
   locate(group);
 }
 
 function locate(group) {                                  // map units of its place
-  [group.x, group.y] = group.lat === null ? [null, null] : project(group.lat, group.lon);
+  [group.x, group.y] = group.lat === null ? [null, null] : map.project(group.lat, group.lon);
 }
 
 // ---- steps that can be undone

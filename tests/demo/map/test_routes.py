@@ -5,7 +5,7 @@ pytest.importorskip("fastapi", reason="the demo extra is not installed")
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from demo.map.routes import MEDIA_TYPES, STATIC, OwnTiles, add_map, version
+from demo.map.routes import MEDIA_TYPES, FILES, OwnTiles, add_map, version
 
 
 def client(tiles=None):
@@ -42,6 +42,6 @@ def test_no_other_server_is_named_unless_the_owner_names_tiles():
 
 
 def test_the_licence_of_the_library_is_kept():
-    text = (STATIC / "maplibre-gl.LICENSE.txt").read_text()
+    text = (FILES / "maplibre-gl.LICENSE.txt").read_text()
     assert "MapLibre contributors" in text
     assert "Redistribution and use" in text

@@ -235,15 +235,19 @@ def test_every_one_of_many_quick_choices_is_answered(visit, photo, plain, heic):
     expect(page.get_by_role("img", name="Your photo holiday.jpg")).to_be_visible()
 
 
-def test_without_webgl_the_answer_is_complete_except_for_the_map(visit, plain):
+def test_without_webgl_the_map_is_lighter_and_says_so(visit, plain):
     page = visit()
     give(page, plain)
-    expect(page.get_by_text("The map cannot be shown")).to_be_visible()
-    expect(page.locator("#world .planet")).to_be_hidden()
-    expect(page.get_by_role("button", name="Whole world")).to_be_hidden()
-    page.get_by_role("button", name=f"Copy the coordinates of {SYDNEY}").click()
-    expect(page.get_by_text("Copied")).to_be_visible()
-    assert page.evaluate("navigator.clipboard.readText()") == "-33.8700, 151.2100"
+    expect(page.get_by_text("This browser draws no WebGL")).to_be_visible()
+    world = page.locator("#world .planet")
+    expect(world.locator(".map-pin.answer")).to_be_visible()
+    expect(world.locator(".map-region")).to_have_count(3)
+    expect(world.locator(".map-name", has_text="Sydney")).to_be_visible()
+    page.get_by_role("button", name="Whole world").click()
+    expect(world.locator(".map-name", has_text="Brazil")).to_be_visible()
+    keep(page, "without-webgl")
+    draw(page, "Draw a box", (140, -36), (155, -48))
+    expect(page.get_by_role("heading", name=HOBART)).to_be_visible()
 
 
 def test_only_unreadable_photos(visit, broken):
@@ -295,13 +299,14 @@ def draw(page, name, *corners, drag=True):
     button.click()
     expect(button).to_have_attribute("aria-pressed", "true")
     points = page.evaluate(
-        f"""corners => {{
-          const map = {MAP}, box = map.getCanvasContainer().getBoundingClientRect();
-          return corners.map(corner => {{
-            const at = map.project(corner);
+        """corners => {
+          const planet = document.querySelector('#world .planet').planet;
+          const box = planet.surface.getBoundingClientRect();
+          return corners.map(([lng, lat]) => {
+            const at = planet.pixel({lng, lat});
             return [box.left + at.x, box.top + at.y];
-          }});
-        }}""",
+          });
+        }""",
         corners,
     )
     if drag:
@@ -449,7 +454,8 @@ def test_a_game_by_click_by_numbers_and_by_keyboard(visit):
     page.get_by_role("tab", name="Play").click()
     page.get_by_label("Game number").fill("7")
     start_game(page)
-    world = page.locator("#game-map svg")
+    board = page.locator("#game-map .planet")
+    world = board.locator("> svg")
     submit, next_round = (
         page.get_by_role("button", name=name) for name in ("This is my guess", "Next round")
     )
@@ -459,10 +465,10 @@ def test_a_game_by_click_by_numbers_and_by_keyboard(visit):
     expect(page.get_by_text("Click the map first")).to_be_visible()
 
     world.click(position={"x": 300, "y": 200})  # by click
-    expect(world.locator("circle.yours")).to_have_count(1)
+    expect(board.locator(".map-pin.yours")).to_have_count(1)
     expect(longitude).not_to_have_value("")
     submit.click()
-    expect(world.locator("line")).to_have_count(2)
+    expect(board.locator(".map-line")).to_have_count(2)
     expect(rows).to_have_count(1)
     keep(page, "game")
 
@@ -470,7 +476,7 @@ def test_a_game_by_click_by_numbers_and_by_keyboard(visit):
     expect(page.get_by_role("heading", name="Round 2 of 5")).to_be_visible()
     latitude.fill("-33.87")
     longitude.fill("151.21")
-    expect(world.locator("circle.yours")).to_have_count(1)
+    expect(board.locator(".map-pin.yours")).to_have_count(1)
     submit.click()
     scores = rows.nth(1).locator("td")
     expect(scores.nth(0)).not_to_be_empty()
@@ -482,7 +488,7 @@ def test_a_game_by_click_by_numbers_and_by_keyboard(visit):
         world.focus()
         for key in ("ArrowRight", "ArrowDown", "+", "Enter"):
             world.press(key)
-        expect(world.locator("circle.yours")).to_have_count(1)
+        expect(board.locator(".map-pin.yours")).to_have_count(1)
         expect(longitude).not_to_have_value("")
         submit.press("Enter")
         expect(rows).to_have_count(number)

@@ -53,8 +53,12 @@ def test_the_map_shows_the_true_place_only_after_the_guess():
     assert view.open_map()["pins"] == []
     played = game.new_game(EXAMPLES, 1).with_guesses((1.0, 2.0), (3.0, 4.0))
     after = view.closed_map(played.rounds[0])
-    assert [pin["kind"] for pin in after["pins"]] == ["yours", "bundle", "truth"]
-    assert after["lines"] == [[0, 2], [1, 2]]
+    assert [pin["kind"] for pin in after["pins"]] == ["other", "truth", "yours"]
+    assert [line["kind"] for line in after["lines"]] == ["yours", "other"]
+    south, west, north, east = after["window"]
+    assert all(
+        south < lat < north and west < lon < east for lat, lon in ((1.0, 2.0), (3.0, 4.0))
+    )
     assert not after["open"]
 
 

@@ -2,7 +2,6 @@
 
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +9,10 @@ import pytest
 from PIL import Image
 
 from geocells.sphere import haversine_km
-from geoloc.guess import RegionCell
-from geoloc.output import photo_page, svg_map
+from geoloc.output import photo_page
 from geoloc.output.formats import Record
-from tests.geoloc.output.records import CELLS, make_guess, many, written
+from geoloc.output.map import base, outlines
+from tests.geoloc.output.records import make_guess, many, written
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 expect = playwright.expect
@@ -24,7 +23,7 @@ HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>&\"'"
 @pytest.fixture(autouse=True)
 def few_tiles(monkeypatch):
     """Few tiles with detailed borders, which take most of the time of writing a page."""
-    monkeypatch.setattr(photo_page, "MAX_TILES", 3)
+    monkeypatch.setattr(base, "MAX_TILES", 3)
 
 
 @pytest.fixture
@@ -114,7 +113,7 @@ def test_search_is_applied_when_the_map_moves_at_once(show):
     tab.evaluate("""() => {
         $("search").value = "coast";
         $("search").dispatchEvent(new Event("input"));
-        $("home").click();
+        document.querySelector(".map-home").click();
     }""")
     tab.clock.run_for(10_000)
     expect(rows(tab)).to_have_count(20)
@@ -128,7 +127,7 @@ def test_groups_open_until_a_photo_is_chosen(show):
         if tab.locator("#card").is_visible():
             break
         mark = tab.evaluate("""() => {
-            const [, top, , bottom] = extent(view);
+            const [, top, , bottom] = map.extent(map.view);
             const inside = [...marks.keys()].filter(g => g.y > top && g.y < bottom);
             const group = inside.reduce((a, b) => a.photos.length >= b.photos.length ? a : b);
             marks.get(group).dispatchEvent(new MouseEvent("click", {bubbles: true}));
@@ -156,21 +155,21 @@ def test_mark_can_be_clicked_and_the_map_dragged_from_it(show):
     assert tab.locator("#card").is_visible()
 
 
-@pytest.mark.parametrize("place", [(48.9, 2.35, 30.0), (-17.0, 179.9, 300.0), (80.0, 10.0, 1500.0)])
+@pytest.mark.parametrize("place", [(48.9, 2.35, 30.0), (-17.0, 179.9, 300.0), (70.0, 10.0, 1500.0)])
 def test_circle_is_drawn_at_the_radius(show, place):
     lat, lon, radius_km = place
     tab = show([Record(make_guess(lat, lon, radius_80_km=radius_km), {}, None)])
     rows(tab).click()
-    path = tab.locator("#circle").get_attribute("d")
-    assert path.count("M") == 1, "one line, around a pole as well"
+    path = tab.locator(".map-circle").first.get_attribute("d")
+    assert path.count("M") == 1
     points = re.findall(r"[ML](-?[\d.]+),(-?[\d.]+)", path)
-    lonlat = svg_map.lonlat_of(np.array(points, float))
-    drawn = np.abs(lonlat[:, 1]) < svg_map.NORTHERNMOST_DEG - 0.01
+    lonlat = outlines.lonlat_of(np.array(points, float))
+    drawn = np.abs(lonlat[:, 1]) < outlines.NORTHERNMOST_DEG - 0.01
     distance = haversine_km([lat, lon], lonlat[drawn, ::-1])
     assert drawn.sum() > 100
     assert distance == pytest.approx(radius_km, rel=2e-3)
     screen = tab.locator("#map").bounding_box()
-    pin = tab.locator(".pin.first circle").bounding_box()
+    pin = tab.locator(".map-pin.answer").bounding_box()
     assert screen["x"] < pin["x"] < screen["x"] + screen["width"]
 
 
@@ -198,12 +197,12 @@ def test_list_follows_the_map_but_not_the_choice(show):
     tab.clock.run_for(10_000)
     expect(rows(tab)).to_have_count(60)
     expect(tab.locator("#list [aria-current=true] > span > span")).to_have_text("00003.jpg")
-    tab.locator("#out").click()
+    tab.get_by_role("button", name="Zoom out").click()
     expect(tab.locator("#shown")).to_contain_text("in view")
     shown = rows(tab).count()
     assert 0 < shown < 60
     expect(tab.locator("#shown")).to_contain_text(f"{shown} in view")
-    tab.locator("#home").click()
+    tab.get_by_role("button", name="Show all photos").click()
     expect(rows(tab)).to_have_count(60)
 
 
@@ -219,7 +218,7 @@ def test_everything_can_be_done_by_keyboard(show):
     expect(rows(tab).nth(1)).to_be_focused()
     tab.keyboard.press("Escape")
     expect(tab.locator("#card")).to_be_hidden()
-    tab.locator("svg").focus()
+    tab.locator("#map > svg").focus()
     tab.keyboard.press("0")
     for _ in range(12):
         tab.keyboard.press("Enter")
@@ -227,7 +226,9 @@ def test_everything_can_be_done_by_keyboard(show):
             break
     assert tab.locator("#card").is_visible(), "Enter opens the group nearest to the centre"
     tab.keyboard.press("Tab")
-    expect(tab.locator("#in")).to_be_focused()
+    expect(tab.locator(".map-pin.answer")).to_be_focused()
+    tab.keyboard.press("Tab")
+    expect(tab.get_by_role("button", name="Zoom in")).to_be_focused()
 
 
 def test_hostile_names_and_columns_are_shown_as_text(show):
@@ -243,14 +244,14 @@ def test_hostile_names_and_columns_are_shown_as_text(show):
     assert tab.locator("img").count() == 0
 
 
-def test_pictures_are_small_and_cells_are_drawn(show, pictures):
+def test_pictures_are_small_and_regions_are_drawn(show, pictures):
     tab = show(pictures)
     tab.wait_for_function("() => [...document.images].every(image => image.complete)")
     assert tab.evaluate("[...document.images].map(image => image.naturalWidth)") == [128] * 5
     assert tab.locator(".mark image").count() > 0
     rows(tab).first.click()
-    assert tab.locator("#cells path").count() == 3
-    assert tab.locator("#cells path").first.get_attribute("d").startswith("M")
+    assert tab.locator(".map-region").count() == 3
+    assert tab.locator(".map-region").first.get_attribute("d").startswith("M")
     assert tab.locator("#card img").is_visible()
 
 
@@ -261,7 +262,7 @@ def test_photos_beyond_the_limit_of_pictures_are_dots_and_the_legend_says_so(
     tab = show(pictures)
     assert tab.locator("#list img").count() == 2
     assert sum(counts(tab)) == 5
-    assert "Of 5 photos, 2 are shown with pictures and cells" in tab.locator("#legend").inner_text()
+    assert "Of 5 photos, 2 are shown with pictures and areas" in tab.locator("#legend").inner_text()
 
 
 def test_bytes_of_pictures_are_limited(tmp_path, pictures, monkeypatch):
@@ -282,7 +283,7 @@ def test_deleted_photo_has_no_picture(tmp_path, pictures):
 def test_photos_on_both_sides_of_the_antimeridian_are_neighbours(show):
     fiji = [Record(make_guess(-17.0, lon, photo=f"{lon}"), {}, None) for lon in (179.0, -179.0)]
     tab = show(fiji)
-    side = float(tab.locator("svg").get_attribute("viewBox").split()[2])
+    side = float(tab.locator("#map > svg").get_attribute("viewBox").split()[2])
     assert side < 10
     assert tab.locator("#shown").inner_text() == "2 photos"
     screen = tab.locator("#map").bounding_box()
@@ -367,8 +368,16 @@ def test_page_without_photos_opens(show):
     assert tab.locator("h1").inner_text() == "0 photos on the map"
 
 
-def test_cells_of_each_level_are_those_of_the_answer(tmp_path, pictures):
-    guess = replace(pictures[0].guess, region=(RegionCell("rome", 0.9, 0.5),))
-    html = written(tmp_path / "a.html", [replace(pictures[0], guess=guess)]).read_text()
-    rows = json.loads(re.search(r'id="photos">(.*?)</script>', html, re.DOTALL)[1])
-    assert rows[0][-1] == [[CELLS.cell_id.tolist().index("rome")], [], []]
+def test_a_circle_around_a_pole_is_not_drawn_as_a_wave(show):
+    tab = show([Record(make_guess(80.0, 10.0, radius_80_km=1500.0), {}, None)])
+    rows(tab).click()
+    assert tab.locator(".map-circle").get_attribute("d") == ""
+
+
+def test_regions_are_those_of_the_answer_and_take_little_room(tmp_path, pictures):
+    html = written(tmp_path / "a.html", pictures[:1]).read_text()
+    (values,) = json.loads(re.search(r'id="photos">(.*?)</script>', html, re.DOTALL)[1])
+    regions, _has_circle = values[-2:]
+    assert len(regions) == 3
+    assert all(region.startswith("M") for region in regions)
+    assert sum(map(len, regions)) < 12_000

@@ -90,8 +90,8 @@ def test_groups_are_listed_with_pictures_times_kinds_and_radii(show):
     expect(row(tab, "Lyon")).to_contain_text("7 May 2024, 09:00 – 09:02")
     expect(row(tab, "Lyon")).to_contain_text("3 photos, by sight, within 60 km")
     expect(tab.locator(".mark")).to_have_count(4)
-    expect(tab.locator("#lines .journey")).to_have_count(1)
-    expect(tab.locator("#lines .track")).to_have_count(1)
+    expect(tab.locator(".lines .journey")).to_have_count(1)
+    expect(tab.locator(".lines .track")).to_have_count(1)
     expect(tab.locator("#notes li")).to_have_text(
         [
             re.compile(r"clock of Canon EOS: corrected by \+62.0 min ± 2.0 min"),
@@ -279,7 +279,7 @@ def test_the_whole_review_works_with_the_keyboard(show, tmp_path):
     expect(tab.locator("#card h2")).to_contain_text("Paris")
     tab.keyboard.press("a")
     expect(tab.locator("#card h2")).to_contain_text("Lyon")
-    tab.locator("#map svg").focus()
+    tab.locator("#map > svg").focus()
     for key in ("ArrowRight", "ArrowRight", "+", "p"):
         tab.keyboard.press(key)
     expect(tab.locator("#list button").nth(2).locator(".state")).to_have_text("placed ✓")
@@ -396,8 +396,8 @@ def test_a_library_around_the_antimeridian_fits_on_the_screen(show):
         for i, photo in enumerate(trip.photos[:9])
     )
     tab = show(replace(trip, photos=photos, tracks=(sides,)))
-    assert tab.evaluate("view[2] < 20")
-    path = tab.locator("#lines .journey").get_attribute("d")
+    assert tab.evaluate("map.view[2] < 20")
+    path = tab.locator(".lines .journey").get_attribute("d")
     x = [float(point.split(",")[0]) for point in re.split("[ML]", path)[1:]]
     assert np.ptp(x) < 10
 

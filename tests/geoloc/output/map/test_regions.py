@@ -8,7 +8,7 @@ import shapely
 
 from geocells.sphere import KM_PER_DEG
 from geoloc.guess import RegionCell
-from geoloc.output.regions import regions_of
+from geoloc.output.map.regions import regions_of
 from tests.demo.fakes import make_cells
 from tests.demo.guesses import make_guess
 

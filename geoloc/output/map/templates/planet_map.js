@@ -5,20 +5,17 @@
 const HERE = new URL(".", import.meta.url).href;
 const FONT = ["Noto Sans,Source Sans Pro,system-ui,sans-serif"], BOLD = ["Noto Sans Bold,Source Sans Pro,system-ui,sans-serif"];
 const WORLD = [-56, -170, 74, 190];
-const COLOURS = {
-  light: {sea: "#d3e4ec", land: "#f6f3ea", border: "#9c968a", edge: "#cfc9bc", ink: "#3a444b", soft: "#646e75", halo: "#fbfaf5",
-          answer: "#b4400f", region: "#d9682a", searched: "#1d4ed8", other: "#44525c", truth: "#0f766e"},
-  dark: {sea: "#131f28", land: "#27333c", border: "#6a7780", edge: "#3b4952", ink: "#dfe5e8", soft: "#9fb0bd", halo: "#18232b",
-         answer: "#ff9a5a", region: "#f08a4b", searched: "#8fb0ff", other: "#9fb0bd", truth: "#4fd1c0"}};
+const COLOURS = ["sea", "land", "border", "edge", "ink", "soft", "halo", "answer", "region", "searched", "other", "truth"];   // of map.css
 const OPACITY = ["case", ["<", ["get", "level"], .6], .34, ["<", ["get", "level"], .9], .2, .13];   // of regions that lie in each other
 
-let library = null;                           // the promise of MapLibre and of the server's settings
+const loaded = new Map();                      // promises of files, by name
 
-function load() {
-  library ??= Promise.all([script(HERE + "maplibre-gl.js"), fetch(HERE + "settings.json").then(reply => reply.json())])
-    .then(([, settings]) => settings, error => { library = null; throw error; });
-  return library;
+function once(name, start) {                   // a failed file may be asked for again
+  if (!loaded.has(name)) loaded.set(name, start(HERE + name).catch(error => { loaded.delete(name); throw error; }));
+  return loaded.get(name);
 }
+
+const json = address => fetch(address).then(reply => reply.json());
 
 function script(address) {
   return new Promise((resolve, reject) => {
@@ -35,7 +32,6 @@ export function drawsMaps() {                 // whether this browser has WebGL
   return Boolean(canvas.getContext("webgl2") || canvas.getContext("webgl"));
 }
 
-const dark = () => document.body.classList.contains("dark");
 const collection = features => ({type: "FeatureCollection", features});
 const feature = (geometry, properties = {}) => ({type: "Feature", geometry, properties});
 const geojson = data => ({type: "geojson", data});
@@ -57,7 +53,7 @@ function baseLayers(colour, own) {
     above: own ? [] : [
       name("town", 3, ["interpolate", ["linear"], ["zoom"], 4, 11, 9, 13.5], colour.ink),
       name("region", 5, 12, colour.soft),
-      {...name("country", 1, ["interpolate", ["linear"], ["zoom"], 1, 10.5, 5, 15], colour.ink, BOLD), maxzoom: 7}]};
+      {...name("country", 0, ["interpolate", ["linear"], ["zoom"], 1, 10.5, 5, 15], colour.ink, BOLD), maxzoom: 7}]};
 }
 
 function shownLayers(colour) {
@@ -72,8 +68,9 @@ function shownLayers(colour) {
     {id: "drawn-area", type: "fill", source: "drawn", paint: {"fill-color": colour.searched, "fill-opacity": .12}}];
 }
 
-function style(data, settings, drawn) {
-  const colour = COLOURS[dark() ? "dark" : "light"], {below, above} = baseLayers(colour, settings.tiles);
+function style(box, data, settings, drawn) {
+  const colour = Object.fromEntries(COLOURS.map(name => [name, window.mapColour(name, box)]));
+  const {below, above} = baseLayers(colour, settings.tiles);
   const tiles = (kind, maxzoom) => ({type: "vector", tiles: [`${HERE}${kind}/{z}/{x}/{y}.mvt`], maxzoom});
   return {
     version: 8,
@@ -88,32 +85,42 @@ function style(data, settings, drawn) {
     layers: [...below, ...shownLayers(colour), ...above]};
 }
 
-// Return the map in an element, as an object with
-//   show(data, keepView), fit(window), world(), drawing(GeoJSON), map (of MapLibre).
-// `onPin` is called with a pin that was clicked and has `photo`.
-export async function planetMap(box, {onPin = () => {}, credit = "Natural Earth; GeoNames (CC BY 4.0)"} = {}) {
-  const settings = await load(), {maplibregl} = window;
+// Return the map in an element, as an object with show(data, keepView), fit(window), world(), and what drawing.js needs.
+// Without WebGL it is the light form, with `isLight`. `onPin` is called with a pin that was clicked and has `photo`; a
+// page may set `onPlace`, which is called with {lat, lon} of a click, or of the middle of the map by Enter.
+export async function planetMap(box, options = {}) {
+  await once("pins.js", script);
+  if (drawsMaps()) return tiled(box, options);
+  const [base] = await Promise.all([once("base.json", json), once("light_map.js", script)]);
+  return Object.assign(window.lightMap(box, base, options), {isLight: true});
+}
+
+async function tiled(box, {onPin = () => {}, label = "Map", credit = "Natural Earth; GeoNames (CC BY 4.0)"}) {
+  const [settings] = await Promise.all([once("settings.json", json), once("maplibre-gl.js", script)]), {maplibregl} = window;
   let data = {}, drawn = null, markers = [];
   const touch = matchMedia("(pointer: coarse)").matches;
   const map = new maplibregl.Map({
-    container: box, style: style(data, settings, drawn), bounds: bounds(WORLD), attributionControl: false, dragRotate: false,
+    container: box, style: style(box, data, settings, drawn), bounds: bounds(WORLD), attributionControl: false, dragRotate: false,
     pitchWithRotate: false, touchPitch: false, maxPitch: 0, maxZoom: 14, cooperativeGestures: touch, fadeDuration: 0,
-    locale: {"Map.Title": "Map", "CooperativeGesturesHandler.MobileHelpText": "Use two fingers to move the map"}});
+    locale: {"Map.Title": label, "CooperativeGesturesHandler.MobileHelpText": "Use two fingers to move the map"}});
   map.touchZoomRotate.disableRotation();
   map.keyboard.disableRotation();
   map.addControl(new maplibregl.ScaleControl({maxWidth: 110}), "bottom-left");
   map.addControl(new maplibregl.AttributionControl({compact: false, customAttribution: credit}), "bottom-right");
   map.addControl(new maplibregl.NavigationControl({showCompass: false}), "top-right");
-  if (!touch) wheelAfterClick(map, box);
-  const restyle = () => map.setStyle(style(data, settings, drawn), {diff: true});
+  if (!touch && window.mapPageScrolls()) wheelAfterClick(map, box);
+  const restyle = () => map.setStyle(style(box, data, settings, drawn), {diff: true});
   new MutationObserver(restyle).observe(document.body, {attributes: true, attributeFilter: ["class"]});
 
   function pins() {
     for (const marker of markers) marker.remove();
-    markers = (data.pins || []).map(pin => marker(pin, onPin).setLngLat([pin.lon, pin.lat]).addTo(map));
+    markers = (data.pins || []).map(pin => {
+      const {button, anchor} = window.mapPin(pin, onPin);
+      return new maplibregl.Marker({element: button, anchor}).setLngLat([pin.lon, pin.lat]).addTo(map);
+    });
   }
   const planet = {
-    map,
+    map, onPlace: null,
     fit: window => map.fitBounds(bounds(window), {padding: 24, maxZoom: 12, animate: false}),
     world: () => planet.fit(WORLD),
     show(next, keepView = false) {
@@ -123,7 +130,20 @@ export async function planetMap(box, {onPin = () => {}, credit = "Natural Earth;
       map.resize();
       if (!keepView) planet.fit(data.window || WORLD);
     },
-    drawing(shape) { drawn = shape; map.getSource("drawn")?.setData(shape || collection([])); }};
+    drawing(shape) { drawn = shape; map.getSource("drawn")?.setData(shape || collection([])); },
+    surface: map.getCanvasContainer(),
+    at(event) {
+      const at = planet.surface.getBoundingClientRect();
+      return map.unproject([event.clientX - at.left, event.clientY - at.top]);
+    },
+    pixel: point => map.project(point),
+    hold() {                                   // nothing moves the map until the returned function is called
+      const handlers = [map.dragPan, map.doubleClickZoom, map.boxZoom, map.touchZoomRotate, map.cooperativeGestures];
+      const wereOn = handlers.filter(handler => handler.isEnabled());
+      wereOn.forEach(handler => handler.disable());
+      return () => wereOn.forEach(handler => handler.enable());
+    }};
+  placeByClick(planet);
   await new Promise(resolve => map.once("style.load", resolve));
   return planet;
 }
@@ -138,20 +158,12 @@ function wheelAfterClick(map, box) {          // so that scrolling the page does
   box.addEventListener("pointerleave", () => map.scrollZoom.disable());
 }
 
-function marker(pin, onPin) {
-  const {maplibregl} = window, button = document.createElement("button");
-  button.type = "button";
-  button.className = `map-pin ${pin.kind}`;
-  button.setAttribute("aria-label", pin.title);
-  button.title = pin.title;
-  const mark = document.createElement("span");
-  mark.textContent = pin.label || "";
-  button.append(mark);
-  button.addEventListener("click", event => { if (pin.photo !== undefined) { event.stopPropagation(); onPin(pin); } });
-  // the answer stands above its place and the file's position hangs below, so that neither hides the other
-  const anchor = {answer: "bottom", file: "top"}[pin.kind] || "center";
-  const shown = new maplibregl.Marker({element: button, anchor});
-  if (pin.photo === undefined)
-    shown.setPopup(new maplibregl.Popup({offset: anchor === "bottom" ? 34 : 14, closeButton: false}).setText(pin.title));
-  return shown;
+function placeByClick(planet) {
+  const place = at => { const {lat, lng} = at.wrap(); planet.onPlace({lat, lon: lng}); };
+  planet.map.on("click", event => { if (planet.onPlace) place(event.lngLat); });
+  planet.map.getCanvas().addEventListener("keydown", event => {
+    if (!planet.onPlace || event.key !== "Enter" && event.key !== " ") return;
+    event.preventDefault();
+    place(planet.map.getCenter());
+  });
 }

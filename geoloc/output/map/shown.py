@@ -1,4 +1,4 @@
-"""What the map of an answer shows, as data for `demo/static/map/planet_map.js`."""
+"""What the map of an answer shows, as data for planet_map.js and light_map.js."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from geocells.table import CellTable
 from geoloc.belief.constraints import parse
 from geoloc.guess import Candidate, Guess
 from geoloc.output import text
-from geoloc.output.regions import Regions, regions_of
+from geoloc.output.map.regions import Regions, regions_of
 from geoloc.photos.exif import gps_position
 
 Window = tuple[float, float, float, float]

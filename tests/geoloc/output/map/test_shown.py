@@ -5,11 +5,17 @@ from itertools import pairwise
 import pytest
 import shapely
 
-from demo.page import map
 from geocells.sphere import haversine_km
 from geoloc.guess import Exif
-from geoloc.output.regions import regions_of
+from geoloc.output.map import shown
+from geoloc.output.map.regions import regions_of
+from tests.demo.fakes import make_cells
 from tests.demo.guesses import make_guess
+
+
+@pytest.fixture(scope="module")
+def cells():
+    return make_cells()
 
 
 def pins(data, kind):
@@ -18,7 +24,7 @@ def pins(data, kind):
 
 def test_the_map_shows_regions_circle_pins_and_the_position_in_the_file(cells):
     guess = make_guess(exif=Exif(-42.88, 147.33))
-    data = map.map_data(guess, cells)
+    data = shown.map_data(guess, cells)
     levels = [feature["properties"]["level"] for feature in data["regions"]["features"]]
     assert levels == [0.95, 0.8, 0.5]  # the largest below the others
     ring = [corner[::-1] for corner in data["circle"]]
@@ -34,7 +40,7 @@ def test_the_map_shows_regions_circle_pins_and_the_position_in_the_file(cells):
 @pytest.mark.parametrize(("lat", "lon"), [(-33.87, 151.21), (-16.8, 179.97), (78.2, -179.9)])
 def test_the_initial_window_contains_the_answer_anywhere_on_earth(cells, lat, lon, radius_km):
     guess = make_guess(lat=lat, lon=lon, radius_km=radius_km)
-    south, west, north, east = map.window(guess, regions_of(guess, cells))
+    south, west, north, east = shown.window(guess, regions_of(guess, cells))
     assert -85 <= south < lat < north <= 85
     assert west < lon < east <= west + 450
 
@@ -43,7 +49,7 @@ def test_the_initial_window_contains_the_answer_anywhere_on_earth(cells, lat, lo
 @pytest.mark.parametrize(("lat", "lon"), [(0.0, 10.0), (-16.8, 179.97), (78.2, -179.9)])
 def test_a_circle_is_a_closed_ring_and_never_a_wave(cells, lat, lon, radius_km):
     guess = make_guess(lat=lat, lon=lon, radius_km=radius_km)
-    ring = map.map_data(guess, cells)["circle"]
+    ring = shown.map_data(guess, cells)["circle"]
     contains_a_pole = radius_km > haversine_km([lat, lon], [90.0 if lat > 0 else -90.0, 0.0])
     if contains_a_pole or radius_km > 5000.0:
         assert ring is None
@@ -54,7 +60,7 @@ def test_a_circle_is_a_closed_ring_and_never_a_wave(cells, lat, lon, radius_km):
 
 def test_an_answer_between_the_places_has_a_pin_of_its_own_on_top(cells):
     guess = replace(make_guess(), lat=-38.0, lon=149.0, probability=0.1)
-    data = map.map_data(guess, cells)
+    data = shown.map_data(guess, cells)
     assert len(pins(data, "other")) == len(guess.candidates)
     (answer,) = pins(data, "answer")
     assert (answer["lat"], answer["lon"]) == (-38.0, 149.0)
@@ -63,9 +69,9 @@ def test_an_answer_between_the_places_has_a_pin_of_its_own_on_top(cells):
 
 
 def test_the_searched_places_are_outlined():
-    shapes = map.searched(("Tasmania, Australia", "Fiji", "near the sea"))
+    shapes = shown.searched(("Tasmania, Australia", "Fiji", "near the sea"))
     outlines = [shapely.from_geojson(json.dumps(each["geometry"])) for each in shapes["features"]]
     assert any(shapely.covers(shape, shapely.Point(146.8, -42.0)) for shape in outlines)
     assert any(shapely.covers(shape, shapely.Point(178.0, -17.8)) for shape in outlines)
-    assert map.searched(()) is None
-    assert map.searched(("above 2,000 m",)) is None
+    assert shown.searched(()) is None
+    assert shown.searched(("above 2,000 m",)) is None

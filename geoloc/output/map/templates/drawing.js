@@ -23,22 +23,15 @@ function circleRing(centre, km) {
 // Draw a "box", "circle" or "polygon" on a map from `planetMap`; `done` gets the shape, or null if the
 // visitor gave up with Escape. Returns a function that ends the drawing.
 export function draw(planet, kind, done) {
-  const {map} = planet, canvas = map.getCanvasContainer(), corners = [];
+  const {at, surface: canvas} = planet, corners = [], release = planet.hold();
   let start = null;
-  const at = event => {
-    const box = canvas.getBoundingClientRect();
-    return map.unproject([event.clientX - box.left, event.clientY - box.top]);
-  };
-  const handlers = [map.dragPan, map.doubleClickZoom, map.boxZoom, map.touchZoomRotate, map.cooperativeGestures];
-  const wereOn = handlers.map(handler => handler.isEnabled());
-  handlers.forEach(handler => handler.disable());
   canvas.classList.add("drawing");
 
   function end(shape) {
     for (const [type, listener] of Object.entries(listeners)) canvas.removeEventListener(type, listener);
     document.removeEventListener("keydown", key);
     canvas.classList.remove("drawing");
-    handlers.forEach((handler, i) => { if (wereOn[i]) handler.enable(); });
+    release();
     planet.drawing(null);
     done(shape);
   }
@@ -54,7 +47,7 @@ export function draw(planet, kind, done) {
             west: Math.min(start.lng, to.lng), east: Math.max(start.lng, to.lng)};
   }
   function corner(event) {
-    const here = at(event), first = corners[0] && map.project(corners[0]), point = map.project(here);
+    const here = at(event), first = corners[0] && planet.pixel(corners[0]), point = planet.pixel(here);
     const closes = corners.length > 2 && Math.hypot(first.x - point.x, first.y - point.y) < CLOSE_PX;
     if (closes) return end({kind, ring: corners.map(each => [each.lng, each.lat])});
     corners.push(here);

@@ -1,0 +1,1 @@
+"""The map: outlines, names, regions and what is shown on it."""
