@@ -57,6 +57,8 @@ class Neighbour:
     source: str
     licence: str
     author: str
+    thumbnail: str | None = None
+    """Small picture as a data URI; None unless it was asked for and its licence allows it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ MAX_CONSTRAINT_CHARACTERS = 4000
 MAX_STATED_CHARACTERS = 100
 
 FIELDS = (
-    *("photos", "top", "within", "together", "bundle"),
+    *("photos", "top", "within", "together", "bundle", "thumbnails"),
     *("use_metadata", "read_text", "use_overlays", "shadow", "time"),
 )
 """Of the form."""
@@ -103,8 +103,14 @@ async def _options(
     ] = None,
     together: Annotated[bool, Form(description="All photos show the same place.")] = False,
     bundle: Annotated[str | None, Form(description="Name of the bundle; see /bundles.")] = None,
+    thumbnails: Annotated[
+        bool,
+        Form(description="Add small pictures of similar photos; show their credit with them."),
+    ] = False,
 ) -> LocateOptions:
-    return service.options(bundle, asked, top=top, within=within or None, together=together)
+    return service.options(
+        bundle, asked, top=top, within=within or None, together=together, thumbnails=thumbnails
+    )
 
 
 Options = Annotated[LocateOptions, Depends(_options)]

@@ -27,6 +27,7 @@ from demo.api.limits import RETRY_SOON, Limits
 from demo.api.models import Answer
 from demo.security.precision import blur_location
 from geoloc.belief.witnesses.options import BY_DEFAULT, WitnessOptions
+from geoloc.bundle.thumbnails import with_thumbnails
 from geoloc.encoders.pipeline import encode_all
 from geoloc.errors import PhotoError
 from geoloc.geolocator import Geolocator, Within
@@ -65,6 +66,7 @@ class LocateOptions:
     top: int
     within: Within
     together: bool
+    thumbnails: bool = False
     asked: WitnessOptions = BY_DEFAULT
     """Which witnesses are asked about the photos."""
 
@@ -233,7 +235,7 @@ class Service:
                 if isinstance(guess_or_error, PhotoError):
                     yield Answer(photo=upload.name, error=str(guess_or_error))
                 else:
-                    yield Answer(photo=upload.name, guess=self._coarse(guess_or_error))
+                    yield Answer(photo=upload.name, guess=self._shown(guess_or_error, options))
         finally:
             for upload in uploads:
                 upload.close()
@@ -247,13 +249,16 @@ class Service:
         if encoded.photos:
             groups = [encoded.photos]
             guesses = geolocator.guess_together(encoded.embeddings, groups, options.top, constraint)
-            yield Answer(photo=guesses[0].photo, guess=self._coarse(guesses[0]))
+            yield Answer(photo=guesses[0].photo, guess=self._shown(guesses[0], options))
         for upload, result in zip(uploads, encoded.results, strict=True):
             if isinstance(result, PhotoError):
                 yield Answer(photo=upload.name, error=str(result))
 
-    def _coarse(self, guess: Guess) -> Guess:
-        return blur_location(guess, self._max_precision_km)
+    def _shown(self, guess: Guess, options: LocateOptions) -> Guess:
+        """Return what a client may see of an answer: a limit of precision leaves no neighbours."""
+        coarse = blur_location(guess, self._max_precision_km)
+        stored = options.geolocator.bundle.thumbnails if options.thumbnails else None
+        return with_thumbnails(stored, coarse)
 
     def _start(self, work: Callable[[], Result]) -> asyncio.Future[Result]:
         """Run work on a thread.

@@ -13,6 +13,7 @@ from typing import Any
 
 from demo.page import explanation, rendering, view
 from demo.page.session import Asked, BlurLocation, Session, encode_uploads, rank
+from geoloc.bundle.thumbnails import with_thumbnails
 from geoloc.errors import GeolocError, PhotoError
 from geoloc.geolocator import Geolocator
 from geoloc.guess import Guess
@@ -180,6 +181,7 @@ class Controller:
         }
         if isinstance(answer, PhotoError):
             return common | {"answer": view.unreadable(answer)}
+        stored = self._geolocators[session.bundle].bundle.thumbnails
         shown = self._map(session, answer)
         title, lines = view.headline_texts(answer, bool(shown["circle"]))
         return common | {
@@ -187,7 +189,7 @@ class Controller:
             "world": shown,
             "keep": view.kept(session, answer, title, lines, shown),
             "places": view.places(answer),
-            "neighbours": explanation.neighbours(answer),
+            "neighbours": explanation.neighbours(with_thumbnails(stored, answer)),
             "exif": view.exif_panel(answer.exif, answer.exif_distance_km),
             "witnesses": explanation.witnesses(answer),
         }

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import textwrap
-from urllib.parse import unquote, urlparse
-
 import numpy as np
 
 from demo.page.rendering import render
 from geocells.attributes import describe_earth
-from geocells.sphere import haversine_km
-from geoloc.guess import Attribute, Guess, Neighbour
+from geoloc.guess import Attribute, Guess
 from geoloc.output import accounts, text
-
-NEAR_KM = 50.0
-"""Known photos within this distance of the answer count as being from around it."""
-
-LONGEST_AUTHOR = 80
-"""Some authors fill their name with a licence; its address is that of the photo."""
+from geoloc.output.similar import alike, credited
 
 STEEP_M = 200.0
 """The height is left out where the map data differ by more between neighbouring points."""
@@ -104,43 +95,8 @@ def neighbours(guess: Guess) -> str:
     """Return a card with the most similar known photos and their credits; "" for none."""
     if not guess.neighbours:
         return ""
-    photos = [_neighbour(item) for item in guess.neighbours]
-    return render("neighbours.html", photos=photos, summary=_alike(guess))
-
-
-def _alike(guess: Guess) -> str:
-    """Return how many of the similar photos are from around the answer."""
-    known = [(item.lat, item.lon) for item in guess.neighbours]
-    near = int((haversine_km(known, [guess.lat, guess.lon]) <= NEAR_KM).sum())
-    around = f"around {guess.place.town or guess.place}"
-    if len(known) == 1:
-        return f"The most similar known photo is {'' if near else 'not '}from {around}."
-    how_many = "None" if near == 0 else "All" if near == len(known) else str(near)
-    return f"{how_many} of the {len(known)} most similar known photos {_are(near)} from {around}."
-
-
-def _are(count: int) -> str:
-    return "is" if count == 1 else "are"
-
-
-def _neighbour(neighbour: Neighbour) -> dict[str, object]:
-    source = neighbour.source
-    repository = "" if "://" in source else source.split("@")[0]
-    author = textwrap.shorten(neighbour.author, LONGEST_AUTHOR, placeholder=" …")
-    credit = ", ".join(filter(None, (author, neighbour.licence, repository)))
-    return {
-        "name": _file_name(source),
-        "source": source,
-        "is_link": urlparse(source).scheme in ("http", "https"),  # never javascript: and the like
-        "credit": credit or "author unknown",
-        "coordinates": f"{neighbour.lat:.4f}, {neighbour.lon:.4f}",
-    }
-
-
-def _file_name(source: str) -> str:
-    """Return the file name of a source, which is more informative than its host."""
-    name = source.rsplit("/", 1)[-1].rsplit(":", 1)[-1].replace("_", " ")
-    return unquote(name) or source or "source unknown"
+    photos = [credited(item) for item in guess.neighbours]
+    return render("neighbours.html", photos=photos, summary=alike(guess))
 
 
 def attribution(uri: str) -> str:

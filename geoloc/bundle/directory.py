@@ -23,7 +23,7 @@ from geoloc.answer.ranker import Ranker
 from geoloc.belief.attribute_heads import AttributeHeads
 from geoloc.belief.background import Background
 from geoloc.belief.witnesses.weighing import UNFITTED, Weights
-from geoloc.bundle import installed, packs, trust
+from geoloc.bundle import installed, packs, thumbnails, trust
 from geoloc.encoders import forms
 from geoloc.encoders.base import EncoderSpec, ImageEncoder
 from geoloc.encoders.registry import build_encoder
@@ -58,7 +58,7 @@ BACKGROUND = "background.safetensors"
 COPIES = "copies.safetensors"
 WITNESSES = "witnesses.json"
 CROSS = "cross.safetensors"
-"""Optional files; the last is the cross-source re-ranker."""
+"""Optional files; the last is the cross-source re-ranker. Another is `thumbnails.FILE`."""
 
 BASE_BYTES = 200 * 2**20
 """Memory of the program itself, with the libraries that answering needs."""
@@ -91,6 +91,8 @@ class Bundle:
     """Form of the encoder to use, see `geoloc.encoders.forms.choose`."""
     packs: tuple[Pack, ...] = ()
     """Photos that were added to it."""
+    thumbnails: thumbnails.Thumbnails | None = None
+    """Of its photos whose licences allow it; None in a bundle that was made without them."""
 
     @cached_property
     def joined(self) -> JoinedRanker:
@@ -191,12 +193,13 @@ def load(name_or_path: str | os.PathLike[str], form: str | None = None) -> Bundl
     return Bundle(
         name, path, spec, manifest["metrics"], ranker, attributes, background, copies, weights,
         forms.int8_spec(spec, digest) if digest else None, form, added,
+        thumbnails.read(path, files),
     )  # fmt: skip
 
 
 def _memory_bytes(path: Path, names: Iterable[str]) -> int:
     """Return about how much memory a bundle takes; of mapped files only small parts are read."""
-    files = (path / name for name in names if not name.endswith((".arrow", ".faiss")))
+    files = (path / name for name in names if not name.endswith((".arrow", ".faiss", thumbnails.FILE)))
     return BASE_BYTES + 2 * sum(file.stat().st_size for file in files)
 
 

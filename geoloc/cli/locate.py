@@ -190,9 +190,11 @@ def _print_geojson(guesses: Sequence[Guess], errors: Sequence[tuple[str, str]]) 
 
 
 def _write_map(guesses: Sequence[Guess], geolocator: Geolocator, path: Path) -> None:
+    from geoloc.bundle.thumbnails import with_thumbnails
     from geoloc.output.map_page import write_map
 
-    write_map(guesses, geolocator.cells, path)
+    shown = [with_thumbnails(geolocator.bundle.thumbnails, guess) for guess in guesses]
+    write_map(shown, geolocator.cells, path)
 
 
 def _open(page: Path) -> None:

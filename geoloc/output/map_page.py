@@ -13,14 +13,15 @@ from geoloc.io.atomic import atomic_write_text
 from geoloc.output.html import render
 from geoloc.output.map.base import base_map, tiles_around
 from geoloc.output.map.shown import map_data
+from geoloc.output.similar import alike, credited
 from geoloc.output.text import best_guess, exif_note, percent, sentence
 
 
 def write_map(guesses: Sequence[Guess], cells: CellTable, path: str | os.PathLike[str]) -> Path:
-    """Write the map page atomically and return its path. It contains no photos.
+    """Write the map page atomically and return its path. It contains none of the photos.
 
     Args:
-        guesses: answers, at least one.
+        guesses: answers, at least one; with pictures of similar photos if they have thumbnails.
         cells: the geocells that the answers refer to.
         path: the HTML file; 0.4 to 0.7 MB for one answer.
 
@@ -48,5 +49,7 @@ def _photo(guess: Guess, cells: CellTable) -> dict[str, Any]:
             }
             for candidate in guess.candidates
         ],
+        "alike": alike(guess),
+        "similar": [credited(neighbour) for neighbour in guess.neighbours],
         "map": map_data(guess, cells),
     }

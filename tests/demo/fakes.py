@@ -48,7 +48,8 @@ class FakeGeolocator:
         self.cells, self.encoder = make_cells(), FakeEncoder(encoder)
         clusters = Clusters(np.array([0, 1]), self.cells.centroids, self.cells.count)
         gallery = SimpleNamespace(clusters=clusters)
-        self.bundle = SimpleNamespace(name=name, ranker=SimpleNamespace(gallery=gallery))
+        ranker = SimpleNamespace(gallery=gallery)
+        self.bundle = SimpleNamespace(name=name, ranker=ranker, thumbnails=None)
         self.patches = patches
         self.load = load
         self.witnesses = ()

@@ -32,6 +32,7 @@ def learn(
     background: Paths = (),
     prior: Literal["collection", "world"] | None = None,
     force: Annotated[bool, Parameter(negative=())] = False,
+    thumbnails: float = 0.0,
     cache: Path | None = None,
     held_out: Path | None = None,
 ) -> int:
@@ -67,6 +68,10 @@ def learn(
         fewer than three countries or nine in ten lie within 1,000 km, and world otherwise.
     force
         Learn from fewer than 20 photos, or from fewer than three places.
+    thumbnails
+        Megabytes of small pictures of the photos to put into the bundle. They are shown beside
+        answers as similar photos, with credit. Only photos under CC0, CC BY, CC BY-SA or in the
+        public domain are taken, whose table names their source on the web and their author.
     cache
         Folder for embeddings and exported encoders, reused by later runs. By default the user's
         cache folder.
@@ -88,7 +93,8 @@ def learn(
         with progress:
             learned = recipe(
                 photos, out, encoder=encoder, coordinates=coordinates, background=background,
-                prior=prior, force=force, cache=cache, report=progress,
+                prior=prior, force=force, thumbnails=thumbnails, cache=cache,
+                report=progress,
             )  # fmt: skip
         if held_out:
             write_answers(

@@ -8,6 +8,7 @@ from geoloc import __version__
 from geoloc.cli.console import run
 from training.cli.ablation import app as ablation_app
 from training.cli.bundles.gallery import app as gallery_app
+from training.cli.bundles.thumbnails import app as thumbnails_app
 from training.cli.cells import app as cells_app
 from training.cli.console import with_quiet
 from training.cli.embed import assemble_app, embed_app
@@ -28,7 +29,7 @@ app = App(
 for command in (
     learn_app, manifest_app, split_app, audit_app, cells_app, enrich_app, pretrain_app,
     finetune_app, embed_app, assemble_app, pigeon_app, pigeotto_app, retrieve_app,
-    gallery_app, planet_app, plan_app, ablation_app,
+    gallery_app, thumbnails_app, planet_app, plan_app, ablation_app,
 ):  # fmt: skip
     app.command(command)
     for each in (command, *(command[name] for name in command if not name.startswith("-"))):

@@ -13,6 +13,7 @@ from geoloc.belief.heads import StoredTensors
 from geoloc.bundle import directory as bundles
 from geoloc.encoders.base import EncoderSpec
 from geoloc.trips.model.parameters import TripParameters
+from training.gallery.thumbnails import Pictures
 
 
 def write_bundle(
@@ -24,7 +25,7 @@ def write_bundle(
     card: str,
     licences: dict[str, int],
     prior: str = "world",
-    optional: Mapping[str, StoredTensors | TripParameters | None] = MappingProxyType({}),
+    optional: Mapping[str, StoredTensors | TripParameters | Pictures | None] = MappingProxyType({}),
 ) -> None:
     """Write a bundle; an older one in the same folder is replaced once the new one is complete.
 

@@ -15,6 +15,7 @@ from geocells.table import CellTable
 from geoloc.answer.ranker import Ranker
 from geoloc.belief.background import Background
 from geoloc.bundle import directory as bundles
+from geoloc.bundle.thumbnails import FILE as THUMBNAILS
 from geoloc.encoders.base import Preprocessing
 from geoloc.encoders.cache import default_cache
 from geoloc.errors import TableError
@@ -38,6 +39,7 @@ from training.data.split import assign_folds
 from training.embed.encoders import LoadedEncoder, load_encoder
 from training.embed.forms import HeldOutPhotos, with_int8
 from training.embed.library import Library, read_library
+from training.gallery.thumbnails import make_thumbnails
 from training.recipes.background import choose_background, shipped_background
 from training.recipes.bundle_files import write_bundle
 from training.recipes.honesty import best_constant, measure_questions
@@ -80,6 +82,7 @@ def learn(
     background: Sequence[PathLike] = (),
     prior: PriorName | None = None,
     force: bool = False,
+    thumbnails: float = 0.0,
     cache: PathLike | None = None,
     report: Reporter | None = None,
 ) -> LearnedBundle:
@@ -97,6 +100,7 @@ def learn(
         prior: whether the bundle will be asked about photos like these or about the world; by
             default what the spread of the photos suggests.
         force: learn from fewer photos than MIN_PHOTOS, and of fewer places than MIN_PLACES.
+        thumbnails: megabytes of small pictures of openly licensed photos in the bundle.
         cache: folder of cached embeddings and encoders; by default the user's cache folder.
         report: receives the progress.
 
@@ -139,6 +143,7 @@ def learn(
             bundles.BACKGROUND: elsewhere,
             bundles.COPIES: copies,
             TRIPS: fit_learned_trips(manifest, embeddings, validation.held_out),
+            THUMBNAILS: make_thumbnails(manifest, thumbnails, report=report),
         },
     )  # fmt: skip
     return LearnedBundle(target, manifest, validation, metrics, facts)

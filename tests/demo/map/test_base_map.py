@@ -8,6 +8,7 @@ import shapely
 
 from demo.map import base_map
 from demo.map.vector_tile import EXTENT, Layer, encode
+from geoloc.output.map.outlines import WORLD_PX, mercator
 
 
 def numbers(data):
@@ -116,7 +117,7 @@ def test_a_tile_of_land_is_small_and_covers_what_is_land(tile):
     assert len(gzip.compress(made)) < 60_000
     lat, lon = 46.8, 8.2  # in Switzerland, which all of these tiles show
     zoom, column, row = tile
-    x, y = base_map.mercator(np.array([[lat, lon]]))[0] * 2**zoom / base_map.WORLD_PX
+    x, y = mercator(np.array([[lat, lon]]))[0] * 2**zoom / WORLD_PX
     at = shapely.Point((x - column) * EXTENT, (y - row) * EXTENT)
     land = [shapely.Polygon(shape[0], shape[1:]) for _, shape, _ in decode(made)["land"]]
     assert sum(bool(shapely.contains(shapely.make_valid(area), at)) for area in land) == 1

@@ -5,7 +5,7 @@ pytest.importorskip("fastapi", reason="the demo extra is not installed")
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from demo.map.routes import MEDIA_TYPES, FILES, OwnTiles, add_map, version
+from demo.map.routes import FILES, MEDIA_TYPES, OwnTiles, add_map, version
 
 
 def client(tiles=None):

@@ -56,9 +56,7 @@ def test_the_map_shows_the_true_place_only_after_the_guess():
     assert [pin["kind"] for pin in after["pins"]] == ["other", "truth", "yours"]
     assert [line["kind"] for line in after["lines"]] == ["yours", "other"]
     south, west, north, east = after["window"]
-    assert all(
-        south < lat < north and west < lon < east for lat, lon in ((1.0, 2.0), (3.0, 4.0))
-    )
+    assert all(south < lat < north and west < lon < east for lat, lon in ((1.0, 2.0), (3.0, 4.0)))
     assert not after["open"]
 
 

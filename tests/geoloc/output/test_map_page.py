@@ -20,7 +20,8 @@ def guess_at(lat: float, lon: float, radius_km: float, other=(41.9, 12.5), **cha
     place = Place("FR", "France", "Île-de-France", "Paris", 1.0)
     values = {
         "photo": "photo.jpg", "lat": lat, "lon": lon, "radius_50_km": radius_km / 2,
-        "radius_80_km": radius_km, "radius_95_km": 1.5 * radius_km, "confidence": "city", "place": place,
+        "radius_80_km": radius_km, "radius_95_km": 1.5 * radius_km,
+        "confidence": "city", "place": place,
         "chance_200km": 0.9, "probability": 0.7,
         "evidence": Evidence(("FR", "", "paris"), (), 0.1, 0.5, 0.4),
         "candidates": (Candidate(lat, lon, 0.7, "paris", place),

@@ -1,7 +1,7 @@
 // The light form of the map: SVG from data that the page holds, without WebGL and without a server. It looks like
 // planet_map.js and shows the same data. A view is [left, top, width, height] in map units, which are those of
 // geoloc/output/map/outlines.py; degrees are { lat, lon }.
-const $ = id => document.getElementById(id);
+const EARTH_RADIUS_KM = 6371.0088, $ = id => document.getElementById(id);
 
 function make(parent, tag, attributes, text) {
   const svg = "http://www.w3.org/2000/svg", isSvg = tag === "svg" || parent.namespaceURI === svg;
@@ -19,7 +19,7 @@ function make(parent, tag, attributes, text) {
 // A page may replace `home`, which shows the first view, `onDraw`, called with each drawing, `onMove`, called after the
 // user has moved the map, and `onPlace`, called with {lat, lon} of a click, or of the middle of the map by Enter.
 function lightMap(frame, base, {label = "Map", homeTitle = "Back to the start", onPin = () => {}} = {}) {
-  const ZOOM_STEP = .6, SMALLEST_VIEW = .02, SCALE_BAR_PX = 110, DRAG_PX = 4, MOST_NAMES = 90, EARTH_RADIUS_KM = 6371.0088;
+  const ZOOM_STEP = .6, SMALLEST_VIEW = .02, SCALE_BAR_PX = 110, DRAG_PX = 4, MOST_NAMES = 90;
   const WORLD = [-56, -170, 74, 190], OPACITY = level => level < .6 ? .34 : level < .9 ? .2 : .13;
   const {size} = base;
   const svg = make(frame, "svg", {tabindex: 0, role: "application", "aria-label": label});

@@ -32,4 +32,6 @@ function mapLegend(page, data) {                            // shows what is dra
   for (const item of page.querySelectorAll(".legend [data-kind]")) item.hidden = !kinds.has(item.dataset.kind);
 }
 
-const mapPageScrolls = () => document.documentElement.scrollHeight > innerHeight + 1;
+function mapPageScrolls() {
+  return document.documentElement.scrollHeight > innerHeight + 1;
+}

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from geocells.sphere import haversine_km
+from geoloc.output.map import base
 from geoloc.trips.outputs import write_trip
-from geoloc.trips.review import page
 from geoloc.trips.review.decisions import read_decisions
 from tests.geoloc.trips.made import LYON, NICE, PARIS, make_trip, write_photos
 
@@ -24,7 +24,7 @@ PHONE = {"width": 390, "height": 844}
 @pytest.fixture(autouse=True)
 def few_tiles(monkeypatch):
     """Few tiles with detailed borders, which take most of the time of writing a page."""
-    monkeypatch.setattr(page, "MAX_TILES", 1)
+    monkeypatch.setattr(base, "MAX_TILES", 1)
 
 
 @pytest.fixture(scope="module")
