@@ -58,7 +58,7 @@ BACKGROUND = "background.safetensors"
 COPIES = "copies.safetensors"
 WITNESSES = "witnesses.json"
 CROSS = "cross.safetensors"
-"""Optional files; the last is the cross-source re-ranker. Another is `thumbnails.FILE`."""
+"""Optional files, with `thumbnails.FILE`; the last is the cross-source re-ranker."""
 
 BASE_BYTES = 200 * 2**20
 """Memory of the program itself, with the libraries that answering needs."""
@@ -91,8 +91,7 @@ class Bundle:
     """Form of the encoder to use, see `geoloc.encoders.forms.choose`."""
     packs: tuple[Pack, ...] = ()
     """Photos that were added to it."""
-    thumbnails: thumbnails.Thumbnails | None = None
-    """Of its photos whose licences allow it; None in a bundle that was made without them."""
+    thumbnails: thumbnails.Thumbnails | None = None  # of photos whose licences allow it
 
     @cached_property
     def joined(self) -> JoinedRanker:
@@ -189,17 +188,16 @@ def load(name_or_path: str | os.PathLike[str], form: str | None = None) -> Bundl
     trust.check_gallery(path, ranker)
     name = str(manifest.get("name", path.name))
     digest = files.get(forms.FILES[forms.INT8])
-    added = packs.read(path, files, ranker, background)
+    added, stored = packs.read(path, files, ranker, background), thumbnails.read(path, files)
     return Bundle(
         name, path, spec, manifest["metrics"], ranker, attributes, background, copies, weights,
-        forms.int8_spec(spec, digest) if digest else None, form, added,
-        thumbnails.read(path, files),
+        forms.int8_spec(spec, digest) if digest else None, form, added, stored,
     )  # fmt: skip
 
 
 def _memory_bytes(path: Path, names: Iterable[str]) -> int:
     """Return about how much memory a bundle takes; of mapped files only small parts are read."""
-    files = (path / name for name in names if not name.endswith((".arrow", ".faiss", thumbnails.FILE)))
+    files = (path / name for name in names if not name.endswith((".arrow", ".faiss")))
     return BASE_BYTES + 2 * sum(file.stat().st_size for file in files)
 
 

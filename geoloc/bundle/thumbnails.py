@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import base64
-from bisect import bisect_right
+from bisect import bisect_left
 from collections.abc import Container, Mapping
 from dataclasses import replace
-from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 from geoloc.errors import BundleError
 from geoloc.guess import Guess
 
-FILE = "thumbnails.parquet"
+FILE = "thumbnails.arrow"
 
 THUMBNAIL_PX = 128
 """Longer side of a picture."""
@@ -21,18 +20,13 @@ THUMBNAIL_PX = 128
 MAX_BYTES = 64_000
 """Larger ones are no thumbnails, and are not shown."""
 
-_GROUP = 64
-"""Pictures that are read together, about 0.2 MB."""
-
-_KEPT = 64
-
 
 class Thumbnails:
-    """Pictures by the source of their photo, which names it in members.parquet, too.
+    """Pictures by the source of their photo, which names it among the members, too.
 
-    The file is a Parquet table of the columns `source` and `image` (WebP), sorted by source. Only
-    its footer is in memory; a picture is found by the statistics of the row groups. A photo that
-    is no longer in the gallery is never asked for.
+    The file is an Arrow table of the columns `source` and `image` (WebP), sorted by source. It is
+    mapped, and a picture is found by bisection. A photo that is no longer among the members is
+    never asked for.
     """
 
     def __init__(self, path: Path) -> None:
@@ -41,74 +35,57 @@ class Thumbnails:
         Raises:
             BundleError: it is damaged.
         """
-        self._path = path
-        self._pictures = lru_cache(_KEPT)(self._group)
-        if self._file.schema_arrow.names != ["source", "image"]:
+        import pyarrow as pa
+
+        try:
+            self._table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+        except (OSError, pa.ArrowException) as error:
+            raise _damaged(path, str(error)) from error
+        if self._table.schema != _schema():
             raise _damaged(path, "it has other columns than source and image")
 
     @staticmethod
     def write(path: Path, pictures: Mapping[str, bytes]) -> None:
         """Write pictures (WebP) by source."""
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
         sources = sorted(pictures)
-        images = pa.array([pictures[source] for source in sources], pa.binary())
-        table = pa.table({"source": pa.array(sources, pa.string()), "image": images})
-        pq.write_table(
-            table, path, row_group_size=_GROUP, compression="none", use_dictionary=False,
-            write_statistics=["source"],
-        )  # fmt: skip
+        columns = [sources, [pictures[source] for source in sources]]
+        table = pa.table(dict(zip(_schema().names, columns, strict=True)), _schema())
+        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+            writer.write_table(table)
 
     def __len__(self) -> int:
         """Return the number of pictures."""
-        return int(self._file.metadata.num_rows)
+        return len(self._table)
 
     def of(self, source: str) -> bytes | None:
-        """Return the picture of a photo (WebP), None if there is none.
-
-        Raises:
-            BundleError: the file is damaged.
-        """
-        group = bisect_right(self._first_sources, source) - 1
-        image = self._pictures(group).get(source) if group >= 0 else None
-        is_webp = image is not None and image[:4] == b"RIFF" and image[8:12] == b"WEBP"
-        return image if image and is_webp and len(image) <= MAX_BYTES else None
+        """Return the picture of a photo (WebP), None if there is none."""
+        sources, images = self._table.columns
+        row = bisect_left(range(len(self)), source, key=lambda row: sources[row].as_py())
+        if row == len(self) or sources[row].as_py() != source:
+            return None
+        image: bytes = images[row].as_py()
+        is_webp = image[:4] == b"RIFF" and image[8:12] == b"WEBP"
+        return image if is_webp and len(image) <= MAX_BYTES else None
 
     def uri(self, source: str) -> str | None:
         """Return the picture of a photo as a data URI, None if there is none."""
         image = self.of(source)
-        return (
-            f"data:image/webp;base64,{base64.b64encode(image).decode('ascii')}" if image else None
-        )
+        if image is None:
+            return None
+        return f"data:image/webp;base64,{base64.b64encode(image).decode('ascii')}"
 
-    @cached_property
-    def _file(self) -> Any:  # noqa: ANN401
-        import pyarrow as pa
-        import pyarrow.parquet as pq
 
-        try:
-            return pq.ParquetFile(self._path, memory_map=True)
-        except (OSError, pa.ArrowException) as error:
-            raise _damaged(self._path, str(error)) from error
+def _schema() -> Any:  # noqa: ANN401
+    import pyarrow as pa
 
-    @cached_property
-    def _first_sources(self) -> list[str]:
-        """First source of each row group."""
-        groups = range(self._file.metadata.num_row_groups)
-        columns = [self._file.metadata.row_group(group).column(0) for group in groups]
-        if not all(column.is_stats_set for column in columns):
-            raise _damaged(self._path, "it has no statistics of its sources")
-        return [str(column.statistics.min) for column in columns]
-
-    def _group(self, group: int) -> dict[str, bytes]:
-        import pyarrow as pa
-
-        try:
-            table = self._file.read_row_group(group)
-        except (OSError, pa.ArrowException) as error:
-            raise _damaged(self._path, str(error)) from error
-        return dict(zip(table["source"].to_pylist(), table["image"].to_pylist(), strict=True))
+    return pa.schema(
+        [
+            pa.field("source", pa.large_string(), nullable=False),
+            pa.field("image", pa.large_binary(), nullable=False),
+        ]
+    )
 
 
 def read(folder: Path, listed: Container[str]) -> Thumbnails | None:

@@ -120,9 +120,7 @@ def learn(
     elsewhere = _background(background, loaded, store, report)
 
     report.stage("building geocells")
-    world, problems = read_world(coordinates)
-    for line in problems:
-        report.problem(line)
+    world = _world(coordinates, report)
     cells = cells_of(manifest.latlon, world)
     priors = priors_over(cells, manifest.latlon, world, prior)
 
@@ -147,6 +145,14 @@ def learn(
         },
     )  # fmt: skip
     return LearnedBundle(target, manifest, validation, metrics, facts)
+
+
+def _world(coordinates: Sequence[PathLike], report: Reporter) -> Float64Array:
+    """Return (N, 2) coordinates worldwide, and report rows that are left out."""
+    world, problems = read_world(coordinates)
+    for line in problems:
+        report.problem(line)
+    return world
 
 
 def _train(
