@@ -27,11 +27,11 @@ from demo.api.limits import RETRY_SOON, Limits
 from demo.api.models import Answer
 from demo.security.precision import blur_location
 from geoloc.belief.witnesses.options import BY_DEFAULT, WitnessOptions
-from geoloc.bundle.thumbnails import with_thumbnails
 from geoloc.encoders.pipeline import encode_all
 from geoloc.errors import PhotoError
 from geoloc.geolocator import Geolocator, Within
 from geoloc.guess import Guess
+from geoloc.output.similar import with_thumbnails
 
 Result = TypeVar("Result")
 

@@ -13,12 +13,12 @@ from typing import Any
 
 from demo.page import explanation, rendering, view
 from demo.page.session import Asked, BlurLocation, Session, encode_uploads, rank
-from geoloc.bundle.thumbnails import with_thumbnails
 from geoloc.errors import GeolocError, PhotoError
 from geoloc.geolocator import Geolocator
 from geoloc.guess import Guess
 from geoloc.output import formats
 from geoloc.output.map.shown import map_data, photo_pin, searched
+from geoloc.output.similar import with_thumbnails
 from geoloc.photos import decode
 
 MAX_PHOTOS = 50

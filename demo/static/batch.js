@@ -174,9 +174,8 @@ async function draw() {
   const pins = found.slice(0, MOST_PINS).map(({lat, lon, row, name, place, radius_80_km: km}) => ({
     lat, lon, kind: "photo", label: "", photo: row, title: `${name}: ${[place.town, place.country].filter(Boolean).join(", ")}, within ${distance(km)}`}));
   try {
-    const {planetMap, drawsMaps} = await import(files + "planet_map.js");
-    if (!drawsMaps()) throw new Error("WebGL is switched off in this browser");
-    planet ??= planetMap(box, {onPin: pin => point(pin.photo)});
+    const {planetMap} = await import(files + "planet_map.js");
+    planet ??= planetMap(box, {label: "Map of the photos", onPin: pin => point(pin.photo)});
     (box.planet = await planet).show({pins, window: around(found)});
   } catch (error) {
     planet = null;

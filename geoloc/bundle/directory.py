@@ -23,12 +23,12 @@ from geoloc.answer.ranker import Ranker
 from geoloc.belief.attribute_heads import AttributeHeads
 from geoloc.belief.background import Background
 from geoloc.belief.witnesses.weighing import UNFITTED, Weights
-from geoloc.bundle import installed, packs, thumbnails, trust
+from geoloc.bundle import installed, packs, trust
 from geoloc.encoders import forms
 from geoloc.encoders.base import EncoderSpec, ImageEncoder
 from geoloc.encoders.registry import build_encoder
 from geoloc.errors import BundleError
-from geoloc.io import machine
+from geoloc.io import machine, thumbnails
 from geoloc.io.atomic import atomic_directory
 from geoloc.io.digests import remembered_sha256, sha256
 from geoloc.retrieval.bands import read_heads

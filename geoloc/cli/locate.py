@@ -190,8 +190,8 @@ def _print_geojson(guesses: Sequence[Guess], errors: Sequence[tuple[str, str]]) 
 
 
 def _write_map(guesses: Sequence[Guess], geolocator: Geolocator, path: Path) -> None:
-    from geoloc.bundle.thumbnails import with_thumbnails
     from geoloc.output.map_page import write_map
+    from geoloc.output.similar import with_thumbnails
 
     shown = [with_thumbnails(geolocator.bundle.thumbnails, guess) for guess in guesses]
     write_map(shown, geolocator.cells, path)

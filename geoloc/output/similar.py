@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import textwrap
+from dataclasses import replace
 from urllib.parse import unquote, urlparse
 
 from geocells.sphere import haversine_km
 from geoloc.guess import Guess, Neighbour
+from geoloc.io.thumbnails import Thumbnails
 
 NEAR_KM = 50.0
 """Known photos within this distance of the answer count as being from around it."""
@@ -49,3 +51,18 @@ def _file_name(source: str) -> str:
     """Return the file name of a source, which is more informative than its host."""
     name = source.rsplit("/", 1)[-1].rsplit(":", 1)[-1].replace("_", " ")
     return unquote(name) or source or "source unknown"
+
+
+def with_thumbnails(stored: Thumbnails | None, guess: Guess) -> Guess:
+    """Return an answer with small pictures of its similar photos, where licences allow them.
+
+    Whoever shows a picture also shows author, licence and source of its photo.
+
+    Args:
+        stored: those of the bundle.
+        guess: the answer.
+    """
+    if stored is None:
+        return guess
+    shown = (replace(each, thumbnail=stored.uri(each.source)) for each in guess.neighbours)
+    return replace(guess, neighbours=tuple(shown))

@@ -14,10 +14,10 @@ from PIL import Image
 from geocells.sphere import unit_vectors
 from geoloc.bundle import directory as bundles
 from geoloc.bundle.change import alone, changing, target_of
-from geoloc.bundle.thumbnails import FILE as THUMBNAILS
-from geoloc.bundle.thumbnails import THUMBNAIL_PX, Thumbnails
 from geoloc.errors import BundleError, PhotoError
 from geoloc.io.progress import NullReporter, Reporter
+from geoloc.io.thumbnails import FILE as THUMBNAILS
+from geoloc.io.thumbnails import THUMBNAIL_PX, Thumbnails
 from geoloc.photos.decode import load
 from training.data.manifest import Manifest, read_all
 

@@ -15,11 +15,11 @@ from geocells.table import CellTable
 from geoloc.answer.ranker import Ranker
 from geoloc.belief.background import Background
 from geoloc.bundle import directory as bundles
-from geoloc.bundle.thumbnails import FILE as THUMBNAILS
 from geoloc.encoders.base import Preprocessing
 from geoloc.encoders.cache import default_cache
 from geoloc.errors import TableError
 from geoloc.io.progress import NullReporter, Reporter
+from geoloc.io.thumbnails import FILE as THUMBNAILS
 from geoloc.photos import decode
 from geoloc.photos.decode import Photo
 from geoloc.retrieval.copies import Copies

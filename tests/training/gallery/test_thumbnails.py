@@ -9,10 +9,11 @@ import pytest
 from PIL import Image
 
 from geoloc.bundle import directory as bundles
-from geoloc.bundle.thumbnails import FILE, MAX_BYTES, THUMBNAIL_PX, Thumbnails, with_thumbnails
 from geoloc.errors import BundleError
 from geoloc.guess import Neighbour
+from geoloc.io.thumbnails import FILE, MAX_BYTES, THUMBNAIL_PX, Thumbnails
 from geoloc.output.map_page import write_map
+from geoloc.output.similar import with_thumbnails
 from tests.geoloc.output.records import CELLS, make_guess
 from training.data.manifest import read
 from training.gallery.thumbnails import Pictures, add_thumbnails, is_open, make_thumbnails, picture

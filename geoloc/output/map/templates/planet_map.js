@@ -27,7 +27,7 @@ function script(address) {
   });
 }
 
-export function drawsMaps() {                 // whether this browser has WebGL
+function drawsMaps() {                 // whether this browser has WebGL
   const canvas = document.createElement("canvas");
   return Boolean(canvas.getContext("webgl2") || canvas.getContext("webgl"));
 }

@@ -5,12 +5,10 @@ from __future__ import annotations
 import base64
 from bisect import bisect_left
 from collections.abc import Container, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from geoloc.errors import BundleError
-from geoloc.guess import Guess
 
 FILE = "thumbnails.arrow"
 
@@ -91,21 +89,6 @@ def _schema() -> Any:  # noqa: ANN401
 def read(folder: Path, listed: Container[str]) -> Thumbnails | None:
     """Return the thumbnails of a bundle, None if it lists none."""
     return Thumbnails(folder / FILE) if FILE in listed else None
-
-
-def with_thumbnails(stored: Thumbnails | None, guess: Guess) -> Guess:
-    """Return an answer with small pictures of its similar photos, where licences allow them.
-
-    Whoever shows a picture also shows author, licence and source of its photo.
-
-    Args:
-        stored: those of the bundle.
-        guess: the answer.
-    """
-    if stored is None:
-        return guess
-    shown = (replace(each, thumbnail=stored.uri(each.source)) for each in guess.neighbours)
-    return replace(guess, neighbours=tuple(shown))
 
 
 def _damaged(path: Path, reason: str) -> BundleError:
