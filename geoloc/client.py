@@ -60,6 +60,8 @@ class Question:
     use_overlays: bool = False
     shadow: str | None = None
     time: str | None = None
+    thumbnails: bool = False
+    """Small pictures of the similar photos, to be shown with their credit."""
 
     def fields(self) -> dict[str, str]:
         """Return the fields of the form."""

@@ -140,19 +140,19 @@ def test_map_works_in_a_browser_without_network(page, visit):
     tab = visit(page.as_uri())
     assert tab.locator("h1").inner_text() == Path(HOSTILE).name
     assert tab.locator("#list li").count() == 2
-    assert tab.locator(".pin.first").is_visible()
-    assert tab.locator(".pin.file").count() == 1
-    assert tab.locator("#cells path").count() == 3
-    assert len(tab.locator("#world").get_attribute("d")) > 10_000
-    before = tab.locator("svg").get_attribute("viewBox")
-    tab.locator("#in").click()
-    closer = tab.locator("svg").get_attribute("viewBox")
+    assert tab.locator(".map-pin.answer").is_visible()
+    assert tab.locator(".map-pin.file").count() == 1
+    assert tab.locator(".map-region").count() == 3
+    assert len(tab.locator(".map-world").get_attribute("d")) > 10_000
+    before = tab.locator("#map > svg").get_attribute("viewBox")
+    tab.get_by_role("button", name="Zoom in").click()
+    closer = tab.locator("#map > svg").get_attribute("viewBox")
     assert float(closer.split()[2]) < float(before.split()[2])
-    tab.locator("svg").focus()
+    tab.locator("#map > svg").focus()
     tab.keyboard.press("ArrowRight")
-    assert tab.locator("svg").get_attribute("viewBox") != closer
-    tab.locator("#home").click()
-    assert tab.locator("svg").get_attribute("viewBox") == before
+    assert tab.locator("#map > svg").get_attribute("viewBox") != closer
+    tab.get_by_role("button", name="Back to the answer").click()
+    assert tab.locator("#map > svg").get_attribute("viewBox") == before
     tab.locator("#choose").select_option("1")
     assert tab.locator("h1").inner_text() == "fiji.jpg"
-    assert tab.locator(".pin.file").count() == 0
+    assert tab.locator(".map-pin.file").count() == 0
