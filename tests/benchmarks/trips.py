@@ -249,7 +249,7 @@ def measure_journeys(
 
 
 def measure_real(
-    real: dict[str, list[Route]], routes: list[Route], walks: list[Walk]
+    real: dict[str, list[Route]], routes: list[Route], walks: list[Walk], journeys: list[Walk]
 ) -> dict[str, object]:
     """Measure places by time alone on each collection of real journeys, by a fit on the others.
 
@@ -261,7 +261,7 @@ def measure_real(
     for held, own in real.items():
         rng = np.random.default_rng(8)
         others = [each for name, each in real.items() if name != held]
-        parameters = fit_trips([], routes=routes, real=[order, *others])
+        parameters = fit_trips([], journeys, routes, [order, *others])
         inside: dict[str, list[np.ndarray]] = {}
         repeats = -(-REAL_ANSWERS // sum(len(time_s) for time_s, _ in own))
         for name, share in list(SHARES.items())[1:]:
@@ -286,9 +286,9 @@ def measure_real(
                 for each in np.unique(case):
                     here = km["together"][-1] <= radii
                     inside.setdefault(str(each), []).append(here[case == each])
-            line = []
+            line, chosen = [], rng.integers(sum(map(len, km["together"])), size=REAL_ANSWERS)
             for kind, values in km.items():
-                drawn = rng.choice(np.concatenate(values), REAL_ANSWERS)
+                drawn = np.concatenate(values)[chosen]
                 errors.setdefault((name, kind), []).append(drawn)
                 line.append(f"{kind} {np.median(drawn):.1f} / {np.quantile(drawn, 0.95):.0f}")
             print(f"{held:12} {name:4} median / p95 km: {', '.join(line)}")
@@ -499,13 +499,10 @@ def main() -> None:
     print("tour through Japan:")
     keys["cover80_tour"] = measure_journeys([[japan]], [of_all], sure)
     print("journeys with real times, by time alone:")
-    keys |= measure_real(real | toured, routes, [walk for fold in folds for walk in fold.walks])
-    keys["clock_sight"] = measure_sight(
-        [
-            [walk for fold in walks for walk in fold],
-            [walk for fold in folds for walk in fold.journeys],
-        ]
-    )
+    journeys = [walk for fold in folds for walk in fold.journeys]
+    every = [walk for fold in folds for walk in fold.walks]
+    keys |= measure_real(real | toured, routes, every, journeys)
+    keys["clock_sight"] = measure_sight([[walk for fold in walks for walk in fold], journeys])
     keys |= measure_clocks(walks) | measure_size(walks, of_all)
     print(json.dumps(keys))
 
