@@ -62,7 +62,7 @@ def serve(
     root_path: str = "",
     tiles: str = "",
     tiles_credit: str = "",
-    game_photos: Path | None = None,
+    game: Path | None = None,
     library: Path | None = None,
     quiet: Quiet = False,
 ) -> int:
@@ -89,7 +89,8 @@ def serve(
         tiles: address of map tiles with {z}, {x} and {y}, of streets or a satellite, which the
             browsers of your visitors load. Default: borders and names alone, from this server.
         tiles_credit: who is to be named on the map for the tiles.
-        game_photos: CSV table `file,lat,lon` of photos for the game.
+        game: photos for the game, which your visitors do not know: a folder of photos with GPS
+            positions, or a table with the columns file, lat and lon.
         library: folder of your photos, to place and review in the tab "Library"; everybody who
             opens the page can see them, so it is offered on this machine only.
         quiet: print the address and errors only; no line for each request.
@@ -111,9 +112,7 @@ def serve(
             print(WARNING, file=sys.stderr)
         with _listen(host, port) as listener, sandbox.private_temp_folder(limits.keep_s) as folder:
             geolocators = _load(bundle, limits, max_precision_km)
-            service = _application(
-                geolocators, limits, access, page, own_tiles, game_photos, library
-            )
+            service = _application(geolocators, limits, access, page, own_tiles, game, library)
             sandbox.block_connections()
             config = _config(service, proxy, access.root_path)
             _run_server(config, listener, folder)
@@ -209,7 +208,7 @@ def _application(
     access: "Access",
     page: bool,
     tiles: "OwnTiles | None",
-    game_photos: Path | None,
+    game: Path | None,
     library: Path | None,
 ) -> "FastAPI":
     from demo.api import application
@@ -222,7 +221,7 @@ def _application(
         blocks = build(
             geolocators,
             blur_location=partial(blur_location, km=access.max_precision_km),
-            game_photos=game_photos,
+            game_photos=game,
             exact=access.max_precision_km == 0.0,
             library=library,
             limits=limits,

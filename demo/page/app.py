@@ -40,7 +40,7 @@ def build(
     Args:
         geolocators: by bundle name; the first one is selected. Their encoders must be thread-safe.
         blur_location: applied to every guess; see `demo.security.precision`.
-        game_photos: table `file,lat,lon` of photos for the game; default: the examples.
+        game_photos: folder or table of photos for the game; default: the examples.
         exact: whether precision has no limit; else there is no tab "Library", whose places are not
             blurred, and no evidence beside the picture, by which places could be told apart.
         library: folder of photos of the server's owner, for that tab.

@@ -51,7 +51,7 @@ def locate_tab(
         with gr.Column(scale=3, min_width=300, elem_classes="main"):
             with gr.Column(elem_classes="welcome") as welcome:
                 gr.HTML(render("welcome.html", sentences=knowledge(geolocators)))
-                with _chooser() as components["example"]:
+                with chooser() as components["example"]:
                     gr.HTML(view.examples(_example_thumbnails()))
             components["progress"] = gr.HTML(**LIVE, visible=False)
             with gr.Column(visible=False, elem_classes="results") as results:
@@ -70,7 +70,7 @@ def _example_thumbnails() -> tuple[str, ...]:
     return tuple(image_uri(image, EXAMPLE_PX, EXAMPLE_QUALITY) for image in images)
 
 
-def _chooser() -> gr.HTML:
+def chooser() -> gr.HTML:
     """Return a container of buttons whose value is the index of the last one clicked."""
     return gr.HTML(
         html_template="@children", js_on_load=static_file("choose.js"), elem_classes="chooser"
@@ -134,7 +134,7 @@ def _evidence() -> Components:
 def _results() -> Components:
     """Add the answer, the map, the table and the cards."""
     components: Components = {}
-    with _chooser() as components["selected"]:
+    with chooser() as components["selected"]:
         components["strip"] = gr.HTML()
     components["answer"] = gr.HTML(
         html_template="${value}", js_on_load=static_file("answer.js"),

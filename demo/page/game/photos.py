@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from geoloc.errors import TableError
+from geoloc.game.places import read_places
 from geoloc.photos.columns import file_names, require, to_texts
 from geoloc.photos.position import is_position
 from geoloc.photos.swapped import read_true_degrees
@@ -40,13 +41,27 @@ def examples() -> list[Path]:
 
 
 def read(path: Path) -> list[LocatedPhoto]:
-    """Read a table with the columns file, lat and lon; files are relative to it.
+    """Read photos and where they were taken, from a folder or a table.
 
-    Rows without a position or without a file are left out, with a notice for each kind.
+    What has no position or no file is left out, with a notice for each kind.
+
+    Args:
+        path: a folder of photos with positions in their EXIF; or a table with the columns file, lat
+            and lon, whose files are relative to it.
 
     Raises:
-        TableError: it cannot be read, or no row is left.
+        GeolocError: it cannot be read, or no photo is left.
     """
+    if not path.is_dir():
+        return _read_table(path)
+    places, problems = read_places(path)
+    for line in problems:
+        notice(line)
+    files = [views[0] for views in places.views]
+    return [LocatedPhoto(*each) for each in zip(files, *places.latlon.T.tolist(), strict=True)]
+
+
+def _read_table(path: Path) -> list[LocatedPhoto]:
     table = read_table(path, NEEDS)
     columns = file_names(table)
     if not len(table):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from demo.page.game.rounds import MAX_POINTS, Game, LatLon, Round
@@ -18,24 +19,32 @@ def open_map() -> dict[str, Any]:
     return {"open": True, "pins": []}
 
 
-def closed_map(finished: Round) -> dict[str, Any]:
-    """Return the map after a round: both guesses, the true place, and lines between them."""
-    truth = finished.photo.lat, finished.photo.lon
-    guesses = {"yours": finished.player, "other": finished.bundle}
-    near = {kind: (at[0], _near(truth[1], at[1])) for kind, at in guesses.items()}
-    return {
-        "open": False,
-        "window": _window([truth, *near.values()]),
-        "pins": [
-            _pin(finished.bundle, "other", "the model's guess", "M"),
-            _pin(truth, "truth", "taken here"),
-            _pin(finished.player, "yours", "your guess"),
-        ],
-        "lines": [
+def closed_map(rounds: Sequence[Round]) -> dict[str, Any]:
+    """Return the map of finished rounds: guesses, true places, and lines between them.
+
+    Args:
+        rounds: one, or all of a game, whose pins have their numbers.
+    """
+    points: list[LatLon] = []
+    pins: list[dict[str, Any]] = []
+    lines: list[dict[str, Any]] = []
+    for number, finished in enumerate(rounds, start=1):
+        truth = finished.photo.lat, finished.photo.lon
+        guesses = {"yours": finished.player, "other": finished.bundle}
+        near = {kind: (at[0], _near(truth[1], at[1])) for kind, at in guesses.items()}
+        player, bundle, taken = finished.places
+        which, label = ("", "M") if len(rounds) == 1 else (f"round {number}: ", str(number))
+        points += [truth, *near.values()]
+        pins += [
+            _pin(finished.bundle, "other", f"{which}the model's guess, {bundle}", label),
+            _pin(truth, "truth", f"{which}taken here, {taken}"),
+            _pin(finished.player, "yours", f"{which}your guess, {player}", label.strip("M")),
+        ]
+        lines += [
             {"kind": kind, "at": [[at[1], at[0]], [truth[1], truth[0]]]}
             for kind, at in near.items()
-        ],
-    }
+        ]
+    return {"open": False, "window": _window(points), "pins": pins, "lines": lines}
 
 
 def _near(lon: float, other: float) -> float:
@@ -71,37 +80,97 @@ def task(game: Game, problem: str = "") -> str:
         game: the current game.
         problem: what the player has to do before the guess can be submitted.
     """
-    number, rounds = len(game.rounds) + 1, len(game.photos)
-    return render("game/task.html", number=number, rounds=rounds, problem=problem)
+    return render(
+        "game/task.html",
+        number=len(game.rounds) + 1,
+        rounds=game.length,
+        is_streak=game.is_streak,
+        problem=problem,
+    )
 
 
-def result(game: Game) -> str:
-    """Return the result of the last round, and of the game after the last one."""
-    finished = game.rounds[-1]
-    (player_km, bundle_km), (player, bundle) = finished.distances_km, finished.points
-    title = f"{player:,} points for you, {bundle:,} for the model"
-    if game.photo is None:
-        player, bundle = game.totals
-        winner = "A draw"
-        if player != bundle:
-            winner = "You win" if player > bundle else "The model wins"
-        title = f"{winner}: {player:,} to {bundle:,}"
+def result(game: Game, index: int = -1) -> str:
+    """Return the result of a round, and that of the game after its last round.
+
+    Args:
+        game: with finished rounds.
+        index: of the round; by default the last one.
+    """
+    finished = game.rounds[index]
+    player_km, bundle_km = finished.distances_km
+    player, bundle, taken = finished.places
+    title = _round_title(game, finished)
+    if index == -1 and game.photo is None:
+        title = _game_title(game)
     return render(
         "game/result.html",
         title=title,
+        taken=taken,
+        player=player,
+        bundle=bundle,
         player_distance=text.km(player_km),
         bundle_distance=text.km(bundle_km),
     )
 
 
+def _round_title(game: Game, finished: Round) -> str:
+    if not game.is_streak:
+        player, bundle = finished.points
+        return f"{player:,} points for you, {bundle:,} for the model"
+    words = ["right" if right else "wrong" for right in finished.right]
+    return f"The country: you are {words[0]}, the model is {words[1]}"
+
+
+def _game_title(game: Game) -> str:
+    player, bundle = game.totals
+    if player == bundle:
+        winner = "A draw"
+    else:
+        winner = "You win" if player > bundle else "The model wins"
+    kind = " countries in a row" if game.is_streak else ""
+    return f"{winner}: {player:,} to {bundle:,}{kind}"
+
+
+def share_text(game: Game) -> str:
+    """Return a finished game in words that can be sent to others."""
+    player, bundle = game.totals
+    if game.is_streak:
+        return (
+            f"Where was this photo taken? Country streak {game.number}: I got {player} in a row,"
+            f" the model {bundle}."
+        )
+    rounds = " · ".join(f"{finished.points[0]:,}" for finished in game.rounds)
+    return (
+        f"Where was this photo taken? Game {game.number}: I got {player:,} of"
+        f" {game.length * MAX_POINTS:,} points, the model {bundle:,}. My rounds: {rounds}"
+    )
+
+
 def scores(game: Game) -> str:
-    """Return the table of all finished rounds."""
+    """Return the table of all finished rounds; at the end with buttons that show them again."""
     rounds = [
-        [
-            {"points": f"{points:,}", "distance": text.km(km)}
-            for points, km in zip(finished.points, finished.distances_km, strict=True)
-        ]
+        {
+            "taken": str(finished.places[2]),
+            "cells": [
+                {"score": score, "distance": text.km(km)}
+                for score, km in zip(_scores(game, finished), finished.distances_km, strict=True)
+            ],
+        }
         for finished in game.rounds
     ]
-    totals = [f"{total:,}" for total in game.totals]
-    return render("game/scores.html", max_points=f"{MAX_POINTS:,}", rounds=rounds, totals=totals)
+    ended = bool(game.rounds) and game.photo is None
+    return render(
+        "game/scores.html",
+        max_points=f"{MAX_POINTS:,}",
+        rounds=rounds,
+        totals=[f"{total:,}" for total in game.totals],
+        is_streak=game.is_streak,
+        share=share_text(game) if ended else "",
+    )
+
+
+def _scores(game: Game, finished: Round) -> list[str]:
+    """Return the cells of the player and of the model."""
+    if game.is_streak:
+        return ["right" if right else "wrong" for right in finished.right]
+    return [f"{points:,}" for points in finished.points]

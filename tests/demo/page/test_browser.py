@@ -495,6 +495,35 @@ def test_a_game_by_click_by_numbers_and_by_keyboard(visit):
     ended = re.compile("You win|The model wins|A draw")
     expect(page.get_by_role("heading", name=ended)).to_be_visible()
     expect(next_round).to_be_hidden()
+    expect(board.locator(".map-line")).to_have_count(10)  # of all rounds
+    page.get_by_role("button", name="Show round 2 again").click()
+    expect(board.locator(".map-line")).to_have_count(2)
+    expect(page.get_by_text(f"at {SYDNEY}").first).to_be_visible()
+    check_accessibility(page, "game-over")
+    page.get_by_role("button", name="Map of all rounds").click()
+    expect(board.locator(".map-line")).to_have_count(10)
+    page.get_by_role("button", name="Copy", exact=True).last.click()
+    page.wait_for_function(
+        "navigator.clipboard.readText().then(text => text.includes('Game 7: I got'))"
+    )
+    page.get_by_role("button", name="Next game").click()
+    expect(page.get_by_role("heading", name="Round 1 of 5")).to_be_visible()
+    expect(page.get_by_label("Game number")).to_have_value("8")
+    expect(page.get_by_role("button", name="Next game")).to_be_hidden()
+
+
+def test_a_streak_of_countries_ends_with_the_first_wrong_one(visit):
+    page = visit(width=820)
+    page.get_by_role("tab", name="Play").click()
+    page.get_by_role("radio", name="Countries until the first wrong one").check()
+    start_game(page)
+    expect(page.get_by_text("In which country was this photo taken?")).to_be_visible()
+    for name, degrees in (("Latitude", "-42"), ("Longitude", "147")):
+        page.get_by_label(name).last.fill(degrees)
+    page.get_by_role("button", name="This is my guess").click()
+    expect(page.get_by_role("heading", name="A draw: 0 to 0 countries in a row")).to_be_visible()
+    expect(page.get_by_role("button", name="Next round")).to_be_hidden()
+    expect(page.get_by_role("button", name="Next game")).to_be_visible()
 
 
 def test_on_a_phone_nothing_scrolls_sideways(visit, photo, broken):

@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from PIL import Image
 
-from demo.page.game import photos, view
+from demo.page.game import photos, tab, view
 from demo.page.game import rounds as game
 from demo.page.game.photos import LocatedPhoto
 from geoloc.errors import GeolocError
@@ -30,7 +33,8 @@ def test_a_game_number_always_gives_the_same_photos_once_each():
     many = EXAMPLES * 3
     first = game.new_game(many, 7)
     assert first == game.new_game(many, 7)
-    assert len(first.photos) == game.ROUNDS
+    assert first.length == game.ROUNDS
+    assert set(first.photos[:5]) == set(EXAMPLES)  # the same place only when no other is left
     assert {game.new_game(EXAMPLES, seed).photos for seed in range(20)} != {first.photos}
     assert sorted(p.lat for p in game.new_game(EXAMPLES, 3).photos) == sorted(
         p.lat for p in EXAMPLES
@@ -47,17 +51,89 @@ def test_the_higher_total_wins():
     assert "You win: 25,000 to" in view.result(played)
     assert played.with_guesses((0.0, 0.0), (0.0, 0.0)) == played  # it is over
     assert view.scores(played).count("<td>5,000 <small>0 m") == 5
+    assert "South Dakota, United States" in view.scores(played)
+    assert view.share_text(played).startswith(
+        "Where was this photo taken? Game 1: I got 25,000 of 25,000 points, the model"
+    )
+    assert [view.scores(played).count(f'data-index="{index}"') for index in range(7)] == [1] * 6 + [
+        0
+    ]
 
 
 def test_the_map_shows_the_true_place_only_after_the_guess():
     assert view.open_map()["pins"] == []
     played = game.new_game(EXAMPLES, 1).with_guesses((1.0, 2.0), (3.0, 4.0))
-    after = view.closed_map(played.rounds[0])
+    after = view.closed_map(played.rounds)
     assert [pin["kind"] for pin in after["pins"]] == ["other", "truth", "yours"]
     assert [line["kind"] for line in after["lines"]] == ["yours", "other"]
     south, west, north, east = after["window"]
     assert all(south < lat < north and west < lon < east for lat, lon in ((1.0, 2.0), (3.0, 4.0)))
     assert not after["open"]
+
+
+def test_a_streak_ends_with_the_first_wrong_country():
+    played = game.new_game(EXAMPLES, 3, is_streak=True)
+    for _ in range(2):
+        at = played.photo.lat + 0.01, played.photo.lon
+        played = played.with_guesses(at, (0.0, 0.0))
+    assert played.photo
+    assert played.totals == (2, 0)
+    lost = played.with_guesses((0.0, 0.0), (played.photo.lat, played.photo.lon))
+    assert lost.photo is None
+    assert lost.totals == (2, 0)  # what the model guesses right later does not count
+    assert "You win: 2 to 0 countries in a row" in view.result(lost)
+    assert "In a row" in view.scores(lost)
+    assert "Country streak 3: I got 2 in a row, the model 0." in view.share_text(lost)
+
+
+def test_photos_of_a_game_lie_apart_as_long_as_there_are_such():
+    near = [LocatedPhoto(photos.EXAMPLES, 48.0 + number / 1000, 2.0) for number in range(300)]
+    far = [LocatedPhoto(photos.EXAMPLES, -30.0 + 10 * number, 20.0) for number in range(4)]
+    for seed in range(5):
+        chosen = game.new_game([*near, *far], seed).photos[: game.ROUNDS]
+        assert {photo.lon for photo in chosen} == {2.0, 20.0}
+        assert sum(photo in far for photo in chosen) == 4
+
+
+def test_photos_that_the_model_was_made_from_and_unreadable_ones_are_no_rounds(
+    geolocator, tmp_path
+):
+    table = ["file,lat,lon"]
+    for number in range(4):
+        Image.new("RGB", (40, 30), (number, 0, 0)).save(tmp_path / f"{number}.png")
+        table.append(f"{number}.png,{10 * number},20")
+    (tmp_path / "4.png").write_bytes(b"no picture")
+    (tmp_path / "game.csv").write_text("\n".join([*table, "4.png,50,20", ""]))
+    locate = geolocator.locate
+
+    def knowing(file):
+        guess = locate(file)
+        copy = guess.neighbours[0] if file.name in ("1.png", "2.png") else None
+        return replace(guess, copy_of=copy)
+
+    geolocator.locate = knowing
+    controller = tab.GameController({"fake": geolocator}, lambda g: g, tmp_path / "game.csv")
+    played = controller.start(1, tab.POINTS, "fake")[0]
+    seen = [played.photo.file.name]
+    second = controller.submit(played, "fake", "10", "20")[0]
+    seen.append(second.photo.file.name)
+    ended, *_ = last = controller.submit(second, "fake", "10", "20")
+    assert sorted(seen) == ["0.png", "3.png"]
+    assert ended.photo is None
+    assert len(last[3]["pins"]) == 6  # the map of all rounds
+    photo, result, shown = controller.show_again(ended, 0)
+    assert "data:image/jpeg" in photo
+    assert "points for you" in result
+    assert len(shown["pins"]) == 3
+    assert len(controller.show_again(ended, 2)[2]["pins"]) == 6
+    geolocator.locate = lambda file: replace(locate(file), copy_of=locate(file).neighbours[0])
+    assert tab.ALL_KNOWN in controller.start(1, tab.POINTS, "fake")[2]
+
+
+def test_a_folder_of_photos_with_positions_is_a_set(photo, plain):
+    (found,) = photos.read(photo.parent)
+    assert found.file.name == photo.name
+    assert (found.lat, found.lon) == pytest.approx((-42.88, 147.33), abs=0.01)
 
 
 def test_bad_rows_are_left_out_with_a_notice_for_each_kind(tmp_path, caplog):
