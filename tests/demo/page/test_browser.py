@@ -128,7 +128,7 @@ def check_accessibility(page, state):
 
 def start_game(page):
     page.get_by_role("button", name="Start the game").click()
-    page.locator("#game-map .map-world[d]").wait_for(state="attached")
+    page.locator("#game-map .planet :is(svg, canvas)").first.wait_for(state="attached")
 
 
 def test_a_chosen_photo_is_answered_with_all_details(visit, photo):
