@@ -126,6 +126,16 @@ def check_accessibility(page, state):
     page.evaluate("document.body.classList.remove('dark')")
 
 
+JARGON = ("bundle", "belief", "cells", "posterior", "likelihood", "gallery", "Cfb", "Köppen")
+
+
+def check_words(page):
+    """What visitors read has no words of the trade, and says once that an answer is not sure."""
+    text = page.locator("body").inner_text().lower()
+    assert [word for word in JARGON if re.search(rf"\b{word.lower()}\b", text)] == []
+    assert text.count("not sure") <= 1
+
+
 def start_game(page):
     page.get_by_role("button", name="Start the game").click()
     page.locator("#game-map .planet :is(svg, canvas)").first.wait_for(state="attached")
@@ -603,6 +613,9 @@ def test_the_starter_bundle_answers_an_example(visit, serve):
     page = visit(serve(Geolocator.from_bundle("starter")))
     give(page, photos.read(photos.EXAMPLES)[0].file)
     expect(page.locator("table.places tbody tr").first).to_contain_text("Paris")
+    expect(page.locator(".known img").first).to_be_visible()  # with the credit of its licence
+    expect(page.locator(".known li", has=page.locator("img")).first).to_contain_text("(Commons)")
+    check_words(page)
     add_place(page, "Australia")
     expect(page.get_by_text("In Australia, as given")).to_be_visible()
     expect(page.locator("table.places tbody tr").first).to_contain_text("Australia")

@@ -22,7 +22,7 @@ def test_undefined_name_is_an_error():
 
 def test_style_sheet_is_inlined_without_rendering_it():
     page = environment().from_string('<style>{{ inline("map.css") }}</style>').render()
-    assert "--sea:" in page
+    assert "--map-sea:" in page
     assert "&" not in page
 
 
