@@ -25,6 +25,8 @@ MAX_PHOTOS = 50
 
 DELETED = "The server keeps a photo for some minutes only. Choose it again for the other model."
 
+UNREAD = "The server keeps a photo for some minutes only. Choose it again to have its text read."
+
 REMEMBERED = 1000
 """Cancelled runs that are remembered."""
 
@@ -102,7 +104,8 @@ class Controller:
     def rerank(self, session: Session, together: bool, form: Form) -> Updates:
         """Rank the same photos with the constraint of the form, without encoding them again."""
         try:
-            return self._ranked(session, together, form()) | {"notice": ""}
+            asked = form()
+            return self._ranked(session, together, asked) | {"notice": _unread(session, asked)}
         except GeolocError as error:
             return {"notice": str(error)}
 
@@ -205,6 +208,12 @@ class Controller:
         ]
         data = map_data(answer, self._geolocators[session.bundle].cells, others)
         return data | {"searched": searched(session.within)}
+
+
+def _unread(session: Session, asked: Asked) -> str:
+    """Return a notice if text is to be read in a photo that has been deleted, "" otherwise."""
+    is_new = asked.evidence.read_text and not session.evidence.read_text
+    return UNREAD if is_new and not all(u.path.is_file() for u in session.uploads) else ""
 
 
 def _download(name: str, content: bytes) -> Updates:

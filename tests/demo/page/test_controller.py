@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from demo.page import rendering, view
-from demo.page.controller import DELETED, EXPORTS, MAX_PHOTOS, Controller
+from demo.page.controller import DELETED, EXPORTS, MAX_PHOTOS, UNREAD, Controller
 from demo.page.session import Asked, Cancelled
+from geoloc.belief.witnesses.options import WitnessOptions
 from geoloc.encoders.base import Preprocessing
 from geoloc.errors import ConstraintError, GeolocError, PhotoError
 from geoloc.photos.decode import read_exif
@@ -92,6 +93,14 @@ def test_another_encoder_encodes_again_and_asks_for_a_photo_that_was_deleted(pho
     assert [each.encoder.encoded for each in bundles] == [1, 1]
     photo.unlink()
     assert controller.switch(session, "second", False, anywhere) == {"notice": DELETED}
+
+
+def test_text_of_a_deleted_photo_is_not_passed_over_in_silence(controller, photo):
+    session = controller.locate([photo], "fake", False, anywhere, "run")["session"]
+    photo.unlink()
+    reading = Asked(evidence=WitnessOptions(read_text=True))
+    assert controller.rerank(session, False, lambda: reading)["notice"] == UNREAD
+    assert controller.rerank(session, False, anywhere)["notice"] == ""
 
 
 def test_the_server_sends_back_no_photo_that_the_browser_shows_itself(controller, photo, heic):
