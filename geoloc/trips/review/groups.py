@@ -16,6 +16,9 @@ SPREAD_KM = 1.0
 of both are larger."""
 
 
+MOST_SPREAD_KM = 50.0
+"""Farther apart, photos are not of one group, however unsure they are."""
+
 MOST_UNLIKE = 2.0
 """Largest ratio of the 80 % radii of two photos of a group, if one is larger than SPREAD_KM."""
 
@@ -47,7 +50,7 @@ def review_groups(trip: Trip) -> list[Group]:
 
     Photos are grouped by journey, or by folder where they have no time, and by kind. A group ends
     where its photos lie apart, see SPREAD_KM, or are apart in time, see GAP: so places that are
-    known to 25 km are decided once for a day's way of 25 km, and sure ones for each kilometre.
+    known to 25 km are decided once for a way of 25 km, and sure ones for each kilometre.
     """
     rows: list[list[int]] = []
     open_groups: dict[Hashable, list[list[int]]] = {}
@@ -79,7 +82,7 @@ def _near(first: PlacedPhoto, photo: PlacedPhoto) -> bool:
         return first.lat is photo.lat
     apart_km = float(haversine_km([first.lat, first.lon], [photo.lat, photo.lon]))
     radii = (first.radius_80_km or 0.0, photo.radius_80_km or 0.0)
-    return apart_km <= max(SPREAD_KM, min(radii))
+    return apart_km <= max(SPREAD_KM, min(*radii, MOST_SPREAD_KM))
 
 
 def _as_sure(first: PlacedPhoto, photo: PlacedPhoto) -> bool:

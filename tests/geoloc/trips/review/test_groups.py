@@ -55,6 +55,14 @@ def test_a_days_way_of_unsure_places_is_one_group_and_sure_places_are_not_held_u
     assert [len(group.photos) for group in groups] == [8, 1, 1]
 
 
+def test_a_group_is_no_wider_than_50_km_however_unsure_its_places_are():
+    trip = make_trip()
+    photo = replace(trip.photos[5], radius_80_km=400.0)
+    way = tuple(replace(photo, lat=45.0 + i / 10) for i in range(20))
+    groups = review_groups(replace(trip, photos=way))
+    assert max(len(group.photos) for group in groups) == 5
+
+
 def test_photos_without_a_time_are_grouped_by_folder():
     trip = make_trip()
     photo = replace(trip.photos[6], stay=None, taken_at=None)
