@@ -67,12 +67,12 @@ def main() -> None:
     try:
         run(app)
     except SystemExit as end:
-        if sys.argv[1:2] == ["locate"]:
-            _leave(end)
+        if sys.argv[1:2] == ["locate"] and isinstance(end.code, int):
+            _leave(end.code)
         raise
 
 
-def _leave(end: SystemExit) -> None:
+def _leave(code: int) -> None:
     """End a command that answers in half a second.
 
     The system frees the memory of a process; destructors of libraries take a tenth of a second.
@@ -81,7 +81,7 @@ def _leave(end: SystemExit) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         atexit._run_exitfuncs()
-        os._exit(end.code if isinstance(end.code, int) else 0)
+        os._exit(code)
 
 
 if __name__ == "__main__":
