@@ -156,7 +156,7 @@ def test_unusable_bundle_is_reported_in_one_line(geoloc, tmp_path, photo_folder,
 def test_map_is_written_or_the_reason_is_reported(geoloc, tmp_path, photo_folder):
     done = geoloc("locate", photo_folder / "00.jpg", "--map", tmp_path / "map.html")
     assert done.returncode == 0, done.stderr
-    assert "<svg" in (tmp_path / "map.html").read_text(encoding="utf-8")
+    assert '<div id="map" class="planet">' in (tmp_path / "map.html").read_text(encoding="utf-8")
     done = geoloc("locate", photo_folder / "00.jpg", "--map", tmp_path / "a" / "b" / "map.html")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "a" / "b" / "map.html").is_file()
