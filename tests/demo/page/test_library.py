@@ -12,7 +12,7 @@ pytest.importorskip("gradio", reason="the demo extra is not installed")
 from demo.page.many import library
 from demo.server import _check_library
 from geoloc.errors import GeolocError
-from geoloc.trips.review import page
+from geoloc.output.map import base
 from tests.geoloc.trips.made import make_trip, write_photos
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -34,7 +34,7 @@ def quick(monkeypatch):
         return replace(trip, photos=placed)
 
     monkeypatch.setattr(library, "locate_library", place)
-    monkeypatch.setattr(page, "MAX_TILES", 1)
+    monkeypatch.setattr(base, "MAX_TILES", 1)
     return given
 
 
