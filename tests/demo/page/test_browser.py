@@ -544,9 +544,12 @@ def test_on_a_phone_nothing_scrolls_sideways(visit, photo, broken):
 
     assert fits()
     give(page, photo, broken)
-    expect(page.get_by_role("heading", name=SYDNEY)).to_be_in_viewport()  # scrolled into view
+    heading = page.get_by_role("heading", name=SYDNEY)
+    expect(heading).to_be_in_viewport()  # scrolled into view
     wait_for_zoom(page, "> 6")
     assert fits()
+    answer, world = heading.bounding_box(), page.locator("#world").bounding_box()
+    assert answer["y"] < world["y"]
     keep(page, "phone")
     page.get_by_role("tab", name="Play").click()
     start_game(page)
