@@ -25,7 +25,8 @@ MAX_MEMBERS = 256
 """Members compared with each photo, over all its nearest clusters."""
 
 FEW = 4
-"""Up to this number of photos, a search in all lists takes less time than making a flat index."""
+"""Up to this number of photos, all lists are searched, which needs no flat index. Whether there is
+one already is not asked: the last bits of an answer must not depend on earlier questions."""
 
 FILES = ("clusters.parquet", MEMBERS, "prototypes.faiss", "members.faiss")
 """Files of a gallery."""
@@ -127,7 +128,7 @@ class Gallery:
             constraint: excludes all clusters outside.
         """
         exhaustive = len(self.clusters) <= EXHAUSTIVE_CLUSTERS
-        if exhaustive and constraint is None and self._worth("_flat", features):
+        if exhaustive and constraint is None and len(features) > FEW:
             similarity, cluster = self._flat.search(features, min(k, len(self.clusters)))
             return NearestClusters(similarity, cluster)
         if exhaustive:
@@ -171,7 +172,7 @@ class Gallery:
 
     def most_similar(self, features: Float32Array, k: int) -> tuple[Float32Array, Int64Array]:
         """Return the k most similar of all members: (N, k) similarities, descending, and rows."""
-        if self._worth("_flat_photos", features):
+        if len(features) > FEW:
             similarity, row = self._flat_photos.search(np.ascontiguousarray(features), k)
             return np.asarray(similarity, np.float32), np.asarray(row, np.int64)
         every = np.tile(np.arange(len(self.clusters)), (len(features), 1))
@@ -194,10 +195,6 @@ class Gallery:
         )
         repeated = (similar[:, :, None] == probable[:, None, :]).any(axis=2)
         return np.hstack([probable, np.where(repeated, -1, similar)]).astype(np.int64)
-
-    def _worth(self, name: str, features: Float32Array) -> bool:
-        """Return whether a flat index is made already, or is worth making for these photos."""
-        return name in self.__dict__ or len(features) > FEW
 
     @cached_property
     def _flat(self) -> Any:  # noqa: ANN401

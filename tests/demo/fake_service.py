@@ -58,6 +58,7 @@ class ColourGeolocator(ConcurrentGeolocator):
             encoder_spec=ColourEncoder.spec,
             ranker=SimpleNamespace(gallery=gallery),
             joined=SimpleNamespace(places=cells.centroids),
+            thumbnails=None,
         )
         self.colours = ColourEncoder(slow_s)
         super().__init__(bundle, self.colours, megapixels)

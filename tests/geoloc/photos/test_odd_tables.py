@@ -22,7 +22,6 @@ OWN_TABLES = {
     "training.data.published": "further tables, which training.data.sources joins",
     "training.data.packed": "tables that img2dataset wrote beside its shards",
     "training.embed.table": "tables of geoloc-train embed",
-    "training.bundles.embeddings": "tables of geoloc-train embed, or that hold embeddings",
     "training.experiments.embedded": "tables of geoloc-train embed, or of the simulation",
 }
 """Modules that read tables but not those of users, and what they read."""
