@@ -36,6 +36,10 @@ STAY_GAP_S = 8 * 3600.0
 
 REGION_KM = CLAIM_KM["region"]
 
+CONTINENT_KM = 2500.0
+"""Photos whose 80 % radius alone is larger do not know their continent. That they agree is no proof:
+photos of a country that the bundle does not know agree on a wrong one. Radii stay theirs."""
+
 
 @dataclass(frozen=True, eq=False)
 class Placement:
@@ -171,8 +175,12 @@ def _by_sight(
     if last >= 0:
         after = Known(anchors.latlon[last], float(anchors.time_s[last] - time_s[rows[-1]]))
     answers = stretches.locate(evidence.take(rows), time_s[rows], parameters, before, after)
-    features = guessed_features(answers, _of_stays(time_s[rows], evidence.take(rows)))
+    alone_km = _of_stays(time_s[rows], evidence.take(rows))
+    features = guessed_features(answers, alone_km)
     radii = parameters.radii_km("guessed", features)
+    told = alone_km < np.float32(FARTHEST_KM)
+    unknown = told & (alone_km[:, 1:2] > CONTINENT_KM) & told[:, 1:2]
+    radii = np.where(unknown, np.maximum(radii, alone_km), radii)
     use = (radii[:, 1:] < CLEARLY * placed.radii_km[rows, 1:]).all(axis=1)
     chosen = rows[use]
     placed.case[chosen] = "guessed"

@@ -153,7 +153,7 @@ def test_where_the_bundle_does_not_know_the_region_radii_are_wide_as_those_of_th
     time_s = np.arange(8) * 600.0
     placed, surer = (place(time_s, none, each, parameters) for each in (unknown, known))
     assert set(placed.case.tolist()) == {"guessed"}
-    assert placed.radii_km[:, 1].min() >= 250.0
+    assert placed.radii_km[:, 1].min() >= 1000.0
     assert placed.radii_km[:, 1].min() >= 10.0 * surer.radii_km[:, 1].max()
 
 
