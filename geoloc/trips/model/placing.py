@@ -37,8 +37,8 @@ STAY_GAP_S = 8 * 3600.0
 REGION_KM = CLAIM_KM["region"]
 
 CONTINENT_KM = 2500.0
-"""Photos whose 80 % radius alone is larger do not know their continent. That they agree is no proof:
-photos of a country that the bundle does not know agree on a wrong one. Radii stay theirs."""
+"""Photos whose 80 % radius alone is larger do not know their continent. That they agree is no
+proof: photos of a country that the bundle does not know agree on a wrong one. Radii stay theirs."""
 
 
 @dataclass(frozen=True, eq=False)
