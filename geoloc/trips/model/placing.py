@@ -15,7 +15,7 @@ from geoloc.trips.model.bridge import Bridge, bridge
 from geoloc.trips.model.evidence import Evidence
 from geoloc.trips.model.parameters import RADIUS_FEATURES, TripParameters
 from geoloc.trips.model.stretches import Answers, Known
-from geoloc.types import Float64Array, IndexArray, StrArray
+from geoloc.types import BoolArray, Float64Array, IndexArray, StrArray
 
 MEASURED_KM = (0.01, 0.02, 0.05)
 """Radii of a position of GPS itself."""
@@ -178,8 +178,8 @@ def _by_sight(
     alone_km = _of_stays(time_s[rows], evidence.take(rows))
     features = guessed_features(answers, alone_km)
     radii = parameters.radii_km("guessed", features)
-    told = alone_km < np.float32(FARTHEST_KM)
-    unknown = told & (alone_km[:, 1:2] > CONTINENT_KM) & told[:, 1:2]
+    told = _told(alone_km)
+    unknown = told & told[:, 1:2] & (alone_km[:, 1:2] > CONTINENT_KM)
     radii = np.where(unknown, np.maximum(radii, alone_km), radii)
     use = (radii[:, 1:] < CLEARLY * placed.radii_km[rows, 1:]).all(axis=1)
     chosen = rows[use]
@@ -215,6 +215,11 @@ def _by_itself(
     _alone(placed, rows[excluded], evidence, parameters)
 
 
+def _told(radii_km: Float64Array) -> BoolArray:
+    """Return which radii say something; a bundle without calibration has the largest for all."""
+    return np.asarray(radii_km < np.float32(FARTHEST_KM))
+
+
 def guessed_features(answers: Answers, alone_km: Float64Array) -> Float64Array:
     """Return (N, 3, RADIUS_FEATURES): 1, log km of the spread, log km of the photos alone.
 
@@ -226,7 +231,7 @@ def guessed_features(answers: Answers, alone_km: Float64Array) -> Float64Array:
     features = np.zeros((len(answers.latlon), 3, RADIUS_FEATURES))
     features[:, :, 0] = 1.0
     features[:, :, 1] = np.log(answers.spread_km + 2.0)
-    told = alone_km < np.float32(FARTHEST_KM)  # a bundle without calibrated radii says none
+    told = _told(alone_km)
     features[:, :, 2] = np.log(np.where(told, np.maximum(alone_km, 1.0), answers.spread_km + 2.0))
     return features
 
