@@ -5,8 +5,9 @@
 The library: a bicycle tour through Japan with real times (228 photos; the phone's 60 have geotags,
 the camera's 168 have none) and 72 photos of a walk through Sydney (every second one of the phone,
 the others of a camera without positions or a time zone; their clock is simulated), with a GPX file
-of the walk. 204 of 300 have no position. BUNDLE knows none of these photos: where it is missing it
-is learned first, from all other development photos, which takes 20 minutes.
+of the walk. 204 of 300 have no position. BUNDLE is a folder (that of the starter:
+geoloc/bundles/starter). Where it is missing, it is learned first, from all other development
+photos, which takes 20 minutes.
 
 The commands and Chromium run as for a person who follows the README, with keys and mouse, and who
 accepts all within 5 km at 95 %, and then looks at each other group. A place as near to the true one
