@@ -13,8 +13,8 @@ from geoloc.belief.witnesses.options import WitnessOptions
 from geoloc.geolocator import Geolocator
 from geoloc.io.progress import NullReporter, Reporter
 from geoloc.trips import answers, stays
+from geoloc.trips.clues import cameras, positions, tracks
 from geoloc.trips.clues import photos as reading
-from geoloc.trips.clues import positions, tracks
 from geoloc.trips.journey import Times, set_clocks
 from geoloc.trips.model import persons
 from geoloc.trips.model.parameters import FILE, TripParameters
@@ -117,7 +117,7 @@ def place_library(
     # a drawing is of no scene and no journey, even if it has a time
     drawn = np.array([photo.drawn for photo in photos]) & np.isnan(known[:, 0])
     placed = persons.place_all(
-        [photo.camera for photo in photos],
+        cameras.told_apart(photos),
         [photo.photo for photo in photos],
         np.where(drawn, np.nan, times.utc_s),
         known,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -46,6 +47,8 @@ class LibraryPhoto:
     lon: float | None
     drawn: bool = False
     """Whether it is a picture of no place: a screenshot, a page, a diagram."""
+    made: str = ""
+    """Format, size and a digest of the tables of compression."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +69,7 @@ class _Loaded:
     camera: str
     time: PhotoTime
     drawn: bool
+    made: str
 
 
 def find(photos: PathLike | Iterable[PathLike]) -> tuple[Path, list[str]]:
@@ -143,7 +147,9 @@ def read(
 def _photo(root: Path, path: str, result: decode.Photo, fact: _Loaded) -> LibraryPhoto:
     lat, lon = gps_position(result.exif) or (None, None)
     name = Path(os.path.relpath(path, root)).as_posix()
-    return LibraryPhoto(name, result.sha256, fact.camera, fact.time, lat, lon, fact.drawn)
+    return LibraryPhoto(
+        name, result.sha256, fact.camera, fact.time, lat, lon, fact.drawn, fact.made
+    )
 
 
 def _facts(path: str) -> _Loaded:
@@ -151,8 +157,10 @@ def _facts(path: str) -> _Loaded:
     exif: Any = {}
     detail: Any = {}
     gps: Any = {}
+    made = ""
     try:
         with Image.open(path) as picture:
+            made = _made(picture)
             exif = picture.getexif()
             detail = exif.get_ifd(ExifTags.IFD.Exif)
             gps = exif.get_ifd(ExifTags.IFD.GPSInfo)
@@ -169,7 +177,18 @@ def _facts(path: str) -> _Loaded:
     camera = " ".join(words)
     mentioned = mentions_screen(str(detail.get(0x9286, "")) + os.path.basename(path))
     taken = camera or time.source in ("exif", "gps")
-    return _Loaded(camera, time, mentioned or (not taken and _is_drawn(path)))
+    return _Loaded(camera, time, mentioned or (not taken and _is_drawn(path)), made)
+
+
+def _made(picture: Image.Image) -> str:
+    """Return how a file is made, which tells cameras without a name apart.
+
+    Every program that writes JPEG has tables of its own, and most have few of them.
+    """
+    tables = getattr(picture, "quantization", None) or {}
+    digest = zlib.crc32(repr([list(table) for table in tables.values()]).encode())
+    longer, shorter = sorted(picture.size, reverse=True)
+    return f"{picture.format} {longer} x {shorter} {digest:08x}"
 
 
 def _is_drawn(path: str) -> bool:

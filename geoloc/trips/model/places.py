@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from geocells.sphere import latlon_from_vectors, pairwise_km, unit_vectors
+from geocells.sphere import haversine_km, latlon_from_vectors, pairwise_km, unit_vectors
 from geoloc.trips.model.evidence import Evidence
 from geoloc.types import Float32Array, Float64Array, IndexArray
 
@@ -15,6 +15,9 @@ BLOCK = 24
 
 PER_BLOCK = 24
 MOST_PLACES = 240
+
+NEAREST = 3
+"""Cells of a known place that are proposed."""
 
 REFINE_KM = 15.0
 """The answer is the mean of the posterior this near the best place."""
@@ -45,12 +48,15 @@ class CandidatePlaces:
     """(S,) sums to 1."""
 
 
-def propose(evidence: Evidence, alpha: Float64Array) -> CandidatePlaces:
+def propose(
+    evidence: Evidence, alpha: Float64Array, near: Float64Array | None = None
+) -> CandidatePlaces:
     """Return the cells that the pictures of a stretch of N photos, in order, support most.
 
     Args:
         evidence: of the stretch.
         alpha: (N,) exponents of the evidence of the photos.
+        near: (2,) degrees of a place whose nearest cells are proposed whatever the pictures say.
     """
     count = len(evidence.centroids)
     total = np.zeros(count)
@@ -68,6 +74,9 @@ def propose(evidence: Evidence, alpha: Float64Array) -> CandidatePlaces:
     cells = np.unique(np.concatenate(chosen))
     if len(cells) > MOST_PLACES:
         cells = np.sort(cells[np.argsort(-total[cells], kind="stable")[:MOST_PLACES]])
+    if near is not None:
+        away_km = haversine_km(evidence.centroids, near)
+        cells = np.union1d(cells, np.argsort(away_km, kind="stable")[:NEAREST])
     latlon = evidence.centroids[cells]
     distance = pairwise_km(latlon, latlon, np.float32)
     nearest = np.where(np.eye(len(cells), dtype=bool), np.inf, distance).min(axis=1)
@@ -90,13 +99,18 @@ def answer(
         (N, 2) degrees; (N,) the best candidate; and (N, len(LEVELS)) the distances from the point
         within which the tempered posterior has its shares, in km, uncalibrated.
     """
-    posterior = posterior**TOGETHER
-    posterior = posterior / posterior.sum(axis=1, keepdims=True)
+    posterior = tempered(posterior)
     best = (posterior @ np.minimum(places.distance_km, FAR_KM)).argmin(axis=1)
     near = np.exp(-((places.distance_km / REFINE_KM) ** 2))[best] * posterior
     near += 1e-12 * (np.arange(posterior.shape[1]) == best[:, None])
     point = latlon_from_vectors(near @ unit_vectors(places.latlon))
     return point, best, spread_km(places, posterior, point)
+
+
+def tempered(posterior: Float64Array) -> Float64Array:
+    """Return the posterior (N, S) that answers rest on, see TOGETHER."""
+    root = posterior**TOGETHER
+    return np.asarray(root / root.sum(axis=1, keepdims=True))
 
 
 def spread_km(

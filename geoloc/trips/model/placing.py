@@ -14,6 +14,7 @@ from geoloc.trips.model.anchors import Anchors
 from geoloc.trips.model.bridge import Bridge, bridge
 from geoloc.trips.model.evidence import Evidence
 from geoloc.trips.model.parameters import RADIUS_FEATURES, TripParameters
+from geoloc.trips.model.places import LEVELS
 from geoloc.trips.model.stretches import Answers, Known
 from geoloc.types import BoolArray, Float64Array, IndexArray, StrArray
 
@@ -30,6 +31,13 @@ picture of a country that the bundle does not know may seem sure, but not at bot
 
 LIKELY = 0.5
 """A photo stays at its own answer against a journey if it is likelier right than this."""
+
+HOME_KM, AWAY_S = 50.0, 86400.0
+"""Two positions this near each other, and so long apart, say little about a journey from there and
+back: the photos between them were taken there only if their pictures do not contradict it."""
+
+AROUND_KM, ELSEWHERE = 100.0, 0.05
+"""They do if the posterior of being so near is less; the median photo alone must be farther off."""
 
 STAY_GAP_S = 8 * 3600.0
 """After so long a photo may have been taken at another place."""
@@ -96,11 +104,15 @@ def place(
     )
     _set(placed, has, "measured", known, np.broadcast_to(MEASURED_KM, (len(has), 3)))
     _by_scene(placed, ~has, evidence, parameters)
-    open_rows = np.flatnonzero(~has & (placed.radii_km[:, 1] > NEAR_KM) & (placed.scene < 0))
+    returned = _returned(bridged, anchors)
+    unsure = (placed.radii_km[:, 1] > NEAR_KM) | returned
+    open_rows = np.flatnonzero(~has & unsure & (placed.scene < 0))
     timed = open_rows[~np.isnan(time_s[open_rows])]
     timed = timed[np.argsort(time_s[timed], kind="stable")]
     for rows in _stretches(timed, time_s, bridged, len(anchors)):
-        _by_sight(placed, rows, time_s, evidence, parameters, anchors)
+        home = placed.latlon[rows[0]] if returned[rows[0]] else None
+        if home is None or np.median(haversine_km(evidence.answer[rows], home)) > AROUND_KM:
+            _by_sight(placed, rows, time_s, evidence, parameters, anchors, home)
         progress(len(rows))
     _alone(placed, open_rows[np.isnan(time_s[open_rows])], evidence, parameters)
     return placed
@@ -159,6 +171,15 @@ def _stretches(
     return [part[piece] for part in parts for piece in stretches.cut(time_s[part])]
 
 
+def _returned(bridged: Bridge, anchors: Anchors) -> BoolArray:
+    """Return which photos (N,) are between two positions of one place that are long apart."""
+    found = bridged.between & (bridged.apart_km <= HOME_KM)
+    rows = np.flatnonzero(found)
+    long_s = anchors.time_s[bridged.after[rows]] - anchors.time_s[bridged.before[rows]]
+    found[rows] = long_s >= AWAY_S
+    return found
+
+
 def _by_sight(
     placed: Placement,
     rows: IndexArray,
@@ -166,15 +187,21 @@ def _by_sight(
     evidence: Evidence,
     parameters: TripParameters,
     anchors: Anchors,
+    home: Float64Array | None,
 ) -> None:
-    """Smooth a stretch; leave the bridge between anchors where its radii are clearly larger."""
+    """Smooth a stretch; leave the bridge between anchors where its radii are clearly larger.
+
+    Where the anchors around are both of one place, `home`, see `_elsewhere`.
+    """
     first, last = placed.bridge.before[rows[0]], placed.bridge.after[rows[-1]]
     before = after = None
     if first >= 0:
         before = Known(anchors.latlon[first], float(time_s[rows[0]] - anchors.time_s[first]))
     if last >= 0:
         after = Known(anchors.latlon[last], float(anchors.time_s[last] - time_s[rows[-1]]))
-    answers = stretches.locate(evidence.take(rows), time_s[rows], parameters, before, after)
+    answers = stretches.locate(
+        evidence.take(rows), time_s[rows], parameters, before, after, near=home
+    )
     alone_km = _of_stays(time_s[rows], evidence.take(rows))
     features = guessed_features(answers, alone_km)
     radii = parameters.radii_km("guessed", features)
@@ -182,12 +209,30 @@ def _by_sight(
     unknown = told & told[:, 1:2] & (alone_km[:, 1:2] > CONTINENT_KM)
     radii = np.where(unknown, np.maximum(radii, alone_km), radii)
     use = (radii[:, 1:] < CLEARLY * placed.radii_km[rows, 1:]).all(axis=1)
+    if home is not None:
+        use = _elsewhere(placed, rows, answers, alone_km)
     chosen = rows[use]
     placed.case[chosen] = "guessed"
     placed.latlon[chosen] = answers.latlon[use]
     placed.features[chosen] = features[use]
     placed.radii_km[chosen] = radii[use]
     _by_itself(placed, chosen, evidence, parameters)
+
+
+def _elsewhere(
+    placed: Placement, rows: IndexArray, answers: Answers, alone_km: Float64Array
+) -> BoolArray:
+    """Return which photos (R,) were taken elsewhere, though the positions around are of one place.
+
+    Photos that do not know their continent cannot tell. The radii of those that stay reach the
+    answer by sight, and are those of the photos alone, where home is less likely than their level.
+    """
+    home = placed.latlon[rows]
+    at_home = answers.mass_near(home, AROUND_KM)
+    reach_km = np.maximum(haversine_km(answers.latlon, home)[:, None], alone_km)
+    reach_km = np.where(at_home[:, None] < LEVELS, reach_km, 0.0)
+    placed.radii_km[rows] = np.maximum(placed.radii_km[rows], reach_km)
+    return np.asarray((at_home < ELSEWHERE) & (alone_km[:, 1] <= CONTINENT_KM))
 
 
 def _of_stays(time_s: Float64Array, evidence: Evidence) -> Float64Array:

@@ -12,7 +12,7 @@ from geocells.sphere import pairwise_km
 from geoloc.trips.model import motion
 from geoloc.trips.model.evidence import Evidence
 from geoloc.trips.model.parameters import TripParameters
-from geoloc.trips.model.places import CandidatePlaces, answer, propose
+from geoloc.trips.model.places import CandidatePlaces, answer, propose, tempered
 from geoloc.trips.model.smoothing import smooth
 from geoloc.types import Float64Array
 
@@ -46,10 +46,10 @@ class Answers:
     """(N, S)"""
 
     def mass_near(self, latlon: Float64Array, km: float) -> Float64Array:
-        """Return the posterior (N,) within a distance of points (N, 2)."""
-        return np.asarray(
-            (self.posterior * (pairwise_km(latlon, self.places.latlon) <= km)).sum(axis=1)
-        )
+        """Return the share (N,) of the posterior that answers rest on, near points (N, 2)."""
+        posterior = tempered(self.posterior)
+        near = pairwise_km(latlon, self.places.latlon) <= km
+        return np.asarray((posterior * near).sum(axis=1))
 
 
 def cut(time_s: Float64Array) -> Iterator[slice]:
@@ -74,6 +74,7 @@ def locate(
     before: Known | None = None,
     after: Known | None = None,
     exponent: Float64Array | None = None,
+    near: Float64Array | None = None,
 ) -> Answers:
     """Smooth one stretch of N photos.
 
@@ -84,10 +85,11 @@ def locate(
         before: the last known position, if any.
         after: the next known position, if any.
         exponent: (N,) of the evidence; None for that of these photos, see `Evidence.exponents`.
+        near: (2,) degrees of a place that is possible whatever the pictures say.
     """
     if exponent is None:
         exponent = evidence.exponents(time_s, parameters.alpha)
-    places = propose(evidence, exponent)
+    places = propose(evidence, exponent, near)
     likelihood = evidence.log_likelihood(places.cell, exponent, parameters.nowhere)
     step, gaps = motion.bins(np.diff(time_s))
     matrices = [

@@ -12,9 +12,8 @@ from geocells.sphere import haversine_km
 from geoloc.trips.trip import Kind, PlacedPhoto, Trip
 
 SPREAD_KM = 1.0
-"""Photos farther than this from the first one of a group begin another group, unless the 80 % radii
-of both are larger."""
-
+"""Photos farther than this from the first one of a group begin another group, unless the circles of
+their 80 % radii overlap."""
 
 MOST_SPREAD_KM = 50.0
 """Farther apart, photos are not of one group, however unsure they are."""
@@ -50,7 +49,8 @@ def review_groups(trip: Trip) -> list[Group]:
 
     Photos are grouped by journey, or by folder where they have no time, and by kind. A group ends
     where its photos lie apart, see SPREAD_KM, or are apart in time, see GAP: so places that are
-    known to 25 km are decided once for a way of 25 km, and sure ones for each kilometre.
+    known to 25 km are decided once for a way of 50 km, and sure ones for each kilometre. To accept
+    a group leaves each photo at its own place.
     """
     rows: list[list[int]] = []
     open_groups: dict[Hashable, list[list[int]]] = {}
@@ -81,8 +81,8 @@ def _near(first: PlacedPhoto, photo: PlacedPhoto) -> bool:
     if first.lat is None or first.lon is None or photo.lat is None or photo.lon is None:
         return first.lat is photo.lat
     apart_km = float(haversine_km([first.lat, first.lon], [photo.lat, photo.lon]))
-    radii = (first.radius_80_km or 0.0, photo.radius_80_km or 0.0)
-    return apart_km <= max(SPREAD_KM, min(*radii, MOST_SPREAD_KM))
+    reach_km = (first.radius_80_km or 0.0) + (photo.radius_80_km or 0.0)
+    return apart_km <= max(SPREAD_KM, min(reach_km, MOST_SPREAD_KM))
 
 
 def _as_sure(first: PlacedPhoto, photo: PlacedPhoto) -> bool:

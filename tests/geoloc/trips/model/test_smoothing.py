@@ -184,3 +184,23 @@ def test_a_bundle_without_calibrated_radii_does_not_widen_those_of_a_journey():
     uncalibrated = replace(pictures, radii_km=np.full((8, 3), FARTHEST_KM, np.float32))
     placed = place(np.arange(8) * 600.0, none, uncalibrated, TripParameters(alpha=0.5))
     assert (placed.radii_km[:, 1] < 1000.0).all()
+
+
+def test_a_journey_from_home_and_back_is_not_placed_at_home_against_its_pictures():
+    """Two positions at home, three days apart, and eight photos of another country between."""
+    pictures = evidence([50] * 10)
+    sure = replace(pictures, radii_km=np.full((10, 3), [5.0, 20.0, 60.0], np.float32))
+    unsure = replace(pictures, radii_km=np.full((10, 3), [3e3, 6e3, 9e3], np.float32))
+    there = pictures.answer[0]
+    home = there - [20.0, 30.0]
+    known = np.full((10, 2), np.nan)
+    known[[0, -1]] = home
+    time_s = np.r_[0.0, 86400.0 + np.arange(8) * 3600.0, 3 * 86400.0]
+    away, doubtful = (place(time_s, known, each, TripParameters()) for each in (sure, unsure))
+    assert set(away.case[1:-1].tolist()) <= {"guessed", "alone"}
+    assert (haversine_km(away.latlon[1:-1], there) < 100.0).all()
+    assert set(doubtful.case[1:-1].tolist()) == {"between"}  # nobody knows: the circle says so
+    assert (doubtful.radii_km[1:-1, 1] >= haversine_km(home, there)).all()
+    known[[0, -1]] = there
+    stayed = place(time_s, known, sure, TripParameters())
+    assert set(stayed.case[1:-1].tolist()) == {"between"}
