@@ -21,7 +21,7 @@ from geoloc.belief.witnesses.base import observed
 from geoloc.belief.witnesses.options import BY_DEFAULT, WitnessOptions
 from geoloc.encoders.cache import EmbeddingCache
 from geoloc.encoders.forms import form_of
-from geoloc.encoders.pipeline import BATCH, Encoded, batched, encode_batches, prefetch
+from geoloc.encoders.pipeline import BATCH, Encoded, batched, encode_batches
 from geoloc.errors import FileError, PhotoError
 from geoloc.geolocator import Geolocator
 from geoloc.guess import Guess
@@ -91,7 +91,7 @@ class Worker:
         with cache as embeddings:
             batches = encode_batches(encoder, _batches(parts, started), self._read, embeddings)
             current: _PartInProgress | None = None
-            for encoded in prefetch(batches):
+            for encoded in batches:
                 current = current or _PartInProgress(self, started.popleft())
                 failures = current.add(encoded)
                 if current.complete:

@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from html import escape  # that of xml.sax imports HTTP
 from typing import Any
 
@@ -25,7 +26,7 @@ Columns = Mapping[str, Scalar]
 NO_COLUMNS: Columns = {}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Record:
     """One answered photo, as a batch hands it to its output."""
 
@@ -34,6 +35,11 @@ class Record:
     """Values of the input list to copy to the output; {} for folders."""
     source: str | None
     """Path of the photo on this machine; None for members of tar files and standard input."""
+
+    @cached_property
+    def answer(self) -> str:
+        """The guess as one line of JSON, without the columns."""
+        return to_json(self.guess)
 
 
 COLUMNS: dict[str, type] = {
@@ -122,7 +128,14 @@ def to_json(guess: Guess, columns: Columns = NO_COLUMNS) -> str:
         guess: the answer.
         columns: of the input list, see `output_columns`.
     """
-    return _json({**guess.to_dict(), **replace_nonfinite(output_columns(columns))})
+    return with_columns(_json(guess.to_dict()), columns)
+
+
+def with_columns(answer: str, columns: Columns) -> str:
+    """Return an answer as `to_json` returns it, with columns of the input list added."""
+    if not columns:
+        return answer
+    return f"{answer[:-1]}, {_json(replace_nonfinite(output_columns(columns)))[1:]}"
 
 
 def error_to_json(photo: str, error: str, columns: Columns = NO_COLUMNS) -> str:

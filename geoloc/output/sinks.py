@@ -9,7 +9,6 @@ from typing import Protocol
 
 from geocells.table import CellTable
 from geoloc.errors import GeolocError
-from geoloc.guess import Guess
 from geoloc.io.atomic import AtomicFile
 from geoloc.output import formats
 from geoloc.output.formats import Record
@@ -39,7 +38,7 @@ class TextSink:
     def __init__(
         self,
         out: AtomicFile,
-        piece: Callable[[Guess, formats.Columns], str],
+        piece: Callable[[Record], str],
         start: str = "",
         between: str = "",
         end: str = "",
@@ -59,7 +58,7 @@ class TextSink:
 
     def write(self, record: Record) -> None:
         """Add the text of a record."""
-        self._out.write_text(self._separator + self._piece(record.guess, record.columns))
+        self._out.write_text(self._separator + self._piece(record))
         self._separator = self._between
 
     def close(self) -> None:
@@ -69,16 +68,23 @@ class TextSink:
 
 
 def _jsonl(out: AtomicFile, cells: CellTable) -> Sink:
-    return TextSink(out, lambda guess, columns: formats.to_json(guess, columns) + "\n")
+    return TextSink(out, lambda each: formats.with_columns(each.answer, each.columns) + "\n")
 
 
 def _geojson(out: AtomicFile, cells: CellTable) -> Sink:
     start, end = formats.GEOJSON_START, formats.GEOJSON_END
-    return TextSink(out, formats.feature_lines, start, ",\n", end)
+    return TextSink(
+        out, lambda each: formats.feature_lines(each.guess, each.columns), start, ",\n", end
+    )
 
 
 def _kml(out: AtomicFile, cells: CellTable) -> Sink:
-    return TextSink(out, formats.placemark, formats.KML_START, end=formats.KML_END)
+    return TextSink(
+        out,
+        lambda each: formats.placemark(each.guess, each.columns),
+        formats.KML_START,
+        end=formats.KML_END,
+    )
 
 
 SINKS: dict[str, Callable[[AtomicFile, CellTable], Sink]] = {

@@ -399,4 +399,4 @@ def test_cache_returns_the_stored_embeddings(quick, tmp_path):
 
 
 def test_parts_have_paths_below_an_address():
-    assert part_path("s3://bucket/parts", "abc") == "s3://bucket/parts/abc.jsonl.zst"
+    assert part_path("s3://bucket/parts", "abc") == "s3://bucket/parts/abc.part.zst"
