@@ -22,7 +22,7 @@ from geoloc.bundle import directory as bundles
 from geoloc.bundle import installed
 from geoloc.encoders.base import ImageEncoder
 from geoloc.encoders.forms import named
-from geoloc.encoders.pipeline import Encoded, Load, encode, encode_all, prefetch, unnamed_photos
+from geoloc.encoders.pipeline import Encoded, Load, encode, encode_all, unnamed_photos
 from geoloc.errors import PhotoError
 from geoloc.guess import Guess
 from geoloc.photos.decode import Photo, PhotoSource, load
@@ -169,7 +169,7 @@ class Geolocator:
 
     def encode(self, sources: Iterable[PhotoSource]) -> Iterator[Encoded]:
         """Decode and encode photos in batches, ahead of the caller; see `Encoded`."""
-        return prefetch(encode(self.encoder, _several(sources), load=self.read))
+        return encode(self.encoder, _several(sources), load=self.read)
 
     def embed(self, sources: Iterable[PhotoSource]) -> Float32Array:
         """Return the embeddings (N, dim) float32 of N photos, unit vectors in their order.

@@ -27,7 +27,10 @@ BATCH = 32
 """Photos in one call of the encoder."""
 
 QUEUED_BATCHES = 3
-"""Upper limit on batches that are decoded before the encoder takes them."""
+"""Upper limit on batches that are decoded or encoded before the caller takes them."""
+
+ENCODED_TOGETHER = 2
+"""Batches that are encoded side by side, so that no core waits while the last photos of one are."""
 
 Item = TypeVar("Item")
 Prepared = tuple[decode.Photo | PhotoError, UInt8Array | None]
@@ -137,23 +140,58 @@ def encode_batches(
     load: Load = decode.load,
     cache: EmbeddingCache | None = None,
 ) -> Iterator[Encoded]:
-    """Encode photos in the batches that the caller gives; see `encode`."""
+    """Encode photos in the batches that the caller gives, ahead of the caller; see `encode`."""
     prepare = functools.partial(_prepare, encoder, load, () if cache is None else cache)
     remaining = iter(batches)
-    waiting: deque[list[Future[Prepared]]] = deque()
+    waiting: deque[_Batch] = deque()
     decoders = _decoders(os.getpid())
-    try:
-        while True:
-            for sources in islice(remaining, QUEUED_BATCHES - len(waiting)):
-                waiting.append([decoders.submit(prepare, each) for each in sources])
-            if not waiting:
-                return
-            ready = [future.result() for future in waiting[0]]
-            waiting.popleft()
-            yield _embed(encoder, ready, cache)
-    finally:
-        unneeded = [future for batch in waiting for future in batch if not future.cancel()]
-        wait(unneeded)  # sources are not read after the end
+    with ThreadPoolExecutor(ENCODED_TOGETHER, thread_name_prefix="encode") as threads:
+        try:
+            while True:
+                for sources in islice(remaining, QUEUED_BATCHES - len(waiting)):
+                    prepared = [decoders.submit(prepare, each) for each in sources]
+                    waiting.append(_Batch(prepared, functools.partial(_embed, encoder, cache)))
+                if not waiting:
+                    return
+                if len(waiting) > 1:  # a single one needs no thread
+                    for each in waiting:
+                        each.start(threads)
+                encoded = waiting[0].result()
+                waiting.popleft()
+                yield encoded
+        finally:
+            for each in waiting:
+                each.cancel()
+            # sources are not read after the end
+            wait([future for each in waiting for future in each.prepared])
+
+
+class _Batch:
+    """A batch that is decoded, and encoded on a thread once it is started."""
+
+    def __init__(
+        self,
+        prepared: Sequence[Future[Prepared]],
+        embed: Callable[[Sequence[Future[Prepared]]], Encoded],
+    ) -> None:
+        self.prepared = prepared
+        self._embed = embed
+        self._encoded: Future[Encoded] | None = None
+
+    def start(self, threads: ThreadPoolExecutor) -> None:
+        """Encode it on one of the threads, once all its photos are decoded."""
+        self._encoded = self._encoded or threads.submit(self._embed, self.prepared)
+
+    def result(self) -> Encoded:
+        """Wait for the batch; one that was not started is encoded by the caller."""
+        return self._encoded.result() if self._encoded else self._embed(self.prepared)
+
+    def cancel(self) -> None:
+        """Leave out what was not begun."""
+        for future in self.prepared:
+            future.cancel()
+        if self._encoded is not None:
+            self._encoded.cancel()
 
 
 @functools.cache
@@ -182,10 +220,12 @@ def _prepare(
 
 
 def _embed(
-    encoder: ImageEncoder, prepared: Sequence[Prepared], cache: EmbeddingCache | None
+    encoder: ImageEncoder, cache: EmbeddingCache | None, prepared: Sequence[Future[Prepared]]
 ) -> Encoded:
-    results = [loaded for loaded, _ in prepared]
-    fresh = [pixels for _, pixels in prepared if pixels is not None]
+    """Wait for the photos of a batch, and encode them."""
+    ready = [future.result() for future in prepared]
+    results = [loaded for loaded, _ in ready]
+    fresh = [pixels for _, pixels in ready if pixels is not None]
     embeddings = np.empty((0, encoder.spec.dim), np.float32)
     if fresh:
         embeddings = encode_pixels(encoder, np.stack(fresh))
@@ -220,12 +260,3 @@ def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
     remaining = iter(items)
     while batch := list(islice(remaining, size)):
         yield batch
-
-
-def prefetch(items: Iterator[Item]) -> Iterator[Item]:
-    """Yield the items, computing the next one on a thread while the caller uses one."""
-    with ThreadPoolExecutor(1) as worker:
-        following = worker.submit(lambda: list(islice(items, 1)))
-        while current := following.result():
-            following = worker.submit(lambda: list(islice(items, 1)))
-            yield from current

@@ -14,7 +14,7 @@ from typing import Any
 from PIL import ExifTags, Image
 
 from geoloc.encoders.cache import EmbeddingCache
-from geoloc.encoders.pipeline import encode, prefetch
+from geoloc.encoders.pipeline import encode
 from geoloc.errors import GeolocError, PhotoError
 from geoloc.geolocator import Geolocator
 from geoloc.io import machine
@@ -125,7 +125,7 @@ def read(
     opened = EmbeddingCache(cache, geolocator.encoder.spec) if cache else nullcontext()
     done = 0
     with opened as embeddings, ThreadPoolExecutor(machine.cores()) as pool:
-        for part in prefetch(encode(geolocator.encoder, paths, MANY, geolocator.read, embeddings)):
+        for part in encode(geolocator.encoder, paths, MANY, geolocator.read, embeddings):
             here = paths[done : done + len(part.results)]
             done += len(here)
             facts = pool.map(_facts, here)
