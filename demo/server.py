@@ -100,6 +100,7 @@ def serve(
     # as an exception, so that temporary files are removed
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     machine.limit_arenas(ARENAS)
+    machine.limit_blas()
     limits = Limits(upload_mb=upload_mb, posts_per_minute=rate_limit)
     try:
         _require_extra()

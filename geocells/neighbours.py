@@ -12,7 +12,8 @@ from geocells.sphere import EARTH_RADIUS_KM, dot, haversine_km, unit_vectors
 from geocells.types import Float64Array, IndexArray
 
 _BRUTE_FORCE_PAIRS = 20_000_000
-"""Up to this number of pairs, brute force is faster than importing scipy and building a tree."""
+"""Up to this number of pairs in all searches of an index, brute force is faster than importing
+scipy and building a tree."""
 
 _SINGLE_ERROR = 2e-6
 """More than the rounding of a cosine in single precision."""
@@ -30,10 +31,11 @@ class NearestVectors:
     def __init__(self, xyz: Float64Array) -> None:
         """Index (M, 3) vectors of length 1 or slightly less."""
         self._xyz = xyz
+        self._pairs = 0
 
     def search(self, xyz: Float64Array, k: int = 1) -> IndexArray:
         """Return indices (N, k) of the vectors nearest to each of (N, 3) queries, nearest first."""
-        if "_tree" not in self.__dict__ and len(xyz) * len(self._xyz) <= _BRUTE_FORCE_PAIRS:
+        if self._few(len(xyz)):
             found = [self._nearest(each, k) for each in xyz]
             return np.stack(found) if found else np.empty((0, k), np.intp)
         nearest: IndexArray = self._tree.query(xyz, k=np.arange(1, k + 1))[1]
@@ -45,12 +47,17 @@ class NearestVectors:
         Returns:
             (P,) rows of `xyz` and (P,) indices of indexed vectors, in any order.
         """
-        if "_tree" not in self.__dict__ and len(xyz) * len(self._xyz) <= _BRUTE_FORCE_PAIRS:
+        if self._few(len(xyz)):
             row, index = np.nonzero(dot(xyz[:, None], self._xyz) >= 1.0 - chord**2 / 2.0)
             return row, index
         # joining two trees takes a quarter of the time of one search per query
         pairs = _kd_tree(xyz).sparse_distance_matrix(self._tree, chord, output_type="ndarray")
         return pairs["i"], pairs["j"]
+
+    def _few(self, queries: int) -> bool:
+        """Count more queries, and return whether they are too few for a tree."""
+        self._pairs += queries * len(self._xyz)
+        return self._pairs <= _BRUTE_FORCE_PAIRS
 
     def _nearest(self, xyz: Float64Array, k: int) -> IndexArray:
         """Return the indices (k,) of the vectors nearest to one (3,), by brute force.

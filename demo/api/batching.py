@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from geoloc.types import Float32Array
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+Pixels = Any
+"""(N, 3, size, size): normalised numbers, or bytes for an encoder that takes them."""
 
 MAX_BATCH_PHOTOS = 32
 """Photos in one call of the encoder. Larger batches raise latency without raising throughput."""
@@ -26,6 +29,8 @@ class _Pending(Generic[Item, Result]):
 
     item: Item
     size: int
+    turn: threading.Event = field(default_factory=threading.Event)
+    """Set when the call is answered, or when it is the first one and has to run the next batch."""
     done: bool = False
     result: Result | None = None
     error: BaseException | None = None
@@ -34,8 +39,8 @@ class _Pending(Generic[Item, Result]):
 class MicroBatcher(Generic[Item, Result]):
     """A thread-safe function of one item that is computed for several queued items at once.
 
-    The first idle caller runs one batch for all queued callers. No worker thread is needed, and no
-    call is delayed to wait for others.
+    The first idle caller runs one batch for all queued callers, and then wakes the next one. No
+    worker thread is needed, and no call is delayed to wait for others.
     """
 
     def __init__(
@@ -54,27 +59,25 @@ class MicroBatcher(Generic[Item, Result]):
         """
         self._compute, self._size, self._max_size = compute, size, max_size
         self._queue: deque[_Pending[Item, Result]] = deque()
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
         self._computing = False
 
     def __call__(self, item: Item) -> Result:
         """Return the result for one item; blocks until it is computed."""
         pending: _Pending[Item, Result] = _Pending(item, self._size(item))
-        with self._changed:
+        with self._lock:
             self._queue.append(pending)
-        while batch := self._next_batch(pending):
-            self._run(batch)
+            waits, self._computing = self._computing, True
+        if waits:
+            pending.turn.wait()
+        if not pending.done:  # the first one of the queue
+            self._run(self._next_batch())
         if pending.error is not None:
             raise pending.error
         return pending.result  # type: ignore[return-value]
 
-    def _next_batch(self, pending: _Pending[Item, Result]) -> list[_Pending[Item, Result]]:
-        """Wait for the result (return []) or for the turn to compute (return the next batch)."""
-        with self._changed:
-            self._changed.wait_for(lambda: pending.done or not self._computing)
-            if pending.done:
-                return []
-            self._computing = True
+    def _next_batch(self) -> list[_Pending[Item, Result]]:
+        with self._lock:
             batch = [self._queue.popleft()]
             free = self._max_size - batch[0].size
             while self._queue and self._queue[0].size <= free:
@@ -83,6 +86,7 @@ class MicroBatcher(Generic[Item, Result]):
             return batch
 
     def _run(self, batch: list[_Pending[Item, Result]]) -> None:
+        """Compute a batch, whose first call is that of this thread, and wake who waits for it."""
         try:
             results = self._compute([pending.item for pending in batch])
             for pending, result in zip(batch, results, strict=True):
@@ -90,11 +94,14 @@ class MicroBatcher(Generic[Item, Result]):
         except BaseException as error:
             for pending in batch:
                 pending.error = error
-        with self._changed:
-            for pending in batch:
-                pending.done = True
-            self._computing = False
-            self._changed.notify_all()
+        with self._lock:
+            following = self._queue[0] if self._queue else None
+            self._computing = following is not None
+        if following is not None:
+            following.turn.set()
+        for pending in batch:
+            pending.done = True
+            pending.turn.set()
 
 
 class BatchingEncoder:
@@ -104,14 +111,15 @@ class BatchingEncoder:
         """Wrap an encoder; its batches hold at most `max_photos`, unless one call brings more."""
         self.spec = inner.spec
         self.inner = inner
-        self._batcher: MicroBatcher[Float32Array, Float32Array] = MicroBatcher(
+        self.takes_bytes = getattr(inner, "takes_bytes", False)
+        self._batcher: MicroBatcher[Pixels, Float32Array] = MicroBatcher(
             self._embed_all, len, max_photos
         )
 
-    def embed(self, pixels: Float32Array) -> Float32Array:
+    def embed(self, pixels: Pixels) -> Float32Array:
         """Return embeddings (N, D) of preprocessed photos; see `ImageEncoder.embed`."""
         return self._batcher(pixels)
 
-    def _embed_all(self, inputs: Sequence[Float32Array]) -> Sequence[Float32Array]:
+    def _embed_all(self, inputs: Sequence[Pixels]) -> Sequence[Float32Array]:
         embeddings = self.inner.embed(inputs[0] if len(inputs) == 1 else np.concatenate(inputs))
         return np.split(embeddings, np.cumsum([len(pixels) for pixels in inputs])[:-1])

@@ -19,6 +19,7 @@ from geoloc.cli.console import (
     notice,
 )
 from geoloc.cli.evidence import NOTHING_ASKED, EvidenceFlags
+from geoloc.io import machine
 
 if TYPE_CHECKING:
     from geoloc.batch.run import AnswerParts
@@ -95,6 +96,7 @@ def batch(
         Keep the folder OUT.work with the answered parts when the output is complete: the next run
         with this output reuses them.
     """
+    machine.limit_blas()
     from geoloc.batch.run import Options, run
     from geoloc.batch.tagged import tagging_actions
     from geoloc.batch.work import errors_of

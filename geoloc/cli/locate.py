@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -23,6 +22,7 @@ from geoloc.cli.console import (
     table_console,
 )
 from geoloc.cli.evidence import NOTHING_ASKED, EvidenceFlags
+from geoloc.io import machine
 
 if TYPE_CHECKING:
     from geoloc.cli.inputs import Input
@@ -89,7 +89,7 @@ def locate(
     open
         Open the map of --map in the browser.
     """
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # one photo's products are too small
+    machine.limit_blas()
     from geoloc.bundle.installed import choose_default
     from geoloc.cli.inputs import find_inputs, load
     from geoloc.errors import GeolocError
