@@ -197,7 +197,8 @@ def load(name_or_path: str | os.PathLike[str], form: str | None = None) -> Bundl
 
 def _memory_bytes(path: Path, names: Iterable[str]) -> int:
     """Return about how much memory a bundle takes; of mapped files only small parts are read."""
-    files = (path / name for name in names if not name.endswith((".arrow", ".faiss")))
+    unread = (".arrow", ".faiss", forms.FILES[forms.INT8])  # of two forms the smaller one
+    files = (path / name for name in names if not name.endswith(unread))
     return BASE_BYTES + 2 * sum(file.stat().st_size for file in files)
 
 

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.remove(str(Path(__file__).parent))  # or `import geoclip` would import this file
@@ -32,12 +33,14 @@ from threadpoolctl import threadpool_limits
 from geoloc import Geolocator
 from geoloc.bundle import directory
 from geoloc.encoders.clip import GeoClipEncoder, geoclip_spec, open_clip_names, tower_of
+from geoloc.encoders.forms import FILES, FP32, INT8
 from geoloc.encoders.onnx import OnnxEncoder
 from geoloc.metrics import Accuracy, coverage, score
 from geoloc.retrieval.gallery import Gallery
 from training.calibrate.crossval import METHODS, answer_held_out
 from training.embed.export import export_onnx
-from training.embed.quantise import export_int8, sample_photos
+from training.embed.quantise import agreement, sample_photos
+from training.embed.transformer_int8 import quantise
 from training.gallery.cluster import build_gallery
 from training.recipes.geoclip.build import build_world, point_manifest
 from training.recipes.geoclip.gallery import POINTS, everywhere
@@ -79,16 +82,16 @@ def torch_encoder(theirs: geoclip.GeoCLIP, folder: Path) -> GeoClipEncoder:
 
 def onnx_encoders(encoder: GeoClipEncoder, folder: Path) -> dict[str, OnnxEncoder]:
     """Export the encoder to ONNX in fp32 and int8, and print the agreement of int8."""
-    made = {}
-    for form in ("whole", "int8"):
-        (folder / form).mkdir(exist_ok=True)
-        if form == "whole":
-            spec = export_onnx(encoder, folder / form)
-        else:
-            nowhere = lambda embeddings: np.zeros((len(embeddings), 2))  # noqa: E731
-            spec, alike = export_int8(encoder, folder / form, sample_photos()[:8], nowhere)
-            print(f"int8 against fp32, random weights: cosine at least {alike.cosine:.4f}")
-        made[form] = OnnxEncoder(spec, folder / form)
+    (folder / "onnx").mkdir(exist_ok=True)
+    spec = export_onnx(encoder, folder / "onnx")
+    quantise(folder / "onnx" / FILES[FP32], folder / "onnx" / FILES[INT8])
+    made = {
+        "whole": OnnxEncoder(spec, folder / "onnx"),
+        "int8": OnnxEncoder(replace(spec, form=INT8), folder / "onnx"),
+    }
+    nowhere = lambda embeddings: np.zeros((len(embeddings), 2))  # noqa: E731
+    alike = agreement(made["whole"], made["int8"], sample_photos()[:8], nowhere)
+    print(f"int8 against fp32, random weights: cosine {alike.cosine:.4f} at the median")
     return made
 
 

@@ -1,7 +1,7 @@
 """The int8 form of the encoder of a new bundle, kept where its held-out answers agree with fp32.
 
-Only convolutional networks have one: their static form does not depend on the batch, and does not
-move the embeddings of photos far. Transformers with int8 activations do both.
+The activations of convolutional networks have ranges that photos calibrate; those of transformers
+have a range for each token. Neither depends on the batch.
 """
 
 from __future__ import annotations
@@ -83,8 +83,8 @@ def with_int8(
 
 def _agreeing(loaded: LoadedEncoder, photos: HeldOutPhotos, cache: Path) -> tuple[Path | None, str]:
     """Return the file of a form whose answers agree, None if there is none, and what was found."""
-    if reason := _unsuitable(loaded):
-        return None, reason
+    if loaded.spec.kind != "onnx":
+        return None, "it is no ONNX network"
     rng = np.random.default_rng(0)
     rows = rng.permutation(len(photos.latlon))[:PHOTOS]
     found = _pictures(rows.tolist(), photos.load, loaded.spec.preprocessing)
@@ -99,16 +99,12 @@ def _agreeing(loaded: LoadedEncoder, photos: HeldOutPhotos, cache: Path) -> tupl
     return (None, f"{problem} ({line})") if problem else (file, line)
 
 
-def _unsuitable(loaded: LoadedEncoder) -> str:
-    """Return why a network has no int8 form; "" for a convolutional one."""
+def _is_transformer(file: Path) -> bool:
+    """Return whether a network multiplies matrices, beyond a head of two layers."""
     import onnx
 
-    if loaded.spec.kind != "onnx":
-        return "it is no ONNX network"
-    nodes = onnx.load(loaded.file, load_external_data=False).graph.node
-    kinds = [node.op_type for node in nodes]
-    products = kinds.count("MatMul") + kinds.count("Gemm")
-    return "it is not convolutional" if products > 2 or not kinds.count("Conv") else ""
+    nodes = onnx.load(file, load_external_data=False).graph.node
+    return sum(node.op_type in ("MatMul", "Gemm") for node in nodes) > 2
 
 
 def _pictures(rows: Sequence[int], load: Load, pixels: Preprocessing) -> dict[int, UInt8Array]:
@@ -128,13 +124,16 @@ def _pictures(rows: Sequence[int], load: Load, pixels: Preprocessing) -> dict[in
 
 def _quantised(loaded: LoadedEncoder, pictures: UInt8Array, cache: Path) -> Path:
     """Return the file of the int8 form, made anew for other pictures or another network."""
-    from training.embed.static_int8 import quantise
+    from training.embed import static_int8, transformer_int8
 
     digest = hashlib.sha256(loaded.spec.fingerprint.encode() + pictures.tobytes()).hexdigest()[:16]
     target = cache / "encoders" / f"int8-{digest}.onnx"
     if not target.is_file():
         with atomic_path(target) as temporary:
-            quantise(loaded.file, temporary, loaded.spec.preprocessing, pictures)
+            if _is_transformer(loaded.file):
+                transformer_int8.quantise(loaded.file, temporary)
+            else:
+                static_int8.quantise(loaded.file, temporary, loaded.spec.preprocessing, pictures)
     return target
 
 

@@ -11,6 +11,7 @@ from geocells.partition.build import build_cells
 from geoloc.answer.ranker import Ranker
 from geoloc.bundle.catalogue import Entry
 from geoloc.errors import TableError
+from geoloc.io.atomic import scratch_directory
 from geoloc.io.progress import Reporter
 from training.calibrate.fit import UNFITTED
 from training.config import HeadConfig, WorldConfig
@@ -69,11 +70,14 @@ def build_own(
     report.stage("clustering places")
     gallery = build_gallery(manifest, heads.features(library.embeddings), cells)
     ranker = Ranker(cells, heads, gallery, UNFITTED)
-    report.stage("writing the bundle")
-    owned = licences(manifest) | {f"{entry.licence} ({entry.title})": 1}
-    card = _card(out.name, entry, encoder, len(manifest))
-    files = {file.name: file for file in encoder.files}
-    write_bundle(out, files, encoder.spec, ranker, {}, card, owned, "collection")
+    with scratch_directory(out) as scratch:
+        report.stage("quantising the encoder")
+        encoder = encoder.with_int8(scratch, lambda found: ranker.rank(found).answer)
+        report.stage("writing the bundle")
+        owned = licences(manifest) | {f"{entry.licence} ({entry.title})": 1}
+        card = _card(out.name, entry, encoder, len(manifest))
+        files = {file.name: file for file in encoder.files}
+        write_bundle(out, files, encoder.spec, ranker, {}, card, owned, "collection")
     return {}
 
 

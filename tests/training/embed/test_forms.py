@@ -33,7 +33,7 @@ def loaded(network):
     return LoadedEncoder(OnnxEncoder(spec, network), spec, network / "encoder.onnx")
 
 
-def transformer(folder):
+def products(folder):
     """Return a network of matrix products, as an encoder."""
     square = numpy_helper.from_array(np.eye(24, dtype=np.float32), "s")
     nodes = [helper.make_node("MatMul", [f"x{n}", "s"], [f"x{n + 1}"]) for n in range(4)]
@@ -80,10 +80,10 @@ def test_the_form_of_a_convolutional_network_is_kept(loaded, tmp_path):
     assert (unchanged, line) == (found, "")
 
 
-def test_a_transformer_has_no_form(tmp_path):
-    found, line = with_int8(transformer(tmp_path), PHOTOS, tmp_path)
+def test_a_network_of_neither_kind_has_no_form(tmp_path):
+    found, line = with_int8(products(tmp_path), PHOTOS, tmp_path)
     assert found.quantised is None
-    assert line == "no int8 form of the encoder: it is not convolutional"
+    assert line == "no int8 form of the encoder: it has no layers of tokens"
 
 
 def test_a_form_with_other_answers_is_left_out(loaded, tmp_path):

@@ -16,6 +16,7 @@ from geoloc.answer.ranker import Ranker
 from geoloc.bundle import directory as bundles
 from geoloc.encoders.towers.location import PlaceEncoder
 from geoloc.errors import TableError
+from geoloc.io.atomic import scratch_directory
 from geoloc.io.progress import NullReporter, Reporter
 from geoloc.types import Float32Array, Float64Array
 from training.bundles.calibrate import fit_calibration, without_claims
@@ -98,11 +99,13 @@ def build_world(
     if real is not None:
         report.stage("calibrating on your photos")
         ranker.calibration, metrics[REAL] = fit_calibration(ranker, *real)
-    report.stage("writing the bundle")
-    write_bundle(
-        out, {file.name: file for file in model.encoder.files}, model.encoder.spec, ranker, metrics,
-        world_card(out.name, ranker, model, metrics), model.licences,
-    )  # fmt: skip
+    with scratch_directory(out) as scratch:
+        report.stage("quantising the encoder")
+        encoder = model.encoder.with_int8(scratch, lambda found: ranker.rank(found).answer)
+        report.stage("writing the bundle")
+        files = {file.name: file for file in encoder.files}
+        card = world_card(out.name, ranker, replace(model, encoder=encoder), metrics)
+        write_bundle(out, files, encoder.spec, ranker, metrics, card, model.licences)
     return metrics
 
 

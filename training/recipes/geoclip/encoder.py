@@ -1,26 +1,26 @@
-"""GeoCLIP's image encoder in three formats: ONNX in int8 or full precision, or torch for a GPU."""
+"""GeoCLIP's image encoder: in ONNX, also in int8 where that agrees, or in torch for a GPU."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-
-import numpy as np
-import numpy.typing as npt
 
 from geoloc.encoders.base import EncoderSpec, ImageEncoder
 from geoloc.encoders.clip import IMAGE_HEAD, GeoClipEncoder, geoclip_spec
+from geoloc.encoders.forms import FILES, FP32
 from geoloc.encoders.onnx import OnnxEncoder
 from geoloc.io.atomic import atomic_directory
 from geoloc.io.digests import content_digest
-from geoloc.types import Float32Array
 from training.config import GEOCLIP_TOWER, ClipForm
 from training.embed.export import export_onnx
-from training.embed.quantise import export_int8, sample_photos
+from training.embed.quantise import Answer, write_int8
 from training.recipes.geoclip.published import IMAGE_HEAD as PUBLISHED_HEAD
-from training.recipes.geoclip.published import GeoClip, Published
+from training.recipes.geoclip.published import Published
+
+_EXPORT = 2
+"""Version of the export, part of its cache key."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +32,22 @@ class WorldEncoder:
     files: tuple[Path, ...]
     note: str
     """The format, and the reason for it."""
+    int8: bool = True
+    """Whether a bundle may get its int8 form as well."""
+
+    def with_int8(self, folder: Path, answer: Answer) -> WorldEncoder:
+        """Return the encoder with its int8 form, if it is in ONNX and the form's answers agree.
+
+        Args:
+            folder: to write the form to.
+            answer: maps embeddings to the locations that the bundle answers.
+        """
+        if not self.int8 or not isinstance(self.network, OnnxEncoder):
+            return self
+        whole = next(file for file in self.files if file.name == FILES[FP32])
+        file, found = write_int8(self.network, whole, folder, answer)
+        files = self.files if file is None else (*self.files, file)
+        return replace(self, files=files, note=f"{self.note}; {found}")
 
 
 def load_world_encoder(
@@ -43,8 +59,8 @@ def load_world_encoder(
         published: GeoCLIP's files.
         cache: folder of exported encoders.
         clip: "ARCHITECTURE/WEIGHTS" of open_clip; the weights are a tag or the path of a file.
-        form: format in the bundle; by default torch on a machine with a GPU, else int8 if it gives
-            the same answers, else whole.
+        form: in the bundle: torch, the default on a machine with a GPU; "int8", otherwise the
+            default, for ONNX that may get its int8 form; or "whole" for ONNX that may not.
 
     Raises:
         BundleError: the weights cannot be loaded, or the exported network differs.
@@ -56,50 +72,30 @@ def load_world_encoder(
     if Path(weights).is_file():
         digest = hashlib.sha256((digest + content_digest([Path(weights)])).encode()).hexdigest()
     spec = geoclip_spec(architecture, weights, digest=digest)
-    folder = cache / "encoders" / f"geoclip-{spec.fingerprint}-{form}"
+    in_torch = form == "torch"
+    folder = cache / "encoders" / f"geoclip-{_EXPORT}-{spec.fingerprint}{'-torch' * in_torch}"
     if not (folder / "encoder.json").is_file():
-        _make(spec, form, published, folder)
-    description = json.loads((folder / "encoder.json").read_text(encoding="utf-8"))
-    held_spec = EncoderSpec.from_dict(description["encoder"])
-    kind = GeoClipEncoder if held_spec.kind == "geoclip" else OnnxEncoder
-    return WorldEncoder(
-        kind(held_spec, folder), held_spec, (folder / description["file"],), description["note"]
-    )
+        _make(spec, published, folder, in_torch=in_torch)
+    held_spec = EncoderSpec.from_dict(json.loads((folder / "encoder.json").read_text("utf-8")))
+    if in_torch:
+        network = GeoClipEncoder(held_spec, folder)
+        return WorldEncoder(network, held_spec, (folder / IMAGE_HEAD,), "in torch, bf16 on a GPU")
+    files, note = (folder / FILES[FP32],), "in ONNX, weights in half precision"
+    return WorldEncoder(OnnxEncoder(held_spec, folder), held_spec, files, note, form == "int8")
 
 
-def _make(spec: EncoderSpec, form: ClipForm, published: Published, folder: Path) -> None:
+def _make(spec: EncoderSpec, published: Published, folder: Path, *, in_torch: bool) -> None:
     """Write the encoder's file and encoder.json into a folder, atomically."""
     from safetensors.numpy import save_file
 
     with atomic_directory(folder, replace=True) as partial:
         save_file(published.image_head(), partial / IMAGE_HEAD)
         network = GeoClipEncoder(spec, partial)
-        held_spec, file, note = _in_form(network, form, published, partial)
-        description = {"encoder": held_spec.to_dict(), "file": file, "note": note}
-        (partial / "encoder.json").write_text(json.dumps(description, indent=1), encoding="utf-8")
-        for path in partial.iterdir():  # the export needs the head; the result may not
-            if path.name not in (file, "encoder.json"):
-                path.unlink()
-
-
-def _in_form(
-    network: GeoClipEncoder, form: ClipForm, published: Published, folder: Path
-) -> tuple[EncoderSpec, str, str]:
-    """Convert the encoder; return its spec, the name of its file and a note on the format."""
-    if form == "torch":
-        return network.spec, IMAGE_HEAD, "in torch, bf16 on a GPU"
-    note = "not quantised, weights in half precision"
-    if form == "int8":
-        geoclip = GeoClip(network, published)
-
-        def answer(embeddings: Float32Array) -> npt.NDArray[np.floating]:
-            return geoclip.rank(embeddings, 1)[0][:, 0]
-
-        spec, agreement = export_int8(network, folder, sample_photos(), answer)
-        if agreement.sufficient:
-            return spec, "encoder.onnx", f"int8: {agreement}"
-        note += f", because int8 gives other answers: {agreement}"
-    return export_onnx(network, folder), "encoder.onnx", note
+        if not in_torch:
+            spec = export_onnx(network, partial)
+            (partial / IMAGE_HEAD).unlink()
+        text = json.dumps(spec.to_dict(), indent=1)
+        (partial / "encoder.json").write_text(text, encoding="utf-8")
 
 
 def _on_gpu() -> bool:

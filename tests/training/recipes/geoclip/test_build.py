@@ -119,34 +119,23 @@ def test_real_photos_calibrate_the_bundle(
         loaded.build_encoder()
 
 
-def test_int8_is_used_only_if_the_answers_agree(clip, tmp_path, monkeypatch):
+def test_the_int8_form_is_written_where_answers_agree(clip, cache, tmp_path, monkeypatch):
+    def nowhere(embeddings):
+        return np.zeros((len(embeddings), 2))
+
     published = Published.find()
-    monkeypatch.setattr("training.recipes.geoclip.encoder.GeoClip", SmallGeoClip)
-    whole = load_world_encoder(published, tmp_path, clip, "whole")
-    small = load_world_encoder(published, tmp_path, clip, "int8")
-    assert small.note.startswith("int8: cosine at least 0.99")
-    assert whole.note == "not quantised, weights in half precision"
-    kinds = {tensor.data_type for tensor in onnx.load(small.files[0]).graph.initializer}
-    assert onnx.TensorProto.INT8 in kinds
+    encoder = load_world_encoder(published, cache, clip, "int8")
+    both = encoder.with_int8(tmp_path, nowhere)
+    assert [file.name for file in both.files] == ["encoder.onnx", "encoder.int8.onnx"]
+    assert "with an int8 form: cosine " in both.note
+    kinds = [node.op_type for node in onnx.load(both.files[1]).graph.node]
+    assert kinds.count("MatMulIntegerToFloat") == 4, "attention in and out, and both of the MLP"
     monkeypatch.setattr(quantise, "LEAST_COSINE", 1.1)
-    refused = load_world_encoder(published, tmp_path / "again", clip, "int8")
-    assert refused.note.startswith(
-        "not quantised, weights in half precision, because int8 gives other answers"
-    )
-    again = load_world_encoder(published, tmp_path, clip, "int8")
-    assert again.spec == small.spec
-
-
-class SmallGeoClip:
-    """GeoCLIP with every hundredth point of its gallery."""
-
-    def __init__(self, network, parts):
-        self._points = parts.gallery[::100]
-        self._vectors = parts.location_encoder().embed(self._points)
-
-    def rank(self, embeddings, top_k):
-        best = np.argsort(-(embeddings @ self._vectors.T), axis=1)[:, :top_k]
-        return self._points[best], np.ones(best.shape)
+    refused = encoder.with_int8(tmp_path, nowhere)
+    assert refused.files == encoder.files
+    assert "no int8 form, because it gives other answers: cosine " in refused.note
+    whole = load_world_encoder(published, cache, clip, "whole")
+    assert whole.with_int8(tmp_path, nowhere) is whole
 
 
 def test_missing_clip_weights_are_reported_in_one_line(tmp_path, monkeypatch):
