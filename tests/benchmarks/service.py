@@ -3,9 +3,10 @@
     python tests/benchmarks/service.py [--seconds 20] [--rounds 3]
 
 1, 8 and 32 concurrent clients send requests of one photo. The throughput is compared with that of
-the encoder alone on the same files (decoding included), and with its limit: the sum of the times of
-decoding, network and ranking, each alone on all cores. The time of one request is compared with
-that of `locate` in one process. Then a browser opens the page of a server that has just started,
+the encoder alone on the same files (decoding included), and with its limit: that of cores which do
+nothing but decode, run the network and rank, by the CPU seconds of each alone. The clients share
+these cores, and nothing is subtracted for them. The time of one request is compared with that of
+`locate` in one process. Then a browser opens the page of a server that has just started,
 and uploads two photos; and visitors without a browser come by the hundred, while the memory of the
 server is watched. Run it on an idle machine.
 Needs the development data beside the repository, and chromium for the page. Prints a table and one
@@ -24,17 +25,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import cycle, islice
 from pathlib import Path
 
 import numpy as np
+from _machine import cpu_s, print_machine, wall_and_cpu_s
 
-from geoloc.encoders.base import ImageEncoder
-from geoloc.encoders.pipeline import BATCH, encode
+from geoloc.encoders.borders import without_borders
+from geoloc.encoders.pipeline import BATCH, batched, encode_all, encode_pixels
+from geoloc.encoders.signatures import signature
 from geoloc.geolocator import Geolocator
+from geoloc.io import machine
 from geoloc.photos.decode import load
 
 ROOT = Path(__file__).parents[2]
@@ -95,7 +99,7 @@ def client(host: str, port: int, forms: list[bytes], first: int, until: float) -
 def load_test(
     host: str, port: int, forms: list[bytes], clients: int, seconds: float
 ) -> list[float]:
-    """Return requests per second, and the 50th and 95th percentile of milliseconds."""
+    """Return requests per second, the 50th and 95th percentile of ms, and the requests."""
     began = time.perf_counter()
     with ThreadPoolExecutor(clients) as threads:
         until = began + seconds
@@ -105,51 +109,40 @@ def load_test(
         ]
         times = np.concatenate([future.result() for future in futures])
     rate = len(times) / (time.perf_counter() - began)
-    return [rate, *(1000.0 * np.percentile(times, (50, 95)))]
+    return [rate, *(1000.0 * np.percentile(times, (50, 95))), len(times)]
 
 
-def encoder_rate(encoder: ImageEncoder, contents: list[bytes], seconds: float) -> float:
-    """Return photos per second of the encoder, decoding included."""
-    began, done = time.perf_counter(), 0
-    for encoded in encode(encoder, cycle(contents)):
-        done += len(encoded.results)
-        if time.perf_counter() - began > seconds:
-            break
-    return done / (time.perf_counter() - began)
+def stages(geolocator: Geolocator, contents: list[bytes]) -> dict[str, Callable[[], object]]:
+    """Return the work of each stage alone for these photos, and of the encoder with decoding.
 
+    Ranking is that of single photos in batches, with the search for copies.
+    """
+    encoder, pixels = geolocator.encoder, geolocator.encoder.spec.preprocessing
+    encoded = encode_all(encoder, contents, load=geolocator.read)
+    prepared = [pixels.square(without_borders(load(each).image)) for each in contents]
 
-def network_rate(encoder: ImageEncoder, contents: list[bytes], seconds: float) -> float:
-    """Return photos per second of the network alone."""
-    pixels = encoder.spec.preprocessing
-    batch = np.stack([pixels(load(content).image) for content in contents[:BATCH]])
-    began, done = time.perf_counter(), 0
-    while time.perf_counter() - began < seconds:
-        encoder.embed(batch)
-        done += len(batch)
-    return done / (time.perf_counter() - began)
+    def decode(content: bytes) -> object:
+        photo = geolocator.read(content, min_side=pixels.min_side)
+        return signature(pixels.square(without_borders(photo.image)), pixels.std)
 
+    def decode_all() -> None:
+        with ThreadPoolExecutor(machine.cores()) as threads:
+            list(threads.map(decode, contents))
 
-def rank_rate(geolocator: Geolocator, contents: list[bytes], seconds: float) -> float:
-    """Return answers per second of the stages after the network alone."""
-    embeddings = geolocator.embed(contents[:BATCH])
-    began, done = time.perf_counter(), 0
-    while time.perf_counter() - began < seconds:
-        done += len(geolocator.guess(embeddings))
-    return done / (time.perf_counter() - began)
+    def embed_all() -> None:
+        for part in batched(prepared, BATCH):
+            encode_pixels(encoder, np.stack(part))
 
+    def rank_all() -> None:
+        for rows in batched(range(len(contents)), BATCH):
+            geolocator.guess(encoded.embeddings[rows], [encoded.photos[row] for row in rows])
 
-def decode_rate(encoder: ImageEncoder, contents: list[bytes], seconds: float) -> float:
-    """Return photos per second that all cores decode and resize."""
-    pixels = encoder.spec.preprocessing
-
-    def decode(content: bytes) -> int:
-        return len(pixels(load(content, min_side=pixels.min_side).image))
-
-    began, done = time.perf_counter(), 0
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        while time.perf_counter() - began < seconds:
-            done += len(list(threads.map(decode, contents[:BATCH])))
-    return done / (time.perf_counter() - began)
+    return {
+        "decode": decode_all,
+        "network": embed_all,
+        "rank": rank_all,
+        "encoder": lambda: encode_all(encoder, contents, load=geolocator.read),
+    }
 
 
 def locate_ms(geolocator: Geolocator, contents: list[bytes]) -> float:
@@ -168,32 +161,41 @@ def throughput(results: dict[str, float], seconds: float, rounds: int) -> None:
     contents = [path.read_bytes() for path in files]
     forms = [form(content) for content in contents]
     geolocator = Geolocator.from_bundle("starter")
-    encoder = geolocator.encoder
-    stages, service, alone = [], [], []
-    with server("--no-page") as (host, port, _):
+    work = stages(geolocator, contents)
+    found: dict[str, list[float]] = {}
+
+    def add(name: str, value: float) -> None:
+        found.setdefault(name, []).append(value)
+
+    with server("--no-page") as (host, port, process):
         load_test(host, port, forms, 8, 2.0)
         geolocator.locate(contents[0])
         for _ in range(rounds):
-            stages.append(
-                [
-                    decode_rate(encoder, contents, seconds / 4),
-                    network_rate(encoder, contents, seconds / 4),
-                    rank_rate(geolocator, contents, seconds / 4),
-                    encoder_rate(encoder, contents, seconds / 4),
-                ]
-            )
-            alone.append(locate_ms(geolocator, contents))
-            service.append([load_test(host, port, forms, clients, seconds) for clients in CLIENTS])
-    decoded, network, ranked, bare = np.median(stages, axis=0).tolist()
-    results |= {"decode_per_s": decoded, "network_per_s": network, "rank_per_s": ranked}
-    results["encoder_per_s"] = bare
-    for clients, (rate, p50, p95) in zip(CLIENTS, np.median(service, axis=0).tolist(), strict=True):
-        results[f"per_s_{clients}"] = rate
-        results[f"ratio_{clients}"] = rate / bare
-        results[f"p50_ms_{clients}"], results[f"p95_ms_{clients}"] = p50, p95
-    results["limit_32"] = results["per_s_32"] * (1 / decoded + 1 / network + 1 / ranked)
-    results["locate_ms"] = float(np.median(alone))
+            for name, stage in work.items():
+                wall, used = wall_and_cpu_s(stage)
+                add(f"{name}_per_s", len(contents) / wall)
+                add(f"{name}_cpu_ms", 1000.0 * used / len(contents))
+            add("locate_ms", locate_ms(geolocator, contents))
+            for clients in CLIENTS:
+                own, served = cpu_s(), cpu_s_of(process)
+                rate, p50, p95, count = load_test(host, port, forms, clients, seconds)
+                add(f"per_s_{clients}", rate)
+                add(f"p50_ms_{clients}", p50)
+                add(f"p95_ms_{clients}", p95)
+                add(f"client_cpu_ms_{clients}", 1000.0 * (cpu_s() - own) / count)
+                add(f"server_cpu_ms_{clients}", 1000.0 * (cpu_s_of(process) - served) / count)
+    results |= {name: float(np.median(values)) for name, values in found.items()}
+    for clients in CLIENTS:
+        results[f"ratio_{clients}"] = results[f"per_s_{clients}"] / results["encoder_per_s"]
+    parts = sum(results[f"{name}_cpu_ms"] for name in ("decode", "network", "rank"))
+    results["limit_32"] = results["per_s_32"] * parts / 1000.0 / machine.cores()
     results["latency_1"] = results["p50_ms_1"] / results["locate_ms"]
+
+
+def cpu_s_of(process: subprocess.Popen) -> float:
+    """Return the CPU seconds of another process, in all threads."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def page(results: dict[str, float]) -> None:
@@ -294,6 +296,7 @@ def main() -> None:
     parser.add_argument("--visits", type=int, default=270)
     options = parser.parse_args()
     results: dict[str, float] = {}
+    print_machine()
     with tempfile.TemporaryDirectory() as scratch:
         os.environ["TMPDIR"] = scratch
         if options.rounds:
