@@ -196,10 +196,9 @@ def load(name_or_path: str | os.PathLike[str], form: str | None = None) -> Bundl
 
 
 def _memory_bytes(path: Path, names: Iterable[str]) -> int:
-    """Return about how much memory a bundle takes; of mapped files only small parts are read."""
-    unread = (".arrow", ".faiss", forms.FILES[forms.INT8])  # of two forms the smaller one
-    files = (path / name for name in names if not name.endswith(unread))
-    return BASE_BYTES + 2 * sum(file.stat().st_size for file in files)
+    """Return about how much memory a bundle takes: mapped files and a second form take little."""
+    read = (each for each in names if not each.endswith((".arrow", ".faiss", ".int8.onnx")))
+    return BASE_BYTES + 2 * sum((path / each).stat().st_size for each in read)
 
 
 def verify(path: Path, *, remembered: bool = False) -> dict[str, Any]:

@@ -106,10 +106,9 @@ def batch(
     from geoloc.io.progress import ProgressBars
 
     try:
-        model = bundle or choose_default(quiet=quiet)
         options = Options(
-            model, top, within, group_by, part, cache or default_cache(), fail_fast, keep_work,
-            evidence.options(),
+            bundle or choose_default(quiet=quiet), top, within, group_by, part,
+            cache or default_cache(), fail_fast, keep_work, evidence.options(),
         )  # fmt: skip
         with ProgressBars(unit="photos", quiet=quiet) as progress:
             actions = tagging_actions(photos, write_exif, xmp, progress.problem)
