@@ -11,6 +11,7 @@ import numpy as np
 from geocells.sphere import haversine_km
 from geoloc.trips.model.anchors import SLACK_KM, Anchors
 from geoloc.trips.model.bridge import bridge
+from geoloc.trips.model.chains import hold_both, second_photographer
 from geoloc.trips.model.evidence import Evidence
 from geoloc.trips.model.parameters import TripParameters
 from geoloc.trips.model.placing import Placement, place
@@ -67,16 +68,20 @@ def place_all(
     numbers = {unit: number for number, unit in enumerate(dict.fromkeys(units))}
     unit = np.array([numbers[each] for each in units])
     person = persons_of(unit, time_s, known, evidence, parameters)
-    alone = [
-        np.flatnonzero(person == number) for number in np.argsort(-np.bincount(person)).tolist()
-    ]
-    parts = [
-        place(time_s[rows], known[rows], evidence.take(rows), parameters, None if index else track)
-        for index, rows in enumerate(alone)
-    ]
-    if len(parts) == 1:
-        return parts[0]
-    return _joined(parts, alone)
+    parts: list[Placement] = []
+    rows_of: list[IndexArray] = []
+    for number in np.argsort(-np.bincount(person)).tolist():
+        rows = np.flatnonzero(person == number)
+        second = second_photographer(time_s[rows], known[rows], evidence.take(rows), parameters)
+        pair = [rows[~second], rows[second]] if second.any() else [rows]
+        for own, other in zip(pair, pair[::-1], strict=True):
+            line = None if parts else track
+            placed = place(time_s[own], known[own], evidence.take(own), parameters, line)
+            if second.any():
+                hold_both(placed, time_s[own], time_s[other], known[other], parameters)
+            parts.append(placed)
+        rows_of += pair
+    return parts[0] if len(parts) == 1 else _joined(parts, rows_of)
 
 
 def _prefix(path: str) -> str:
