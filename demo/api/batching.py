@@ -23,6 +23,11 @@ MAX_BATCH_PHOTOS = 32
 """Photos in one call of the encoder. Larger batches raise latency without raising throughput."""
 
 
+WAIT_S = 0.005
+"""Longest wait for calls that may join a batch. A photo alone costs as much as two together in the
+encoder, and as much as four in ranking."""
+
+
 @dataclass(eq=False)
 class _Pending(Generic[Item, Result]):
     """One queued call."""
@@ -39,8 +44,8 @@ class _Pending(Generic[Item, Result]):
 class MicroBatcher(Generic[Item, Result]):
     """A thread-safe function of one item that is computed for several queued items at once.
 
-    The first idle caller runs one batch for all queued callers, and then wakes the next one. No
-    worker thread is needed, and no call is delayed to wait for others.
+    The first idle caller runs one batch for all queued callers, and then wakes the next one. It
+    waits for at most WAIT_S while there are others who may join. No worker thread is needed.
     """
 
     def __init__(
@@ -48,6 +53,7 @@ class MicroBatcher(Generic[Item, Result]):
         compute: Callable[[Sequence[Item]], Sequence[Result]],
         size: Callable[[Item], int] = lambda item: 1,
         max_size: int = MAX_BATCH_PHOTOS,
+        callers: Callable[[], int] = lambda: 0,
     ) -> None:
         """Wrap a batch function.
 
@@ -56,10 +62,13 @@ class MicroBatcher(Generic[Item, Result]):
                 gets the error.
             size: the size of an item, in the unit of `max_size`.
             max_size: the largest batch. A single item may be larger.
+            callers: returns how many there are at present who call, have called or will call.
         """
         self._compute, self._size, self._max_size = compute, size, max_size
         self._queue: deque[_Pending[Item, Result]] = deque()
+        self._callers = callers
         self._lock = threading.Lock()
+        self._arrived = threading.Condition(self._lock)
         self._computing = False
 
     def __call__(self, item: Item) -> Result:
@@ -67,6 +76,7 @@ class MicroBatcher(Generic[Item, Result]):
         pending: _Pending[Item, Result] = _Pending(item, self._size(item))
         with self._lock:
             self._queue.append(pending)
+            self._arrived.notify()
             waits, self._computing = self._computing, True
         if waits:
             pending.turn.wait()
@@ -78,12 +88,17 @@ class MicroBatcher(Generic[Item, Result]):
 
     def _next_batch(self) -> list[_Pending[Item, Result]]:
         with self._lock:
+            self._arrived.wait_for(self._nobody_to_wait_for, WAIT_S)
             batch = [self._queue.popleft()]
             free = self._max_size - batch[0].size
             while self._queue and self._queue[0].size <= free:
                 batch.append(self._queue.popleft())
                 free -= batch[-1].size
             return batch
+
+    def _nobody_to_wait_for(self) -> bool:
+        queued = sum(pending.size for pending in self._queue)
+        return queued >= self._max_size or len(self._queue) >= self._callers()
 
     def _run(self, batch: list[_Pending[Item, Result]]) -> None:
         """Compute a batch, whose first call is that of this thread, and wake who waits for it."""
@@ -107,13 +122,24 @@ class MicroBatcher(Generic[Item, Result]):
 class BatchingEncoder:
     """An `ImageEncoder` for many threads: concurrent calls are encoded in one batch."""
 
-    def __init__(self, inner: ImageEncoder, max_photos: int = MAX_BATCH_PHOTOS) -> None:
-        """Wrap an encoder; its batches hold at most `max_photos`, unless one call brings more."""
+    def __init__(
+        self,
+        inner: ImageEncoder,
+        max_photos: int = MAX_BATCH_PHOTOS,
+        callers: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """Wrap an encoder; its batches hold at most `max_photos`, unless one call brings more.
+
+        Args:
+            inner: the encoder.
+            max_photos: in a batch, unless one call brings more.
+            callers: see `MicroBatcher`.
+        """
         self.spec = inner.spec
         self.inner = inner
         self.takes_bytes = getattr(inner, "takes_bytes", False)
         self._batcher: MicroBatcher[Pixels, Float32Array] = MicroBatcher(
-            self._embed_all, len, max_photos
+            self._embed_all, len, max_photos, callers
         )
 
     def embed(self, pixels: Pixels) -> Float32Array:

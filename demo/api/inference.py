@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from geoloc.belief.narrowed import Narrowed
 from geoloc.bundle.directory import Bundle
 from geoloc.encoders.base import ImageEncoder
 from geoloc.encoders.pipeline import unnamed_photos
-from geoloc.errors import ConstraintError
+from geoloc.errors import ConstraintError, PhotoError
 from geoloc.geolocator import DEFAULT_TOP, Geolocator, Within
 from geoloc.guess import Guess
 from geoloc.io import machine
@@ -65,16 +65,32 @@ class ConcurrentGeolocator(Geolocator):
             decode_mb: memory of the decoded photos of all requests.
         """
         super().__init__(
-            bundle, BatchingEncoder(encoder or bundle.build_encoder()), self._load_limited
+            bundle,
+            BatchingEncoder(encoder or bundle.build_encoder(), callers=lambda: len(self._present)),
+            self._load_limited,
         )
+        self._present: set[object] = set()  # questions that are being answered, also by copies
         self._max_megapixels = max_megapixels
         self.max_precision_km = max_precision_km
         self._decoding = threading.Semaphore(machine.cores())
         self._memory = MemoryBudget(decode_mb * 10**6, max_megapixels)
         self._explaining = threading.Lock()
         self._ranking: MicroBatcher[_RankingRequest, list[Guess]] = MicroBatcher(
-            self._guess_all, lambda request: len(request.photos)
+            self._guess_all,
+            lambda request: len(request.photos),
+            callers=lambda: len(self._present),
         )
+
+    def locate_many(
+        self, sources: Iterable[PhotoSource], top: int = DEFAULT_TOP, within: Within = None
+    ) -> Iterator[Guess | PhotoError]:
+        """Locate photos in order; see `Geolocator.locate_many`."""
+        question = object()
+        self._present.add(question)
+        try:
+            yield from super().locate_many(sources, top, within)
+        finally:
+            self._present.discard(question)
 
     def guess(
         self,
