@@ -18,8 +18,21 @@ scipy and building a tree."""
 _SINGLE_ERROR = 2e-6
 """More than the rounding of a cosine in single precision."""
 
-_BLOCK = 64
-"""Vectors of which only the nearest is looked at first."""
+_BLOCK = 32
+"""Values of which only the largest one is looked at first."""
+
+
+def at_most_kth(values: npt.NDArray[np.float32], k: int) -> npt.NDArray[np.float32]:
+    """Return a number (N,) for each row (N, M) that at least k of its values reach.
+
+    The k-th largest of the maxima of blocks is close to the k-th largest value, and not above. This
+    takes a tenth of the time of sorting.
+    """
+    whole = values.shape[1] // _BLOCK * _BLOCK
+    if whole >= 2 * k * _BLOCK:
+        values = values[:, :whole].reshape(len(values), -1, _BLOCK).max(axis=2)
+    place = values.shape[1] - k
+    return np.asarray(np.partition(values, place, axis=1)[:, place])
 
 
 class NearestVectors:
@@ -62,15 +75,10 @@ class NearestVectors:
     def _nearest(self, xyz: Float64Array, k: int) -> IndexArray:
         """Return the indices (k,) of the vectors nearest to one (3,), by brute force.
 
-        Single precision selects those that are compared exactly: the k-th largest of the maxima of
-        blocks is at most the k-th largest cosine.
+        Single precision selects those that are compared exactly.
         """
         cosines = xyz.astype(np.float32) @ self._single
-        maxima = cosines
-        if len(cosines) >= k * _BLOCK:
-            whole = len(cosines) // _BLOCK * _BLOCK
-            maxima = cosines[:whole].reshape(-1, _BLOCK).max(axis=1)
-        least = np.partition(maxima, len(maxima) - k)[len(maxima) - k]
+        least = at_most_kth(cosines[None], k)[0]
         near = np.flatnonzero(cosines >= least - np.float32(_SINGLE_ERROR))
         exact = dot(xyz, self._xyz[near])
         return near[np.argsort(-exact, kind="stable")[:k]]
