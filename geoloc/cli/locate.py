@@ -11,6 +11,7 @@ from cyclopts import Parameter, validators
 
 from geoloc.cli.console import (
     Flag,
+    LastCode,
     Photos,
     Quiet,
     UsageError,
@@ -118,7 +119,7 @@ def locate(
         raise
     except OSError as error:
         return fail_writing(PROGRAM, error, map or "standard output")
-    return exit_code(len(guesses), len(errors))
+    return LastCode(exit_code(len(guesses), len(errors)))
 
 
 def _check(json: bool, geojson: bool, page: Path | None, show: bool) -> None:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import atexit
 import gc
-import os
-import sys
-from contextlib import suppress
 
 from cyclopts import App
 
@@ -64,24 +60,7 @@ OBJECTS_BETWEEN_COLLECTIONS = 50_000
 def main() -> None:
     """Run the command line; the entry point of `geoloc`."""
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
-    try:
-        run(app)
-    except SystemExit as end:
-        if sys.argv[1:2] == ["locate"] and isinstance(end.code, int):
-            _leave(end.code)
-        raise
-
-
-def _leave(code: int) -> None:
-    """End a command that answers in half a second.
-
-    The system frees the memory of a process; destructors of libraries take a tenth of a second.
-    """
-    with suppress(OSError, ValueError):  # a closed output is reported by the usual way out
-        sys.stdout.flush()
-        sys.stderr.flush()
-        atexit._run_exitfuncs()
-        os._exit(code)
+    run(app)
 
 
 if __name__ == "__main__":

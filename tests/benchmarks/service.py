@@ -32,7 +32,6 @@ from itertools import cycle, islice
 from pathlib import Path
 
 import numpy as np
-from _machine import cpu_s, print_machine, wall_and_cpu_s
 
 from geoloc.encoders.borders import without_borders
 from geoloc.encoders.pipeline import BATCH, batched, encode_all, encode_pixels
@@ -156,7 +155,12 @@ def locate_ms(geolocator: Geolocator, contents: list[bytes]) -> float:
 
 
 def throughput(results: dict[str, float], seconds: float, rounds: int) -> None:
-    """Measure the stages alone and the service in turns; keep the medians of the rounds."""
+    """Measure the stages alone and the service in turns; keep the medians of the rounds.
+
+    The stages give decode_per_s, network_per_s, rank_per_s, encoder_per_s, and as many _cpu_ms.
+    """
+    from _machine import cpu_s, wall_and_cpu_s  # beside this script; others import it as a module
+
     files = sorted((SHARED / "data" / "photos").rglob("*.jpg"))[::16][:256]
     contents = [path.read_bytes() for path in files]
     forms = [form(content) for content in contents]
@@ -296,6 +300,8 @@ def main() -> None:
     parser.add_argument("--visits", type=int, default=270)
     options = parser.parse_args()
     results: dict[str, float] = {}
+    from _machine import print_machine
+
     print_machine()
     with tempfile.TemporaryDirectory() as scratch:
         os.environ["TMPDIR"] = scratch

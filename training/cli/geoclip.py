@@ -53,8 +53,8 @@ def geoclip(
     clip
         Image tower: architecture and weights of open_clip; the weights can be the path of a file.
     form
-        Format of the image encoder: int8 or whole (not quantised) for a CPU, torch for a GPU; by
-        default the one that suits this machine.
+        Format of the image encoder: int8 (in both forms, if they answer alike) or whole (not
+        quantised) for a CPU, torch for a GPU; by default the one that suits this machine.
     cache
         Folder for encoders and embeddings, reused by later runs; by default the user's cache
         folder.
