@@ -27,6 +27,16 @@ def test_few_queries_find_the_neighbours_of_the_tree(count, monkeypatch):
     np.testing.assert_allclose(few[0], many[0], rtol=0, atol=1e-6)
 
 
+def test_many_small_searches_build_a_tree_in_the_end(monkeypatch):
+    rng = np.random.default_rng(1)
+    places, queries = spread(rng, 500), spread(rng, 30)
+    monkeypatch.setattr(neighbours, "_BRUTE_FORCE_PAIRS", 10 * 500)
+    index = NearestPoints(places)
+    found = [index.query(query[None], 3)[1] for query in queries]
+    assert "_tree" in vars(index._vectors), "a service asks for a few places at a time, for ever"
+    np.testing.assert_array_equal(np.concatenate(found[6:]), index.query(queries[6:], 3)[1])
+
+
 def test_polygons_of_few_points_are_those_of_the_tree(monkeypatch):
     points = spread(np.random.default_rng(0), 120)
     index = embedded_boundaries().finest.index

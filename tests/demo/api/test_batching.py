@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from demo.api import batching
 from demo.api.batching import BatchingEncoder, MicroBatcher
 
 
@@ -49,6 +50,19 @@ def test_batches_respect_the_maximum_but_a_larger_item_is_still_computed():
     assert sorted(future.result() for future in futures) == [16, 16, 16, 16, 625]
     assert all(sum(call) <= 10 or len(call) == 1 for call in gate.calls)
     assert len(gate.calls) < 6
+
+
+def test_a_caller_waits_for_others_who_are_present(monkeypatch):
+    monkeypatch.setattr(batching, "WAIT_S", 60.0)
+    gate = Gate()
+    gate.open.set()
+    batcher = MicroBatcher(gate, callers=lambda: 3)
+    with ThreadPoolExecutor(3) as threads:
+        assert sorted(threads.map(batcher, [1, 2, 3])) == [1, 4, 9]
+    assert [len(call) for call in gate.calls] == [3]
+    assert MicroBatcher(gate, callers=lambda: 1)(5) == 25, "who is alone waits for nobody"
+    full = MicroBatcher(gate, size=lambda item: 4, max_size=4, callers=lambda: 9)
+    assert full(6) == 36, "nor does a full batch"
 
 
 def test_an_error_reaches_every_caller_of_the_batch_and_the_next_call_works():

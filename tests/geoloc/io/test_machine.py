@@ -63,6 +63,13 @@ def test_too_little_memory_is_reported_in_one_line(group):
     machine.check_free(200_000_000, "starter")
 
 
+@pytest.mark.parametrize(("given", "expected"), [({}, "1"), ({"OPENBLAS_NUM_THREADS": "3"}, "3")])
+def test_products_run_on_one_thread_unless_the_user_says_otherwise(given, expected, monkeypatch):
+    monkeypatch.setattr(machine.os, "environ", given)
+    machine.limit_blas()
+    assert given == {"OPENBLAS_NUM_THREADS": expected}
+
+
 COUNT_HEAPS = """
 import ctypes, sys, threading
 from geoloc.io.machine import limit_arenas
