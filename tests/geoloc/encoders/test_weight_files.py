@@ -116,7 +116,7 @@ def test_geoclip_is_exported_again_for_another_tower_file(tmp_path, monkeypatch)
     head.write_bytes(b"head")
     made = []
 
-    def make(spec, form, published, folder):
+    def make(spec, published, folder, *, in_torch):
         made.append(spec)
         raise KeyError
 
