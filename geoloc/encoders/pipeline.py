@@ -160,10 +160,8 @@ def encode_batches(
                 waiting.popleft()
                 yield encoded
         finally:
-            for each in waiting:
-                each.cancel()
             # sources are not read after the end
-            wait([future for each in waiting for future in each.prepared])
+            wait([future for each in waiting for future in each.cancel()])
 
 
 class _Batch:
@@ -186,12 +184,11 @@ class _Batch:
         """Wait for the batch; one that was not started is encoded by the caller."""
         return self._encoded.result() if self._encoded else self._embed(self.prepared)
 
-    def cancel(self) -> None:
-        """Leave out what was not begun."""
-        for future in self.prepared:
-            future.cancel()
+    def cancel(self) -> list[Future[Prepared]]:
+        """Leave out what was not begun; return the photos that are being decoded."""
         if self._encoded is not None:
             self._encoded.cancel()
+        return [future for future in self.prepared if not future.cancel()]
 
 
 @functools.cache
