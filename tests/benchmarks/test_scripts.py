@@ -12,7 +12,7 @@ README = (HERE / "README.md").read_text(encoding="utf-8")
 SCRIPTS = sorted(path.name for path in HERE.glob("*.py") if not path.name.startswith(("_", "test")))
 WITH_TORCH = {
     "forms.py", "geoclip.py", "gpu_inference.py", "gpu_training.py", "honesty.py",
-    "refinement.py", "retrieve.py", "training.py", "trips.py",
+    "refinement.py", "retrieve.py", "training.py", "trip_mixed.py", "trips.py",
 }  # fmt: skip
 
 

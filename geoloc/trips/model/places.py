@@ -65,7 +65,7 @@ def propose(
         cell = evidence.cell[start : start + BLOCK]
         belief = evidence.belief[start : start + BLOCK]
         score = np.zeros(count)
-        support = np.log1p(belief * count) * alpha[start : start + BLOCK, None]
+        support = np.log(np.maximum(belief * count, 1.0)) * alpha[start : start + BLOCK, None]
         if evidence.stated is not None:
             support = support + evidence.stated[start : start + BLOCK, :-1]
         np.add.at(score, cell, support)

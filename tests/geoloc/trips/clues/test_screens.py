@@ -23,9 +23,21 @@ def page(width, height, quality=None, ink=(20, 20, 20), paper=(255, 255, 255)):
     return Image.open(buffer)
 
 
+def scanned(picture, grain=2.0, shade=15.0):
+    """Return a page with the grain and the shade of a scan."""
+    pixels = np.asarray(picture, float) - np.linspace(0.0, shade, picture.width)[None, :, None]
+    grain = np.random.default_rng(0).normal(0.0, grain, (*pixels.shape[:2], 1))
+    return Image.fromarray(np.clip(pixels + grain, 0, 255).astype(np.uint8))
+
+
 @pytest.mark.parametrize(
     "picture",
-    [page(1080, 2340), page(1240, 1754, 80), page(1080, 1920, 90, (230,) * 3, (30, 30, 40))],
+    [
+        scanned(page(620, 877)),
+        page(1080, 2340),
+        page(1240, 1754, 80),
+        page(1080, 1920, 90, (230,) * 3, (30, 30, 40)),
+    ],
 )
 def test_pages_and_screens_are_drawn(picture):
     assert is_drawn(picture)
@@ -36,7 +48,11 @@ def test_photos_nights_and_tiny_pictures_are_not():
     noise = np.clip(rng.normal(150, 6, (300, 400, 3)), 0, 255).astype(np.uint8)
     night = np.zeros((300, 400, 3), np.uint8)
     night[100:140, 100:140] = 250
-    for picture in (Image.fromarray(noise), Image.fromarray(night)):
+    sky = np.repeat(np.linspace(120, 250, 300)[:, None, None], 400, axis=1) + rng.normal(
+        0, 2, (300, 400, 3)
+    )
+    pale = Image.fromarray(np.clip(sky, 0, 255).astype(np.uint8))
+    for picture in (Image.fromarray(noise), Image.fromarray(night), pale):
         assert not is_drawn(picture)
     assert not is_drawn(Image.new("RGB", (2, 2)))
 

@@ -196,11 +196,26 @@ def test_a_journey_from_home_and_back_is_not_placed_at_home_against_its_pictures
     known = np.full((10, 2), np.nan)
     known[[0, -1]] = home
     time_s = np.r_[0.0, 86400.0 + np.arange(8) * 3600.0, 3 * 86400.0]
-    away, doubtful = (place(time_s, known, each, TripParameters()) for each in (sure, unsure))
+    fitted = TripParameters.read(load("starter").path / FILE)
+    away, doubtful = (place(time_s, known, each, fitted) for each in (sure, unsure))
     assert set(away.case[1:-1].tolist()) <= {"guessed", "alone"}
     assert (haversine_km(away.latlon[1:-1], there) < 100.0).all()
     assert set(doubtful.case[1:-1].tolist()) == {"between"}  # nobody knows: the circle says so
     assert (doubtful.radii_km[1:-1, 1] >= haversine_km(home, there)).all()
     known[[0, -1]] = there
-    stayed = place(time_s, known, sure, TripParameters())
+    stayed = place(time_s, known, sure, fitted)
     assert set(stayed.case[1:-1].tolist()) == {"between"}
+
+
+def test_pictures_that_say_nothing_do_not_move_their_neighbours():
+    """Every second photo shows an object: its belief is flat."""
+    pictures = evidence([50, 51, 52, 53, 54, 55] * 2)
+    objects = np.arange(12) % 2 == 1
+    flat = np.where(objects[:, None], np.float32(1 / 400), pictures.belief)
+    fitted = TripParameters.read(load("starter").path / FILE)
+    none, time_s = np.full((12, 2), np.nan), np.arange(12) * 1200.0
+    alone = place(time_s[~objects], none[~objects], pictures.take(np.flatnonzero(~objects)),
+                  fitted)  # fmt: skip
+    among = place(time_s, none, replace(pictures, belief=flat), fitted)
+    assert (haversine_km(alone.latlon, among.latlon[~objects]) < 15.0).all()
+    assert (haversine_km(among.latlon[objects], pictures.answer[0]) < 100.0).all()
