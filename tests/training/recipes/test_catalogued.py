@@ -59,6 +59,7 @@ def test_every_entry_is_built_and_answers_without_torch(files, photos, tmp_path,
         bundle = directory.load(tmp_path / answer["name"])
         entry = BUILDABLE[answer["name"]]
         assert any(entry.licence in licence for licence in bundle_licences(bundle.path))
+        assert "int8 form" in (bundle.path / "MODEL_CARD.md").read_text("utf-8"), "or why not"
         if kind == "encoder":
             assert len(bundle.ranker.gallery.members) == PHOTOS
             assert "Not calibrated" in (bundle.path / "MODEL_CARD.md").read_text("utf-8")
