@@ -47,8 +47,8 @@ class Answer:
 class Question:
     """What is known about the photos, and how many places are wanted."""
 
-    within: str | None = None
-    """Constraint, as "Portugal"; see `geoloc.belief.constraints`."""
+    within: str | Sequence[str] | None = None
+    """Constraint, as "Portugal", or several; see `geoloc.belief.constraints`."""
     top: int = 5
     """Number of candidate places."""
     together: bool = False

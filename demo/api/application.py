@@ -115,7 +115,7 @@ def _api(service: Service, needs_key: bool) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        form_limits={"max_fields": 12, "max_part_size": MAX_FIELD_BYTES},
+        form_limits={"max_fields": 24, "max_part_size": MAX_FIELD_BYTES},
     )
     api.state.service = service
     add_handlers(api)

@@ -4,13 +4,15 @@ import difflib
 from typing import Annotated
 
 from fastapi import Depends, Form, Request
+from pydantic import StringConstraints
 from starlette.exceptions import HTTPException
 
 from demo.api.limits import RETRY_SOON
 from demo.api.service import LocateOptions, Service
 from geoloc.belief.witnesses.options import WitnessOptions
 
-MAX_CONSTRAINT_CHARACTERS = 4000
+MAX_CONSTRAINT_CHARACTERS = 6000
+MAX_CONSTRAINTS = 10
 MAX_STATED_CHARACTERS = 100
 
 FIELDS = (
@@ -86,21 +88,21 @@ async def _options(
     asked: Annotated[WitnessOptions, Depends(_witnesses)],
     top: Annotated[int, Form(ge=1, le=40, description="Number of candidate places.")] = 5,
     within: Annotated[
-        str | None,
+        list[Annotated[str, StringConstraints(max_length=MAX_CONSTRAINT_CHARACTERS)]],
         Form(
-            max_length=MAX_CONSTRAINT_CHARACTERS,
+            max_length=MAX_CONSTRAINTS,
             description=(
                 "Constraint: a country, a region, a circle, a box, a polygon, or a property."
+                " Repeat it to search in several places together."
             ),
             examples=[
-                "Portugal",
-                "Bavaria, Germany",
-                "48.86,2.35,50km",
-                "36.9,-9.6,42.2,-6.1",
-                "Africa; left-hand traffic",
+                ["Portugal"],
+                ["Bavaria, Germany"],
+                ["48.86,2.35,50km", "36.9,-9.6,42.2,-6.1"],
+                ["Africa; left-hand traffic"],
             ],
         ),
-    ] = None,
+    ] = [],  # noqa: B006  # FastAPI copies it
     together: Annotated[bool, Form(description="All photos show the same place.")] = False,
     bundle: Annotated[str | None, Form(description="Name of the bundle; see /bundles.")] = None,
     thumbnails: Annotated[
@@ -109,7 +111,12 @@ async def _options(
     ] = False,
 ) -> LocateOptions:
     return service.options(
-        bundle, asked, top=top, within=within or None, together=together, thumbnails=thumbnails
+        bundle,
+        asked,
+        top=top,
+        within=[each for each in within if each] or None,
+        together=together,
+        thumbnails=thumbnails,
     )
 
 

@@ -59,6 +59,7 @@ _INVALID = {
     "greater_than_equal": "give at least {ge}",
     "less_than_equal": "give at most {le}",
     "string_too_long": "give at most {max_length} characters",
+    "too_long": "give at most {max_length}",
     "missing": "is missing",
 }
 """What is wrong with a value, by pydantic's type of the error."""
@@ -86,7 +87,7 @@ async def _http_problem(request: Request, error: Exception) -> JSONResponse:
 async def _validation_problem(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
-    field = ".".join(str(part) for part in first["loc"][1:])
+    field = ".".join(part for part in first["loc"][1:] if isinstance(part, str))
     if field.partition(".")[0] == "photos":
         return error_response(request.scope, 422, f"photos: no file; {_FORM}")
     words = _INVALID.get(first["type"], "is not understood").format(**first.get("ctx", {}))

@@ -8,7 +8,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
 from demo.api.limits import Limits
+from demo.page.runs import RUNS
 from geoloc.guess import Guess
 
 if TYPE_CHECKING:
@@ -24,6 +29,9 @@ SESSIONS = 1000
 """Visitors whose answers are kept in memory; beyond, those of the least recent one are dropped."""
 
 RELEASE_EVERY_S = 10.0
+
+NOT_KEPT = {"Cache-Control": "no-store"}
+"""Headers of an answer that changes."""
 
 
 def build(
@@ -102,6 +110,7 @@ def mount(
     from demo.map.routes import add_map
 
     add_map(app, tiles)
+    app.router.routes.append(Route("/progress/{run}", _progress_reply, methods=["GET"]))
     page.state_session_capacity = SESSIONS
     gr.mount_gradio_app(
         app,
@@ -119,6 +128,12 @@ def mount(
     )
     # without this, gradio accepts any file of the server as an upload
     page.has_launched = True
+
+
+async def _progress_reply(request: Request) -> Response:
+    """Answer how many photos of a run are read."""
+    run = RUNS.of(request.path_params["run"])
+    return JSONResponse({"photos": run.photos, "read": run.read}, headers=NOT_KEPT)
 
 
 async def release_memory(page: gr.Blocks) -> None:

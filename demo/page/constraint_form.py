@@ -10,6 +10,7 @@ from typing import Any
 from geoloc.belief.constraints import parse
 from geoloc.belief.drawn_areas import is_geometry
 from geoloc.errors import ConstraintError
+from geoloc.output.map.shown import searched
 
 CHIPS = {
     "Left-hand traffic": "left-hand traffic",
@@ -50,14 +51,22 @@ def within(areas: object, chips: Sequence[str] = ()) -> tuple[str, ...]:
 
 
 def named(area: object) -> dict[str, Any]:
-    """Return an area with a `label` for people, and a `problem` if it is not understood."""
+    """Return an area with a `label` for people, and its constraint, or else its `problem`."""
     try:
         label = parse(_text(area)).name
     except ConstraintError as error:
         text = str(area.get("text", "")) if isinstance(area, Mapping) else ""
         return {"kind": "name", "text": text, "label": text, "problem": str(error)}
     known: dict[str, Any] = dict(area) if isinstance(area, Mapping) else {}
-    return known | {"label": label, "problem": ""}
+    return known | {"label": label, "problem": "", "within": _text(area)}
+
+
+def outline(areas: object) -> dict[str, Any] | None:
+    """Return GeoJSON of areas for the map; None for none, and for areas that are not understood."""
+    try:
+        return searched(within(areas))
+    except ConstraintError:
+        return None
 
 
 def _is_wrong(area: object) -> bool:
@@ -104,7 +113,8 @@ def _polygon(area: Area) -> str:
     ]
     turns = 360.0 * math.floor((corners[0][0] + 180.0) / 360.0)
     closed = [[lon - turns, lat] for lon, lat in [*corners, corners[0]]]
-    return json.dumps({"type": "Polygon", "coordinates": [closed]})
+    rounded = [[round(lon, 4), round(lat, 4)] for lon, lat in closed]
+    return json.dumps({"type": "Polygon", "coordinates": [rounded]}, separators=(",", ":"))
 
 
 _READERS: dict[Any, Callable[[Area], str]] = {

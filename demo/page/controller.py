@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import secrets
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,18 +16,16 @@ from geoloc.errors import GeolocError, PhotoError
 from geoloc.geolocator import Geolocator
 from geoloc.guess import Guess
 from geoloc.output import formats
-from geoloc.output.map.shown import map_data, photo_pin, searched
+from geoloc.output.map.shown import Pin, file_pin, map_data, photo_pin, searched
 from geoloc.output.similar import with_thumbnails
 from geoloc.photos import decode
+from geoloc.photos.exif import gps_position
 
 MAX_PHOTOS = 50
 
 DELETED = "The server keeps a photo for some minutes only. Choose it again for the other model."
 
 UNREAD = "The server keeps a photo for some minutes only. Choose it again to have its text read."
-
-REMEMBERED = 1000
-"""Cancelled runs that are remembered."""
 
 Form = Callable[[], Asked]
 """Reads the form; raises GeolocError if it is incomplete or invalid."""
@@ -54,11 +51,6 @@ class Controller:
     def __init__(self, geolocators: Mapping[str, Geolocator], blur_location: BlurLocation) -> None:
         """Take the arguments of `demo.page.app.build`."""
         self._geolocators, self._blur_location = geolocators, blur_location
-        self._cancelled: deque[str] = deque(maxlen=REMEMBERED)
-
-    def cancel(self, run: str) -> None:
-        """Stop a run of `locate` before its next photo."""
-        self._cancelled.append(run)
 
     def locate(
         self, paths: Sequence[Path], bundle: str, together: bool, form: Form, run: str = ""
@@ -70,17 +62,16 @@ class Controller:
             bundle: name of the bundle that answers.
             together: whether they show the same place.
             form: reads the form.
-            run: name of these uploads in the browser of the visitor, for `cancel`.
+            run: name of these uploads in the browser of the visitor; see `RUNS`.
 
         Raises:
-            Cancelled: `cancel` was called with this run.
+            Cancelled: the run was cancelled.
         """
         session = encode_uploads(
             self._geolocators[bundle],
             bundle,
             paths[:MAX_PHOTOS],
             run,
-            lambda: bool(run) and run in self._cancelled,
         )
         notice = ""
         if len(paths) > MAX_PHOTOS:
@@ -186,7 +177,8 @@ class Controller:
             return common | {"answer": view.unreadable(answer)}
         stored = self._geolocators[session.bundle].bundle.thumbnails
         shown = self._map(session, answer)
-        title, lines = view.headline_texts(answer, bool(shown["circle"]))
+        unread = session.unread if session.together else ()
+        title, lines = view.headline_texts(answer, bool(shown["circle"]), unread)
         return common | {
             "answer": view.headline(answer, title, lines),
             "world": shown,
@@ -199,20 +191,31 @@ class Controller:
 
     def _map(self, session: Session, answer: Guess) -> dict[str, Any]:
         """Return the data of the map: the answer, the other photos, and where was searched."""
-        others = [
-            photo_pin(index, other)
-            for index in range(len(session.uploads))
-            if index != session.selected
-            and not session.together
-            and isinstance(other := session.answer(index), Guess)
-        ]
-        data = map_data(answer, self._geolocators[session.bundle].cells, others)
+        data = map_data(answer, self._geolocators[session.bundle].cells, _other_pins(session))
         return data | {"searched": searched(session.within)}
+
+
+def _other_pins(session: Session) -> list[Pin]:
+    """Return a pin for each photo beside the one that is shown.
+
+    Photos of one place have the same answer: pinned are the positions in their files. That of the
+    first is in the answer.
+    """
+    if session.together:
+        named = [(photo.name, gps_position(photo.exif)) for photo in session.photos[1:]]
+        return [file_pin(at, name) for name, at in named if at is not None]
+    answers = [(index, session.answer(index)) for index in range(len(session.uploads))]
+    return [
+        photo_pin(index, answer)
+        for index, answer in answers
+        if index != session.selected and isinstance(answer, Guess)
+    ]
 
 
 def _unread(session: Session, asked: Asked) -> str:
     """Return a notice if text is to be read in a photo that has been deleted, "" otherwise."""
-    is_new = asked.evidence.read_text and not session.evidence.read_text
+    evidence = asked.evidence
+    is_new = evidence.reads_text and session.text_read != evidence.use_overlays
     return UNREAD if is_new and not all(u.path.is_file() for u in session.uploads) else ""
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from demo.page.rendering import render
 from geocells.attributes import describe_earth
+from geoloc.belief.witnesses.text.overlays import position
 from geoloc.guess import Attribute, Guess
 from geoloc.output import accounts, text
 from geoloc.output.similar import alike, credited
@@ -14,6 +15,9 @@ STEEP_M = 200.0
 """The height is left out where the map data differ by more between neighbouring points."""
 NEXT_DEG = 1 / 12
 """Spacing of the height data."""
+
+BURNT_IN_POSITION = "burnt-in position"
+"""Kind of findings that a camera or an app wrote on the photo, and that can be evidence."""
 
 CLIMATES = {
     "Af": "tropical, rain all year", "Am": "tropical, monsoon", "Aw": "tropical, dry winters",
@@ -53,7 +57,19 @@ def witnesses(guess: Guess) -> str:
             }
             for each in guess.witnesses
         ],
+        overlay=_overlay(guess),
     )
+
+
+def _overlay(guess: Guess) -> str:
+    """Return whether a position that was written on the photo is "used" or "shown"; "" for none."""
+    found = [
+        finding.used
+        for account in guess.witnesses
+        for finding in account.findings
+        if finding.kind == BURNT_IN_POSITION and position(finding.reading) is not None
+    ]
+    return ("used" if any(found) else "shown") if found else ""
 
 
 def _attribute(item: Attribute) -> dict[str, object]:

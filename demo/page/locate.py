@@ -77,6 +77,18 @@ def chooser() -> gr.HTML:
     )
 
 
+def where(tab: str) -> gr.HTML:
+    """Return the field for places to search in, whose value is {areas}.
+
+    Args:
+        tab: name of the tab, for ids that are unique.
+    """
+    return gr.HTML(
+        html_template=render("where.html", tab=tab), js_on_load=static_file("where.js"),
+        server_functions=[search, constraint_form.named], elem_classes="where-part",
+    )  # fmt: skip
+
+
 def _inputs(exact: bool) -> Components:
     """Add the drop zone and the constraint form."""
     components: Components = {
@@ -93,10 +105,7 @@ def _inputs(exact: bool) -> Components:
         ),
     }  # fmt: skip
     with gr.Group(elem_classes="known-form form-part"):
-        components["areas"] = gr.HTML(
-            html_template=render("where.html"), js_on_load=static_file("where.js"),
-            server_functions=[search, constraint_form.named], elem_classes="where-part",
-        )  # fmt: skip
+        components["areas"] = where("locate")
         components["chips"] = gr.CheckboxGroup(
             list(constraint_form.CHIPS), label="And it is a place with"
         )
@@ -113,6 +122,11 @@ def _evidence() -> Components:
         "read_text": gr.Checkbox(
             label="Read signs and other text in the photo",
             info="Takes about a second for each photo",
+        ),
+        "use_overlays": gr.Checkbox(
+            label="Use a position that a camera wrote on the photo",
+            info="Only if you trust it: anybody can write one",
+            elem_classes="use-overlays",
         ),
         "use_metadata": gr.Checkbox(
             label="Use the clock, height, camera and captions of the file",
@@ -143,7 +157,7 @@ def _results() -> Components:
     with gr.Column() as details:
         components["world"] = gr.HTML(
             html_template=render("map.html", files=f"map/{version()}/"),
-            js_on_load=static_file("answer_map.js"), elem_id="world",
+            js_on_load=static_file("draw_tools.js") + static_file("answer_map.js"), elem_id="world",
         )  # fmt: skip
         components["keep"] = gr.HTML(
             html_template=render("keep.html"), js_on_load=static_file("keep.js"),
@@ -157,7 +171,7 @@ def _results() -> Components:
             html_template=render("download.html"), js_on_load=static_file("save.js")
         )
         with gr.Row(elem_classes="cards"):
-            components["witnesses"] = gr.HTML()
+            components["witnesses"] = gr.HTML(js_on_load=static_file("overlays.js"))
             components["attributes"] = gr.HTML()
             components["neighbours"] = gr.HTML()
             with gr.Column(min_width=260):

@@ -13,6 +13,7 @@ from gradio.utils import get_upload_folder
 from demo.page import constraint_form, view
 from demo.page.controller import EXPORTS, Controller, Updates
 from demo.page.game import photos as photo_table
+from demo.page.runs import RUNS
 from demo.page.session import Asked, Cancelled, Session
 from geoloc.belief.witnesses.options import WitnessOptions
 from geoloc.errors import GeolocError
@@ -35,7 +36,7 @@ ANSWER_PARTS = (
 EXPLANATION_PARTS = ("attributes", "attribution")
 """Components whose values follow later."""
 
-FORM_FIELDS = ("areas", "chips", "read_text", "use_metadata", "shadow", "time")
+FORM_FIELDS = ("areas", "chips", "read_text", "use_overlays", "use_metadata", "shadow", "time")
 
 EVENT_OPTIONS: dict[str, Any] = {
     "api_visibility": "private",
@@ -60,7 +61,7 @@ def connect(components: Components, controller: Controller) -> None:
     """Connect the components of `locate_tab` to the controller."""
     _connect_photos(components, controller)
     _connect_bundle(components, controller)
-    _connect_cancel(components, controller)
+    _connect_cancel(components)
     _connect_thumbnails(components, controller)
     _connect_form(components, controller)
     _connect_downloads(components, controller)
@@ -143,11 +144,11 @@ def _connect_bundle(components: Components, controller: Controller) -> None:
     _explain_after(switched, components, controller)
 
 
-def _connect_cancel(components: Components, controller: Controller) -> None:
+def _connect_cancel(components: Components) -> None:
     """Handle the button that gives up waiting."""
 
     def cancel(drop: dict[str, Any]) -> Updates:
-        controller.cancel(str(drop.get("run", "")))
+        RUNS.cancel(str(drop.get("run", "")))
         return {
             components["progress"]: gr.HTML(visible=False),
             components["welcome"]: gr.Column(visible=True),
@@ -197,7 +198,7 @@ def _connect_form(components: Components, controller: Controller) -> None:
     every = {**EVENT_OPTIONS, "trigger_mode": "multiple"}
     components["measure"].apply(fill_in_shadow, None, components["shadow"], **every)
     submits = [components[name].submit for name in ("shadow", "time")]
-    chosen = ("together", "chips", "read_text", "use_metadata")
+    chosen = ("together", "chips", "read_text", "use_overlays", "use_metadata")
     inputs_changed = [components[name].input for name in chosen]
     clicks = [components["areas"].apply, components["measured"].click]
     changes = [*inputs_changed, *clicks, *submits]
@@ -276,10 +277,12 @@ def _no_photo(components: Components) -> Updates:
 
 def _read_form(areas: dict[str, Any] | None, chips: list[str] | None, *fields: Any) -> Asked:  # noqa: ANN401
     """Return what the fields FORM_FIELDS say; raises ConstraintError or WitnessError."""
-    read_text, use_metadata, shadow, time = fields
+    read_text, use_overlays, use_metadata, shadow, time = fields
     within = constraint_form.within((areas or {}).get("areas"), chips or ())
     shadow, time = ((text or "").strip() or None for text in (shadow, time))
-    evidence = WitnessOptions(bool(use_metadata), shadow, time, bool(read_text))
+    evidence = WitnessOptions(
+        bool(use_metadata), shadow, time, bool(read_text), bool(use_overlays)
+    )
     evidence.sun()
     return Asked(within, evidence)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from demo.page.rendering import image_uri, is_shown_by_browsers
+from demo.page.runs import RUNS
 from geoloc.belief.witnesses.options import BY_DEFAULT, EVERYTHING, WitnessOptions, with_text
 from geoloc.encoders.pipeline import encode_all
 from geoloc.errors import PhotoError
@@ -68,6 +69,8 @@ class Session:
     """The constraints of the guesses."""
     evidence: WitnessOptions = BY_DEFAULT
     """Which witnesses the guesses count, and what the visitor measured."""
+    text_read: bool | None = None
+    """Whether coordinates written on photos counted when their text was read; None before that."""
     selected: int = 0
     """Index of the upload that the page shows."""
     run: str = ""
@@ -77,6 +80,11 @@ class Session:
     def photos(self) -> list[Photo]:
         """The readable photos, in the order of the embeddings."""
         return [item.photo for item in self.uploads if isinstance(item.photo, Photo)]
+
+    @property
+    def unread(self) -> list[str]:
+        """Names of the uploads that cannot be read."""
+        return [each.path.name for each in self.uploads if isinstance(each.photo, PhotoError)]
 
     def answer(self, index: int) -> Guess | PhotoError:
         """Return the guess for one upload, or the reason why it cannot be read."""
@@ -93,7 +101,6 @@ def encode_uploads(
     bundle: str,
     paths: Sequence[Path],
     run: str = "",
-    is_cancelled: Callable[[], bool] = lambda: False,
 ) -> Session:
     """Decode and encode photos, the expensive step, and return a session without guesses.
 
@@ -102,10 +109,9 @@ def encode_uploads(
         bundle: name of its bundle on the page.
         paths: the uploaded files, at least one.
         run: see `Session.run`.
-        is_cancelled: asked before each photo.
 
     Raises:
-        Cancelled: `is_cancelled` returned True.
+        Cancelled: the run was cancelled.
     """
     images: dict[Path, tuple[str, str]] = {}
     geolocator = geolocator.with_witnesses(EVERYTHING.witnesses(geolocator.cells))
@@ -113,15 +119,20 @@ def encode_uploads(
     def load(
         path: Path, /, *, min_side: int | None = None, skip_pixels: Container[str] = ()
     ) -> Photo:
-        if is_cancelled():
+        if RUNS.is_cancelled(run):
             raise Cancelled
-        # error messages give the visitor's file name, not the path on the server
-        photo = geolocator.read(path, name=path.name, min_side=min_side, skip_pixels=skip_pixels)
+        try:  # error messages give the visitor's file name, not the path on the server
+            photo = geolocator.read(
+                path, name=path.name, min_side=min_side, skip_pixels=skip_pixels
+            )
+        finally:
+            RUNS.count(run)
         tile = image_uri(photo.image, TILE_PX, TILE_QUALITY) if len(paths) > 1 else ""
         has_own = bool(run) and is_shown_by_browsers(path)
         images[path] = tile, "" if has_own else image_uri(photo.image)
         return photo
 
+    RUNS.begin(run, len(paths))
     encoded = encode_all(geolocator.encoder, paths, load=load)
     uploads = [
         UploadedPhoto(path, photo, *images.get(path, ()))
@@ -153,8 +164,8 @@ def rank(
         GeolocError: text is to be read, and a library for it is not installed.
         WitnessError: the shadow is not understood, or lacks its time.
     """
-    if asked.evidence.read_text:
-        session = replace(session, uploads=tuple(_read_text(geolocator, session.uploads)))
+    if asked.evidence.reads_text and session.text_read != asked.evidence.use_overlays:
+        session = _with_text(geolocator, session, asked.evidence.use_overlays)
     constraint = geolocator.restrict(asked.within or None)
     readable = asked.evidence.apply(session.photos, geolocator.cells)
     together = together and len(readable) > 1
@@ -168,11 +179,12 @@ def rank(
     )
 
 
-def _read_text(geolocator: Geolocator, uploads: Sequence[UploadedPhoto]) -> Iterator[UploadedPhoto]:
-    """Yield uploads whose text was read; those whose file has been deleted stay as they are."""
-    for upload in uploads:
+def _with_text(geolocator: Geolocator, session: Session, use_overlays: bool) -> Session:
+    """Return a session whose text was read; photos whose file is deleted stay as they are."""
+    uploads = list(session.uploads)
+    for index, upload in enumerate(uploads):
         if isinstance(upload.photo, Photo) and upload.path.is_file():
-            photo = with_text(upload.photo, upload.path.read_bytes(), geolocator.cells)
-            yield replace(upload, photo=photo)
-        else:
-            yield upload
+            content = upload.path.read_bytes()
+            read = with_text(upload.photo, content, geolocator.cells, use_overlays=use_overlays)
+            uploads[index] = replace(upload, photo=read)
+    return replace(session, uploads=tuple(uploads), text_read=use_overlays)

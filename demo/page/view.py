@@ -32,12 +32,15 @@ def headline(guess: Guess, title: str, lines: Sequence[str]) -> str:
     return render("headline.html", title=title, steps=STEPS, reached=reached, lines=lines)
 
 
-def headline_texts(guess: Guess, has_circle: bool) -> tuple[str, list[str]]:
+def headline_texts(
+    guess: Guess, has_circle: bool, unread: Sequence[str] = ()
+) -> tuple[str, list[str]]:
     """Return the title of an answer and its sentences.
 
     Args:
         guess: the answer.
         has_circle: whether the radius is a fair summary, and the map shows it.
+        unread: names of photos that should count as well, and cannot be read.
     """
     claim = text.claimed_place(guess)
     radius = f"8 of 10 photos like this lie within {text.km(guess.radius_80_km)} of the best guess"
@@ -51,6 +54,7 @@ def headline_texts(guess: Guess, has_circle: bool) -> tuple[str, list[str]]:
         f"{radius}.",
         text.known_line(guess),
         f"One answer for {len(guess.photos)} photos." if len(guess.photos) > 1 else "",
+        f"Left out, because it cannot be read: {', '.join(unread)}." if unread else "",
         text.uncalibrated(guess),
     ]
     return claim or text.stated(guess) or "Not sure where this is", list(filter(None, lines))
@@ -86,7 +90,8 @@ def unreadable(error: PhotoError) -> str:
 
 def progress(count: int) -> str:
     """Return the message shown while photos are encoded."""
-    return render("progress.html", photos="the photo" if count == 1 else f"{count} photos")
+    photos = "the photo" if count == 1 else f"{count} photos"
+    return render("progress.html", photos=photos, count=count)
 
 
 def notice(message: str) -> str:

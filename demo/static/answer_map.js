@@ -1,11 +1,7 @@
-// The map of the answer: its tools, its legend, and areas drawn on it.
-const box = element.querySelector(".map"), missing = box.querySelector(".map-missing"), hint = box.querySelector(".hint");
+// The map of the answer: its tools and its legend.
+const box = element.querySelector(".map"), missing = box.querySelector(".map-missing");
 const files = new URL(box.dataset.files, document.baseURI).href;
-const HINTS = {
-  box: "Drag from one corner to the other. Escape ends.",
-  circle: "Drag from the centre outwards. Escape ends.",
-  polygon: "Click the corners, and the first one again to finish. Escape ends."};
-let planet = null, stopDrawing = null;
+let planet = null;
 
 async function start() {
   const {planetMap} = await import(files + "planet_map.js");
@@ -37,25 +33,12 @@ async function show() {
 watch("value", show);
 show();                                       // the first answer may arrive before this script runs
 
-box.addEventListener("click", async event => {
-  const button = event.target.closest("button");
-  if (!button || !planet) return;
-  if (button.dataset.tool === "answer") planet.fit(props.value.window);
-  if (button.dataset.tool === "world") planet.world();
-  if (!button.dataset.draw) return;
-  const again = button.getAttribute("aria-pressed") === "true";
-  stopDrawing?.();
-  if (again) return;
-  const {draw} = await import(files + "drawing.js");
-  button.setAttribute("aria-pressed", "true");
-  hint.textContent = HINTS[button.dataset.draw];
-  stopDrawing = draw(planet, button.dataset.draw, shape => {
-    stopDrawing = null;
-    hint.textContent = "";
-    button.setAttribute("aria-pressed", "false");
-    if (shape) document.dispatchEvent(new CustomEvent("area-drawn", {detail: shape}));   // to where.js
-  });
+box.addEventListener("click", event => {
+  const tool = event.target.closest("[data-tool]")?.dataset.tool;
+  if (planet && tool === "answer") planet.fit(props.value.window);
+  if (planet && tool === "world") planet.world();
 });
+drawTools(box, files, () => planet);
 
 const idle = window.requestIdleCallback || (start => setTimeout(start, 500));
 idle(() => { import(files + "planet_map.js"); });   // the map is ready before the first answer

@@ -1,11 +1,12 @@
 // Many photos: sent to the API in groups that its limits allow; answers in a table and on one map.
 const root = element.querySelector(".batch"), input = root.querySelector("input"), state = root.querySelector(".state");
 const bar = root.querySelector("progress"), answers = root.querySelector(".answers"), table = root.querySelector("tbody");
-const saver = root.querySelector(".saver"), box = root.querySelector(".planet"), missing = root.querySelector(".map-missing");
+const saver = root.querySelector(".saver"), map = root.querySelector(".map"), box = root.querySelector(".planet"), missing = root.querySelector(".map-missing");
+const again = root.querySelector("[data-again]"), opener = root.querySelector("[data-map]"), tab = element.closest("[role=tabpanel]") || document;
 const limits = Object.fromEntries(["photos", "size", "batches"].map(name => [name, Number(root.dataset[name])]));
 const files = new URL(root.dataset.files, document.baseURI).href, api = new URL("v1/batch", document.baseURI).href;
 const POLL_MS = 400, MOST_PINS = 1000, MAP_EVERY_MS = 2000, SURE = {city: "of the city", region: "of the region", country: "of the country"};
-let run = 0, ids = [], shown = [], planet = null, drawn = 0;
+let run = 0, ids = [], shown = [], planet = null, drawn = 0, latest = [], areas = [], searched = null;
 
 const photosIn = n => `${n.toLocaleString("en")} photo${n === 1 ? "" : "s"}`;
 const distance = km => km < 1 ? `${Math.round(km * 1000)} m` : `${km < 10 ? km.toFixed(1) : Math.round(km).toLocaleString("en")} km`;
@@ -13,6 +14,8 @@ const distance = km => km < 1 ? `${Math.round(km * 1000)} m` : `${km < 10 ? km.t
 async function start(chosen) {
   const own = ++run, pictures = [...chosen];
   if (!pictures.length) return;
+  latest = pictures;
+  again.hidden = true;
   await stop();
   shown = [];
   table.replaceChildren();
@@ -32,7 +35,7 @@ function finish() {
   bar.hidden = true;
   root.querySelector("[data-cancel]").hidden = true;
   for (const button of root.querySelectorAll("[data-ending]")) button.disabled = !shown.some(answer => answer.guess);
-  if (shown.length) draw();
+  if (shown.some(answer => answer.guess)) draw(true);
 }
 
 async function stop() {                                   // deletes what the server has of the run before
@@ -75,6 +78,7 @@ async function send(own, photos) {
     tell(`Sending ${photosIn(rows.length)} …`);
     form.append("bundle", props.value);
     form.append("top", "1");
+    for (const area of areas) form.append("within", area.within);
     const {id} = await reply(fetch(api, {method: "POST", body: form}));
     if (own !== run) { fetch(`${api}/${id}`, {method: "DELETE"}); return; }
     ids.push(id);
@@ -114,7 +118,7 @@ async function follow(own, id, rows, total) {             // until all answers o
     tell(progress.state === "waiting" ? "Waiting for other photos on this server …" : `${shown.length.toLocaleString("en")} of ${photosIn(total)} answered …`);
     if (progress.state === "failed") throw new Error(progress.error);
     if (progress.state === "finished") return;
-    if (Date.now() > drawn + MAP_EVERY_MS) draw();
+    if (Date.now() > drawn + MAP_EVERY_MS) draw(true);
     await new Promise(resolve => setTimeout(resolve, POLL_MS));
   }
 }
@@ -167,21 +171,23 @@ function around(guesses) {                                // the smallest window
   return [Math.max(-80, south - margin), west - margin, Math.min(84, north + margin), west + 360 - gap + margin];
 }
 
-async function draw() {
+async function draw(fits) {                               // answers, and where was searched; `fits`: all answers in view
   drawn = Date.now();
   const found = shown.map((answer, row) => ({...answer.guess, row, name: answer.photo})).filter(each => each.lat !== undefined);
-  if (!found.length) return;
+  map.hidden = false;
+  opener.hidden = true;
   const pins = found.slice(0, MOST_PINS).map(({lat, lon, row, name, place, radius_80_km: km}) => ({
     lat, lon, kind: "photo", label: "", photo: row, title: `${name}: ${[place.town, place.country].filter(Boolean).join(", ")}, within ${distance(km)}`}));
   try {
     const {planetMap} = await import(files + "planet_map.js");
     planet ??= planetMap(box, {label: "Map of the photos", onPin: pin => point(pin.photo)});
-    (box.planet = await planet).show({pins, window: around(found)});
+    (box.planet = await planet).show({pins, searched, window: found.length ? around(found) : undefined}, !fits);
   } catch (error) {
     planet = null;
     missing.textContent = `The map cannot be shown: ${error.message || error}.`;
     missing.hidden = false;
     box.hidden = true;
+    for (const tool of map.querySelectorAll("button")) tool.hidden = true;
   }
 }
 
@@ -193,6 +199,17 @@ function point(number) {                                  // to the row of a pin
 
 // ---- controls
 
+drawTools(map, files, () => box.planet);
+opener.addEventListener("click", () => draw(true));
+tab.addEventListener("areas-chosen", async event => {     // from where.js
+  areas = event.detail.filter(area => !area.problem);
+  again.hidden = !latest.length;
+  const chosen = areas, outline = chosen.length ? await server.outline(chosen) : null;
+  if (chosen !== areas) return;                           // chosen anew in the meantime
+  searched = outline;
+  if (!map.hidden) draw(false);
+});
+again.addEventListener("click", () => start(latest));
 root.querySelector("[data-choose]").addEventListener("click", () => input.click());
 input.addEventListener("change", () => { start(input.files); input.value = ""; });
 root.querySelector("[data-cancel]").addEventListener("click", () => { run++; stop(); tell("Cancelled."); finish(); for (const button of root.querySelectorAll("[data-ending]")) button.disabled = true; });

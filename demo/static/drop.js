@@ -3,7 +3,8 @@
 const state = element.querySelector(".state"), preview = element.querySelector(".preview"), picture = preview.querySelector("img");
 const ownPhoto = () => document.querySelector(".photo-part");
 const photos = element.querySelector(".drop").photos = new Map();   // files by run, for photo.js
-let runs = 0, waiting = null;
+const PROGRESS_MS = 400;
+let waiting = null;
 
 function finish(message = "") {
   waiting = null;
@@ -14,22 +15,43 @@ function finish(message = "") {
   state.textContent = message;
 }
 
+function tell(done, total, what) {              // in words, and as a bar where the answer will be
+  state.textContent = total === 1 ? `Uploading the photo …` : `${done} of ${total} photos ${what} …`;
+  for (const bar of document.querySelectorAll(".working progress")) Object.assign(bar, {max: total, value: done});
+}
+
+async function follow(run, total) {
+  while (waiting === run) {
+    const found = await fetch(new URL(`progress/${run}`, document.baseURI)).then(reply => reply.json()).catch(() => ({}));
+    if (waiting !== run) return;
+    if (found.photos && found.read < found.photos) tell(found.read, found.photos, "read");
+    else if (found.photos) { tell(found.photos, found.photos, "read"); state.textContent = `All ${found.photos} photos read, comparing …`; }
+    await new Promise(resolve => setTimeout(resolve, PROGRESS_MS));
+  }
+}
+
 async function send(list) {                    // see choose.js for why the paths are the value
   const files = [...list];
   if (!files.length) return;
-  const run = waiting = `${Date.now()}-${++runs}`;
+  const run = waiting = `${Date.now()}-${Array.from(crypto.getRandomValues(new Uint32Array(2)), part => part.toString(36)).join("")}`;
   ownPhoto()?.classList.add("replaced");
   preview.hidden = false;
   photos.set(run, files);
   picture.src = URL.createObjectURL(files[0]);  // a format that the browser cannot show, such as HEIC, stays a grey box
   const what = files.length === 1 ? "the photo" : `${files.length} photos`;
-  state.textContent = `Uploading ${what} …`;
+  let there = 0;
+  tell(0, files.length, "uploaded");
   try {
-    const sent = await Promise.all(files.map(file => upload(file)));
+    const sent = await Promise.all(files.map(async file => {
+      const one = await upload(file);
+      if (waiting === run) tell(++there, files.length, "uploaded");
+      return one;
+    }));
     if (waiting !== run) return;
     state.textContent = `Looking at ${what} …`;
     props.value = {paths: sent.map(file => file.path), run};
     trigger("upload");
+    if (files.length > 1) follow(run, files.length);
   } catch (error) {
     photos.delete(run);
     if (waiting === run) finish(`Upload failed: ${error.message || error}`);

@@ -1,13 +1,15 @@
-// The places to search in: found by name with the help of the server, or drawn on the map (answer_map.js).
+// The places to search in: found by name with the help of the server, or drawn on the map of the same tab (draw_tools.js).
 // Only this script changes its value: an answer of the server that came late would undo a later choice.
 const input = element.querySelector("input"), list = element.querySelector("[role=listbox]"), chosen = element.querySelector(".chosen");
 const WAIT_MS = 150;
+const tab = element.closest("[role=tabpanel]") || document;
 let found = [], marked = -1, timer = 0, asked = 0;
 
 const areas = () => props.value?.areas || [];
 function set(next) {                          // see choose.js for why the value is not event data
   props.value = {areas: next};
   showChosen();                               // a change by a script is not watched
+  element.dispatchEvent(new CustomEvent("areas-chosen", {bubbles: true, detail: next}));
   trigger("apply");
 }
 
@@ -37,7 +39,7 @@ function open(next) {
   marked = -1;
   list.replaceChildren();
   found.forEach((place, i) => {
-    const option = row(list, "li", {role: "option", id: `where-${i}`, "aria-selected": "false"}, place.text);
+    const option = row(list, "li", {role: "option", id: `${list.id}-${i}`, "aria-selected": "false"}, place.text);
     row(option, "small", {}, place.kind);
     option.onpointerdown = event => { event.preventDefault(); add(place.text); };
   });
@@ -50,7 +52,7 @@ function mark(step) {
   if (!found.length) return;
   marked = (marked + step + found.length) % found.length;
   [...list.children].forEach((option, i) => option.setAttribute("aria-selected", String(i === marked)));
-  input.setAttribute("aria-activedescendant", `where-${marked}`);
+  input.setAttribute("aria-activedescendant", `${list.id}-${marked}`);
 }
 
 function add(text) {
@@ -65,7 +67,7 @@ async function addArea(area) {                // with its full name, or with wha
   const named = await server.named(area);
   set([...areas().filter(other => !other.problem && other.label !== named.label), named]);
 }
-document.addEventListener("area-drawn", event => addArea(event.detail));
+tab.addEventListener("area-drawn", event => addArea(event.detail));
 
 input.addEventListener("input", () => {
   clearTimeout(timer);

@@ -48,6 +48,10 @@ app.command(
     "geoloc.cli.play:play",
     help="Play GeoGuessr offline: a tournament between systems, with ratings.",
 )
+app.command(
+    "geoloc.cli.game:game",
+    help="Make a set of photos for the game of the page, without those that its model knows.",
+)
 app.register_install_completion_command(
     help="Install tab completion for the shell in use (bash, zsh or fish)."
 )

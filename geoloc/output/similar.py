@@ -34,17 +34,26 @@ def alike(guess: Guess) -> str:
 def credited(neighbour: Neighbour) -> dict[str, object]:
     """Return what is shown of a similar photo: its name, credit, place, and picture if any."""
     source = neighbour.source
-    repository = "" if "://" in source else source.split("@")[0]
-    author = textwrap.shorten(neighbour.author, LONGEST_AUTHOR, placeholder=" …")
-    credit = ", ".join(filter(None, (author, neighbour.licence, repository)))
     return {
         "name": _file_name(source),
         "source": source,
-        "is_link": urlparse(source).scheme in ("http", "https"),  # never javascript: and the like
-        "credit": credit or "author unknown",
+        "is_link": is_link(source),
+        "credit": credit(neighbour.author, neighbour.licence, source) or "author unknown",
         "thumbnail": neighbour.thumbnail,
         "coordinates": f"{neighbour.lat:.4f}, {neighbour.lon:.4f}",
     }
+
+
+def credit(author: str, licence: str, source: str) -> str:
+    """Return the credit of a photo on one line; the source is named where it is no link."""
+    repository = "" if "://" in source else source.split("@")[0]
+    author = textwrap.shorten(author, LONGEST_AUTHOR, placeholder=" …")
+    return ", ".join(filter(None, (author, licence, repository)))
+
+
+def is_link(source: str) -> bool:
+    """Return whether a source is an address on the web, never javascript: and the like."""
+    return urlparse(source).scheme in ("http", "https")
 
 
 def _file_name(source: str) -> str:

@@ -6,14 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from geoloc.errors import TableError
+from geoloc.game.photo_set import TABLE
 from geoloc.game.places import read_places
-from geoloc.photos.columns import file_names, require, to_texts
-from geoloc.photos.position import is_position
+from geoloc.game.pool import CREDITS
+from geoloc.photos.columns import column, file_names, read_degrees, require, to_texts
+from geoloc.photos.coordinate_columns import choose_coordinates
+from geoloc.photos.position import is_position, on_earth
 from geoloc.photos.swapped import read_true_degrees
 from geoloc.photos.tables import folder_of, position_problems, read_table, resolve, row_problem
 from geoloc.photos.tabular.encoding import notice
+from geoloc.types import Float64Array
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "places.csv"
 
@@ -33,6 +38,11 @@ class LocatedPhoto:
     """Degrees."""
     lon: float
     """Degrees."""
+    author: str = ""
+    licence: str = ""
+    source: str = ""
+    answer: tuple[float, float] | None = None
+    """What a model that never saw the photo answers, in degrees; None to ask the model."""
 
 
 def examples() -> list[Path]:
@@ -46,14 +56,17 @@ def read(path: Path) -> list[LocatedPhoto]:
     What has no position or no file is left out, with a notice for each kind.
 
     Args:
-        path: a folder of photos with positions in their EXIF; or a table with the columns file, lat
-            and lon, whose files are relative to it.
+        path: a folder that `geoloc game` wrote, or one of photos with positions in their EXIF; or a
+            table with the columns file, lat and lon, whose files are relative to it. It may have
+            author, licence and source of the photos, and answers in predicted_lat, predicted_lon.
 
     Raises:
         GeolocError: it cannot be read, or no photo is left.
     """
     if not path.is_dir():
         return _read_table(path)
+    if (path / TABLE).is_file():
+        return _read_table(path / TABLE)
     places, problems = read_places(path)
     for line in problems:
         notice(line)
@@ -80,4 +93,18 @@ def _read_table(path: Path) -> list[LocatedPhoto]:
         raise TableError(f"{'; '.join(problems)}; no photo is left; give a table with {NEEDS}")
     for line in problems:
         notice(line)
-    return [LocatedPhoto(files[row], *latlon[row].tolist()) for row in rows]
+    texts = [to_texts(column(table, each), len(table)) for each in CREDITS]
+    credits = list(zip(*texts, strict=True))
+    answers = _answers(table, path)
+    return [
+        LocatedPhoto(files[row], *latlon[row].tolist(), *credits[row], answers[row])
+        for row in rows.tolist()
+    ]
+
+
+def _answers(table: pa.Table, path: Path) -> list[tuple[float, float] | None]:
+    """Return the answers in a table, in degrees; None where there is none."""
+    if not choose_coordinates(table.column_names, predicted=True).predicted:
+        return [None] * len(table)
+    latlon: Float64Array = read_degrees(table, path, NEEDS, predicted=True)
+    return [(lat, lon) if known else None for (lat, lon), known in zip(latlon.tolist(), on_earth(latlon), strict=True)]

@@ -13,6 +13,7 @@ from demo.map.routes import version
 from demo.page import constraint_form
 from demo.page.game import photos as photo_table
 from demo.page.game import rounds, view
+from demo.page.game.photos import LocatedPhoto
 from demo.page.game.rounds import Game, LatLon
 from demo.page.locate import chooser
 from demo.page.locate_events import EVENT_OPTIONS
@@ -21,6 +22,7 @@ from demo.page.session import BlurLocation
 from demo.page.view import notice
 from geoloc.errors import PhotoError
 from geoloc.geolocator import Geolocator
+from geoloc.guess import Guess
 from geoloc.photos import decode
 
 PHOTO_PX = 800
@@ -110,17 +112,27 @@ class GameController:
         return [photo, view.result(game, index), view.closed_map([finished])]
 
     def _with_fair_photo(self, game: Game, bundle: str) -> Game:
-        """Return the game with the bundle's answer, for the first photo it was not made from."""
-        geolocator = self._geolocators[bundle]
+        """Return the game with the model's answer, for the first photo to which there is a fair one.
+
+        That is a photo that it was not made from, or one with a held-out answer.
+        """
         while game.photo is not None:
-            try:
-                answer = geolocator.locate(game.photo.file)
-            except PhotoError:
-                answer = None
-            if answer and answer.copy_of is None and answer.frame_of is None:
+            answer = self._fair_answer(game.photo, bundle)
+            if answer is not None:
                 return replace(game, answer=self._blur_location(answer))
             game = game.without_photo()
         return game
+
+    def _fair_answer(self, photo: LocatedPhoto, bundle: str) -> Guess | None:
+        """Return the answer to a photo; None if the model knows it, or it cannot be read."""
+        try:
+            answer = self._geolocators[bundle].locate(photo.file)
+        except PhotoError:
+            return None
+        if photo.answer is not None:
+            lat, lon = photo.answer
+            return replace(answer, lat=lat, lon=lon)
+        return None if answer.copy_of or answer.frame_of else answer
 
 
 def _photo(file: Path) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from demo.page.game.rounds import MAX_POINTS, Game, LatLon, Round
 from demo.page.rendering import render
-from geoloc.output import text
+from geoloc.output import similar, text
 
 MARGIN = 0.15
 """Of the window around all pins after a round, on each side."""
@@ -97,6 +97,7 @@ def result(game: Game, index: int = -1) -> str:
         index: of the round; by default the last one.
     """
     finished = game.rounds[index]
+    located = finished.photo
     player_km, bundle_km = finished.distances_km
     player, bundle, taken = finished.places
     title = _round_title(game, finished)
@@ -110,6 +111,8 @@ def result(game: Game, index: int = -1) -> str:
         bundle=bundle,
         player_distance=text.km(player_km),
         bundle_distance=text.km(bundle_km),
+        credit=similar.credit(located.author, located.licence, located.source),
+        source=located.source if similar.is_link(located.source) else "",
     )
 
 

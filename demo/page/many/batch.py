@@ -13,6 +13,8 @@ import gradio as gr
 from demo.api.files import MEDIA_TYPES
 from demo.api.limits import Limits
 from demo.map.routes import version
+from demo.page.constraint_form import outline
+from demo.page.locate import where
 from demo.page.locate_events import EVENT_OPTIONS
 from demo.page.rendering import render, static_file
 
@@ -40,6 +42,8 @@ def batch_tab(bundles: Sequence[str], bundle: gr.Dropdown, limits: Limits) -> No
         bundle: the bundle selector of the page.
         limits: of the API, by which the browser divides the photos.
     """
+    with gr.Group(elem_classes="known-form batch-where"):
+        where("batch")
     batch = gr.HTML(
         bundles[0],
         html_template=render(
@@ -51,7 +55,8 @@ def batch_tab(bundles: Sequence[str], bundle: gr.Dropdown, limits: Limits) -> No
             batches=limits.batches,
             minutes=round(limits.keep_s / 60),
         ),
-        js_on_load=static_file("zip.js") + static_file("batch.js"),
+        js_on_load="".join(map(static_file, ("zip.js", "draw_tools.js", "batch.js"))),
+        server_functions=[outline],
         elem_classes="batch-part",
     )
     bundle.change(lambda name: name, bundle, batch, **EVENT_OPTIONS)

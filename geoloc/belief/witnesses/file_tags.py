@@ -58,6 +58,9 @@ class FileTags:
     make: str = ""
     model: str = ""
     captions: tuple[str, ...] = ()
+    author: str = ""
+    licence: str = ""
+    """What the file says of copyright."""
 
 
 def read_tags(photo: Photo) -> FileTags:
@@ -86,6 +89,8 @@ def read_tags(photo: Photo) -> FileTags:
         _text(exif.get(base.Make)),
         _text(exif.get(base.Model)),
         tuple(filter(None, [*_captions(exif, iptc), *map(_plain, _found(_XMP_TEXT, texts))])),
+        _text(exif.get(base.Artist)),
+        _text(exif.get(base.Copyright)),
     )
 
 

@@ -32,6 +32,11 @@ class WitnessOptions:
     use_overlays: bool = False
     """Whether coordinates that a camera wrote on the photo are evidence; reads the text."""
 
+    @property
+    def reads_text(self) -> bool:
+        """Whether the text in the photos is read."""
+        return self.read_text or self.use_overlays
+
     def sun(self) -> Shadow | None:
         """Return the stated shadow, None without one.
 
@@ -62,7 +67,7 @@ class WitnessOptions:
         found: list[Witness] = [FileWitness(samples, counted=self.use_metadata)]
         if shadow is not None:
             found.append(SunWitness(samples, shadow))
-        if self.read_text or self.use_overlays:
+        if self.reads_text:
             try:
                 found.append(_text_witness(cells, self.use_overlays))
             except GeolocError as error:
@@ -79,7 +84,7 @@ class WitnessOptions:
         """
         shadow = self.sun()
         sun = [] if shadow is None else [SunWitness(_samples(cells), shadow)]
-        wanted = {FileWitness.name: self.use_metadata, "text": self.read_text or self.use_overlays}
+        wanted = {FileWitness.name: self.use_metadata, "text": self.reads_text}
         hidden = [name for name, counted in wanted.items() if not counted]
         return [observed(_showing_only(photo, hidden), sun) for photo in photos]
 
@@ -92,16 +97,24 @@ EVERYTHING = WitnessOptions(use_metadata=True)
 """Every witness that needs the file itself and is fast: what it finds can be left out later."""
 
 
-def with_text(photo: Photo, content: bytes, cells: CellTable) -> Photo:
-    """Return a photo whose text was read, unless it was before.
+def with_text(
+    photo: Photo, content: bytes, cells: CellTable, *, use_overlays: bool = False
+) -> Photo:
+    """Return a photo whose text was read, in place of what was read before.
+
+    Args:
+        photo: whose file was read.
+        content: of the file.
+        cells: of the bundle.
+        use_overlays: whether coordinates that a camera wrote on the photo are evidence.
 
     Raises:
         GeolocError: text cannot be read, because a library is not installed.
     """
-    witness = _text_witness(cells)
-    if any(each.witness == witness.name for each in photo.observations):
-        return photo
-    return replace(observed(replace(photo, content=content), [witness]), content=None)
+    witness = _text_witness(cells, use_overlays)
+    others = tuple(each for each in photo.observations if each.witness != witness.name)
+    unread = replace(photo, content=content, observations=others)
+    return replace(observed(unread, [witness]), content=None)
 
 
 @lru_cache(maxsize=4)

@@ -108,6 +108,11 @@ def photo_pin(index: int, guess: Guess) -> Pin:
     return _pin(guess.lat, guess.lon, "photo", title, "") | {"photo": index}
 
 
+def file_pin(position: tuple[float, float], name: str = "") -> Pin:
+    """Return the pin of the position in a file, which is named where there are several."""
+    return _pin(*position, "file", " ".join(filter(None, ("GPS position in the file", name))))
+
+
 def _pins(guess: Guess) -> list[Pin]:
     """Return pins of known photos, the file's position, all candidates, and the answer on top."""
     pins = [
@@ -117,7 +122,7 @@ def _pins(guess: Guess) -> list[Pin]:
     ]  # fmt: skip
     position = gps_position(guess.exif)
     if position is not None:
-        pins.append(_pin(*position, "file", "GPS position in the file"))
+        pins.append(file_pin(position))
     answer: Candidate | Guess = guess
     candidates = guess.candidates
     if guess.is_first_place:

@@ -69,7 +69,7 @@ def test_several_photos_are_answered_in_order_and_an_unreadable_one_is_reported(
         ({"within": "Portugal"}, "Portugal: no geocell of this bundle lies there"),
         ({"within": "/etc/places.geojson"}, "a file name is not accepted here"),
         ({"within": " ../secret.JSON\n"}, "a file name is not accepted here"),
-        ({"within": "x" * 5000}, "within: give at most 4000 characters"),
+        ({"within": "x" * 7000}, "within: give at most 6000 characters"),
         ({"together": "perhaps"}, "together: give true or false"),
     ],
 )  # fmt: skip

@@ -180,6 +180,41 @@ def test_all_answers_are_pins_of_one_map_that_lead_to_their_rows(visit, numbered
     expect(rows(page).nth(11)).to_be_focused()
 
 
+def test_places_to_search_in_are_named_and_drawn_as_for_one_photo(visit, numbered):
+    page = visit(draws_map=True)
+    sent = []
+    page.on("request", lambda request: sent.append(request.post_data_buffer or b"")
+            if request.url.endswith("/v1/batch") else None)  # fmt: skip
+    tab = page.get_by_role("tabpanel").filter(has=page.locator(".batch"))
+    field = tab.get_by_label("What do you know about the place?")
+    field.fill("Tasmania, Australia")
+    field.press("Enter")
+    chosen = tab.get_by_role("list", name="Places to search in")
+    expect(chosen).to_contain_text("Tasmania")
+    field.fill("Lilliput")
+    field.press("Enter")
+    expect(tab.get_by_role("alert")).to_contain_text("no country, region or town")
+    give(page, *numbered[:2])
+    expect(state(page)).to_have_text("2 photos answered.")
+    assert sent[0].count(b'name="within"') == 1
+    assert b"Tasmania, Australia" in sent[0]
+    tab.get_by_role("button", name="Draw a box").click()
+    surface = tab.locator(".planet .maplibregl-canvas-container")
+    surface.scroll_into_view_if_needed()
+    box = surface.bounding_box()
+    page.mouse.move(box["x"] + 60, box["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 200, box["y"] + 160, steps=4)
+    page.mouse.up()
+    expect(chosen.get_by_role("listitem")).to_have_count(2)
+    page.get_by_role("tab", name="Locate").click()
+    expect(page.get_by_role("list", name="Places to search in").locator("visible=true li")).to_have_count(0)
+    page.get_by_role("tab", name="Batch").click()
+    tab.get_by_role("button", name="Answer these photos again").click()
+    expect(state(page)).to_have_text("2 photos answered.")
+    assert sent[-1].count(b'name="within"') == 2
+
+
 @pytest.mark.parametrize("width", [1440, 390])
 def test_axe_finds_nothing_serious(visit, numbered, width):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()

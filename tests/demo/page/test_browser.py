@@ -197,7 +197,9 @@ def test_a_picture_is_pasted_and_another_dropped(visit, heic):
 
 def test_several_photos_one_of_them_unreadable(visit, encoder, photo, broken, plain):
     page = visit()
-    give(page, broken, photo, plain)
+    with page.expect_response(re.compile("/progress/")) as progress:
+        give(page, broken, photo, plain)
+    assert progress.value.json().keys() == {"photos", "read"}
     tiles = page.get_by_role("group", name="Your photos").get_by_role("button")
     expect(tiles).to_have_count(3)
     expect(tiles.nth(0)).to_contain_text("cannot be read")
@@ -212,6 +214,7 @@ def test_several_photos_one_of_them_unreadable(visit, encoder, photo, broken, pl
     before = encoder.encoded
     page.get_by_role("radio", name="The same place").check()
     expect(page.get_by_text("One answer for 2 photos.")).to_be_visible()
+    expect(page.get_by_text("Left out, because it cannot be read: broken.jpg.")).to_be_visible()
     _, content = save(page, "Save as JSON")
     assert [guess["photos"] for guess in json.loads(content)] == [["holiday.jpg", "plain.png"]]
     assert encoder.encoded == before

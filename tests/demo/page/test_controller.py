@@ -10,6 +10,7 @@ from PIL import Image
 
 from demo.page import rendering, view
 from demo.page.controller import DELETED, EXPORTS, MAX_PHOTOS, UNREAD, Controller
+from demo.page.runs import RUNS, Run
 from demo.page.session import Asked, Cancelled
 from geoloc.belief.witnesses.options import WitnessOptions
 from geoloc.encoders.base import Preprocessing
@@ -65,11 +66,13 @@ def test_an_invalid_form_is_reported_and_ignored(controller, plain):
 
 
 def test_a_cancelled_run_ends_before_its_next_photo(controller, geolocator, photo, plain):
-    controller.cancel("run 7")
+    RUNS.cancel("run 7")
     with pytest.raises(Cancelled):
         controller.locate([photo, plain], "fake", False, anywhere, "run 7")
     assert geolocator.encoder.encoded == 0
-    assert controller.locate([photo], "fake", False, anywhere, "run 8")["session"].guesses
+    assert controller.locate([photo, plain], "fake", False, anywhere, "run 8")["session"].guesses
+    assert RUNS.of("run 8") == Run(photos=2, read=2)
+    assert RUNS.of("no run") == Run()
 
 
 def test_another_bundle_with_the_same_encoder_answers_without_the_photo(photo, broken):
@@ -125,6 +128,10 @@ def test_all_photos_of_a_visit_are_on_one_map_with_the_place_that_was_searched(
     assert others[0]["title"].startswith("plain.png: ")
     assert len(shown["world"]["searched"]["features"]) == 2
     assert controller.locate([photo], "fake", False, anywhere)["world"]["searched"] is None
+    together = controller.locate([plain, broken, photo], "fake", True, anywhere)
+    titles = [pin["title"] for pin in together["world"]["pins"] if pin["kind"] == "file"]
+    assert titles == ["GPS position in the file holiday.jpg"]
+    assert "Left out, because it cannot be read: broken.jpg." in together["answer"]
 
 
 def test_a_link_holds_the_answer_and_neither_photo_nor_metadata(controller, photo):

@@ -8,10 +8,15 @@ from demo.page import explanation, view
 from demo.page.controller import Controller
 from demo.page.locate_events import _read_form
 from demo.page.session import Asked
+from geocells.sphere import haversine_km
+from geoloc.belief.witnesses.ocr.reader import Line
 from geoloc.belief.witnesses.options import WitnessOptions
+from geoloc.belief.witnesses.text import overlays
+from geoloc.belief.witnesses.text.reliability import fitted, log_likelihood
 from geoloc.errors import WitnessError
 from geoloc.geolocator import Geolocator
 from geoloc.guess import Account, Finding
+from geoloc.observation import Observation
 from tests.demo.guesses import make_guess
 from tests.scenes import write_dated_photo
 
@@ -45,12 +50,41 @@ def test_evidence_is_counted_without_encoding_again(controller, dated):
     assert not controller.form_changed(told["session"], lambda: Asked(evidence=sun))
 
 
+def test_a_position_written_on_the_photo_counts_on_request_alone(controller, dated, monkeypatch):
+    """What is read is given here: reading is tested with its networks elsewhere."""
+    read = []
+
+    def with_text(photo, content, cells, *, use_overlays):
+        read.append(use_overlays)
+        lines = [Line("35.01160 N 135.76811 E", 1.0, (0.1, 0.8, 0.9, 0.9))]
+        clues = overlays.find(lines, used=use_overlays)
+        findings = tuple(Finding(c.cue, c.reading, c.meaning, used=c.used) for c in clues)
+        evidence = log_likelihood(clues, cells, fitted())
+        return replace(photo, observations=(Observation("text", findings, evidence),))
+
+    monkeypatch.setattr("demo.page.session.with_text", with_text)
+    reading = WitnessOptions(read_text=True)
+    shown = controller.locate([dated], "starter", False, lambda: Asked(evidence=reading))
+    assert "shown, not used as evidence" in shown["witnesses"]
+    assert 'data-overlays aria-pressed="false"' in shown["witnesses"]
+    trusted = replace(reading, use_overlays=True)
+    used = controller.rerank(shown["session"], False, lambda: Asked(evidence=trusted))
+    assert 'data-overlays aria-pressed="true"' in used["witnesses"]
+    guess = used["session"].guesses[0]
+    assert haversine_km((guess.lat, guess.lon), (35.0116, 135.76811)) < 50
+    again = controller.rerank(used["session"], False, lambda: Asked(evidence=reading))
+    assert again["session"].guesses[0].lat == shown["session"].guesses[0].lat
+    controller.rerank(again["session"], True, lambda: Asked(("Japan",), reading))
+    assert read == [False, True, False]
+    assert "data-overlays" not in explanation.witnesses(make_guess())
+
+
 def test_the_form_becomes_evidence():
-    assert _read_form(*EMPTY, False, False, "", None) == Asked()
-    read = _read_form(*EMPTY, False, True, " 37° ", "2024-06-01T10:30Z")
-    assert read.evidence == WitnessOptions(True, "37°", "2024-06-01T10:30Z")
+    assert _read_form(*EMPTY, False, False, False, "", None) == Asked()
+    read = _read_form(*EMPTY, False, True, True, " 37° ", "2024-06-01T10:30Z")
+    assert read.evidence == WitnessOptions(True, "37°", "2024-06-01T10:30Z", use_overlays=True)
     with pytest.raises(WitnessError, match="--time"):
-        _read_form(*EMPTY, True, True, "37°", "")
+        _read_form(*EMPTY, True, False, True, "37°", "")
 
 
 def test_a_malicious_reading_is_escaped():

@@ -130,6 +130,27 @@ def test_photos_that_the_model_was_made_from_and_unreadable_ones_are_no_rounds(
     assert tab.ALL_KNOWN in controller.start(1, tab.POINTS, "fake")[2]
 
 
+def test_a_set_of_geoloc_game_plays_held_out_answers_and_names_authors(geolocator, tmp_path):
+    header = "file,lat,lon,author,licence,source,predicted_lat,predicted_lon"
+    rows = ["1.png,10,20,An Author,CC BY 4.0,https://example.org/1,12,25", "2.png,-10,70,,,,,"]
+    (tmp_path / "game.csv").write_text("\n".join([header, *rows, ""]))
+    for number in (1, 2):
+        Image.new("RGB", (40, 30), (number, 0, 0)).save(tmp_path / f"{number}.png")
+    locate = geolocator.locate
+    geolocator.locate = lambda file: replace(locate(file), copy_of=locate(file).neighbours[0])
+    controller = tab.GameController({"fake": geolocator}, lambda g: g, tmp_path)
+    played = controller.start(1, tab.POINTS, "fake")[0]
+    assert played.photo.file.name == "1.png"  # the model knows both, and has an answer to one
+    ended, _, result, *_ = controller.submit(played, "fake", "10", "20")
+    assert ended.rounds[0].bundle == (12.0, 25.0)
+    assert "Photo: An Author, CC BY 4.0, <a" in result
+    assert 'href="https://example.org/1"' in result
+    nasty = replace(ended.rounds[0].photo, source="javascript:alert(1)", author="<b>")
+    told = view.result(replace(ended, rounds=(replace(ended.rounds[0], photo=nasty),)))
+    assert "href" not in told
+    assert "&lt;b&gt;" in told
+
+
 def test_a_folder_of_photos_with_positions_is_a_set(photo, plain):
     (found,) = photos.read(photo.parent)
     assert found.file.name == photo.name
