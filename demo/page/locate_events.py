@@ -280,9 +280,7 @@ def _read_form(areas: dict[str, Any] | None, chips: list[str] | None, *fields: A
     read_text, use_overlays, use_metadata, shadow, time = fields
     within = constraint_form.within((areas or {}).get("areas"), chips or ())
     shadow, time = ((text or "").strip() or None for text in (shadow, time))
-    evidence = WitnessOptions(
-        bool(use_metadata), shadow, time, bool(read_text), bool(use_overlays)
-    )
+    evidence = WitnessOptions(bool(use_metadata), shadow, time, bool(read_text), bool(use_overlays))
     evidence.sun()
     return Asked(within, evidence)
 

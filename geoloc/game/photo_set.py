@@ -31,7 +31,7 @@ TABLE = "game.csv"
 SIDE_PX, QUALITY = 1024, 85
 """Longer side of the copies, and the quality of their JPEG."""
 
-LEAST_PX = 400
+LEAST_PX = 240
 """Shorter side of photos in which something can be seen."""
 
 LEAST_CORRELATION = 0.8

@@ -96,8 +96,9 @@ def _read_table(path: Path) -> list[LocatedPhoto]:
     texts = [to_texts(column(table, each), len(table)) for each in CREDITS]
     credits = list(zip(*texts, strict=True))
     answers = _answers(table, path)
+    places = latlon.tolist()
     return [
-        LocatedPhoto(files[row], *latlon[row].tolist(), *credits[row], answers[row])
+        LocatedPhoto(files[row], *places[row], *credits[row], answer=answers[row])
         for row in rows.tolist()
     ]
 
@@ -107,4 +108,7 @@ def _answers(table: pa.Table, path: Path) -> list[tuple[float, float] | None]:
     if not choose_coordinates(table.column_names, predicted=True).predicted:
         return [None] * len(table)
     latlon: Float64Array = read_degrees(table, path, NEEDS, predicted=True)
-    return [(lat, lon) if known else None for (lat, lon), known in zip(latlon.tolist(), on_earth(latlon), strict=True)]
+    return [
+        (lat, lon) if known else None
+        for (lat, lon), known in zip(latlon.tolist(), on_earth(latlon), strict=True)
+    ]

@@ -112,7 +112,7 @@ class GameController:
         return [photo, view.result(game, index), view.closed_map([finished])]
 
     def _with_fair_photo(self, game: Game, bundle: str) -> Game:
-        """Return the game with the model's answer, for the first photo to which there is a fair one.
+        """Return the game with the model's answer, for the first photo with a fair one.
 
         That is a photo that it was not made from, or one with a held-out answer.
         """

@@ -208,7 +208,9 @@ def test_places_to_search_in_are_named_and_drawn_as_for_one_photo(visit, numbere
     page.mouse.up()
     expect(chosen.get_by_role("listitem")).to_have_count(2)
     page.get_by_role("tab", name="Locate").click()
-    expect(page.get_by_role("list", name="Places to search in").locator("visible=true li")).to_have_count(0)
+    expect(
+        page.get_by_role("list", name="Places to search in").locator("visible=true li")
+    ).to_have_count(0)
     page.get_by_role("tab", name="Batch").click()
     tab.get_by_role("button", name="Answer these photos again").click()
     expect(state(page)).to_have_text("2 photos answered.")

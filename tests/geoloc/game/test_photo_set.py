@@ -18,6 +18,7 @@ from geoloc.game.pool import read_pool
 from geoloc.game.spread import APART_KM, Spread
 from geoloc.geolocator import Geolocator
 from geoloc.photos.decode import read_exif
+from tests.commands import in_process
 
 EXAMPLES = Path(demo.__file__).parent / "examples"
 
@@ -53,8 +54,9 @@ def table(tmp_path):
 
 
 def test_a_set_has_small_copies_without_metadata_and_a_line_for_each_photo_left_out(
-    geoloc, table, tmp_path
+    capsys, table, tmp_path
 ):
+    geoloc = in_process(capsys)
     done = geoloc("game", table, "-o", tmp_path / "set", "--photos", 3, "--bundle", "starter")
     assert done.returncode == 1
     assert "1 photos of 1 countries" in done.stdout
@@ -70,7 +72,12 @@ def test_a_set_has_small_copies_without_metadata_and_a_line_for_each_photo_left_
     assert "the set has 1 photos of 3" in lines
     with (tmp_path / "set" / TABLE).open(newline="") as file:
         (row,) = csv.DictReader(file)
-    assert (row["lat"], row["lon"], row["author"], row["licence"]) == ("-30", "140", "Somebody", "CC0")
+    assert (row["lat"], row["lon"], row["author"], row["licence"]) == (
+        "-30",
+        "140",
+        "Somebody",
+        "CC0",
+    )
     copy = tmp_path / "set" / row["file"]
     assert Image.open(copy).size == (1024, 683)
     assert read_exif(copy).lat is None
@@ -83,10 +90,14 @@ def test_photos_that_the_model_knows_are_fair_with_held_out_answers_alone(tmp_pa
     """A known photo is one of the small pictures in the starter."""
     geolocator = Geolocator.from_bundle("starter")
     stored = geolocator.bundle.thumbnails
-    source = pa.ipc.open_file(geolocator.bundle.path / "thumbnails.arrow").read_all()["source"][0].as_py()
+    source = (
+        pa.ipc.open_file(geolocator.bundle.path / "thumbnails.arrow")
+        .read_all()["source"][0]
+        .as_py()
+    )
     uri = stored.uri(source)
     known = Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
-    known.resize((8 * known.width, 8 * known.height)).save(tmp_path / "known.jpg")
+    known.resize((20 * known.width, 20 * known.height)).save(tmp_path / "known.jpg")
     (tmp_path / "photos.csv").write_text("file,lat,lon\nknown.jpg,1,2\nother.jpg,50,60\n")
     known.rotate(180).resize((900, 700)).save(tmp_path / "other.jpg")
     lines = []
