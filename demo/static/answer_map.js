@@ -38,7 +38,7 @@ box.addEventListener("click", event => {
   if (planet && tool === "answer") planet.fit(props.value.window);
   if (planet && tool === "world") planet.world();
 });
-drawTools(box, files, () => planet);
+drawTools(box, files, () => starting?.then(() => planet));
 
 const idle = window.requestIdleCallback || (start => setTimeout(start, 500));
 idle(() => { import(files + "planet_map.js"); });   // the map is ready before the first answer

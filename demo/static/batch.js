@@ -199,7 +199,7 @@ function point(number) {                                  // to the row of a pin
 
 // ---- controls
 
-drawTools(map, files, () => box.planet);
+drawTools(map, files, () => planet);
 opener.addEventListener("click", () => draw(true));
 tab.addEventListener("areas-chosen", async event => {     // from where.js
   areas = event.detail.filter(area => !area.problem);

@@ -1,4 +1,5 @@
-// Buttons that draw an area on a map. It goes to where.js of the same tab. `map` returns what planet_map.js made.
+// Buttons that draw an area on a map. It goes to where.js of the same tab. `map` returns what planet_map.js made,
+// or a promise of it.
 const DRAWING_HINTS = {
   box: "Drag from one corner to the other. Escape ends.",
   circle: "Drag from the centre outwards. Escape ends.",
@@ -9,14 +10,15 @@ function drawTools(box, files, map) {
   let stop = null;
   box.addEventListener("click", async event => {
     const button = event.target.closest("[data-draw]");
-    if (!button || !map()) return;
+    const planet = button && await map();
+    if (!planet) return;
     const again = button.getAttribute("aria-pressed") === "true";
     stop?.();
     if (again) return;
     const {draw} = await import(files + "drawing.js");
     button.setAttribute("aria-pressed", "true");
     hint.textContent = DRAWING_HINTS[button.dataset.draw];
-    stop = draw(map(), button.dataset.draw, shape => {
+    stop = draw(planet, button.dataset.draw, shape => {
       stop = null;
       hint.textContent = "";
       button.setAttribute("aria-pressed", "false");

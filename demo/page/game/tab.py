@@ -186,7 +186,10 @@ def _board() -> dict[str, Any]:
     """Add photo, map, fields, buttons and scores."""
     parts: dict[str, Any] = {}
     with gr.Column(scale=2, min_width=300):
-        parts["task"] = gr.HTML(elem_classes="live")
+        parts["task"] = gr.HTML(
+            html_template="${value}", js_on_load=static_file("task.js"),
+            elem_classes=["live", "game-task"],
+        )  # fmt: skip
         parts["photo"] = gr.HTML()
     with gr.Column(scale=3, min_width=300):
         parts["map"] = gr.HTML(

@@ -37,14 +37,14 @@ def closed_map(rounds: Sequence[Round]) -> dict[str, Any]:
         points += [truth, *near.values()]
         pins += [
             _pin(finished.bundle, "other", f"{which}the model's guess, {bundle}", label),
-            _pin(truth, "truth", f"{which}taken here, {taken}"),
+            _pin(truth, "truth", f"{which}taken here, {taken}", label.strip("M")),
             _pin(finished.player, "yours", f"{which}your guess, {player}", label.strip("M")),
         ]
         lines += [
             {"kind": kind, "at": [[at[1], at[0]], [truth[1], truth[0]]]}
             for kind, at in near.items()
         ]
-    return {"open": False, "window": _window(points), "pins": pins, "lines": lines}
+    return {"open": False, "window": _window(points), "pins": pins, "lines": lines, "apart": True}
 
 
 def _near(lon: float, other: float) -> float:

@@ -509,6 +509,11 @@ def test_a_game_by_click_by_numbers_and_by_keyboard(visit):
     expect(page.get_by_role("heading", name=ended)).to_be_visible()
     expect(next_round).to_be_hidden()
     expect(board.locator(".map-line")).to_have_count(10)  # of all rounds
+    centres = np.array(board.locator(".map-pin:not([hidden]) span").evaluate_all(
+        "marks => marks.map(mark => mark.getBoundingClientRect()).map(at => [at.x + at.width / 2, at.y + at.height / 2])"
+    ))  # fmt: skip
+    between = np.hypot(*(centres[:, None] - centres).transpose(2, 0, 1)) + 99 * np.eye(len(centres))
+    assert between.min() > 20  # no number hides another, although most guesses are one place
     page.get_by_role("button", name="Show round 2 again").click()
     expect(board.locator(".map-line")).to_have_count(2)
     expect(page.get_by_text(f"at {SYDNEY}").first).to_be_visible()

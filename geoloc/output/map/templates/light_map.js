@@ -171,7 +171,7 @@ function lightMap(frame, base, {label = "Map", homeTitle = "Back to the start", 
 
   // ---- pins and other data
 
-  let placed = [];
+  let placed = [], isApart = false;
   map.pins = pins => {                                     // [{lat, lon, kind, label, title, photo, colour}]
     pinLayer.replaceChildren();
     placed = pins.map(pin => ({...mapPin(pin, onPin), at: map.project(pin.lat, pin.lon)}));
@@ -180,11 +180,13 @@ function lightMap(frame, base, {label = "Map", homeTitle = "Back to the start", 
 
   function placePins(units) {
     const [left, top, right, bottom] = map.extent(map.view), [middle] = map.middle(), margin = 40 * units;
-    for (const {button, anchor, at: [x, y]} of placed) {
-      const near = map.nearestCopy(x, middle), up = {bottom: "-100%", top: "0"}[anchor] || "-50%";
+    const spots = placed.map(({at: [x, y]}) => [(map.nearestCopy(x, middle) - left) / units, (y - top) / units]);
+    const shifts = isApart ? mapApart(spots.map(([x, y], i) => mapMark(placed[i].anchor, x, y))) : [];
+    placed.forEach(({button, anchor, at: [x, y]}, i) => {
+      const near = map.nearestCopy(x, middle), up = {bottom: "-100%", top: "0"}[anchor] || "-50%", [dx, dy] = shifts[i] || [0, 0];
       button.hidden = near < left - margin || near > right + margin || y < top - margin || y > bottom + margin;
-      button.style.transform = `translate(${(near - left) / units}px, ${(y - top) / units}px) translate(-50%, ${up})`;
-    }
+      button.style.transform = `translate(${spots[i][0] + dx}px, ${spots[i][1] + dy}px) translate(-50%, ${up})`;
+    });
   }
 
   const ringPath = ring => ring.map(([lon, lat], i) => (i ? "L" : "M") + map.project(lat, lon).map(value => value.toFixed(4)).join()).join("");
@@ -211,6 +213,7 @@ function lightMap(frame, base, {label = "Map", homeTitle = "Back to the start", 
     fill("searched", features(shown.searched).map(({geometry}) => ({path: shapePath(geometry)})));
     fill("circles", shown.circle ? [{path: ringPath(shown.circle)}] : []);
     fill("lines", (shown.lines || []).map(({at, ...rest}) => ({path: map.line(at.map(([lon, lat]) => [lat, lon])), ...rest})));
+    isApart = Boolean(shown.apart);
     map.pins(shown.pins || []);
     map.home = () => map.fit(shown.window || WORLD);
     if (keepView) map.draw();

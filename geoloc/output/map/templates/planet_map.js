@@ -116,9 +116,17 @@ async function tiled(box, {onPin = () => {}, label = "Map", credit = "Natural Ea
     for (const marker of markers) marker.remove();
     markers = (data.pins || []).map(pin => {
       const {button, anchor} = window.mapPin(pin, onPin);
-      return new maplibregl.Marker({element: button, anchor}).setLngLat([pin.lon, pin.lat]).addTo(map);
+      return Object.assign(new maplibregl.Marker({element: button, anchor}).setLngLat([pin.lon, pin.lat]).addTo(map), {anchor});
     });
+    apart();
   }
+  function apart() {                           // so that the pins of a few places hide no other
+    if (!data.apart) return;
+    const places = markers.map(marker => map.project(marker.getLngLat()));
+    const shifts = window.mapApart(places.map(({x, y}, i) => window.mapMark(markers[i].anchor, x, y)));
+    markers.forEach((marker, i) => marker.setOffset(shifts[i]));
+  }
+  map.on("moveend", apart);
   const planet = {
     map, onPlace: null,
     fit: window => map.fitBounds(bounds(window), {padding: 24, maxZoom: 12, animate: false}),
