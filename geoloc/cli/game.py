@@ -52,8 +52,8 @@ def game(
         Seed of the choice.
     """
     from geoloc.errors import GeolocError
-    from geoloc.game.photo_set import too_few, write_set
-    from geoloc.game.pool import read_pool
+    from geoloc.game.sets.photo_set import too_few, write_set
+    from geoloc.game.sets.pool import read_pool
     from geoloc.geolocator import Geolocator
 
     try:

@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from geoloc.errors import TableError
-from geoloc.game.photo_set import TABLE
 from geoloc.game.places import read_places
-from geoloc.game.pool import CREDITS
+from geoloc.game.sets.photo_set import TABLE
+from geoloc.game.sets.pool import CREDITS
 from geoloc.photos.columns import column, file_names, read_degrees, require, to_texts
 from geoloc.photos.coordinate_columns import choose_coordinates
 from geoloc.photos.position import is_position, on_earth
@@ -93,12 +93,18 @@ def _read_table(path: Path) -> list[LocatedPhoto]:
         raise TableError(f"{'; '.join(problems)}; no photo is left; give a table with {NEEDS}")
     for line in problems:
         notice(line)
-    texts = [to_texts(column(table, each), len(table)) for each in CREDITS]
-    credits = list(zip(*texts, strict=True))
+    author, licence, source = (to_texts(column(table, each), len(table)) for each in CREDITS)
     answers = _answers(table, path)
-    places = latlon.tolist()
     return [
-        LocatedPhoto(files[row], *places[row], *credits[row], answer=answers[row])
+        LocatedPhoto(
+            files[row],
+            lat=float(latlon[row, 0]),
+            lon=float(latlon[row, 1]),
+            author=str(author[row]),
+            licence=str(licence[row]),
+            source=str(source[row]),
+            answer=answers[row],
+        )
         for row in rows.tolist()
     ]
 

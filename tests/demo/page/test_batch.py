@@ -227,7 +227,9 @@ def test_places_to_search_in_are_named_and_drawn_as_for_one_photo(visit, numbere
         page.get_by_role("list", name="Places to search in").locator("visible=true li")
     ).to_have_count(0)
     page.get_by_role("tab", name="Batch").click()
-    with page.expect_response(lambda reply: reply.request.method == "POST" and "batch" in reply.url):
+    with page.expect_response(
+        lambda reply: reply.request.method == "POST" and "batch" in reply.url
+    ):
         tab.get_by_role("button", name="Answer these photos again").click()
     expect(state(page)).to_have_text("2 photos answered.")
     assert len(listening.asked[-1]) == 2

@@ -510,7 +510,8 @@ def test_a_game_by_click_by_numbers_and_by_keyboard(visit):
     expect(next_round).to_be_hidden()
     expect(board.locator(".map-line")).to_have_count(10)  # of all rounds
     centres = np.array(board.locator(".map-pin:not([hidden]) span").evaluate_all(
-        "marks => marks.map(mark => mark.getBoundingClientRect()).map(at => [at.x + at.width / 2, at.y + at.height / 2])"
+        "marks => marks.map(mark => mark.getBoundingClientRect())"
+        ".map(at => [at.x + at.width / 2, at.y + at.height / 2])"
     ))  # fmt: skip
     between = np.hypot(*(centres[:, None] - centres).transpose(2, 0, 1)) + 99 * np.eye(len(centres))
     assert between.min() > 20  # no number hides another, although most guesses are one place

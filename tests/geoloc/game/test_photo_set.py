@@ -13,9 +13,9 @@ from PIL import ExifTags, Image
 
 import demo
 from geocells.sphere import haversine_km
-from geoloc.game.photo_set import TABLE, write_set
-from geoloc.game.pool import read_pool
-from geoloc.game.spread import APART_KM, Spread
+from geoloc.game.sets.photo_set import TABLE, write_set
+from geoloc.game.sets.pool import read_pool
+from geoloc.game.sets.spread import APART_KM, Spread
 from geoloc.geolocator import Geolocator
 from geoloc.photos.decode import read_exif
 from tests.commands import in_process

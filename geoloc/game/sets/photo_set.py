@@ -16,8 +16,8 @@ from geoloc.answer.explain import describe
 from geoloc.belief.witnesses.file_tags import read_tags
 from geoloc.errors import GeolocError, PhotoError
 from geoloc.game.places import GameError
-from geoloc.game.pool import CREDITS, Pool
-from geoloc.game.spread import APART_KM, Spread
+from geoloc.game.sets.pool import CREDITS, Pool
+from geoloc.game.sets.spread import APART_KM, Spread
 from geoloc.geolocator import Geolocator
 from geoloc.guess import Guess
 from geoloc.io.atomic import atomic_directory

@@ -1,0 +1,1 @@
+"""Sets of photos for the game of the page: chosen, checked and written."""
