@@ -21,9 +21,12 @@ KINDS: dict[str, Kind] = {
     "beyond": "interpolated",
     "recognised": "recognised",
     "guessed": "guessed",
+    "lost": "guessed",
     "alone": "guessed",
     "nowhere": "not a place",
 }
+
+TOGETHER = "by sight, with the photos before and after it"
 
 CITY_KM = 25.0
 _LEVELS = (0.5, 0.8, 0.95)
@@ -114,7 +117,8 @@ def how(i: int, photos: Sequence[LibraryPhoto], placed: Placement) -> str:
         return f"{where}, {duration(float(gap))} away"
     return {
         "measured": "GPS position in the file",
-        "guessed": "by sight, with the photos before and after it",
+        "guessed": TOGETHER,
+        "lost": TOGETHER,
         "alone": "by sight alone",
     }.get(case, "a picture of a screen or a document")
 

@@ -41,6 +41,7 @@ from geoloc.encoders.cache import default_cache
 from geoloc.io.digests import sha256
 from geoloc.io.progress import NullReporter
 from geoloc.trips import clocks
+from geoloc.trips.answers import KINDS
 from geoloc.trips.clues.photos import Library, LibraryPhoto
 from geoloc.trips.clues.times import PhotoTime
 from geoloc.trips.library import place_library
@@ -326,8 +327,7 @@ def add_errors(walk, share, parameters, rng, errors, covered, sure=None) -> None
         return km
 
     inside = add("together", placed.latlon) <= placed.radii_km[hidden, 1]
-    kind = np.where(np.isin(placed.case[hidden].astype(str), ("between", "beyond")), "interpolated",
-                    placed.case[hidden].astype(str))  # fmt: skip
+    kind = np.array([KINDS[str(case)] for case in placed.case[hidden]])
     for case in np.unique(kind):
         covered.setdefault(str(case), []).append(inside[kind == case])
     add("single", walk.evidence.answer)

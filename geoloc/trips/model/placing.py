@@ -25,9 +25,10 @@ NEAR_KM = 50.0
 """Where anchors alone place a photo this well, its picture is not asked: on held-out walks it made
 such answers worse, as pictures rarely tell places of one region apart."""
 
-CLEARLY = 0.5
+CLEARLY = 0.3
 """Share of the 80 and 95 % radii of the bridge that a place by sight must have instead of it: a
-picture of a country that the bundle does not know may seem sure, but not at both."""
+picture of a country that the bundle does not know may seem sure, but not at both. With a half,
+held-out walks of which one position is known were placed worse."""
 
 LIKELY = 0.5
 """A photo stays at its own answer against a journey if it is likelier right than this."""
@@ -44,9 +45,9 @@ STAY_GAP_S = 8 * 3600.0
 
 REGION_KM = CLAIM_KM["region"]
 
-CONTINENT_KM = 2500.0
-"""Photos whose 80 % radius alone is larger do not know their continent. That they agree is no
-proof: photos of a country that the bundle does not know agree on a wrong one. Radii stay theirs."""
+CONTINENT_KM, HALF_KM = 2500.0, 10_007.5
+"""Photos whose 80 % radius alone is larger than the first do not know their continent: known
+positions are believed before they are. A circle of the second holds half the Earth; see `_lost`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +55,8 @@ class Placement:
     """The places of N photos."""
 
     case: StrArray
-    """(N,) "measured", or one of `parameters.RADII`."""
+    """(N,) "measured", one of `parameters.RADII`, or "lost": by the pictures of a journey that
+    do not tell the continent."""
     latlon: Float64Array
     """(N, 2) degrees."""
     radii_km: Float64Array
@@ -204,15 +206,16 @@ def _by_sight(
     )
     alone_km = _of_stays(time_s[rows], evidence.take(rows))
     features = guessed_features(answers, alone_km)
-    radii = parameters.radii_km("guessed", features)
-    told = _told(alone_km)
-    unknown = told & told[:, 1:2] & (alone_km[:, 1:2] > CONTINENT_KM)
-    radii = np.where(unknown, np.maximum(radii, alone_km), radii)
-    use = (radii[:, 1:] < CLEARLY * placed.radii_km[rows, 1:]).all(axis=1)
+    unknown = _told(alone_km)[:, 1] & (alone_km[:, 1] > CONTINENT_KM)
+    lost = unknown & _lost(alone_km[:, 1], answers.spread_km[:, 1])
+    widest = np.maximum(alone_km, answers.spread_km)
+    radii = np.where(lost[:, None], widest, parameters.radii_km("guessed", features))
+    doubt = np.where(unknown[:, None], widest, radii)
+    use = (doubt[:, 1:] < CLEARLY * placed.radii_km[rows, 1:]).all(axis=1)
     if home is not None:
         use = _elsewhere(placed, rows, answers, alone_km)
     chosen = rows[use]
-    placed.case[chosen] = "guessed"
+    placed.case[chosen] = np.where(lost, "lost", "guessed")[use]
     placed.latlon[chosen] = answers.latlon[use]
     placed.features[chosen] = features[use]
     placed.radii_km[chosen] = radii[use]
@@ -233,6 +236,20 @@ def _elsewhere(
     reach_km = np.where(at_home[:, None] < LEVELS, reach_km, 0.0)
     placed.radii_km[rows] = np.maximum(placed.radii_km[rows], reach_km)
     return np.asarray((at_home < ELSEWHERE) & (alone_km[:, 1] <= CONTINENT_KM))
+
+
+def _lost(alone_km: Float64Array, spread_km: Float64Array) -> BoolArray:
+    """Return which photos (N,) that do not know their continent alone do not know it together.
+
+    That photos agree is no proof: those of a country that the bundle does not know agree on a wrong
+    one. On collections that the models never saw, all journeys were placed on the right continent
+    whose photos alone know half of the Earth, and together a continent; of the others, three in five.
+
+    Args:
+        alone_km: (N,) 80 % radii of the photos of the stay alone.
+        spread_km: (N,) distance that holds as much of the posterior of the journey.
+    """
+    return np.asarray((alone_km > HALF_KM) | (spread_km > CONTINENT_KM))
 
 
 def _of_stays(time_s: Float64Array, evidence: Evidence) -> Float64Array:

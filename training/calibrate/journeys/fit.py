@@ -15,7 +15,7 @@ from geoloc.trips.model.bridge import bridge
 from geoloc.trips.model.pace import GAPS_S, Pace
 from geoloc.trips.model.parameters import FILE, TripParameters
 from geoloc.trips.model.stretches import cut, locate
-from geoloc.types import Float32Array, Float64Array, StrArray
+from geoloc.types import Float32Array, Float64Array, IndexArray, StrArray
 from training.calibrate.heldout import HeldOut
 from training.calibrate.journeys.pace import fit_pace
 from training.calibrate.journeys.radii import fit_radii
@@ -63,17 +63,29 @@ class Errors:
     km: Float64Array
     weight: Float64Array
     """(M,) every source weighs the same in each case."""
+    person: IndexArray
+    """(M,) number of the source if it is real journeys of a person, else -1."""
 
     @classmethod
-    def of(cls, *sources: Answers) -> Errors:
-        """Join the answers of several sources."""
+    def of(cls, sources: Sequence[Answers], real: Sequence[Answers] = ()) -> Errors:
+        """Join the answers of several sources, and of the real journeys of several people."""
         joined = []
-        for source in filter(None, sources):
+        people = [*(-1 for _ in sources), *range(len(real))]
+        for person, source in zip(people, [*sources, *real], strict=True):
+            if not source:
+                continue
             case, features, km = (np.concatenate(each) for each in zip(*source, strict=True))
             _, number, count = np.unique(case.astype(str), return_inverse=True, return_counts=True)
-            joined.append((case, features, km, 1.0 / count[number]))
-        case, features, km, weight = (np.concatenate(each) for each in zip(*joined, strict=True))
-        return cls(case, features, km, weight)
+            joined.append((case, features, km, 1.0 / count[number], np.full(len(km), person)))
+        return cls(*(np.concatenate(each) for each in zip(*joined, strict=True)))
+
+    def radii(self, case: str) -> tuple[tuple[float, ...], ...] | None:
+        """Return the fitted radii of a case; None for fewer than LEAST answers."""
+        rows = np.flatnonzero(self.case == case)
+        if len(rows) < LEAST:
+            return None
+        columns = (self.features, self.km, self.weight, self.person)
+        return fit_radii(*(each[rows] for each in columns))
 
 
 def fit_trips(
@@ -106,16 +118,14 @@ def fit_trips(
     if walks:
         parameters = replace(parameters, same_scene=_same_scene(walks))
         parameters = replace(parameters, alpha=_alpha(walks, journeys, parameters))
+    made = [_answers(each, parameters, seed) for each in (walks, journeys)]
     errors = Errors.of(
-        _answers(walks, parameters, seed),
-        _answers(journeys, parameters, seed),
-        *(_by_time(each, parameters.pace, seed) for each in (routes, *real)),
+        [*made, _by_time(routes, parameters.pace, seed)],
+        [_by_time(each, parameters.pace, seed) for each in real],
     )
     radii = dict(parameters.radii)
     for case in sorted(cases):
-        rows = np.flatnonzero(errors.case == case)
-        if len(rows) >= LEAST:
-            radii[case] = fit_radii(errors.features[rows], errors.km[rows], errors.weight[rows])
+        radii[case] = errors.radii(case) or radii[case]
     return replace(parameters, radii=radii)
 
 

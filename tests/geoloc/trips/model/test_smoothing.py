@@ -147,20 +147,32 @@ def test_where_the_bundle_does_not_know_the_region_radii_are_wide_as_those_of_th
     """All photos agree on a place, and each says that it does not know it."""
     parameters = TripParameters.read(load("starter").path / FILE) if fitted else TripParameters()
     pictures = evidence([50] * 8)
-    unknown = replace(pictures, radii_km=np.full((8, 3), [3e3, 6e3, 9e3], np.float32))
+    unknown = replace(pictures, radii_km=np.full((8, 3), [6e3, 12e3, 18e3], np.float32))
     none = np.full((8, 2), np.nan)
     known = replace(pictures, radii_km=np.full((8, 3), [5.0, 20.0, 60.0], np.float32))
     time_s = np.arange(8) * 600.0
     placed, surer = (place(time_s, none, each, parameters) for each in (unknown, known))
-    assert set(placed.case.tolist()) == {"guessed"}
-    assert placed.radii_km[:, 1].min() >= 1000.0
+    assert set(placed.case.tolist()) == {"lost"}
+    assert placed.radii_km[:, 1] == pytest.approx(np.full(8, 12e3))
     assert placed.radii_km[:, 1].min() >= 10.0 * surer.radii_km[:, 1].max()
+
+
+def test_photos_that_agree_on_a_continent_are_believed_only_where_no_position_is_known():
+    """Alone each knows half of the Earth at least, and together they know more."""
+    parameters = TripParameters.read(load("starter").path / FILE)
+    pictures = replace(evidence([50] * 8), radii_km=np.full((8, 3), [2e3, 8e3, 1.6e4], np.float32))
+    time_s, known = np.arange(8) * 600.0, np.full((8, 2), np.nan)
+    agreed = place(time_s, known, pictures, parameters)
+    assert set(agreed.case.tolist()) == {"guessed"}
+    assert agreed.radii_km[:, 1].max() < 8e3
+    known[0] = pictures.answer[0] + (0.0, 20.0)
+    assert "guessed" not in place(time_s, known, pictures, parameters).case.tolist()
 
 
 def test_a_day_in_an_unknown_region_has_radii_of_its_own():
     pictures = evidence([50] * 12)
     radii = np.full((12, 3), [5.0, 20.0, 60.0], np.float32)
-    radii[8:] = [3e3, 6e3, 9e3]
+    radii[8:] = [6e3, 12e3, 18e3]
     time_s = np.r_[np.arange(8) * 600.0, 86400.0 + np.arange(4) * 600.0]
     placed = place(time_s, np.full((12, 2), np.nan), replace(pictures, radii_km=radii),
                    TripParameters())  # fmt: skip

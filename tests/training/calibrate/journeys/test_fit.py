@@ -50,6 +50,17 @@ def test_heavier_rows_count_more():
     assert light[0][0] < heavy[0][0]
 
 
+def test_radii_grow_faster_with_time_where_people_differ():
+    rng = np.random.default_rng(5)
+    grown, person = rng.uniform(1.0, 4.0, 800), np.arange(800) % 4
+    features = np.zeros((800, 3, RADIUS_FEATURES))
+    features[:, :, 0], features[:, :, 2] = 1.0, grown[:, None]
+    km = np.exp(grown * np.array([0.0, 0.5, 1.0, 1.5])[person] + rng.normal(0.0, 0.3, 800))
+    of_all, of_others = fit_radii(features, km), fit_radii(features, km, person=person)
+    assert of_others[1][2] > of_all[1][2] + 0.1
+    assert of_others[1][0] == of_all[1][0]
+
+
 def test_parameters_survive_a_file_and_bundles_without_one_are_uncalibrated(tmp_path):
     parameters = TripParameters(alpha=0.1, calibrated=True)
     parameters.write(tmp_path / "trips.json")
