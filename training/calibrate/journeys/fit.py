@@ -84,8 +84,9 @@ class Errors:
         rows = np.flatnonzero(self.case == case)
         if len(rows) < LEAST:
             return None
-        columns = (self.features, self.km, self.weight, self.person)
-        return fit_radii(*(each[rows] for each in columns))
+        return fit_radii(
+            self.features[rows], self.km[rows], self.weight[rows], self.person[rows]
+        )
 
 
 def fit_trips(
