@@ -83,7 +83,7 @@ class TripParameters:
         Args:
             case: one of RADII.
             features: (N, 3, RADIUS_FEATURES), by level: a constant, and logarithms; see
-                `Bridge.features` and `placing.guessed_features`.
+                `Bridge.features` and `stretches.guessed_features`.
         """
         weights = np.asarray(self.radii[case])
         log_km = (features * weights).sum(axis=2)

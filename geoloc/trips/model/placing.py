@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from geocells.sphere import haversine_km
-from geoloc.answer.judge import CLAIM_KM, FARTHEST_KM
+from geoloc.answer.judge import CLAIM_KM
 from geoloc.trips.model import scenes, stretches
 from geoloc.trips.model.anchors import Anchors
 from geoloc.trips.model.bridge import Bridge, bridge
@@ -40,14 +40,7 @@ back: the photos between them were taken there only if their pictures do not con
 AROUND_KM, ELSEWHERE = 100.0, 0.05
 """They do if the posterior of being so near is less; the median photo alone must be farther off."""
 
-STAY_GAP_S = 8 * 3600.0
-"""After so long a photo may have been taken at another place."""
-
 REGION_KM = CLAIM_KM["region"]
-
-CONTINENT_KM, HALF_KM = 2500.0, 10_007.5
-"""Photos whose 80 % radius alone is larger than the first do not know their continent: known
-positions are believed before they are. A circle of the second holds half the Earth; see `_lost`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,14 +197,13 @@ def _by_sight(
     answers = stretches.locate(
         evidence.take(rows), time_s[rows], parameters, before, after, near=home
     )
-    alone_km = _of_stays(time_s[rows], evidence.take(rows))
-    features = guessed_features(answers, alone_km)
-    unknown = _told(alone_km)[:, 1] & (alone_km[:, 1] > CONTINENT_KM)
-    lost = unknown & _lost(alone_km[:, 1], answers.spread_km[:, 1])
+    alone_km = stretches.of_stays(time_s[rows], evidence.take(rows))
+    features = stretches.guessed_features(answers, alone_km)
+    lost = stretches.lost(alone_km[:, 1], answers.spread_km[:, 1])
     widest = np.maximum(alone_km, answers.spread_km)
     radii = np.where(lost[:, None], widest, parameters.radii_km("guessed", features))
-    doubt = np.where(unknown[:, None], widest, radii)
-    use = (doubt[:, 1:] < CLEARLY * placed.radii_km[rows, 1:]).all(axis=1)
+    claimed = np.where(stretches.unknown(alone_km[:, 1])[:, None], widest, radii)
+    use = (claimed[:, 1:] < CLEARLY * placed.radii_km[rows, 1:]).all(axis=1)
     if home is not None:
         use = _elsewhere(placed, rows, answers, alone_km)
     chosen = rows[use]
@@ -235,36 +227,7 @@ def _elsewhere(
     reach_km = np.maximum(haversine_km(answers.latlon, home)[:, None], alone_km)
     reach_km = np.where(at_home[:, None] < LEVELS, reach_km, 0.0)
     placed.radii_km[rows] = np.maximum(placed.radii_km[rows], reach_km)
-    return np.asarray((at_home < ELSEWHERE) & (alone_km[:, 1] <= CONTINENT_KM))
-
-
-def _lost(alone_km: Float64Array, spread_km: Float64Array) -> BoolArray:
-    """Return which photos (N,) that do not know their continent alone do not know it together.
-
-    That photos agree is no proof: those of a country that the bundle does not know agree on a wrong
-    one. On collections that the models never saw, all journeys were placed on the right continent
-    whose photos alone know half of the Earth, and together a continent; of the others, three in five.
-
-    Args:
-        alone_km: (N,) 80 % radii of the photos of the stay alone.
-        spread_km: (N,) distance that holds as much of the posterior of the journey.
-    """
-    return np.asarray((alone_km > HALF_KM) | (spread_km > CONTINENT_KM))
-
-
-def _of_stays(time_s: Float64Array, evidence: Evidence) -> Float64Array:
-    """Return the radii (N, 3) of the median photo alone of each stay.
-
-    A photo of which a witness said something, as of a sign, has its own if they are smaller.
-    """
-    alone_km, middle = evidence.radii_km, np.zeros((len(time_s), 3))
-    ends = np.flatnonzero(np.diff(time_s) > STAY_GAP_S) + 1
-    for rows in np.split(np.arange(len(time_s)), ends):
-        middle[rows] = np.median(alone_km[rows], axis=0)
-    if evidence.stated is not None:
-        said = np.ptp(evidence.stated, axis=1) > 0.0
-        middle[said] = np.minimum(middle[said], alone_km[said])
-    return middle
+    return np.asarray((at_home < ELSEWHERE) & (alone_km[:, 1] <= stretches.CONTINENT_KM))
 
 
 def _by_itself(
@@ -275,27 +238,6 @@ def _by_itself(
     alone_km = evidence.radii_km[rows, 1]
     excluded = (apart > alone_km) & (evidence.probability[rows] > LIKELY) & (alone_km <= REGION_KM)
     _alone(placed, rows[excluded], evidence, parameters)
-
-
-def _told(radii_km: Float64Array) -> BoolArray:
-    """Return which radii say something; a bundle without calibration has the largest for all."""
-    return np.asarray(radii_km < np.float32(FARTHEST_KM))
-
-
-def guessed_features(answers: Answers, alone_km: Float64Array) -> Float64Array:
-    """Return (N, 3, RADIUS_FEATURES): 1, log km of the spread, log km of the photos alone.
-
-    Args:
-        answers: for N photos.
-        alone_km: (N, 3) radii of the photos of their stays alone: where these know little, as of a
-            country that the bundle does not know, the photos may agree on a wrong place.
-    """
-    features = np.zeros((len(answers.latlon), 3, RADIUS_FEATURES))
-    features[:, :, 0] = 1.0
-    features[:, :, 1] = np.log(answers.spread_km + 2.0)
-    told = _told(alone_km)
-    features[:, :, 2] = np.log(np.where(told, np.maximum(alone_km, 1.0), answers.spread_km + 2.0))
-    return features
 
 
 def _alone(

@@ -84,9 +84,7 @@ class Errors:
         rows = np.flatnonzero(self.case == case)
         if len(rows) < LEAST:
             return None
-        return fit_radii(
-            self.features[rows], self.km[rows], self.weight[rows], self.person[rows]
-        )
+        return fit_radii(self.features[rows], self.km[rows], self.weight[rows], self.person[rows])
 
 
 def fit_trips(
