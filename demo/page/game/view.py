@@ -57,7 +57,9 @@ def _window(points: list[LatLon]) -> list[float]:
     sides = list(zip(*points, strict=True))
     (south, north), (west, east) = ((min(side), max(side)) for side in sides)
     margin = max(LEAST_DEG, MARGIN * max(north - south, east - west))
-    return [max(south - margin, -80.0), west - margin, min(north + margin, 84.0), east + margin]
+    half = min((east - west) / 2.0 + margin, 180.0)  # else a part of the world is shown twice
+    middle = (west + east) / 2.0
+    return [max(south - margin, -80.0), middle - half, min(north + margin, 84.0), middle + half]
 
 
 def _pin(at: LatLon, kind: str, title: str, label: str = "") -> dict[str, Any]:

@@ -69,6 +69,9 @@ def test_the_map_shows_the_true_place_only_after_the_guess():
     south, west, north, east = after["window"]
     assert all(south < lat < north and west < lon < east for lat, lon in ((1.0, 2.0), (3.0, 4.0)))
     assert not after["open"]
+    far = game.Round(LocatedPhoto(photos.EXAMPLES, 50.0, -3.0), (-40.0, 174.0), (-40.0, -176.0))
+    _, west, _, east = view.closed_map([far])["window"]
+    assert (west, east) == pytest.approx((-181.0, 179.0))  # the whole world, and both guesses
 
 
 def test_a_streak_ends_with_the_first_wrong_country():
