@@ -108,9 +108,9 @@ def result(game: Game, index: int = -1) -> str:
     return render(
         "game/result.html",
         title=title,
-        taken=taken,
-        player=player,
-        bundle=bundle,
+        taken=str(taken),
+        player=str(player),
+        bundle=str(bundle),
         player_distance=text.km(player_km),
         bundle_distance=text.km(bundle_km),
         credit=similar.credit(located.author, located.licence, located.source),

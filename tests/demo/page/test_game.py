@@ -49,6 +49,7 @@ def test_the_higher_total_wins():
     assert len(played.rounds) == 5
     assert played.totals[0] == 5 * game.MAX_POINTS > played.totals[1]
     assert "You win: 25,000 to" in view.result(played)
+    assert ", at sea." in view.result(played)
     assert played.with_guesses((0.0, 0.0), (0.0, 0.0)) == played  # it is over
     assert view.scores(played).count("<td>5,000 <small>0 m") == 5
     assert "South Dakota, United States" in view.scores(played)
