@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
@@ -107,7 +108,8 @@ def serve(
         from demo.map.routes import OwnTiles
 
         _check_library(library, host)
-        access = _access(allow_origin, root_path, max_precision_km, library is not None)
+        access = _access(allow_origin, root_path, max_precision_km)
+        access = replace(access, behind_proxy=bool(proxy), local_only=library is not None)
         own_tiles = OwnTiles(tiles, tiles_credit) if tiles else None
         if access.api_key is None and _is_public(host):
             print(WARNING, file=sys.stderr)
@@ -122,9 +124,7 @@ def serve(
     return 0
 
 
-def _access(
-    origins: Sequence[str], root_path: str, max_precision_km: float, local_only: bool
-) -> "Access":
+def _access(origins: Sequence[str], root_path: str, max_precision_km: float) -> "Access":
     """Return who may use the server.
 
     Raises:
@@ -138,9 +138,7 @@ def _access(
     path = root_path.rstrip("/")
     if path and not path.startswith("/"):
         raise GeolocError(f"--root-path {root_path}: begin it with /, as /geoloc")
-    return Access(
-        os.environ.get(KEY_VARIABLE) or None, tuple(origins), path, max_precision_km, local_only
-    )
+    return Access(os.environ.get(KEY_VARIABLE) or None, tuple(origins), path, max_precision_km)
 
 
 def _is_public(host: str) -> bool:

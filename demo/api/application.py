@@ -19,7 +19,7 @@ from demo.compression import Compression
 from demo.map.routes import OwnTiles
 from demo.page.app import mount, release_memory
 from demo.security.access import Access, KeyGuard, LocalGuard
-from demo.security.headers import SecurityHeaders
+from demo.security.headers import HostNames, SecurityHeaders
 from demo.security.middleware import (
     REQUEST_ID,
     HeadAsGet,
@@ -94,6 +94,7 @@ def _protect(app: FastAPI, limits: Limits, access: Access, tiles: Sequence[str])
         app.add_middleware(LocalGuard)
     app.add_middleware(BodyLimit, limits=limits)
     app.add_middleware(HeadAsGet)
+    app.add_middleware(HostNames, behind_proxy=access.behind_proxy)
     app.add_middleware(SecurityHeaders, origins=access.origins, tiles=tiles)
     if access.origins:
         app.add_middleware(

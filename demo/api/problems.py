@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -55,6 +56,7 @@ _WORDS = (
 
 _INVALID = {
     "int_parsing": "give a whole number",
+    "value_error": "{error}",
     "bool_parsing": "give true or false",
     "greater_than_equal": "give at least {ge}",
     "less_than_equal": "give at most {le}",
@@ -71,6 +73,11 @@ def add_handlers(api: FastAPI) -> None:
     api.add_exception_handler(RequestValidationError, _validation_problem)
     api.add_exception_handler(GeolocError, _geoloc_problem)
     api.add_exception_handler(Exception, _internal_problem)
+
+
+def in_words(error: Mapping[str, Any]) -> str:
+    """Return what is wrong with a value, from one of pydantic's errors."""
+    return _INVALID.get(error["type"], "is not understood").format(**error.get("ctx", {}))
 
 
 async def _http_problem(request: Request, error: Exception) -> JSONResponse:
@@ -90,8 +97,7 @@ async def _validation_problem(request: Request, error: Exception) -> JSONRespons
     field = ".".join(part for part in first["loc"][1:] if isinstance(part, str))
     if field.partition(".")[0] == "photos":
         return error_response(request.scope, 422, f"photos: no file; {_FORM}")
-    words = _INVALID.get(first["type"], "is not understood").format(**first.get("ctx", {}))
-    return error_response(request.scope, 422, f"{field}: {words}; see /v1/openapi.json")
+    return error_response(request.scope, 422, f"{field}: {in_words(first)}; see /v1/openapi.json")
 
 
 async def _geoloc_problem(request: Request, error: Exception) -> JSONResponse:

@@ -108,6 +108,9 @@ def mount(
     import gradio as gr
 
     from demo.map.routes import add_map
+    from demo.page.events import CALL, EVENT, EventCheck, name_of_upload
+    from demo.security.events import CheckedEvents, Uploads
+    from demo.security.uploads import PAGE_UPLOAD
 
     add_map(app, tiles)
     app.router.routes.append(Route("/progress/{run}", _progress_reply, methods=["GET"]))
@@ -128,6 +131,8 @@ def mount(
     )
     # without this, gradio accepts any file of the server as an upload
     page.has_launched = True
+    app.add_middleware(CheckedEvents, paths=(EVENT, CALL), check=EventCheck(page))
+    app.add_middleware(Uploads, path=PAGE_UPLOAD, name=name_of_upload)
 
 
 async def _progress_reply(request: Request) -> Response:

@@ -28,6 +28,8 @@ CHIPS = {
 MAX_CHARACTERS = 100
 MAX_AREAS = 10
 MAX_CORNERS = 200
+MAX_NUMBER = 1e6
+"""Of degrees and kilometres, before longitudes are wrapped."""
 
 Area = Mapping[str, Any]
 """A place from the scripts of the page: `kind` is name (with `text`), circle, box or polygon."""
@@ -55,7 +57,7 @@ def named(area: object) -> dict[str, Any]:
     try:
         label = parse(_text(area)).name
     except ConstraintError as error:
-        text = str(area.get("text", "")) if isinstance(area, Mapping) else ""
+        text = str(area.get("text", ""))[:MAX_CHARACTERS] if isinstance(area, Mapping) else ""
         return {"kind": "name", "text": text, "label": text, "problem": str(error)}
     known: dict[str, Any] = dict(area) if isinstance(area, Mapping) else {}
     return known | {"label": label, "problem": "", "within": _text(area)}
@@ -76,7 +78,7 @@ def _is_wrong(area: object) -> bool:
 
 def _text(area: object) -> str:
     kind = area.get("kind") if isinstance(area, Mapping) else None
-    if not isinstance(area, Mapping) or kind not in _READERS:
+    if not isinstance(area, Mapping) or not isinstance(kind, str) or kind not in _READERS:
         raise ConstraintError("this is no place; choose a name, or draw an area on the map")
     return _READERS[kind](area)
 
@@ -117,7 +119,7 @@ def _polygon(area: Area) -> str:
     return json.dumps({"type": "Polygon", "coordinates": [rounded]}, separators=(",", ":"))
 
 
-_READERS: dict[Any, Callable[[Area], str]] = {
+_READERS: dict[str, Callable[[Area], str]] = {
     "name": _name,
     "circle": _circle,
     "box": _box,
@@ -127,7 +129,7 @@ _READERS: dict[Any, Callable[[Area], str]] = {
 
 def _numbers(area: Mapping[Any, Any], *names: str | int) -> list[float]:
     values = [area.get(name) for name in names]
-    if not all(isinstance(value, int | float) and math.isfinite(value) for value in values):
+    if not all(isinstance(value, int | float) and abs(value) <= MAX_NUMBER for value in values):
         raise ConstraintError("the drawn area has no numbers; draw it again")
     return [float(value) for value in values if value is not None]
 

@@ -11,6 +11,7 @@ from demo.map.place_search import search
 from demo.map.routes import version
 from demo.page import constraint_form, view
 from demo.page.controller import EXPORTS, Controller
+from demo.page.events import Areas, Choice, Shadow, Uploads, part
 from demo.page.game import photos as photo_table
 from demo.page.knowledge import knowledge
 from demo.page.locate_events import DIFFERENT_PLACES, SAME_PLACE, Components, connect
@@ -72,9 +73,10 @@ def _example_thumbnails() -> tuple[str, ...]:
 
 def chooser() -> gr.HTML:
     """Return a container of buttons whose value is the index of the last one clicked."""
-    return gr.HTML(
-        html_template="@children", js_on_load=static_file("choose.js"), elem_classes="chooser"
-    )
+    return part(
+        Choice, html_template="@children", js_on_load=static_file("choose.js"),
+        elem_classes="chooser",
+    )  # fmt: skip
 
 
 def where(tab: str) -> gr.HTML:
@@ -83,8 +85,8 @@ def where(tab: str) -> gr.HTML:
     Args:
         tab: name of the tab, for ids that are unique.
     """
-    return gr.HTML(
-        html_template=render("where.html", tab=tab), js_on_load=static_file("where.js"),
+    return part(
+        Areas | None, html_template=render("where.html", tab=tab), js_on_load=static_file("where.js"),
         server_functions=[search, constraint_form.named], elem_classes="where-part",
     )  # fmt: skip
 
@@ -92,8 +94,8 @@ def where(tab: str) -> gr.HTML:
 def _inputs(exact: bool) -> Components:
     """Add the drop zone and the constraint form."""
     components: Components = {
-        "drop": gr.HTML(
-            html_template=render("drop_zone.html"), js_on_load=static_file("drop.js"),
+        "drop": part(
+            Uploads, html_template=render("drop_zone.html"), js_on_load=static_file("drop.js"),
             elem_classes="drop-part",
         ),
         "photo": gr.HTML(
@@ -133,8 +135,8 @@ def _evidence() -> Components:
             info="Its GPS position is never used",
         ),
     }
-    components["measure"] = gr.HTML(
-        html_template=render("measure.html"), js_on_load=static_file("measure.js")
+    components["measure"] = part(
+        Shadow, html_template=render("measure.html"), js_on_load=static_file("measure.js")
     )
     with gr.Row():
         components["shadow"] = field(

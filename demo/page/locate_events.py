@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.utils import get_upload_folder
 
 from demo.page import constraint_form, view
 from demo.page.controller import EXPORTS, Controller, Updates
@@ -52,8 +51,8 @@ its own, and closes that stream after the last waiting event; an event that the 
 it has read the closing message is never answered. Events without the queue can be neither
 generators nor show `gr.Warning`.
 
-Event data must not be used with "always_last": gradio repeats the data of the first event. So the
-scripts write what was chosen into the value of their component.
+Event data is not passed on: with "always_last", gradio repeats the data of the first event. The
+scripts write what was chosen into the value of their component, whose type `events` checks.
 """
 
 
@@ -159,7 +158,7 @@ def _connect_cancel(components: Components) -> None:
 
 
 def _uploaded(drop: dict[str, list[str]]) -> list[Path]:
-    return own_uploads(drop["paths"])
+    return [Path(path) for path in drop["paths"]]
 
 
 def _example(index: int) -> list[Path]:
@@ -190,13 +189,13 @@ def _connect_form(components: Components, controller: Controller) -> None:
         read_form = partial(_read_form, *form)
         return _outputs(components, controller.rerank(session, together == SAME_PLACE, read_form))
 
-    def fill_in_shadow(event: gr.EventData) -> str:
-        return str(event.shadow)
+    def fill_in_shadow(measured: dict[str, str]) -> str:
+        return measured["shadow"]
 
     inputs = [components[name] for name in ("session", "together", *FORM_FIELDS)]
     outputs = _all_outputs(components)
-    every = {**EVENT_OPTIONS, "trigger_mode": "multiple"}
-    components["measure"].apply(fill_in_shadow, None, components["shadow"], **every)
+    measure = components["measure"]
+    measure.apply(fill_in_shadow, measure, components["shadow"], **EVENT_OPTIONS)
     submits = [components[name].submit for name in ("shadow", "time")]
     chosen = ("together", "chips", "read_text", "use_overlays", "use_metadata")
     inputs_changed = [components[name].input for name in chosen]
@@ -283,16 +282,3 @@ def _read_form(areas: dict[str, Any] | None, chips: list[str] | None, *fields: A
     evidence = WitnessOptions(bool(use_metadata), shadow, time, bool(read_text), bool(use_overlays))
     evidence.sun()
     return Asked(within, evidence)
-
-
-def own_uploads(paths: list[str]) -> list[Path]:
-    """Return the paths of uploads as the browser names them.
-
-    Raises:
-        GeolocError: a path is outside gradio's upload folder, so the request was forged.
-    """
-    folder = Path(get_upload_folder()).resolve()
-    resolved = [Path(path).resolve() for path in paths]
-    if not resolved or not all(path.is_relative_to(folder) for path in resolved):
-        raise GeolocError("these files were not uploaded to this page; drop the photos again")
-    return resolved

@@ -47,6 +47,8 @@ def headline_texts(
     if not has_circle:
         radius = "The map shades where 8 of 10 photos like this lie"
     best = "" if claim and guess.confidence == "city" else f"Best guess: {guess.place}."
+    if not guess.is_first_place:
+        best = f"Best guess: {guess.place}, which lies between the places that it may be."
     lines = [
         f"{problem}." if (problem := text.contradiction(guess)) else "",
         f"{text.stated(guess)}, as given." if guess.within else "",
@@ -102,7 +104,7 @@ def notice(message: str) -> str:
 def places(guess: Guess) -> str:
     """Return the table of candidates, most probable first, with copy buttons and map links."""
     candidates = [_candidate_row(candidate) for candidate in guess.candidates]
-    return render("places.html", candidates=candidates)
+    return render("places.html", candidates=candidates, best=guess.is_first_place)
 
 
 def _candidate_row(candidate: Candidate) -> dict[str, object]:

@@ -49,6 +49,8 @@ class Access:
     """Path of this server behind a proxy that takes it away, as "/geoloc"."""
     max_precision_km: float = 0.0
     """No answer is more precise; see `demo.security.precision`. 0: no limit."""
+    behind_proxy: bool = False
+    """Whether the owner has named a proxy, which may tell the name that visitors see."""
     local_only: bool = False
     """Whether the page shows photos of the owner, and answers to names of this machine alone."""
 
@@ -103,10 +105,10 @@ class KeyGuard:
             cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
         except CookieError:
             return False
-        return cookie is not None and hmac.compare_digest(cookie.value, self._token)
+        return cookie is not None and _is_same(cookie.value, self._token.encode())
 
     def _is_key(self, text: str) -> bool:
-        return hmac.compare_digest(text.encode("utf-8", "replace"), self._key)
+        return _is_same(text, self._key)
 
     async def _refusal(self, scope: Scope, receive: Receive) -> Response:
         path = path_of(scope)
@@ -116,15 +118,15 @@ class KeyGuard:
             return await self._login(scope, receive)
         if scope["method"] not in ("GET", "HEAD") or path not in ("", "/", LOGIN):
             return error_response(scope, 401, "log in at the start page first")
-        return _login_page("", 401)
+        return _login_page(scope, "", 401)
 
     async def _login(self, scope: Scope, receive: Receive) -> Response:
         """Answer the form of the login: with the page's cookie if the key is right."""
         if self._tries.wait_s((scope.get("client") or ("",))[0]) > 0.0:
-            return _login_page("Too many tries: wait a minute.", 429)
+            return _login_page(scope, "Too many tries: wait a minute.", 429)
         given = await _form_value(receive, "key")
         if not self._is_key(given):
-            return _login_page("This is not the key.", 401)
+            return _login_page(scope, "This is not the key.", 401)
         root = scope.get("root_path", "")
         answer = RedirectResponse(f"{root}/", 303)
         answer.set_cookie(
@@ -136,6 +138,11 @@ class KeyGuard:
             secure=scope.get("scheme") == "https",
         )
         return answer
+
+
+def _is_same(given: str, secret: bytes) -> bool:
+    """Compare in a time that does not depend on the secret; text of a client may be anything."""
+    return hmac.compare_digest(given.encode("utf-8", "replace"), secret)
 
 
 async def _form_value(receive: Receive, name: str) -> str:
@@ -153,8 +160,9 @@ async def _form_value(receive: Receive, name: str) -> str:
     return fields.get(name, [""])[0]
 
 
-def _login_page(message: str, status: int) -> HTMLResponse:
-    return HTMLResponse(_template().render(message=message), status)
+def _login_page(scope: Scope, message: str, status: int) -> HTMLResponse:
+    root = scope.get("root_path", "")
+    return HTMLResponse(_template().render(root=root, message=message), status)
 
 
 @cache

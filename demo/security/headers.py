@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from demo.security.middleware import error_response
 
 # Gradio's page consists of inline scripts and styles, and compiles the page's own scripts.
 _SOURCES = {
@@ -30,6 +33,42 @@ _ALWAYS = {
 }
 
 _REFLECTED = ("access-control-allow-origin", "access-control-allow-credentials")
+
+
+_HOST = re.compile(r"([\w.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?", re.ASCII | re.IGNORECASE)
+
+_CLAIMS = (b"x-forwarded-host", b"x-forwarded-proto", b"x-gradio-server", b"forwarded")
+
+
+class HostNames:
+    """Keeps clients from telling the page an address of its own.
+
+    Gradio writes the address of the server into its page, and believes these headers. A proxy that
+    the owner has named may tell the name that its visitors see; uvicorn has read the rest.
+    """
+
+    def __init__(self, app: ASGIApp, behind_proxy: bool = False) -> None:
+        """Wrap an application.
+
+        Args:
+            app: the application.
+            behind_proxy: whether the owner has named a proxy.
+        """
+        self.app = app
+        self._dropped = _CLAIMS[1:] if behind_proxy else _CLAIMS
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one ASGI connection."""
+        if scope["type"] == "http":
+            kept = [each for each in scope["headers"] if each[0] not in self._dropped]
+            scope = {**scope, "headers": kept}
+            headers = Headers(scope=scope)
+            for name in ("host", "x-forwarded-host"):
+                if name in headers and not _HOST.fullmatch(headers[name]):
+                    message = f"the header {name.title()} is no name of a server"
+                    await error_response(scope, 400, message)(scope, receive, send)
+                    return
+        await self.app(scope, receive, send)
 
 
 class SecurityHeaders:

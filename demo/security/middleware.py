@@ -16,7 +16,6 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from demo.api.limits import RETRY_SOON, RateLimit
-from demo.security.sandbox import NO_DOWNLOADS
 
 REQUEST_ID = "X-Request-ID"
 
@@ -108,16 +107,20 @@ class HeadAsGet:
 
 
 class RequestFilter:
-    """Refuses requests above the rate limit, and gradio paths that download or run something.
+    """Refuses requests above the rate limit, and to what the page does not use of gradio.
 
-    Also what the page does not need of gradio: its queue would bypass `PageLimit`, a deep link
-    writes a file, and a listener to reloads holds a connection.
+    Gradio has addresses that download, read or run something: its queue would bypass `PageLimit`, a
+    deep link writes a file, a listener to reloads holds a connection, and a description of the
+    events is kept with the address that its first reader claims to see.
     """
 
-    BLOCKED = re.compile(
-        r"/gradio_api/(proxy=|file=[\s/]*[a-z+.-]+:|run-history|vibe|undo-vibe)", re.I
+    USED = re.compile(
+        r"/(v1(/.*)?|map/.*|login|config|theme\.css|favicon\.ico|robots\.txt|manifest\.json"
+        r"|(assets|static|svelte)/[^?]*"
+        r"|gradio_api/(upload|run/predict|component_server|startup-events|heartbeat/\w+)/?)?",
+        re.DOTALL,
     )
-    UNUSED = re.compile(r"/gradio_api/(queue/|call/|dev/|deep_link)", re.I)
+    """Paths of page and API."""
 
     def __init__(self, app: ASGIApp, posts_per_minute: int) -> None:
         self.app, self._rate = app, RateLimit(posts_per_minute)
@@ -128,11 +131,9 @@ class RequestFilter:
         await (refusal or self.app)(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> JSONResponse | None:
-        path = path_of(scope)
-        if self.BLOCKED.match(path):
-            return error_response(scope, 403, NO_DOWNLOADS)
-        if self.UNUSED.match(path):
-            return error_response(scope, 403, "this page does not use this address")
+        if not self.USED.fullmatch(path_of(scope)):
+            message = "this page does not use this address; /v1/openapi.json lists those of the API"
+            return error_response(scope, 404, message)
         if scope["method"] != "POST":
             return None
         wait_s = self._rate.wait_s((scope.get("client") or ("",))[0])

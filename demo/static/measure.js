@@ -31,7 +31,8 @@ function finish() {
   points = null;
   if (Math.min(object, shadow) < LEAST_PX) return say("Too short to measure. Press the button to try again.");
   const error = Math.max(5, Math.ceil(100 * Math.SQRT2 * Math.hypot(CLICK_PX / object, CLICK_PX / shadow)));
-  trigger("apply", {shadow: `${object.toFixed(0)}:${shadow.toFixed(0)}±${error}%`});
+  props.value = {shadow: `${object.toFixed(0)}:${shadow.toFixed(0)}±${error}%`};   // see choose.js
+  trigger("apply");
   say("Measured. Enter below when the photo was taken, then press Use this shadow.");
 }
 

@@ -69,9 +69,7 @@ class Constraint:
         share = self.cell_shares(table)
         touched = np.flatnonzero(share > 0.0)
         if not len(touched):
-            raise ConstraintError(
-                f"{self.name}: no geocell of this bundle lies there; give a larger area"
-            )
+            raise ConstraintError(f"{self.name}: the model has no place there; give a larger area")
         centroids = table.centroids.copy()
         centroids[touched] = self.points_in(table, touched.astype(np.int64))
         outline = self._outline_points(table)

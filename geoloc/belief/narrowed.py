@@ -69,9 +69,7 @@ class Narrowed:
             centroids[rows] = place[::-1]
             share[rows] = np.maximum(share[rows], MIN_SHARE)
         if not share.any():
-            raise ConstraintError(
-                f"{self.name}: no geocell of this bundle lies there; ask for less"
-            )
+            raise ConstraintError(f"{self.name}: the model has no place there; ask for less")
         outline = _outline(table, share)
         return ConstraintMask(self.name, share.astype(np.float32), centroids, held, outline)
 

@@ -10,7 +10,6 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,7 +21,7 @@ from geoloc.bundle import directory as bundles
 from geoloc.client import Answer, Client, Question, ServiceError
 from geoloc.geolocator import Geolocator
 from tests.demo.fake_service import photo_of, place_of
-from tests.demo.hostile import form, part, request
+from tests.demo.hostile import BOUNDARY, form, part, request
 from tests.demo.services import ROOT, fake, jpeg, photos, running
 
 pytest.importorskip("gradio", reason="the demo extra is not installed")
@@ -193,7 +192,17 @@ def test_uploads_are_limited_named_safely_and_deleted_in_time(page):
         target="/gradio_api/upload",
     )
     named = page.client.post("/gradio_api/upload", files=[("files", ("../../x.jpg", b"x"))])
-    assert Path(named.json()[0]).is_relative_to(page.temporary)
+    (name,) = named.json()
+    assert re.fullmatch(r"[0-9a-f]{64}/x\.jpg", name)
+    assert [path for path in page.files() if path.match(name)]
+    for disposition in ('name="files"', 'filename="x"', 'name="files"; filename=""'):
+        strange = page.client.post(
+            "/gradio_api/upload",
+            content=form(part(b"x", disposition)),
+            headers={"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"},
+        )
+        assert strange.status_code in (200, 400)
+    assert "Traceback" not in page.log.read_text()
     too_large = page.client.post("/gradio_api/upload", files={"files": bytes(3_000_000)})
     assert too_large.status_code == 413
     broken_off = [socket.create_connection((host, int(port))) for _ in range(2)]

@@ -11,6 +11,7 @@ import gradio as gr
 
 from demo.map.routes import version
 from demo.page import constraint_form
+from demo.page.events import Pins, part
 from demo.page.game import photos as photo_table
 from demo.page.game import rounds, view
 from demo.page.game.photos import LocatedPhoto
@@ -192,7 +193,8 @@ def _board() -> dict[str, Any]:
         )  # fmt: skip
         parts["photo"] = gr.HTML()
     with gr.Column(scale=3, min_width=300):
-        parts["map"] = gr.HTML(
+        parts["map"] = part(
+            Pins,
             html_template=render("game/map.html", files=f"map/{version()}/"),
             js_on_load=static_file("game.js"),
             elem_id="game-map",

@@ -11,7 +11,8 @@ from typing import Any
 
 import gradio as gr
 
-from demo.page.locate_events import EVENT_OPTIONS, own_uploads
+from demo.page.events import Uploads, part
+from demo.page.locate_events import EVENT_OPTIONS
 from demo.page.rendering import render, static_file
 from demo.page.view import notice
 from geoloc.errors import GeolocError
@@ -37,15 +38,18 @@ def library_tab(
     """
     gr.HTML(render("library/intro.html"))
     with gr.Row(elem_classes="start"):
-        chosen = gr.HTML(
-            html_template=render("library/choose.html"), js_on_load=static_file("library.js")
+        chosen = part(
+            Uploads,
+            html_template=render("library/choose.html"),
+            js_on_load=static_file("library.js"),
         )
         own = gr.Button(f"Place {folder}", visible=folder is not None, min_width=160)
     state = gr.HTML(elem_classes="live")
     review = gr.HTML()
 
     def place_uploads(value: dict[str, list[str]], name: str) -> list[Any]:
-        return _answered(lambda: review_uploads(own_uploads(value["paths"]), geolocators[name]))
+        paths = [Path(path) for path in value["paths"]]
+        return _answered(lambda: review_uploads(paths, geolocators[name]))
 
     def place_folder(name: str) -> list[Any]:
         return _answered(lambda: review_folder(Path(str(folder)), geolocators[name]))

@@ -46,7 +46,7 @@ class WitnessOptions:
         if self.shadow is not None:
             return Shadow.parse(self.shadow, self.time)
         if self.time is not None:
-            raise WitnessError("--time is the time of --shadow; give a shadow as well")
+            raise WitnessError("a time alone says nothing about the sun; give a shadow as well")
         return None
 
     def witnesses(

@@ -52,7 +52,7 @@ class Shadow:
             WitnessError: one of them is missing, not understood, or impossible.
         """
         if not time:
-            raise WitnessError(f"--shadow needs the time of the photo: {TIME_FORMS} to --time")
+            raise WitnessError(f"a shadow needs the time of the photo: {TIME_FORMS}")
         elevation, error = _elevation(shadow)
         start, end = _window(time)
         return cls(elevation, error, start, end, f"{shadow.strip()} at {time.strip()}")
@@ -60,7 +60,7 @@ class Shadow:
 
 def _elevation(text: str) -> tuple[float, float]:
     """Return elevation and error in degrees."""
-    given = f"--shadow {text.strip()[:60]}"
+    given = f"shadow {text.strip()[:60]}"
     if found := _RATIO.fullmatch(text):
         height, length = (float(found[i].replace(",", ".")) for i in (1, 2))
         share = float(found[3].replace(",", ".")) / 100.0 if found[3] else DEFAULT_ERROR
@@ -92,12 +92,12 @@ def _window(text: str) -> tuple[datetime, datetime]:
     if "T" not in last.upper() and end < start:
         end += timedelta(days=1)
     if not start <= end <= start + LONGEST:
-        raise WitnessError(f"--time {text.strip()[:60]}: ends before it begins, or after a year")
+        raise WitnessError(f"time {text.strip()[:60]}: ends before it begins, or after a year")
     return start, end
 
 
 def _moment(text: str, whole: str) -> datetime:
-    given = f"--time {whole.strip()[:60]}"
+    given = f"time {whole.strip()[:60]}"
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError as error:

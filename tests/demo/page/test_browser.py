@@ -1,7 +1,4 @@
-"""The page in a real browser, served by a real server.
-
-Screenshots go to the folder in the environment variable GEOLOC_SCREENSHOTS.
-"""
+"""The page in a real browser, served by a real server."""
 
 import base64
 import csv
@@ -19,6 +16,7 @@ from demo.page.game import photos
 from geoloc.photos.decode import read_exif
 from tests.browser import TIMEOUT_MS, WEBGL, Watch, launched
 from tests.demo.fakes import FakeGeolocator
+from tests.demo.states import check_state, check_words, keep
 
 pytest.importorskip("gradio", reason="the demo extra is not installed")
 expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
@@ -101,39 +99,8 @@ def save(page, button):
     return download.value.suggested_filename, Path(download.value.path()).read_bytes()
 
 
-def keep(page, name):
-    """Save a screenshot, if wanted."""
-    folder = os.environ.get("GEOLOC_SCREENSHOTS")
-    if folder:
-        page.wait_for_timeout(1000)  # the map is drawn in frames
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
-
-
 def wait_for_zoom(page, condition):
     page.wait_for_function(f"{MAP}?.getZoom() {condition}", timeout=TIMEOUT_MS)
-
-
-def check_accessibility(page, state):
-    """Fail on serious violations of axe, in light and in dark mode."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    for dark in (False, True):
-        page.evaluate("dark => document.body.classList.toggle('dark', dark)", dark)
-        violations = axe.run(page).response["violations"]
-        grave = [v for v in violations if v["impact"] in ("serious", "critical")]
-        assert [(state, dark, v["id"], v["nodes"][0]["html"]) for v in grave] == []
-        keep(page, f"{state}-{'dark' if dark else 'light'}")
-    page.evaluate("document.body.classList.remove('dark')")
-
-
-JARGON = ("bundle", "belief", "cells", "posterior", "likelihood", "gallery", "Cfb", "Köppen")
-
-
-def check_words(page):
-    """What visitors read has no words of the trade, and says once that an answer is not sure."""
-    text = page.locator("body").inner_text().lower()
-    assert [word for word in JARGON if re.search(rf"\b{word.lower()}\b", text)] == []
-    assert text.count("not sure") <= 1
 
 
 def start_game(page):
@@ -161,7 +128,7 @@ def test_a_chosen_photo_is_answered_with_all_details(visit, photo):
     assert own.get_attribute("src").startswith("blob:")  # the server does not send it back
     assert own.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
     wait_for_zoom(page, "> 4")
-    check_accessibility(page, "answer")
+    check_state(page, "answer")
 
 
 def test_a_picture_is_pasted_and_another_dropped(visit, heic):
@@ -215,6 +182,7 @@ def test_several_photos_one_of_them_unreadable(visit, encoder, photo, broken, pl
     page.get_by_role("radio", name="The same place").check()
     expect(page.get_by_text("One answer for 2 photos.")).to_be_visible()
     expect(page.get_by_text("Left out, because it cannot be read: broken.jpg.")).to_be_visible()
+    check_state(page, "several")
     _, content = save(page, "Save as JSON")
     assert [guess["photos"] for guess in json.loads(content)] == [["holiday.jpg", "plain.png"]]
     assert encoder.encoded == before
@@ -287,7 +255,7 @@ def test_places_are_searched_without_encoding_again(visit, encoder, plain):
     add_place(page, "-42.9, 147.3, 80 km")
     expect(page.get_by_text("Within 80 km of -42.9000, 147.3000, as given")).to_be_visible()
     expect(page.get_by_role("heading", name=HOBART)).to_be_visible()
-    keep(page, "constraint")
+    check_state(page, "constraint")
     assert encoder.encoded == encoded
 
 
@@ -518,9 +486,10 @@ def test_a_game_by_click_by_numbers_and_by_keyboard(visit):
     page.get_by_role("button", name="Show round 2 again").click()
     expect(board.locator(".map-line")).to_have_count(2)
     expect(page.get_by_text(f"at {SYDNEY}").first).to_be_visible()
-    check_accessibility(page, "game-over")
+    check_state(page, "game-replay")
     page.get_by_role("button", name="Map of all rounds").click()
     expect(board.locator(".map-line")).to_have_count(10)
+    check_state(page, "game-over")
     page.get_by_role("button", name="Copy", exact=True).last.click()
     page.wait_for_function(
         "navigator.clipboard.readText().then(text => text.includes('Game 7: I got'))"
@@ -597,25 +566,34 @@ def test_keyboard_alone(visit, photo, plain):
 
 def test_all_other_states_are_accessible(visit, photo, broken):
     page = visit()
-    check_accessibility(page, "empty")
+    check_state(page, "empty")
     give(page, photo, broken)
     page.get_by_label(WHERE).press_sequentially("Austral")
     expect(page.get_by_role("option").first).to_be_visible()
-    check_accessibility(page, "places")
+    check_state(page, "places")
+    page.get_by_label(WHERE).fill("")
+    page.get_by_role("button", name="More clues").click()
+    expect(page.get_by_label("Taken at")).to_be_visible()
+    check_state(page, "clues")
+    add_place(page, "Portugal")  # where the model knows nothing
+    expect(page.get_by_text("Portugal: the model has no place there")).to_be_visible()
+    remove_places(page)
     add_place(page, "Lilliput")
     expect(page.get_by_role("alert").first).to_be_visible()
-    check_accessibility(page, "problem")
+    check_state(page, "problem")
     remove_places(page)
     page.get_by_role("button", name="broken.jpg").click()
     expect(page.get_by_role("heading", name="This photo cannot be read")).to_be_visible()
-    check_accessibility(page, "unreadable")
+    check_state(page, "unreadable")
     page.get_by_role("tab", name="Play").click()
+    check_state(page, "game-start")
     start_game(page)
+    check_state(page, "game-round")
     page.locator("#game-map svg").click(position={"x": 300, "y": 200})
     expect(page.get_by_label("Longitude").last).not_to_have_value("")
     page.get_by_role("button", name="This is my guess").click()
     expect(page.get_by_role("button", name="Next round")).to_be_visible()
-    check_accessibility(page, "game")
+    check_state(page, "game")
 
 
 def test_the_starter_bundle_answers_an_example(visit, serve):
@@ -628,6 +606,7 @@ def test_the_starter_bundle_answers_an_example(visit, serve):
     expect(page.locator(".known img").first).to_be_visible()  # with the credit of its licence
     expect(page.locator(".known li", has=page.locator("img")).first).to_contain_text("(Commons)")
     check_words(page)
+    assert page.locator("body").inner_text().lower().count("not sure") <= 1
     add_place(page, "Australia")
     expect(page.get_by_text("In Australia, as given")).to_be_visible()
     expect(page.locator("table.places tbody tr").first).to_contain_text("Australia")

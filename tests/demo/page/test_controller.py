@@ -62,7 +62,7 @@ def test_an_invalid_form_is_reported_and_ignored(controller, plain):
     assert shown["session"].guesses[0].within is None
     assert controller.rerank(shown["session"], False, wrong) == {"notice": "no such place"}
     outside = controller.rerank(shown["session"], False, lambda: Asked(("Peru",)))
-    assert "no geocell of this bundle lies there" in outside["notice"]
+    assert "the model has no place there" in outside["notice"]
 
 
 def test_a_cancelled_run_ends_before_its_next_photo(controller, geolocator, photo, plain):

@@ -83,7 +83,7 @@ def test_the_form_becomes_evidence():
     assert _read_form(*EMPTY, False, False, False, "", None) == Asked()
     read = _read_form(*EMPTY, False, True, True, " 37° ", "2024-06-01T10:30Z")
     assert read.evidence == WitnessOptions(True, "37°", "2024-06-01T10:30Z", use_overlays=True)
-    with pytest.raises(WitnessError, match="--time"):
+    with pytest.raises(WitnessError, match="needs the time"):
         _read_form(*EMPTY, True, False, True, "37°", "")
 
 

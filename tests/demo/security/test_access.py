@@ -6,8 +6,10 @@ import sys
 
 import pytest
 
+from tests.browser import TIMEOUT_MS
 from tests.demo.fake_service import photo_of
 from tests.demo.services import ROOT, fake, jpeg, photos
+from tests.demo.states import check_state
 
 pytest.importorskip("gradio", reason="the demo extra is not installed")
 
@@ -21,6 +23,7 @@ KEY = "a key of people"
 def closed():
     with fake(page=True, access={"api_key": KEY}) as server:
         yield server
+        assert "Traceback" not in server.log.read_text()
 
 
 def log_in(server, key):
@@ -60,6 +63,44 @@ def test_the_login_sets_a_cookie_that_opens_page_and_api(closed):
     assert closed.client.get("/v1/bundles").status_code == 200
     closed.client.cookies.clear()
     assert closed.client.get("/config").status_code == 401
+
+
+def test_the_login_is_accessible_and_leads_to_the_page(closed, browser):
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.set_default_timeout(TIMEOUT_MS)
+    page.goto(closed.address)
+    check_state(page, "login")
+    page.get_by_label("Key").fill("another key")
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_text("This is not the key.").wait_for()
+    check_state(page, "login-wrong")
+    page.get_by_label("Key").fill(KEY)
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name="Choose photos", exact=True).wait_for()
+    page.close()
+
+
+@pytest.mark.parametrize("cookie", ['"\\377"', "\xff", "x" * 9000, "", '"', "a=b;=;;\x01"])
+def test_strange_cookies_are_no_login(closed, cookie):
+    closed.client.cookies.clear()
+    sent = {"Cookie": f"geoloc_login={cookie}".encode("latin-1")}
+    assert closed.client.get("/config", headers=sent).status_code in (400, 401)
+
+
+def test_no_header_of_a_client_names_the_server(closed):
+    log_in(closed, KEY)
+    for name, value in (
+        ("X-Forwarded-Host", "evil.example"), ("X-Gradio-Server", "http://evil.example"),
+        ("X-Gradio-Server", "http://["), ("X-Forwarded-Host", "["), ("Forwarded", "host=evil"),
+        ("X-Forwarded-Proto", "https"), ("X-Forwarded-Prefix", "/evil"),
+    ):  # fmt: skip
+        root = closed.client.get("/config", headers={name: value}).json()["root"]
+        assert root == closed.address, name
+        assert "evil" not in closed.client.get("/", headers={name: value}).text
+    for host in ("[", "evil.example/path", "a b", "x@y", "<b>"):
+        refused = closed.client.get("/", headers={"Host": host})
+        assert refused.status_code == 400
+        assert refused.json()["error"] == "the header Host is no name of a server"
 
 
 def test_keys_cannot_be_tried_without_end():
@@ -173,7 +214,34 @@ def test_links_are_right_behind_a_prefix():
         assert server.client.get("/config").json()["root"].endswith("/geo")
         assert server.client.head("/v1/health").status_code == 200
         blocked = server.client.get("/gradio_api/file=http://127.0.0.1/x")
-        assert blocked.status_code == 403
+        assert blocked.status_code == 404
+        assert "does not use this address" in blocked.json()["error"]
+
+
+def test_the_page_works_in_a_browser_behind_a_prefix(browser):
+    outside = []
+
+    def forward(route):
+        """Take the prefix away, as a proxy does."""
+        if "/geo/" in route.request.url:
+            route.continue_(url=route.request.url.replace("/geo/", "/", 1))
+        else:
+            outside.append(route.request.url)
+            route.abort()
+
+    with fake(page=True, access={"root_path": "/geo", "api_key": KEY}) as server:
+        page = browser.new_page()
+        page.set_default_timeout(TIMEOUT_MS)
+        page.route(f"{server.address}/**", forward)
+        page.goto(f"{server.address}/geo/")
+        page.get_by_label("Key").fill(KEY)
+        page.get_by_role("button", name="Log in").click()
+        photo = {"name": "x.png", "mimeType": "image/png", "buffer": jpeg(photo_of(7), "PNG")}
+        page.get_by_label("Photos", exact=True).set_input_files([photo])
+        page.locator("table.places").wait_for()
+        page.locator("#world .planet :is(svg, canvas)").first.wait_for(state="attached")
+        page.close()
+    assert outside == []
 
 
 def test_folders_of_killed_servers_are_removed_at_the_next_start_and_others_stay(

@@ -54,7 +54,7 @@ def test_photos_that_contradict_the_constraint_are_answered_inside_it(starter):
 
 @pytest.mark.parametrize(
     ("within", "message"),
-    [("-55,-140,1km", "no geocell of this bundle lies there; give a larger area"),
+    [("-55,-140,1km", "the model has no place there; give a larger area"),
      ("10,20,-10,40", "south")],
 )  # fmt: skip
 def test_a_constraint_without_a_cell_is_a_clear_error(starter, within, message):

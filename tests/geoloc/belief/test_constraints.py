@@ -386,7 +386,9 @@ def test_a_mask_has_shares_points_and_clusters_inside(table):
 def test_an_area_without_cells_is_an_error(table):
     ocean = parse("-40,-120,50km")
     assert not ocean.cell_shares(table).any()
-    with pytest.raises(ConstraintError, match=r"^within 50 km of -40.*no geocell of this bundle"):
+    with pytest.raises(
+        ConstraintError, match=r"^within 50 km of -40.*the model has no place there"
+    ):
         ocean.mask(table, np.array([PARIS]))
 
 

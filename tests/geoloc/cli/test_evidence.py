@@ -50,8 +50,8 @@ def test_a_batch_with_other_options_is_answered_again(dated, tmp_path):
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        (["--shadow", "0:1", "--time", "2024-06-01T10:30Z"], "--shadow 0:1: a length is 0"),
-        (["--shadow", "1:1"], "--shadow needs the time"),
+        (["--shadow", "0:1", "--time", "2024-06-01T10:30Z"], "shadow 0:1: a length is 0"),
+        (["--shadow", "1:1"], "a shadow needs the time"),
         (["--time", "2024-06-01T10:30Z"], "give a shadow as well"),
         (["--shadow", "1:1", "--time", "2024-06-01T10:30"], "lacks its zone"),
         (["--within", "above 20,000 m"], "give a height"),
