@@ -195,6 +195,7 @@ def test_uploads_are_limited_named_safely_and_deleted_in_time(page):
     (name,) = named.json()
     assert re.fullmatch(r"[0-9a-f]{64}/x\.jpg", name)
     assert [path for path in page.files() if path.match(name)]
+    before = page.log.read_text()
     for disposition in ('name="files"', 'filename="x"', 'name="files"; filename=""'):
         strange = page.client.post(
             "/gradio_api/upload",
@@ -202,7 +203,7 @@ def test_uploads_are_limited_named_safely_and_deleted_in_time(page):
             headers={"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"},
         )
         assert strange.status_code in (200, 400)
-    assert "Traceback" not in page.log.read_text()
+    assert "Traceback" not in page.log.read_text().removeprefix(before)
     too_large = page.client.post("/gradio_api/upload", files={"files": bytes(3_000_000)})
     assert too_large.status_code == 413
     broken_off = [socket.create_connection((host, int(port))) for _ in range(2)]

@@ -54,10 +54,11 @@ def library_tab(
     def place_folder(name: str) -> list[Any]:
         return _answered(lambda: review_folder(Path(str(folder)), geolocators[name]))
 
-    for event, place, inputs in (
-        (chosen.upload, place_uploads, [chosen, bundle]),
-        (own.click, place_folder, [bundle]),
-    ):
+    ways: list[tuple[Any, Callable[..., list[Any]], list[Any]]]
+    ways = [(chosen.upload, place_uploads, [chosen, bundle])]
+    if folder is not None:
+        ways.append((own.click, place_folder, [bundle]))
+    for event, place, inputs in ways:
         waiting = event(lambda: [notice(WAIT), ""], None, [state, review], **EVENT_OPTIONS)
         waiting.then(place, inputs, [state, review], **EVENT_OPTIONS)
 
