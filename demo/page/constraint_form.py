@@ -9,6 +9,7 @@ from typing import Any
 
 from geoloc.belief.constraints import parse
 from geoloc.belief.drawn_areas import is_geometry
+from geoloc.belief.named_areas import FORMS
 from geoloc.errors import ConstraintError
 from geoloc.output.map.shown import searched
 
@@ -24,6 +25,9 @@ CHIPS = {
     "Chinese characters": "a language written in Chinese characters",
 }
 """Conditions that the page offers, and their text; see `geoloc.belief.conditions`."""
+
+HINT = "choose one of the list, or draw an area on the map"
+"""In place of what the parser advises, which can also be a file."""
 
 MAX_CHARACTERS = 100
 MAX_AREAS = 10
@@ -58,7 +62,8 @@ def named(area: object) -> dict[str, Any]:
         label = parse(_text(area)).name
     except ConstraintError as error:
         text = str(area.get("text", ""))[:MAX_CHARACTERS] if isinstance(area, Mapping) else ""
-        return {"kind": "name", "text": text, "label": text, "problem": str(error)}
+        problem = str(error).replace(FORMS, HINT)
+        return {"kind": "name", "text": text, "label": text, "problem": problem}
     known: dict[str, Any] = dict(area) if isinstance(area, Mapping) else {}
     return known | {"label": label, "problem": "", "within": _text(area)}
 

@@ -521,7 +521,10 @@ def test_on_a_phone_nothing_scrolls_sideways(visit, photo, broken):
         return page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
     assert fits()
-    give(page, photo, broken)
+    give(page, photo, broken, photo, broken, photo)
+    assert fits()
+    drop, several = page.locator(".drop"), page.get_by_text("These photos show")
+    assert several.bounding_box()["y"] > drop.bounding_box()["y"]
     heading = page.get_by_role("heading", name=SYDNEY)
     expect(heading).to_be_in_viewport()  # scrolled into view
     wait_for_zoom(page, "> 6")

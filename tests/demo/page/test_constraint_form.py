@@ -54,7 +54,10 @@ def test_too_many_places_are_refused():
 def test_chosen_places_get_names_for_people():
     lisbon, lilliput = map(constraint_form.named, (name("Lisboa"), name("Lilliput")))
     assert (lisbon["label"], lisbon["problem"]) == (parse("Lisboa").name, "")
-    assert "no country, region or town" in lilliput["problem"]
+    assert lilliput["problem"] == (
+        '"Lilliput" is no country, region or town; choose one of the list, or draw an area on the'
+        " map"
+    )
     assert constraint_form.within([lisbon, lilliput]) == ("Lisboa",)
 
 
