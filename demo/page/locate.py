@@ -86,7 +86,8 @@ def where(tab: str) -> gr.HTML:
         tab: name of the tab, for ids that are unique.
     """
     return part(
-        Areas | None, html_template=render("where.html", tab=tab), js_on_load=static_file("where.js"),
+        Areas | None, html_template=render("where.html", tab=tab),
+        js_on_load=static_file("where.js"),
         server_functions=[search, constraint_form.named], elem_classes="where-part",
     )  # fmt: skip
 
