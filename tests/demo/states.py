@@ -29,7 +29,8 @@ READ = """() => {
 def check_words(page):
     """Fail if what visitors see or hear in a page, or in a frame of it, has words of the trade."""
     told = page.evaluate(READ)
-    assert [line for line in told.splitlines() if FORBIDDEN.search(line)] == []
+    found = [line for line in told.splitlines() if FORBIDDEN.search(line)]
+    assert found == [], found
 
 
 def check_state(page, state):
@@ -40,7 +41,8 @@ def check_state(page, state):
         page.evaluate("dark => document.body.classList.toggle('dark', dark)", dark)
         violations = axe.run(page).response["violations"]
         grave = [v for v in violations if v["impact"] in ("serious", "critical")]
-        assert [(state, dark, v["id"], v["nodes"][0]["html"]) for v in grave] == []
+        found = [(state, dark, v["id"], v["nodes"][0]["html"]) for v in grave]
+        assert found == [], found
         keep(page, f"{state}-{'dark' if dark else 'light'}")
     page.evaluate("document.body.classList.remove('dark')")
 
