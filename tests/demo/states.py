@@ -37,6 +37,7 @@ def check_state(page, state):
     """Check words and accessibility of a state, in light and in dark mode."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     check_words(page)
+    page.emulate_media(reduced_motion="reduce")  # else axe sees colours on their way to others
     for dark in (False, True):
         page.evaluate("dark => document.body.classList.toggle('dark', dark)", dark)
         violations = axe.run(page).response["violations"]

@@ -13,7 +13,7 @@ from demo.page.many import library
 from demo.server import _check_library
 from geoloc.errors import GeolocError
 from geoloc.output.map import base
-from tests.demo.states import check_words
+from tests.demo.states import check_state, check_words
 from tests.geoloc.trips.made import make_trip, write_photos
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -51,11 +51,11 @@ def test_photos_and_a_track_are_reviewed_in_the_tab(
     (tmp_path / "walk.gpx").write_text("<gpx/>")
     tab = visit(serve(geolocator), 1280, 1000)
     tab.get_by_role("tab", name="Library").click()
-    check_words(tab)
+    check_state(tab, "library")
     tab.get_by_label("Photos and tracks").set_input_files([*photos, tmp_path / "walk.gpx"])
     frame = tab.frame_locator("iframe.review")
     expect(frame.locator("h1")).to_have_text("10 photos in 5 groups")
-    check_words(tab)
+    check_state(tab, "library-review")
     check_words(tab.frames[-1])
     assert quick["tracks"] == ["walk.gpx"]
     assert quick["found"] == [path.name for path in photos]
