@@ -162,7 +162,7 @@ class Guess:
     place: Place
     candidates: tuple[Candidate, ...]
     """Places, most probable first. The first one is the answer if it has a probability of at least
-    one half, or if the point with the highest expected GeoGuessr score is less than 25 km away;
+    15 %, or if the point with the highest expected GeoGuessr score is less than 25 km away;
     otherwise the answer is that point."""
     region: tuple[RegionCell, ...]
     """Cells of the 95 % credible region, most probable first; at most 100 of them."""

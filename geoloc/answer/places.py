@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from geocells.sphere import haversine_km
+from geoloc.belief.heads import softmax
 from geoloc.retrieval.candidates import Candidates
-from geoloc.retrieval.reranker import VOTE_SCALES_KM
+from geoloc.retrieval.reranker import VOTE_SCALES_KM, distances_km
 from geoloc.retrieval.tables import Members
 from geoloc.types import Float32Array, Float64Array, Int64Array
 
@@ -43,19 +44,33 @@ class Scored:
     """(N, k) similarities of these photos, descending."""
 
 
-def rank_places(
-    scored: Scored, value: Float32Array, belief: Float32Array
-) -> tuple[Int64Array, Float64Array, Float32Array]:
-    """Keep the best candidate of each cell, and sort them by the belief around them.
+def blended(scored: Scored, value: Float32Array) -> Float32Array:
+    """Return the shares (N, P) of candidates, half by the belief and half by the re-ranker.
+
+    The belief knows the cells, and the re-ranker which candidates of a region resemble the photo.
 
     Args:
         scored: candidates of N photos.
         value: (N, P) scores of the re-ranker.
+    """
+    chosen = softmax(np.where(scored.candidates.valid, value, -np.inf))
+    return np.asarray(0.5 * (scored.share + chosen), np.float32)
+
+
+def rank_places(
+    scored: Scored, value: Float32Array, share: Float32Array, belief: Float32Array
+) -> tuple[Int64Array, Float64Array, Float32Array]:
+    """Keep the best candidate of each cell, and sort them by the share of those around them.
+
+    Args:
+        scored: candidates of N photos.
+        value: (N, P) scores of the re-ranker.
+        share: (N, P) from `blended`.
         belief: (N, C).
 
     Returns:
-        (N, P) cells without repetition, -1 beyond the last; (N, P, 2) degrees; and the belief
-        (N, P) within about 25 km, not ascending, 0 beyond the last.
+        (N, P) cells without repetition, -1 beyond the last; (N, P, 2) degrees; and the share of
+        the belief (N, P) within about 25 km, not ascending, 0 beyond the last.
     """
     candidates = scored.candidates
     value = np.where(candidates.valid, value, -np.inf)
@@ -65,8 +80,9 @@ def rank_places(
     repeated = ((cell[:, :, None] == cell[:, None, :]) & earlier).any(axis=2)
     repeated |= np.isneginf(np.take_along_axis(value, by_value, axis=1))
     repeated[:, 0] = False
-    held = scored.share * held_belief(candidates, belief)[:, None]
-    around = np.exp(scored.features[:, :, CITY_VOTE]) * held.sum(axis=1, keepdims=True)
+    kernel = np.exp(distances_km(candidates.latlon) / np.float32(-VOTE_SCALES_KM[CITY_SCALE]))
+    held = share * held_belief(candidates, belief)[:, None]
+    around = np.einsum("npq,nq->np", kernel, held)
     mass = np.take_along_axis(around, by_value, axis=1)
     step = np.floor(np.log(np.maximum(mass, 1e-9)) / TIE)
     order = np.argsort(np.where(repeated, np.inf, -step), axis=1, kind="stable")
@@ -86,11 +102,13 @@ def held_belief(candidates: Candidates, belief: Float32Array) -> Float32Array:
     return np.asarray((belief * included).sum(axis=1), np.float32)
 
 
-def belief_near(scored: Scored, belief: Float32Array, answer: Float64Array) -> Float32Array:
+def belief_near(
+    scored: Scored, share: Float32Array, belief: Float32Array, answer: Float64Array
+) -> Float32Array:
     """Return the belief (N, 1) within about 25 km of the answer, as `rank_places` computes it."""
     distance = haversine_km(answer[:, None], scored.candidates.latlon)
     kernel = np.exp(-distance / VOTE_SCALES_KM[CITY_SCALE])
-    around = (scored.share * kernel).sum(axis=1) * held_belief(scored.candidates, belief)
+    around = (share * kernel).sum(axis=1) * held_belief(scored.candidates, belief)
     return np.asarray(around[:, None], np.float32)
 
 

@@ -13,9 +13,9 @@ import numpy as np
 from geocells.sphere import haversine_km
 from geocells.table import CellTable
 from geoloc.answer.calibration import Calibration
-from geoloc.answer.hedge import Hedge
+from geoloc.answer.hedge import LOCALISED, Hedge
 from geoloc.answer.judge import CLAIM_KM, LEVELS
-from geoloc.answer.places import Scored, belief_near, rank_places, support
+from geoloc.answer.places import Scored, belief_near, blended, rank_places, support
 from geoloc.answer.questions import Judges, claim_limits
 from geoloc.answer.ranking import Ranking, Sources, nothing_known
 from geoloc.answer.signals import CountryBelief, evidence_vectors, signals
@@ -39,10 +39,6 @@ from geoloc.types import BoolArray, Float32Array, Float64Array, IndexArray, Int6
 
 NEIGHBOURS = 96
 """Nearest location clusters, which vote for their cells and are candidates."""
-
-LOCALISED = 0.5
-"""Probability of the first place from which on it is the answer; below, the point with the highest
-expected score is, unless it lies in the same city."""
 
 
 class Ranker:
@@ -202,7 +198,8 @@ class Ranker:
     ) -> Ranking:
         scored = self.score(sources.features, sources.nearest, belief, constraint)
         value = self.calibration.reranker(scored.features, scored.gating)
-        cell, latlon, mass = rank_places(scored, value, belief)
+        share = blended(scored, value)
+        cell, latlon, mass = rank_places(scored, value, share, belief)
         fused = Fused.of_single(belief) if fused is None else fused
         several = (fused.photos >= FUSED) & ~fused.contradictory
         judges = Judges.of(self.calibration, several, constraint, evidence)
@@ -212,7 +209,8 @@ class Ranker:
         localised = probability[:, 0] >= LOCALISED
         answer_cell, answer = self._answer(sources, belief, cell, latlon, localised, constraint)
         described = self._evidence(sources, belief, answer_cell, answer, scored, photos)
-        near, at_first = belief_near(scored, belief, answer), (answer == latlon[:, 0]).all(axis=1)
+        near = belief_near(scored, share, belief, answer)
+        at_first = (answer == latlon[:, 0]).all(axis=1)
         of_answer = np.minimum(judges.probability(near, place_evidence)[:, 0], probability[:, 0])
         reach, claimable = claim_limits(constraint, self.cells.country, answer)
         radii, claims = judges.judge(described, claimable & ~fused.contradictory[:, None], reach)

@@ -57,8 +57,8 @@ def locate(
     """Locate photos: coordinates, radius, confidence, and other candidates.
 
     The probability beside a place is the calibrated probability that the photo was taken within
-    25 km of it. Radii are measured from the best guess: the first place if it is more probable than
-    not, otherwise the point with the smallest expected loss.
+    25 km of it. Radii are measured from the best guess: the first place if its probability is at
+    least 15 %, otherwise the point with the smallest expected loss.
 
     Photos that cannot be read are reported on standard error. Exit codes: 0 if all photos were
     located, 1 if some failed, 2 if nothing could be done.

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from geoloc.answer.ranker import LOCALISED
+from geoloc.answer.hedge import LOCALISED
 from tests.geoloc.answer.drawn import draw
 
 
@@ -19,7 +19,7 @@ def test_no_place_is_less_probable_than_the_next(starter, within, together):
     assert (ranking.answer_probability <= ranking.probability[:, 0] + 1e-6).all()
 
 
-def test_the_first_place_is_the_answer_if_it_is_more_probable_than_not(starter):
+def test_the_first_place_is_the_answer_if_it_is_not_improbable(starter):
     ranking = starter.rank(draw(starter.bundle.ranker, 200, 6, noise=0.3))
     sure = ranking.probability[:, 0] >= LOCALISED
     assert 0 < sure.sum() < len(sure)
