@@ -18,8 +18,8 @@ MAX_POINTS = 2048
 
 LOCALISED = 0.15
 """Probability of the first place from which on it is the answer; below, the point with the highest
-expected score is, unless it lies in the same city. With 0.5, a third fewer photos of new collections
-are answered within 1 km, and the mean score is no higher."""
+expected score is, unless it lies in the same city. With 0.5, a third fewer photos of new
+collections are answered within 1 km, and the mean score is no higher."""
 
 
 @dataclass(frozen=True, eq=False)

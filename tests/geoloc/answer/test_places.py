@@ -20,7 +20,7 @@ def test_no_place_is_less_probable_than_the_next(starter, within, together):
 
 
 def test_the_first_place_is_the_answer_if_it_is_not_improbable(starter):
-    ranking = starter.rank(draw(starter.bundle.ranker, 200, 6, noise=0.3))
+    ranking = starter.rank(draw(starter.bundle.ranker, 200, 6, noise=2.0))
     sure = ranking.probability[:, 0] >= LOCALISED
     assert 0 < sure.sum() < len(sure)
     assert (ranking.answer[sure] == ranking.latlon[sure, 0]).all()
