@@ -74,7 +74,7 @@ def test_the_exif_position_is_compared_but_not_used():
 
 def test_candidates_are_ranked_and_link_to_other_maps():
     table = view.places(make_guess())
-    first, second = table.partition("<tbody>")[2].split("<tr>")[1:]
+    first, second = table.partition("<tbody>")[2].split("<tr")[1:]
     assert "Sydney, New South Wales, Australia" in first
     for part in ("-33.8700, 151.2100", "62.0 %", "geo:-33.87000,151.21000"):
         assert part in first
