@@ -129,6 +129,8 @@ def mount(
         max_file_size=limits.upload_mb * 10**6,
         **appearance,
     )
+    # as in Colab, browsers reach gradio under an address that it cannot know, such as a proxy's
+    page.config["is_colab"] = True
     # without this, gradio accepts any file of the server as an upload
     page.has_launched = True
     app.add_middleware(CheckedEvents, paths=(EVENT, CALL), check=EventCheck(page))

@@ -74,17 +74,24 @@ def fake(**options):
 @contextmanager
 def mounted(geolocators, limits=Limits(), **options):  # noqa: B008
     """Serve page and API around geolocators of this process; yield the address."""
-    import uvicorn
-
     page = build(geolocators, limits=limits, **options)
     service = application.create(geolocators, limits=limits, page=page, appearance=appearance())
+    with in_thread(service) as port:
+        yield f"http://127.0.0.1:{port}/"
+
+
+@contextmanager
+def in_thread(app, **options):
+    """Serve an ASGI application in a thread; yield its port on this machine."""
+    import uvicorn
+
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(service, log_config=None, timeout_graceful_shutdown=1)
+        config = uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1, **options)
         server = uvicorn.Server(config)
         serving = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         serving.start()
         try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+            yield listener.getsockname()[1]
         finally:
             server.should_exit = True
             serving.join()
