@@ -43,7 +43,8 @@ def library_tab(
             html_template=render("library/choose.html"),
             js_on_load=static_file("library.js"),
         )
-        own = gr.Button(f"Place {folder}", visible=folder is not None, min_width=160)
+        name = folder.resolve().name if folder is not None else ""
+        own = gr.Button(f"Place {name}", visible=folder is not None, min_width=160)
     state = gr.HTML(elem_classes="live")
     review = gr.HTML()
 

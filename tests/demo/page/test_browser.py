@@ -451,6 +451,7 @@ def test_a_game_by_click_by_numbers_and_by_keyboard(visit):
     submit.click()
     expect(board.locator(".map-line")).to_have_count(2)
     expect(rows).to_have_count(1)
+    expect(rows.first).to_be_visible()
     keep(page, "game")
 
     next_round.click()  # by numbers
