@@ -41,7 +41,8 @@ def numbers(guess) -> list[float]:
 
 def assert_same(guesses, expected):
     for one, other in zip(guesses, expected, strict=True):
-        assert numbers(one) == pytest.approx(numbers(other), rel=1e-3)
+        # the last bits of embeddings depend on the batch; in int8 radii follow by a few thousandths
+        assert numbers(one) == pytest.approx(numbers(other), rel=5e-3)
         assert one["confidence"] == other["confidence"]
 
 

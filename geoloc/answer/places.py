@@ -44,17 +44,20 @@ class Scored:
     """(N, k) similarities of these photos, descending."""
 
 
-def blended(scored: Scored, value: Float32Array) -> Float32Array:
-    """Return the shares (N, P) of candidates, half by the belief and half by the re-ranker.
+def blended(scored: Scored, value: Float32Array, gallery: Float32Array) -> Float32Array:
+    """Return the shares (N, P) of candidates, by the belief and by the re-ranker.
 
-    The belief knows the cells, and the re-ranker which candidates of a region resemble the photo.
+    The belief knows the cells, and the re-ranker which candidates of a region resemble the photo;
+    it counts as much as the gallery does, little for photos from elsewhere.
 
     Args:
         scored: candidates of N photos.
         value: (N, P) scores of the re-ranker.
+        gallery: (N,) weight of the gallery among the sources of the belief, 0 to 1.
     """
     chosen = softmax(np.where(scored.candidates.valid, value, -np.inf))
-    return np.asarray(0.5 * (scored.share + chosen), np.float32)
+    weight = gallery[:, None]
+    return np.asarray((1.0 - weight) * scored.share + weight * chosen, np.float32)
 
 
 def rank_places(

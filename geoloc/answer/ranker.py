@@ -18,7 +18,7 @@ from geoloc.answer.judge import CLAIM_KM, LEVELS
 from geoloc.answer.places import Scored, belief_near, blended, rank_places, support
 from geoloc.answer.questions import Judges, claim_limits
 from geoloc.answer.ranking import Ranking, Sources, nothing_known
-from geoloc.answer.signals import CountryBelief, evidence_vectors, signals
+from geoloc.answer.signals import GALLERY, CountryBelief, evidence_vectors, signals
 from geoloc.answer.together import FUSED, Fused, combine, merge_bursts
 from geoloc.belief.background import Background
 from geoloc.belief.fusion import (
@@ -134,7 +134,7 @@ class Ranker:
         """
         sources = self.sources(embeddings, constraint, left_out, nearest)
         belief = update_rows(self.believe(sources), evidence)
-        return self._rank(sources, belief, constraint, evidence)
+        return self._rank(sources, belief, constraint, evidence, Fused.of_single(belief))
 
     def rank_together(
         self,
@@ -194,24 +194,23 @@ class Ranker:
         belief: Float32Array,
         constraint: ConstraintMask | None,
         evidence: Float32Array | None,
-        fused: Fused | None = None,
+        fused: Fused,
     ) -> Ranking:
         scored = self.score(sources.features, sources.nearest, belief, constraint)
         value = self.calibration.reranker(scored.features, scored.gating)
-        share = blended(scored, value)
+        weights = self.calibration.source_weights(sources.signal)
+        share = blended(scored, value, weights[:, GALLERY].sum(axis=1))
         cell, latlon, mass = rank_places(scored, value, share, belief)
-        fused = Fused.of_single(belief) if fused is None else fused
         several = (fused.photos >= FUSED) & ~fused.contradictory
         judges = Judges.of(self.calibration, several, constraint, evidence)
         photos = np.where(several, fused.photos, np.float32(1.0))
         place_evidence = self._evidence(sources, belief, cell[:, 0], latlon[:, 0], scored, photos)
         probability = judges.probability(mass, place_evidence)
-        localised = probability[:, 0] >= LOCALISED
-        answer_cell, answer = self._answer(sources, belief, cell, latlon, localised, constraint)
+        answer_cell, answer = self._answer(sources, belief, cell, latlon, probability, constraint)
         described = self._evidence(sources, belief, answer_cell, answer, scored, photos)
-        near = belief_near(scored, share, belief, answer)
+        near = judges.probability(belief_near(scored, share, belief, answer), place_evidence)
+        of_answer = np.minimum(near, probability)[:, 0]
         at_first = (answer == latlon[:, 0]).all(axis=1)
-        of_answer = np.minimum(judges.probability(near, place_evidence)[:, 0], probability[:, 0])
         reach, claimable = claim_limits(constraint, self.cells.country, answer)
         radii, claims = judges.judge(described, claimable & ~fused.contradictory[:, None], reach)
         return Ranking(
@@ -232,7 +231,7 @@ class Ranker:
             place_evidence=place_evidence,
             place_mass=mass,
             features=sources.features,
-            source_weights=self.calibration.source_weights(sources.signal),
+            source_weights=weights,
             agreement=fused.agreement,
             contradictory=fused.contradictory,
             neighbour=scored.neighbour,
@@ -246,7 +245,7 @@ class Ranker:
         belief: Float32Array,
         cell: Int64Array,
         latlon: Float64Array,
-        localised: BoolArray,
+        probability: Float32Array,
         constraint: ConstraintMask | None,
     ) -> tuple[Int64Array, Float64Array]:
         """Return the cell (N,) and the point (N, 2) of each answer."""
@@ -265,7 +264,7 @@ class Ranker:
             hedge = Hedge.over(self.cells.centroids, self.heads.prior, constraint)
         best = hedge.best(belief)
         point, first = hedge.points[best], latlon[:, 0]
-        named = localised | (haversine_km(point, first) <= CLAIM_KM["city"])
+        named = (probability[:, 0] >= LOCALISED) | (haversine_km(point, first) <= CLAIM_KM["city"])
         return np.where(named, cell[:, 0], hedge.cell[best]), np.where(named[:, None], first, point)
 
     def _evidence(

@@ -11,6 +11,9 @@ SOURCES = 5
 """Sources of a belief: the world's photo density, and classifier and votes, each of them under the
 prior of the training photos and under the prior of use."""
 
+GALLERY = (2, 4)
+"""Sources that are votes of the gallery."""
+
 SIGNALS = 9
 """Number of signals of a photo, see `signals`."""
 
