@@ -186,7 +186,7 @@ def test_answers_respect_the_constraint(geoloc, photo_folder):
     ("within", "reason"),
     [
         ("Portugl", "Portugal"),
-        ("0,-130,5km", "no geocell"),
+        ("0,-130,5km", "no place there"),
         ("91,0,92,1", "90"),
         ("nowhere.geojson", "nowhere.geojson"),
     ],
