@@ -17,6 +17,7 @@ from geoloc.batch import inputs
 from geoloc.evaluation import benchmark, leakage, predictions
 from geoloc.game.places import read_places
 from geoloc.game.players.log import read_log
+from geoloc.game.sets.pool import read_pool
 from geoloc.trips.clues.positions import read_fixed
 from training.data import coordinates, manifest, sources
 
@@ -98,12 +99,18 @@ def _fixed(path: Path) -> Found:
     return [(n, *p) for n, p in zip(names, latlon.tolist(), strict=True) if p[0] == p[0]]
 
 
+def _game_set(path: Path) -> Found:
+    pool, _ = read_pool(path)
+    return [(name, *point) for name, point in zip(pool.name, pool.latlon.tolist(), strict=True)]
+
+
 READERS: dict[str, Callable[[Path], Found]] = {
     "geoloc.evaluation.benchmark": _benchmark,
     "geoloc.evaluation.predictions": _predictions,
     "geoloc.evaluation.leakage": _leakage,
     "geoloc.game.places": _play,
     "geoloc.game.players.log": _log,
+    "geoloc.game.sets.pool": _game_set,
     "geoloc.batch.inputs": _batch,
     "geoloc.trips.clues.positions": _fixed,
     "demo.page.game.photos": _page,

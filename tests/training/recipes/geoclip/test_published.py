@@ -66,7 +66,8 @@ def photos(tmp_path_factory):
     folder = tmp_path_factory.mktemp("photos")
     paths = [folder / f"{number}.jpg" for number in range(PHOTOS)]
     for path, image in zip(paths, sample_photos(), strict=False):
-        image.save(path, quality=95)
+        # as large as photos are: both enlarge smaller ones, and differ by 3e-5 of a probability
+        image.resize((4 * image.width, 4 * image.height)).save(path, quality=95)
     return paths
 
 
