@@ -115,7 +115,7 @@ class RequestFilter:
     """
 
     USED = re.compile(
-        r"/(v1(/.*)?|map/.*|login|config|theme\.css|favicon\.ico|robots\.txt|manifest\.json"
+        r"/(v1(/.*)?|map/.*|progress/[\w-]+|login|config|theme\.css|favicon\.ico|robots\.txt|manifest\.json"
         r"|(assets|static|svelte)/[^?]*"
         r"|gradio_api/(upload|run/predict|component_server|startup-events|heartbeat/\w+)/?)?",
         re.DOTALL,

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.datasets import load_sample_image
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -17,7 +18,6 @@ geoclip = pytest.importorskip("geoclip")
 from geoloc.encoders.clip import GeoClipEncoder, geoclip_spec, tower_of
 from geoloc.encoders.towers import location
 from geoloc.errors import BundleError
-from training.embed.quantise import sample_photos
 from training.recipes.geoclip import published
 
 PHOTOS = 3
@@ -65,9 +65,15 @@ def encoder(theirs, parts, tmp_path_factory):
 def photos(tmp_path_factory):
     folder = tmp_path_factory.mktemp("photos")
     paths = [folder / f"{number}.jpg" for number in range(PHOTOS)]
-    for path, image in zip(paths, sample_photos(), strict=False):
-        # as large as photos are: both enlarge smaller ones, and differ by 3e-5 of a probability
-        image.resize((4 * image.width, 4 * image.height)).save(path, quality=95)
+    rng = np.random.default_rng(0)
+    for number, path in enumerate(paths):
+        image = Image.fromarray(load_sample_image(("china.jpg", "flower.jpg")[number % 2]))
+        size = [int(side * rng.uniform(0.4, 1.0)) for side in image.size]
+        left, top = (
+            int(rng.integers(0, whole - part + 1))
+            for whole, part in zip(image.size, size, strict=True)
+        )
+        image.crop((left, top, left + size[0], top + size[1])).save(path, quality=95)
     return paths
 
 
