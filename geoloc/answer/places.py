@@ -9,16 +9,14 @@ import numpy as np
 from geocells.sphere import haversine_km
 from geoloc.belief.heads import softmax
 from geoloc.retrieval.candidates import Candidates
-from geoloc.retrieval.reranker import VOTE_SCALES_KM, distances_km
 from geoloc.retrieval.tables import Members
 from geoloc.types import Float32Array, Float64Array, Int64Array
 
 MAX_CANDIDATES = 40
 """Upper limit on places of a ranking."""
 
-CITY_SCALE = VOTE_SCALES_KM.index(25.0)
-CITY_VOTE = CITY_SCALE - len(VOTE_SCALES_KM)
-"""Rows of VOTE_SCALES_KM, and of a candidate's features, that describe its city."""
+CITY_SCALE_KM = 25.0
+"""Scale of the kernel that sums the belief around a place, about the size of a city."""
 
 MANY = 64
 """Rank of a gallery photo that is similar as many are."""
@@ -45,10 +43,10 @@ class Scored:
 
 
 def blended(scored: Scored, value: Float32Array, gallery: Float32Array) -> Float32Array:
-    """Return the shares (N, P) of candidates, by the belief and by the re-ranker.
+    """Return the shares (N, P) of candidates: a mean of those of the belief and the re-ranker.
 
-    The belief knows the cells, and the re-ranker which candidates of a region resemble the photo;
-    it counts as much as the gallery does, little for photos from elsewhere.
+    The belief tells cells apart, the re-ranker also the candidates of one region. Its weight is
+    that of the gallery, which is small for photos from elsewhere.
 
     Args:
         scored: candidates of N photos.
@@ -63,7 +61,7 @@ def blended(scored: Scored, value: Float32Array, gallery: Float32Array) -> Float
 def rank_places(
     scored: Scored, value: Float32Array, share: Float32Array, belief: Float32Array
 ) -> tuple[Int64Array, Float64Array, Float32Array]:
-    """Keep the best candidate of each cell, and sort them by the share of those around them.
+    """Keep the best candidate of each cell, and sort them by the belief around them.
 
     Args:
         scored: candidates of N photos.
@@ -72,8 +70,8 @@ def rank_places(
         belief: (N, C).
 
     Returns:
-        (N, P) cells without repetition, -1 beyond the last; (N, P, 2) degrees; and the share of
-        the belief (N, P) within about 25 km, not ascending, 0 beyond the last.
+        (N, P) cells without repetition, -1 beyond the last; (N, P, 2) degrees; and the belief
+        (N, P) within about 25 km, not ascending, 0 beyond the last.
     """
     candidates = scored.candidates
     value = np.where(candidates.valid, value, -np.inf)
@@ -83,7 +81,7 @@ def rank_places(
     repeated = ((cell[:, :, None] == cell[:, None, :]) & earlier).any(axis=2)
     repeated |= np.isneginf(np.take_along_axis(value, by_value, axis=1))
     repeated[:, 0] = False
-    kernel = np.exp(distances_km(candidates.latlon) / np.float32(-VOTE_SCALES_KM[CITY_SCALE]))
+    kernel = np.exp(candidates.apart_km / np.float32(-CITY_SCALE_KM))
     held = share * held_belief(candidates, belief)[:, None]
     around = np.einsum("npq,nq->np", kernel, held)
     mass = np.take_along_axis(around, by_value, axis=1)
@@ -110,7 +108,7 @@ def belief_near(
 ) -> Float32Array:
     """Return the belief (N, 1) within about 25 km of the answer, as `rank_places` computes it."""
     distance = haversine_km(answer[:, None], scored.candidates.latlon)
-    kernel = np.exp(-distance / VOTE_SCALES_KM[CITY_SCALE])
+    kernel = np.exp(-distance / CITY_SCALE_KM)
     around = (share * kernel).sum(axis=1) * held_belief(scored.candidates, belief)
     return np.asarray(around[:, None], np.float32)
 

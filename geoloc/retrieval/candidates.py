@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
+from geocells.sphere import EARTH_RADIUS_KM, unit_vectors
 from geocells.table import CellTable
 from geoloc.belief.fusion import ConstraintMask
 from geoloc.retrieval.gallery import Gallery, NearestClusters
@@ -33,6 +35,23 @@ class Candidates:
     """(N, P) of photo and mean prototype of the cell; 0 for cells without clusters."""
     valid: BoolArray
     """(N, P) False for a repeated or excluded place."""
+
+    @cached_property
+    def apart_km(self) -> Float32Array:
+        """(N, P, P) distances between the candidates of each photo."""
+        return distances_km(self.latlon)
+
+
+def distances_km(latlon: Float64Array) -> Float32Array:
+    """Return the distances (N, P, P) in km between the candidates (N, P, 2) of each photo."""
+    axes = np.moveaxis(unit_vectors(latlon).astype(np.float32), -1, 0)
+    total = np.zeros((*latlon.shape[:2], latlon.shape[1]), np.float32)
+    for axis in axes:  # in place; inner products would lose small differences to rounding
+        apart = axis[:, :, None] - axis[:, None, :]
+        total += np.multiply(apart, apart, out=apart)
+    half = np.multiply(np.sqrt(total, out=total), 0.5, out=total)
+    angle = np.arcsin(np.minimum(half, 1.0, out=half), out=half)
+    return np.asarray(np.multiply(angle, 2.0 * EARTH_RADIUS_KM, out=angle), np.float32)
 
 
 def gather(

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from geocells.sphere import EARTH_RADIUS_KM, unit_vectors
 from geoloc.retrieval.candidates import Candidates
-from geoloc.types import Float32Array, Float64Array, Int32Array
+from geoloc.types import Float32Array, Int32Array
 
 VOTE_SCALES_KM = (1.0, 5.0, 25.0, 200.0, 1000.0)
 """Scales of the kernels that sum the belief around a candidate, from street to continent."""
@@ -42,18 +41,6 @@ def votes(candidates: Candidates, belief: Float32Array, sharpness: float) -> Flo
     return np.asarray(share / np.maximum(share.sum(axis=1, keepdims=True), 1e-30), np.float32)
 
 
-def distances_km(latlon: Float64Array) -> Float32Array:
-    """Return the distances (N, P, P) in km between the candidates (N, P, 2) of each photo."""
-    axes = np.moveaxis(unit_vectors(latlon).astype(np.float32), -1, 0)
-    total = np.zeros((*latlon.shape[:2], latlon.shape[1]), np.float32)
-    for axis in axes:  # in place; inner products would lose small differences to rounding
-        apart = axis[:, :, None] - axis[:, None, :]
-        total += np.multiply(apart, apart, out=apart)
-    half = np.multiply(np.sqrt(total, out=total), 0.5, out=total)
-    angle = np.arcsin(np.minimum(half, 1.0, out=half), out=half)
-    return np.asarray(np.multiply(angle, 2.0 * EARTH_RADIUS_KM, out=angle), np.float32)
-
-
 def describe(
     candidates: Candidates,
     share: Float32Array,
@@ -78,9 +65,8 @@ def describe(
     """
     is_cluster = candidates.cluster >= 0
     count = np.where(is_cluster, members[np.maximum(candidates.cluster, 0)], 1)
-    distance = distances_km(candidates.latlon)
     around = [
-        np.einsum("npq,nq->np", np.exp(distance / np.float32(-scale)), share)
+        np.einsum("npq,nq->np", np.exp(candidates.apart_km / np.float32(-scale)), share)
         for scale in VOTE_SCALES_KM
     ]
     columns = [

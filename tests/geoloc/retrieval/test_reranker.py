@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from geocells.sphere import destination, haversine_km
 from geoloc.belief.fusion import CellSpace
+from geoloc.retrieval.candidates import distances_km
 from geoloc.retrieval.reranker import (
     FEATURES,
     GATING_FEATURES,
@@ -16,7 +17,6 @@ from geoloc.retrieval.reranker import (
     VOTE_SCALES_KM,
     Reranker,
     describe,
-    distances_km,
     gating_features,
     votes,
 )
