@@ -6,7 +6,7 @@ import numpy as np
 
 from demo.page.rendering import render
 from geocells.attributes import describe_earth
-from geoloc.belief.witnesses.text.overlays import position
+from geoloc.belief.witnesses.text.overlays import BURNT_IN_POSITION, position
 from geoloc.guess import Attribute, Guess
 from geoloc.output import accounts, text
 from geoloc.output.similar import alike, credited
@@ -15,9 +15,6 @@ STEEP_M = 200.0
 """The height is left out where the map data differ by more between neighbouring points."""
 NEXT_DEG = 1 / 12
 """Spacing of the height data."""
-
-BURNT_IN_POSITION = "burnt-in position"
-"""Kind of findings that a camera or an app wrote on the photo, and that can be evidence."""
 
 CLIMATES = {
     "Af": "tropical, rain all year", "Am": "tropical, monsoon", "Aw": "tropical, dry winters",

@@ -36,8 +36,11 @@ WATERMARK = re.compile(
     r"|all rights reserved|\bgoogle\b|\bstreet view\b"
 )
 
+BURNT_IN_POSITION = "burnt-in position"
+"""Kind of overlays that can be evidence."""
+
 _KINDS = (
-    ("burnt-in position", POSITION, "coordinates written on the photo by a camera or an app"),
+    (BURNT_IN_POSITION, POSITION, "coordinates written on the photo by a camera or an app"),
     ("burnt-in date", DATE, "a date or time, as cameras write it on photos"),
     ("camera overlay", CAMERA, "written on the photo by a camera or an app"),
     ("watermark", WATERMARK, "the mark of an owner or a website"),
