@@ -28,8 +28,8 @@ SAME_ANSWER_KM = 25.0
 """Answers within this distance count as the same city."""
 
 LEAST_SAME = 0.9
-"""Least share of photos with the same city. A model that is not sure, as of most photos of
-landscapes, has several places in store that are equally likely, and int8 may choose another."""
+"""Least share of photos with the same city. For a landscape, several places are often
+equally likely, and int8 may choose another one of them."""
 
 PHOTOS = 40
 """Sample photos for the comparison."""

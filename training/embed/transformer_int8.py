@@ -3,8 +3,8 @@
 Each token has a range of its own, taken from its largest value when it is there. So nothing is
 calibrated, and the answer for a photo does not depend on the others in a batch. Channels with large
 values would cost the others their precision: the scale of a layer norm is divided by what the
-weights after it are multiplied with, as in SmoothQuant (Xiao et al. 2023), with the ranges that the
-layer norm itself names.
+weights after it are multiplied with, as in SmoothQuant (Xiao et al. 2023), with the ranges that
+follow from its gain and shift.
 
 The first layer, attention and what follows the last layer norm stay in full precision.
 """

@@ -1,4 +1,4 @@
-"""Chains: two photographers whose files nothing tells apart, by positions that one cannot reach.
+"""Chains: two photographers whose files look alike, divided by positions too far apart for one.
 
 Positions are divided exactly. The other photos are given to the chain whose pictures and places are
 more like theirs, which is right for three of four, so their radii hold the place of both.
@@ -18,14 +18,14 @@ from geoloc.trips.model.placing import Placement
 from geoloc.types import BoolArray, Float32Array, Float64Array, IndexArray
 
 USUAL_KM_S = 60.0 / 3600.0
-"""Moves faster than this cost: who is in a hurry pays at times, two people pay all the time."""
+"""Faster moves have a cost. The moves of one person rarely have one, those between two often."""
 
 LEAP = 1.0
 """A move of larger cost is a leap."""
 
 LEAST_LEAPS, LEAST_SHARE = 4, 0.2
-"""One photographer would leap so often between the places of two: at least, and as a share of all
-moves. Whoever commutes, or has a house for the weekend, leaps more rarely."""
+"""Fewest leaps, in number and as a share of all moves, that suggest two photographers. Commuters
+and people with a weekend house leap less often."""
 
 LEAST_GAIN = 5.0
 """Two chains are believed if they cost so much less than one."""

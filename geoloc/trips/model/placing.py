@@ -38,7 +38,8 @@ HOME_KM, AWAY_S = 50.0, 86400.0
 back: the photos between them were taken there only if their pictures do not contradict it."""
 
 AROUND_KM, ELSEWHERE = 100.0, 0.05
-"""They do if the posterior of being so near is less; the median photo alone must be farther off."""
+"""Pictures contradict such a place if less than this share of the posterior is within this distance
+of it, and the median photo alone is placed farther away."""
 
 REGION_KM = CLAIM_KM["region"]
 

@@ -132,9 +132,9 @@ def unknown(alone_km: Float64Array) -> BoolArray:
 def lost(alone_km: Float64Array, spread_km: Float64Array) -> BoolArray:
     """Return which photos (N,) do not know their continent alone, and not together either.
 
-    That photos agree is no proof: those of a country that the bundle does not know agree on a wrong
-    one. On collections that the models never saw, all journeys were placed on the right continent
-    whose photos alone know half of the Earth, and together a continent; of the others, 3 in 5 were.
+    Agreement is no proof: photos of a country that the bundle does not know can agree on a wrong
+    one. Of journeys that the models never saw, all that this rule does not call lost were placed on
+    the right continent, and 3 in 5 of those that it does.
 
     Args:
         alone_km: (N,) 80 % radii of the photos of the stay alone.

@@ -1,6 +1,6 @@
 """Radii of a trip: quantile regression of the logarithm of the error, and a conformal correction.
 
-People differ: how far one goes in a week says little about the next. A regression holds its share
+How far one person goes in a week says little about another. A regression holds its share
 of the photos of those it was fitted on, and less of others. After more than half an hour, radii are
 widened by what the real journeys of each person lack by a fit on the others (conformal prediction,
 with whole people left out).
